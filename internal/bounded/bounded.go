@@ -1,0 +1,174 @@
+// Package bounded makes Redis calls that end when their context does and that
+// are never sent twice by the client.
+//
+// Two habits of go-redis stand against a middleware that counts or locks. It
+// ignores a context's deadline on the socket unless
+// [redis.Options.ContextTimeoutEnabled] is set, so a hung server holds a
+// request for the read timeout (5 s by default). And it sends a command again
+// after a network error, though the server may have executed it already: one
+// INCR became four. Package connect turns both off; this package holds the
+// promise for every other client a user may bring.
+package bounded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Client is what a [Caller] needs of a go-redis client. *redis.Client,
+// *redis.ClusterClient, *redis.Ring and redis.UniversalClient have it.
+type Client interface {
+	redis.Scripter
+	Process(ctx context.Context, cmd redis.Cmder) error
+}
+
+// ErrAbandoned is part of the error of a call that was left behind because its
+// context ended first. Redis may still execute it.
+var ErrAbandoned = errors.New("redis did not answer in time")
+
+// Caller sends commands to one client. It implements [redis.Scripter], so
+// [redis.Script.Run] takes it. It is safe for concurrent use.
+type Caller struct {
+	rdb    Client
+	honors bool
+}
+
+var _ redis.Scripter = (*Caller)(nil)
+
+// New returns a Caller for rdb. It does not dial.
+func New(rdb Client) *Caller {
+	return &Caller{rdb: rdb, honors: honorsDeadlines(rdb)}
+}
+
+// HonorsDeadlines reports whether the client itself ends a call when the
+// context does. It is false also for a client whose options cannot be seen;
+// then each call costs a goroutine.
+func (c *Caller) HonorsDeadlines() bool { return c.honors }
+
+func honorsDeadlines(rdb Client) bool {
+	switch c := rdb.(type) {
+	case interface{ Options() *redis.Options }:
+		return c.Options().ContextTimeoutEnabled
+	case interface{ Options() *redis.ClusterOptions }:
+		return c.Options().ContextTimeoutEnabled
+	case interface{ Options() *redis.RingOptions }:
+		return c.Options().ContextTimeoutEnabled
+	}
+	return false
+}
+
+// Do calls fn and returns when fn does or when ctx ends, whichever is first.
+// In the second case the error matches [ErrAbandoned] and the cause of ctx, fn
+// goes on in its goroutine, and nothing that fn writes may be read.
+func (c *Caller) Do(ctx context.Context, fn func(ctx context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if c.honors || ctx.Done() == nil {
+		return fn(ctx)
+	}
+	done := make(chan error, 1) // buffered: a late reply must not keep the goroutine
+	go func() { done <- fn(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return errors.Join(ErrAbandoned, context.Cause(ctx))
+	}
+}
+
+// Process sends cmd. After an error that matches [ErrAbandoned] cmd must not
+// be touched any more.
+func (c *Caller) Process(ctx context.Context, cmd redis.Cmder) error {
+	return c.Do(ctx, func(ctx context.Context) error { return c.rdb.Process(ctx, cmd) })
+}
+
+// Eval is EVAL, sent once.
+func (c *Caller) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return c.once(ctx, "eval", script, keys, args)
+}
+
+// EvalSha is EVALSHA, sent once.
+func (c *Caller) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+	return c.once(ctx, "evalsha", sha1, keys, args)
+}
+
+// EvalRO is EVAL_RO, sent once.
+func (c *Caller) EvalRO(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return c.once(ctx, "eval_ro", script, keys, args)
+}
+
+// EvalShaRO is EVALSHA_RO, sent once.
+func (c *Caller) EvalShaRO(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+	return c.once(ctx, "evalsha_ro", sha1, keys, args)
+}
+
+// ScriptExists is SCRIPT EXISTS.
+func (c *Caller) ScriptExists(ctx context.Context, hashes ...string) *redis.BoolSliceCmd {
+	var cmd *redis.BoolSliceCmd
+	err := c.Do(ctx, func(ctx context.Context) error {
+		cmd = c.rdb.ScriptExists(ctx, hashes...)
+		return cmd.Err()
+	})
+	if !errors.Is(err, ErrAbandoned) && cmd != nil {
+		return cmd
+	}
+	cmd = redis.NewBoolSliceCmd(ctx, "script", "exists")
+	cmd.SetErr(err)
+	return cmd
+}
+
+// ScriptLoad is SCRIPT LOAD, on every master of a cluster.
+func (c *Caller) ScriptLoad(ctx context.Context, script string) *redis.StringCmd {
+	var cmd *redis.StringCmd
+	err := c.Do(ctx, func(ctx context.Context) error {
+		cmd = c.rdb.ScriptLoad(ctx, script)
+		return cmd.Err()
+	})
+	if !errors.Is(err, ErrAbandoned) && cmd != nil {
+		return cmd
+	}
+	cmd = redis.NewStringCmd(ctx, "script", "load")
+	cmd.SetErr(err)
+	return cmd
+}
+
+// onceCmd tells go-redis, on a single node and on a cluster, that a network
+// error must not be answered by sending the command again. Redirects (MOVED,
+// ASK) are still followed: a redirected command was not executed.
+type onceCmd struct{ *redis.Cmd }
+
+func (onceCmd) NoRetry() bool { return true }
+
+func (c onceCmd) Clone() redis.Cmder {
+	clone, ok := c.Cmd.Clone().(*redis.Cmd)
+	if !ok {
+		return c
+	}
+	return onceCmd{clone}
+}
+
+func (c *Caller) once(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
+	all := make([]any, 0, 3+len(keys)+len(args))
+	all = append(all, name, script, len(keys))
+	for _, key := range keys {
+		all = append(all, key)
+	}
+	all = append(all, args...)
+
+	cmd := redis.NewCmd(ctx, all...)
+	if len(keys) > 0 {
+		cmd.SetFirstKeyPos(3) // else a cluster client routes by the script's name
+	}
+	err := c.Do(ctx, func(ctx context.Context) error { return c.rdb.Process(ctx, onceCmd{cmd}) })
+	if errors.Is(err, ErrAbandoned) || (err != nil && cmd.Err() == nil) {
+		// The late reply may still be written to cmd: hand out another one.
+		left := redis.NewCmd(ctx, name)
+		left.SetErr(fmt.Errorf("%s: %w", name, err))
+		return left
+	}
+	return cmd
+}
