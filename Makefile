@@ -1,0 +1,64 @@
+# The only place that knows commands: .ci/run, GitHub and the git hook call it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+MODULES := $(dir $(shell git ls-files '*go.mod' 2>/dev/null || find . -name go.mod))
+TOOL := go tool -modfile=$(CURDIR)/tools.mod
+each = set -e; for dir in $(MODULES); do echo "== $$dir"; (cd $$dir; $(1)); done
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: ci
+ci: check-tidy check-fmt vet staticcheck test ## everything that must hold before a change lands
+
+.PHONY: test
+test: redis ## every test of every module, on real servers
+	@$(call each,go test -race -shuffle=on -count=1 -timeout 10m ./...)
+
+.PHONY: redis
+redis: ## install redis-server and redis-sentinel where they are missing
+	@.ci/install-redis
+
+.PHONY: check-tidy
+check-tidy: ## fail when a go.mod or go.sum would change
+	@$(call each,go mod tidy -diff)
+
+.PHONY: tidy
+tidy: ## go mod tidy in every module
+	@$(call each,go mod tidy)
+
+.PHONY: check-fmt
+check-fmt: ## fail when a file is not gofmt-ed
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not gofmt-ed:"; echo "$$files"; exit 1; }
+
+.PHONY: fmt
+fmt: ## gofmt all
+	@gofmt -w .
+
+.PHONY: vet
+vet: ## go vet
+	@$(call each,go vet ./...)
+
+.PHONY: staticcheck
+staticcheck: ## staticcheck at the version of tools.mod
+	@$(call each,$(TOOL) staticcheck ./...)
+
+.PHONY: bench
+bench: redis ## the benchmarks, ten runs for benchstat
+	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime 200ms -count 10 ./...)
+
+FUZZTIME ?= 20s
+.PHONY: fuzz
+fuzz: redis ## each fuzz target for FUZZTIME
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+.PHONY: hooks
+hooks: ## check format, vet and tidiness before each commit
+	@git config core.hooksPath .githooks
