@@ -1,0 +1,19 @@
+// Package redistest starts real Redis servers for tests, without Docker:
+// standalone (TCP, unix socket, mutual TLS, ACL), Cluster and Sentinel, each in
+// milliseconds to two seconds, and a TCP proxy that breaks the network in
+// chosen ways.
+//
+// Every package that uses it has
+//
+//	func TestMain(m *testing.M) { redistest.Main(m) }
+//
+// [Standalone], [Cluster] and [Sentinel] are shared by all tests of a binary:
+// keep tests apart with [Prefix] and flush nothing. [NewServer], [NewCluster]
+// and [NewSentinel] are private to a test, which may kill, pause and fail them
+// over.
+//
+// A missing redis-server fails the test; it never skips it. No server outlives
+// its test binary, whether that ends, panics, is interrupted or killed: the
+// kernel sends each SIGKILL when its parent goes (on Linux; elsewhere a
+// killed test binary may leave servers behind).
+package redistest
