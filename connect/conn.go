@@ -1,0 +1,148 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Conn is one named connection: a pooled go-redis client for one topology. It
+// is safe for concurrent use.
+type Conn struct {
+	name   string
+	config Config
+	client redis.UniversalClient
+	dials  *dials
+	stop   func() error // of the embedded server
+
+	closing sync.Once
+	closed  chan struct{}
+	err     error
+}
+
+// Open makes a connection from a URL, see [Parse]. It checks everything that
+// can be checked without Redis, reports all mistakes at once and does not
+// dial; [Conn.Ready] does. (embedded:// starts the server of [WithEmbedded].)
+func Open(name, rawURL string, opts ...Option) (*Conn, error) {
+	m := &mistakes{conn: name}
+	c := parse(rawURL, m)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return New(name, c, opts...)
+}
+
+// New makes a connection from a Config.
+func New(name string, config Config, opts ...Option) (*Conn, error) {
+	s := &settings{Config: config, logger: slog.New(slog.DiscardHandler)}
+	for _, opt := range opts {
+		if opt != nil {
+			opt.apply(s)
+		}
+	}
+	m := &mistakes{conn: name}
+	m.check(name != "", "name", "is empty")
+	m.check(s.logger != nil, "WithLogger", "is nil")
+	m.check(s.Mode != Embedded || s.embedded != nil, "embedded", "pass embedded.Option() of connect/embedded")
+	for _, h := range s.hooks {
+		m.check(h != nil, "WithHook", "is nil")
+	}
+	s.validate(m)
+	t := s.tlsConfig(m)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	if s.ClientName == "" {
+		s.ClientName = defaultClientName(name)
+	}
+	if s.SkipVerify {
+		s.logger.Warn("certificates are not verified: anybody may answer for redis", slog.String("conn", name))
+	}
+	return s.open(name, t)
+}
+
+func (c *Conn) remember(o *redis.Client) { o.AddHook(c.dials) }
+
+// Name is the connection's name.
+func (c *Conn) Name() string { return c.name }
+
+// Mode is the topology.
+func (c *Conn) Mode() Mode { return c.config.Mode }
+
+// Client is the go-redis client: deadlines of contexts hold, and nothing is
+// sent twice. Do not close it; [Conn.Close] does.
+func (c *Conn) Client() redis.UniversalClient { return c.client }
+
+// Key joins parts with the connection's prefix: prefix:a:b.
+func (c *Conn) Key(parts ...string) string {
+	if c.config.Prefix != "" {
+		parts = append([]string{c.config.Prefix}, parts...)
+	}
+	return strings.Join(parts, ":")
+}
+
+// Info is the configuration without secrets.
+func (c *Conn) Info() Info {
+	i := Info{Name: c.name, Mode: c.config.Mode.String(), Addrs: c.config.Addrs, Socket: c.config.Socket,
+		Master: c.config.Master, DB: c.config.DB, Username: c.config.Username, TLS: c.config.UseTLS,
+		ClientName: c.config.ClientName, Prefix: c.config.Prefix, PoolSize: c.config.PoolSize}
+	return i
+}
+
+// Info describes a connection for people and admin panels.
+type Info struct {
+	Name       string   `json:"name"`
+	Mode       string   `json:"mode"`
+	Addrs      []string `json:"addrs,omitempty"`
+	Socket     string   `json:"socket,omitempty"`
+	Master     string   `json:"master,omitempty"`
+	DB         int      `json:"db"`
+	Username   string   `json:"username,omitempty"`
+	TLS        bool     `json:"tls"`
+	ClientName string   `json:"client_name"`
+	Prefix     string   `json:"prefix,omitempty"`
+	PoolSize   int      `json:"pool_size"`
+}
+
+// String names the connection and where it leads, without secrets.
+func (c *Conn) String() string { return fmt.Sprintf("%s (%s)", c.name, c.config) }
+
+// Stats are the counters of a connection.
+type Stats struct {
+	Pool       redis.PoolStats `json:"pool"`
+	Dials      int64           `json:"dials"`
+	DialErrors int64           `json:"dial_errors"`
+}
+
+// Stats returns the counters.
+func (c *Conn) Stats() Stats {
+	return Stats{Pool: *c.client.PoolStats(), Dials: c.dials.count.Load(), DialErrors: c.dials.fails.Load()}
+}
+
+// Close closes the client and, when it is embedded, the server. It returns
+// when that is done or ctx ends; a second call waits for the first.
+func (c *Conn) Close(ctx context.Context) error {
+	c.closing.Do(func() {
+		go func() { // go-redis' Close takes no context, and waits for sentinels
+			defer close(c.closed)
+			c.err = c.client.Close()
+			if c.stop != nil {
+				c.err = errors.Join(c.err, c.stop())
+			}
+		}()
+	})
+	select {
+	case <-c.closed:
+		if c.err != nil {
+			return fmt.Errorf("connect: close %s: %w", c.name, c.err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("connect: close %s: %w", c.name, context.Cause(ctx))
+	}
+}

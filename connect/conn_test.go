@@ -1,0 +1,303 @@
+package connect_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/internal/redistest"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+const patience = 20 * time.Second
+
+func open(t *testing.T, url string, opts ...connect.Option) *connect.Conn {
+	t.Helper()
+	c, err := connect.Open("test", url, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestEveryTopologyServes(t *testing.T) {
+	urls := map[string]string{
+		"standalone": redistest.Standalone(t).URL,
+		"unix":       redistest.NewServer(t, redistest.WithUnix()).URL(),
+		"tls":        redistest.NewServer(t, redistest.WithTLS()).URL(),
+		"acl":        redistest.NewServer(t, redistest.WithACL("alice", "s3cr/t#@:%?")).URL(),
+		"sentinel":   redistest.Sentinel(t).URL,
+		"cluster":    redistest.Cluster(t).URL,
+	}
+	for name, url := range urls {
+		t.Run(name, func(t *testing.T) {
+			redistest.NoLeaks(t)
+			c := open(t, url)
+			if err := c.Ready(within(t, patience)); err != nil {
+				t.Fatal(err)
+			}
+			key := c.Key(redistest.Prefix(t), "k")
+			if err := c.Client().Set(t.Context(), key, "v", time.Minute).Err(); err != nil {
+				t.Fatal(err)
+			}
+			masters := 1
+			if name == "cluster" {
+				masters = 3
+			}
+			h := c.Health(within(t, patience))
+			if !h.OK || len(h.Nodes) != masters || h.Latency <= 0 {
+				t.Errorf("health: got %+v, want %d masters, all well", h, masters)
+			}
+			if got := c.Stats(); got.Dials == 0 {
+				t.Errorf("stats: got %+v, want dials counted", got)
+			}
+			names, _ := c.Client().ClientGetName(t.Context()).Result()
+			if !strings.HasSuffix(names, ":test") {
+				t.Errorf("client name: got %q, want …:test", names)
+			}
+		})
+	}
+}
+
+func TestKeysOfAllMasters(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
+		c := open(t, g.URL)
+		prefix := redistest.Prefix(t)
+		for i := range 500 {
+			c.Client().Set(t.Context(), fmt.Sprint(prefix, ":", i), 1, time.Minute)
+		}
+		seen := map[string]bool{}
+		for key, err := range c.Keys(t.Context(), prefix+":*") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen[key] {
+				t.Errorf("%s twice", key)
+			}
+			seen[key] = true
+		}
+		if len(seen) != 500 {
+			t.Errorf("keys: got %d, want 500", len(seen))
+		}
+		for range c.Keys(t.Context(), prefix+":*") {
+			break // must not go on
+		}
+	})
+}
+
+func TestWrongCredentialsFailAtOnceWithAHint(t *testing.T) {
+	acl := redistest.NewServer(t, redistest.WithACL("alice", "right"))
+	tls := redistest.NewServer(t, redistest.WithTLS())
+	plain := redistest.NewServer(t)
+	cases := map[string]struct{ url, hint string }{
+		"wrong password":        {"redis://alice:wrongsecret@" + acl.Addr(), "user and password"},
+		"no password":           {"redis://" + acl.Addr(), "user and password"},
+		"unknown authority":     {"rediss://" + tls.Addr(), "not trusted"},
+		"no client certificate": {"rediss://" + tls.Addr() + "?ca_file=" + tls.CAFile(), "TLS handshake"},
+		"plain to TLS":          {"redis://" + tls.Addr(), "rediss://"},
+		// Redis waits for the rest of a line, so this shows only as silence.
+		"TLS to plain": {"rediss://" + plain.Addr(), "redis://"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := open(t, tc.url)
+			start := time.Now()
+			wait := patience
+			if name == "TLS to plain" {
+				wait = 2 * time.Second
+			}
+			err := c.Ready(within(t, wait))
+			if !errors.Is(err, connect.ErrUnavailable) || !strings.Contains(err.Error(), tc.hint) {
+				t.Errorf("got %v, want ErrUnavailable with a hint at %q", err, tc.hint)
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("took %v, want an answer at once", took)
+			}
+			if strings.Contains(fmt.Sprint(err), "wrongsecret") {
+				t.Errorf("the password is shown: %v", err)
+			}
+		})
+	}
+}
+
+func TestReadyNamesTheCauseAndWaits(t *testing.T) {
+	s := redistest.NewServer(t)
+	c := open(t, s.URL())
+	s.Kill()
+	err := c.Ready(within(t, 300*time.Millisecond))
+	if !errors.Is(err, connect.ErrUnavailable) || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("down: got %v, want the refused dial named", err)
+	}
+	up := make(chan error, 1)
+	ctx := within(t, patience)
+	go func() { up <- c.Ready(ctx) }()
+	s.Restart(t)
+	if err := <-up; err != nil {
+		t.Errorf("after the restart: %v", err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Ready(within(t, patience)); !errors.Is(err, connect.ErrClosed) {
+		t.Errorf("closed: got %v, want ErrClosed", err)
+	}
+}
+
+func TestDeadlinesHold(t *testing.T) {
+	s := redistest.NewServer(t)
+	p := redistest.NewProxy(t, s.Addr())
+	c := open(t, "redis://"+p.Addr())
+	if err := c.Ready(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	p.Mute()
+	start := time.Now()
+	if err := c.Client().Get(within(t, 100*time.Millisecond), "k").Err(); err == nil {
+		t.Error("a mute server answered")
+	}
+	if took := time.Since(start); took > 500*time.Millisecond {
+		t.Errorf("a context of 100ms took %v", took)
+	}
+}
+
+func TestALostReplyIsNotSentAgain(t *testing.T) {
+	s := redistest.NewServer(t)
+	direct := s.Client(t)
+	p := redistest.NewProxy(t, s.Addr())
+	c := open(t, "redis://"+p.Addr())
+	p.SwallowReplies()
+	if err := c.Client().Incr(within(t, patience), "n").Err(); err == nil {
+		t.Error("no error for a lost reply")
+	}
+	// The first connection's handshake is swallowed as well: heal for one, then lose the INCR's.
+	p.Heal()
+	if err := c.Ready(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := direct.Get(t.Context(), "n").Int()
+	p.SwallowReplies()
+	if err := c.Client().Incr(within(t, patience), "n").Err(); err == nil {
+		t.Error("no error for a lost reply")
+	}
+	if got, _ := direct.Get(t.Context(), "n").Int(); got != before+1 {
+		t.Errorf("executed %d times, want once", got-before)
+	}
+}
+
+// A cluster client repeats commands up to MaxRedirects whatever its retries
+// say; ours does not.
+func TestALostReplyIsNotSentAgainOnACluster(t *testing.T) {
+	nodes := redistest.NewCluster(t, 0)
+	key := "n"
+	master := nodes.MasterOf(t, key)
+	c := open(t, nodes.Target().URL, connect.WithTimeouts(0, 300*time.Millisecond, 0, 0))
+	if err := c.Client().Incr(t.Context(), key).Err(); err != nil {
+		t.Fatal(err)
+	}
+	// A paused server executes what it was sent when it resumes.
+	master.Pause()
+	if err := c.Client().Incr(within(t, 10*time.Second), key).Err(); err == nil {
+		t.Error("a paused master answered")
+	}
+	master.Resume()
+	direct := master.Client(t)
+	redistest.Eventually(t, patience, func() bool {
+		got, _ := direct.Get(t.Context(), key).Int()
+		return got >= 2
+	}, "the command was not executed")
+	if err := c.Ready(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := c.Client().Get(t.Context(), key).Int(); got != 2 {
+		t.Errorf("INCR executed %d times, want once", got-1)
+	}
+}
+
+func TestSentinelFailover(t *testing.T) {
+	s := redistest.NewSentinel(t)
+	c := open(t, s.Target().URL)
+	if err := c.Client().Set(t.Context(), "k", 1, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	old := s.Master()
+	old.Kill()
+	s.WaitPromoted(t, old)
+	promoted := time.Now()
+	redistest.Eventually(t, patience, func() bool {
+		return c.Client().Set(within(t, time.Second), "k", 2, 0).Err() == nil
+	}, "writes do not flow after the failover")
+	t.Logf("first write %v after the sentinels agreed", time.Since(promoted).Round(time.Millisecond))
+}
+
+func TestClusterFailover(t *testing.T) {
+	nodes := redistest.NewCluster(t, 1)
+	c := open(t, nodes.Target().URL)
+	if err := c.Client().Set(t.Context(), "k", 1, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	old := nodes.MasterOf(t, "k")
+	old.Kill()
+	start := time.Now()
+	redistest.Eventually(t, patience, func() bool {
+		return c.Client().Set(within(t, time.Second), "k", 2, 0).Err() == nil
+	}, "writes do not flow after a master died; go-redis alone needs a minute")
+	t.Logf("first write %v after the kill", time.Since(start).Round(time.Millisecond))
+}
+
+func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
+	_, err := connect.Open("c", "redis://h", connect.WithRetries(-1), connect.WithPool(-1, 3), connect.WithLogger(nil), nil, connect.WithClientName("a b"))
+	for _, field := range []string{"retries", "pool_size", "WithLogger", "client_name"} {
+		if err == nil || !strings.Contains(err.Error(), "connect: c: "+field) {
+			t.Errorf("%s is not reported in %v", field, err)
+		}
+	}
+	if _, err := connect.Open("c", "embedded://"); err == nil || !strings.Contains(err.Error(), "embedded.Option()") {
+		t.Errorf("embedded without a server: got %v", err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	acl := redistest.NewServer(t, redistest.WithACL("alice", "right"))
+	tls := redistest.NewServer(t, redistest.WithTLS())
+	var log bytes.Buffer
+	asked := 0
+	c := open(t, "redis://"+acl.Addr(), connect.WithCredentials(func(context.Context) (string, string, error) {
+		asked++
+		return "alice", "right", nil
+	}), connect.WithGoRedis(func(o *redis.Options) { o.PoolFIFO = true }))
+	if err := c.Ready(within(t, patience)); err != nil || asked == 0 {
+		t.Errorf("credentials asked %d times, ready %v", asked, err)
+	}
+	if !c.Client().(*redis.Client).Options().PoolFIFO {
+		t.Error("WithGoRedis has no effect")
+	}
+	c = open(t, "redis://"+tls.Addr(), connect.WithTLS(tls.TLSConfig()))
+	if err := c.Ready(within(t, patience)); err != nil {
+		t.Error(err)
+	}
+	open(t, "rediss://"+tls.Addr()+"?skip_verify=true", connect.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	if !strings.Contains(log.String(), "not verified") {
+		t.Errorf("skip_verify is not logged: %q", log.String())
+	}
+}

@@ -1,0 +1,124 @@
+package connect
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// reloadInterval is how old a cluster client's view may grow without cause;
+// go-redis' own is a minute.
+const reloadInterval = 10 * time.Second
+
+// dials remembers the outcome of the last dial: go-redis reports a dial that
+// ran out of time as a bare "context deadline exceeded".
+type dials struct {
+	last  atomic.Pointer[error]
+	count atomic.Int64
+	fails atomic.Int64
+}
+
+func (d *dials) lastError() error {
+	if p := d.last.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		d.count.Add(1)
+		if err != nil {
+			d.fails.Add(1)
+		}
+		d.last.Store(&err)
+		return conn, err
+	}
+}
+
+func (d *dials) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (d *dials) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// clusterHook mends two habits of the cluster client. It reads the topology
+// again only on MOVED or by the clock, so a dead master stays in use for a
+// minute; here each error that is not Redis' own asks for it (go-redis does
+// one reload at a time). And it repeats commands after network errors up to
+// MaxRedirects, whatever MaxRetries says.
+type clusterHook struct {
+	reload func(context.Context)
+	once   bool
+}
+
+func (h *clusterHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *clusterHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, h.guard(cmd))
+		h.check(ctx, err)
+		return err
+	}
+}
+
+func (h *clusterHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		guarded := make([]redis.Cmder, len(cmds))
+		for i, cmd := range cmds {
+			guarded[i] = h.guard(cmd)
+		}
+		err := next(ctx, guarded)
+		h.check(ctx, err)
+		return err
+	}
+}
+
+func (h *clusterHook) check(ctx context.Context, err error) {
+	var ours redis.Error
+	if err != nil && !errors.As(err, &ours) && !errors.Is(err, context.Canceled) {
+		h.reload(ctx)
+	}
+}
+
+// spread are the commands that go-redis sends to several nodes or handles by
+// their type. They can be repeated without harm and must reach it unwrapped.
+var spread = map[string]bool{
+	"mget": true, "mset": true, "del": true, "unlink": true, "exists": true, "touch": true,
+	"dbsize": true, "flushdb": true, "flushall": true, "keys": true, "scan": true, "randomkey": true,
+	"script": true, "function": true, "config": true, "cluster": true, "client": true, "command": true,
+	"info": true, "ping": true, "wait": true, "waitaof": true, "multi": true, "exec": true, "asking": true,
+	"hello": true, "auth": true, "select": true, "readonly": true, "memory": true, "latency": true, "slowlog": true, "himport": true,
+}
+
+type onceCmd struct{ redis.Cmder }
+
+func (onceCmd) NoRetry() bool { return true }
+
+func (c onceCmd) Clone() redis.Cmder { return onceCmd{c.Cmder.Clone()} }
+
+func (h *clusterHook) guard(cmd redis.Cmder) redis.Cmder {
+	if !h.once || spread[cmd.Name()] {
+		return cmd
+	}
+	return onceCmd{cmd}
+}
+
+// plainSentinelDialer speaks TLS to data nodes and plain text to sentinels,
+// which go-redis' options cannot tell apart.
+func plainSentinelDialer(sentinels []string, config *tls.Config, timeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
+	plain := &net.Dialer{Timeout: timeout}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if slices.Contains(sentinels, addr) {
+			return plain.DialContext(ctx, network, addr)
+		}
+		return (&tls.Dialer{NetDialer: plain, Config: config}).DialContext(ctx, network, addr)
+	}
+}

@@ -1,0 +1,110 @@
+package connect
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// An Option changes a default of [Open] and [New]. Options come after the URL
+// and win over it.
+type Option interface{ apply(*settings) }
+
+type optionFunc func(*settings)
+
+func (f optionFunc) apply(s *settings) { f(s) }
+
+// settings is what a connection is made from: the configuration, and what has
+// no place in a URL.
+type settings struct {
+	Config
+	dialer   func(ctx context.Context, network, addr string) (net.Conn, error)
+	logger   *slog.Logger
+	hooks    []redis.Hook
+	goRedis  func(*redis.Options)
+	embedded func() (EmbeddedServer, error)
+}
+
+// EmbeddedServer is a Redis in this process, for embedded://. Package
+// connect/embedded has one.
+type EmbeddedServer interface {
+	Addr() string     // host:port on loopback
+	Password() string // of the default user
+	Close() error
+}
+
+// WithTLS sets the TLS configuration and turns TLS on. Leave ServerName empty
+// to have each node verified by the host it is dialled at.
+func WithTLS(config *tls.Config) Option {
+	return optionFunc(func(s *settings) { s.TLS, s.UseTLS = config, config != nil })
+}
+
+// WithCredentials asks for user and password at every new connection, so that
+// they can be rotated. The default is those of the URL.
+func WithCredentials(ask func(ctx context.Context) (username, password string, err error)) Option {
+	return optionFunc(func(s *settings) { s.Credentials = ask })
+}
+
+// WithDialer replaces the dialer of data nodes and sentinels. TLS is then the
+// dialer's own matter. The default is a net.Dialer.
+func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
+	return optionFunc(func(s *settings) { s.dialer = dial })
+}
+
+// WithPool sets the largest and the smallest number of pooled connections, for
+// each node of a cluster. The default is max(32, 10 x GOMAXPROCS) and 0.
+func WithPool(size, minIdle int) Option {
+	return optionFunc(func(s *settings) { s.PoolSize, s.MinIdle = size, minIdle })
+}
+
+// WithTimeouts bounds dialling, reading, writing and the wait for a free
+// connection; 0 keeps a default. The defaults are 1s, 1s, 1s and 500ms. A
+// context's deadline holds as well, whichever is first.
+func WithTimeouts(dial, read, write, pool time.Duration) Option {
+	return optionFunc(func(s *settings) {
+		for _, t := range []struct {
+			to *time.Duration
+			d  time.Duration
+		}{{&s.DialTimeout, dial}, {&s.ReadTimeout, read}, {&s.WriteTimeout, write}, {&s.PoolTimeout, pool}} {
+			if t.d != 0 {
+				*t.to = t.d
+			}
+		}
+	})
+}
+
+// WithRetries lets go-redis send a command again so often after a network
+// error. The default is 0: the command may have been executed.
+func WithRetries(n int) Option { return optionFunc(func(s *settings) { s.Retries = n }) }
+
+// WithPrefix sets the prefix of [Conn.Key]. The default is none.
+func WithPrefix(prefix string) Option { return optionFunc(func(s *settings) { s.Prefix = prefix }) }
+
+// WithClientName sets what CLIENT LIST shows. The default is program:connection.
+func WithClientName(name string) Option {
+	return optionFunc(func(s *settings) { s.ClientName = name })
+}
+
+// WithLogger sets the logger for what an operator must know. The default
+// discards.
+func WithLogger(l *slog.Logger) Option { return optionFunc(func(s *settings) { s.logger = l }) }
+
+// WithHook adds a go-redis hook to the client. Hooks see keys and values.
+func WithHook(h redis.Hook) Option {
+	return optionFunc(func(s *settings) { s.hooks = append(s.hooks, h) })
+}
+
+// WithGoRedis has the last word on the go-redis options of each node.
+func WithGoRedis(change func(*redis.Options)) Option {
+	return optionFunc(func(s *settings) { s.goRedis = change })
+}
+
+// WithEmbedded starts the server of embedded://. It has no default, so that
+// production binaries do not link one; see connect/embedded.Option.
+func WithEmbedded(start func() (EmbeddedServer, error)) Option {
+	return optionFunc(func(s *settings) { s.embedded = start })
+}

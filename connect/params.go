@@ -1,0 +1,142 @@
+package connect
+
+import (
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setters apply one URL parameter; they return what is wrong with the value, "" if nothing.
+var setters = map[string]func(*Config, string) string{
+	"dial_timeout":       duration(func(c *Config) *time.Duration { return &c.DialTimeout }),
+	"read_timeout":       duration(func(c *Config) *time.Duration { return &c.ReadTimeout }),
+	"write_timeout":      duration(func(c *Config) *time.Duration { return &c.WriteTimeout }),
+	"pool_timeout":       duration(func(c *Config) *time.Duration { return &c.PoolTimeout }),
+	"conn_max_idle_time": duration(func(c *Config) *time.Duration { return &c.IdleTime }),
+	"conn_max_lifetime":  duration(func(c *Config) *time.Duration { return &c.Lifetime }),
+
+	"pool_size":        number(func(c *Config) *int { return &c.PoolSize }),
+	"min_idle_conns":   number(func(c *Config) *int { return &c.MinIdle }),
+	"max_active_conns": number(func(c *Config) *int { return &c.MaxActive }),
+	"retries":          number(func(c *Config) *int { return &c.Retries }),
+	"protocol":         number(func(c *Config) *int { return &c.Protocol }),
+	"db":               number(func(c *Config) *int { return &c.DB }),
+
+	"client_name":       text(func(c *Config) *string { return &c.ClientName }),
+	"prefix":            text(func(c *Config) *string { return &c.Prefix }),
+	"sentinel_username": text(func(c *Config) *string { return &c.SentinelUsername }),
+	"ca_file":           text(func(c *Config) *string { return &c.CAFile }),
+	"cert_file":         text(func(c *Config) *string { return &c.CertFile }),
+	"key_file":          text(func(c *Config) *string { return &c.KeyFile }),
+	"server_name":       text(func(c *Config) *string { return &c.ServerName }),
+
+	"skip_verify":    truth(func(c *Config) *bool { return &c.SkipVerify }),
+	"sentinel_plain": truth(func(c *Config) *bool { return &c.SentinelPlain }),
+
+	"password_file":          secretFile(func(c *Config) *Secret { return &c.Password }),
+	"sentinel_password_file": secretFile(func(c *Config) *Secret { return &c.SentinelPassword }),
+}
+
+const inQuery = "does not belong in the query, which ends up in logs: put it before the host or in a file named by %s_file"
+
+// parameters applies the query. The master's name is returned, for it stands
+// in the path otherwise.
+func (c *Config) parameters(query string, m *mistakes) (master string) {
+	if query == "" {
+		return ""
+	}
+	seen := map[string]bool{}
+	for i, pair := range strings.Split(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		value, err := url.QueryUnescape(value)
+		set, known := setters[name]
+		switch {
+		case name == "password" || name == "sentinel_password":
+			m.add(name, inQuery, name)
+		case name == "sentinelMasterId" && c.Mode == Sentinel:
+			master = value
+		case !known:
+			// The name itself is not repeated: in a URL with an unescaped
+			// ? in the password it is a part of that.
+			hint := ""
+			if n := near(name, slices.Sorted(maps.Keys(setters))); n != "" {
+				hint = ": did you mean " + n + "?"
+			}
+			m.add("query", "parameter number %d is unknown%s", i+1, hint)
+		case seen[name]:
+			m.add(name, "is given twice")
+		case err != nil:
+			m.add(name, "is not percent-encoded")
+		default:
+			if reason := set(c, value); reason != "" {
+				m.add(name, "%s", reason)
+			}
+		}
+		seen[name] = true
+	}
+	return master
+}
+
+func duration(field func(*Config) *time.Duration) func(*Config, string) string {
+	return func(c *Config, v string) string {
+		if seconds, err := strconv.Atoi(v); err == nil && seconds >= 0 && seconds < 1e6 {
+			*field(c) = time.Duration(seconds) * time.Second
+			return ""
+		}
+		d, err := time.ParseDuration(v)
+		if err != nil || d < 0 {
+			return "is not a duration like 500ms or a number of seconds"
+		}
+		*field(c) = d
+		return ""
+	}
+}
+
+func number(field func(*Config) *int) func(*Config, string) string {
+	return func(c *Config, v string) string {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return "is not a number"
+		}
+		*field(c) = n
+		return ""
+	}
+}
+
+func text(field func(*Config) *string) func(*Config, string) string {
+	return func(c *Config, v string) string {
+		if v == "" {
+			return "is empty"
+		}
+		*field(c) = v
+		return ""
+	}
+}
+
+func truth(field func(*Config) *bool) func(*Config, string) string {
+	return func(c *Config, v string) string {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return "is not true or false"
+		}
+		*field(c) = b
+		return ""
+	}
+}
+
+// secretFile reads a secret; one trailing newline, which editors add, is not
+// part of it.
+func secretFile(field func(*Config) *Secret) func(*Config, string) string {
+	return func(c *Config, name string) string {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return "the file cannot be read"
+		}
+		*field(c) = Secret(strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"))
+		return ""
+	}
+}

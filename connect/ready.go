@@ -1,0 +1,103 @@
+package connect
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const readyPause = 50 * time.Millisecond
+
+// Ready dials until Redis serves: a PING is answered by a master, or by a
+// cluster in state ok. It returns an [*UnavailableError] with the last cause
+// when ctx ends, and at once, with a hint, when waiting cannot help: a wrong
+// password, a certificate, TLS on one side only.
+func (c *Conn) Ready(ctx context.Context) error {
+	tick := time.NewTicker(readyPause)
+	defer tick.Stop()
+	for {
+		err := c.probe(ctx)
+		if err == nil {
+			return nil
+		}
+		unavailable := &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
+		if unavailable.Hint = hint(err, unavailable.LastDial); unavailable.Hint != "" {
+			return unavailable
+		}
+		select {
+		case <-c.closed:
+			return fmt.Errorf("connect: %s: %w", c.name, ErrClosed)
+		case <-ctx.Done():
+			if c.config.UseTLS && errors.Is(unavailable.LastDial, context.DeadlineExceeded) {
+				unavailable.Hint = "no TLS handshake came about: if the server speaks plain text, use redis://"
+			}
+			return unavailable
+		case <-tick.C:
+		}
+	}
+}
+
+// probe asks once.
+func (c *Conn) probe(ctx context.Context) error {
+	if c.config.Mode == Cluster {
+		info, err := c.client.ClusterInfo(ctx).Result()
+		if err != nil {
+			return err
+		}
+		if !strings.Contains(info, "cluster_state:ok") {
+			return errors.New("the cluster is not in state ok")
+		}
+		return nil
+	}
+	if err := c.client.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	if c.config.Mode == Embedded { // it has no INFO replication, and no replicas
+		return nil
+	}
+	info, err := c.client.Info(ctx, "replication").Result()
+	if isNoPermission(err) {
+		return nil // PING answered; what the user may not see we cannot check
+	}
+	if err == nil && strings.Contains(info, "role:slave") {
+		return errors.New("a replica answers, not a master")
+	}
+	return err
+}
+
+func isNoPermission(err error) bool { return redis.HasErrorPrefix(err, "NOPERM") }
+
+// hint explains errors that do not go away by waiting, "" for others.
+func hint(errs ...error) string {
+	for _, err := range errs {
+		var (
+			authority   x509.UnknownAuthorityError
+			certificate *tls.CertificateVerificationError
+			record      tls.RecordHeaderError
+			alert       tls.AlertError
+		)
+		switch {
+		case err == nil:
+		case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
+			return "check user and password"
+		case redis.HasErrorPrefix(err, "NOPERM"):
+			return "the user's ACL does not allow this"
+		case errors.As(err, &authority), errors.As(err, &certificate):
+			return "the server's certificate is not trusted: check ca_file and the host name"
+		case errors.As(err, &record):
+			return "the server does not speak TLS: use redis:// instead of rediss://"
+		case errors.As(err, &alert), strings.Contains(err.Error(), "tls: "):
+			return "the TLS handshake failed: check cert_file and key_file"
+		case errors.Is(err, io.EOF):
+			return "the server closed the connection at once: does it expect TLS (rediss://)?"
+		}
+	}
+	return ""
+}

@@ -1,0 +1,187 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Set is a registry of named connections and aliases. It is safe for
+// concurrent use.
+type Set struct {
+	defaults []Option
+
+	mu      sync.Mutex
+	members map[string]*member
+	order   []string // in which connections were made
+	aliases map[string]string
+	closed  bool
+}
+
+type member struct {
+	config Config
+	opts   []Option
+	conn   *Conn
+}
+
+// NewSet returns an empty Set. The options are defaults for all members.
+func NewSet(opts ...Option) *Set {
+	return &Set{defaults: opts, members: map[string]*member{}, aliases: map[string]string{}}
+}
+
+// Add adds a connection. It is checked now and made on first use.
+func (s *Set) Add(name, rawURL string, opts ...Option) error {
+	m := &mistakes{conn: name}
+	c := parse(rawURL, m)
+	if err := m.err(); err != nil {
+		return err
+	}
+	return s.add(name, c, opts...)
+}
+
+func (s *Set) add(name string, c Config, opts ...Option) error {
+	m := &mistakes{conn: name}
+	m.check(name != "", "name", "is empty")
+	all := append(slices.Clone(s.defaults), opts...)
+	checked := &settings{Config: c}
+	for _, opt := range all {
+		if opt != nil {
+			opt.apply(checked)
+		}
+	}
+	checked.validate(m)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, taken := s.members[name]
+	_, alias := s.aliases[name]
+	m.check(!taken && !alias, "name", "is already in use")
+	m.check(!s.closed, "set", "is closed")
+	if err := m.err(); err != nil {
+		return err
+	}
+	s.members[name] = &member{config: c, opts: all}
+	return nil
+}
+
+// Alias lets role stand for name: Alias("sessions", "default"). The target
+// must be known, so there are no cycles.
+func (s *Set) Alias(role, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	target, err := s.resolve(name)
+	if err != nil {
+		return err
+	}
+	m := &mistakes{conn: role}
+	_, taken := s.members[role]
+	_, alias := s.aliases[role]
+	m.check(role != "", "alias", "is empty")
+	m.check(!taken && !alias, "alias", "is already in use")
+	if err := m.err(); err != nil {
+		return err
+	}
+	s.aliases[role] = target
+	return nil
+}
+
+func (s *Set) resolve(name string) (string, error) {
+	if target, ok := s.aliases[name]; ok {
+		return target, nil
+	}
+	if _, ok := s.members[name]; ok {
+		return name, nil
+	}
+	known := slices.Sorted(maps.Keys(s.members))
+	known = append(known, slices.Sorted(maps.Keys(s.aliases))...)
+	return "", &UnknownError{Name: name, Known: known, Near: near(name, known)}
+}
+
+// Get returns the connection of a name or alias, made on first use. An unknown
+// name is an [*UnknownError].
+func (s *Set) Get(name string) (*Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("connect: get %s: %w", name, ErrClosed)
+	}
+	name, err := s.resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	m := s.members[name]
+	if m.conn == nil {
+		if m.conn, err = New(name, m.config, m.opts...); err != nil {
+			return nil, err
+		}
+		s.order = append(s.order, name)
+	}
+	return m.conn, nil
+}
+
+// Names are the names of the connections, sorted, without aliases.
+func (s *Set) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.members))
+}
+
+// All yields every connection in the order of its name and makes those not yet used;
+// one that cannot be made is left out, its mistake is Get's to report.
+func (s *Set) All() iter.Seq2[string, *Conn] {
+	return func(yield func(string, *Conn) bool) {
+		for _, name := range s.Names() {
+			if conn, err := s.Get(name); err == nil && !yield(name, conn) {
+				return
+			}
+		}
+	}
+}
+
+// Ready waits for all connections, see [Conn.Ready]; errors are joined.
+func (s *Set) Ready(ctx context.Context) error {
+	names := s.Names()
+	errs := make([]error, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		conn, err := s.Get(name)
+		if errs[i] = err; err == nil {
+			wg.Go(func() { errs[i] = conn.Ready(ctx) })
+		}
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Health asks all connections, see [Conn.Health].
+func (s *Set) Health(ctx context.Context) map[string]Health {
+	all := map[string]Health{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for name, conn := range s.All() {
+		wg.Go(func() {
+			h := conn.Health(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			all[name] = h
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// Close closes the connections in the reverse order of their making; errors
+// are joined. Get fails with [ErrClosed] from then on.
+func (s *Set) Close(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	var errs []error
+	for _, name := range slices.Backward(s.order) {
+		errs = append(errs, s.members[name].conn.Close(ctx))
+	}
+	return errors.Join(errs...)
+}

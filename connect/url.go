@@ -1,0 +1,176 @@
+package connect
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Parse reads a connection URL. The grammar, one for all topologies:
+//
+//	redis[s]://[user:password@]host[:6379][/db]
+//	redis+unix://[user:password@]/path.sock[?db=1]
+//	redis[s]+sentinel://[user:password@]s1[:26379],s2,[::1]:26379/master[/db]
+//	redis[s]+cluster://[user:password@]h1[:6379],h2
+//	embedded://
+//	host:port
+//
+// unix://, redis-socket:// and Lettuce's redis-sentinel://…?sentinelMasterId=m are read
+// too. The user is always that of the data nodes; sentinels have the
+// parameters sentinel_username and sentinel_password_file. User, password and
+// parameters are percent-encoded. Parameters:
+//
+//	dial_timeout read_timeout write_timeout pool_timeout conn_max_idle_time
+//	conn_max_lifetime                     durations (500ms); bare numbers are seconds
+//	pool_size min_idle_conns max_active_conns retries protocol db   numbers
+//	client_name prefix password_file sentinel_username sentinel_password_file
+//	ca_file cert_file key_file server_name                          strings
+//	skip_verify sentinel_plain                                      true or false
+//
+// All mistakes are reported at once, as joined [*ConfigError]. An error never
+// contains the URL or a part of it: a password may be anywhere in a URL that
+// is wrong.
+func Parse(rawURL string) (Config, error) {
+	m := &mistakes{}
+	c := parse(rawURL, m)
+	if err := m.err(); err != nil {
+		return Config{}, err
+	}
+	checked := c
+	checked.validate(m)
+	if err := m.err(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+var schemes = map[string]struct {
+	mode Mode
+	tls  bool
+	unix bool
+}{
+	"redis": {}, "rediss": {tls: true},
+	"redis+unix": {unix: true}, "unix": {unix: true}, "redis-socket": {unix: true},
+	"redis+sentinel": {mode: Sentinel}, "rediss+sentinel": {mode: Sentinel, tls: true}, "redis-sentinel": {mode: Sentinel},
+	"redis+cluster": {mode: Cluster}, "rediss+cluster": {mode: Cluster, tls: true},
+	"embedded": {mode: Embedded},
+}
+
+func parse(raw string, m *mistakes) (c Config) {
+	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		m.add("url", "contains white space or a control character")
+		return c
+	}
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found {
+		if raw == "" || strings.ContainsAny(raw, "@/?#") {
+			m.add("scheme", "is missing: redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster:// or embedded://")
+			return c
+		}
+		scheme, rest = "redis", raw
+	}
+	kind, ok := schemes[strings.ToLower(scheme)]
+	if !ok {
+		m.add("scheme", "is unknown: use redis://, rediss://, redis+unix://, redis[s]+sentinel://, redis[s]+cluster:// or embedded://")
+		return c
+	}
+	c.Mode, c.UseTLS = kind.mode, kind.tls
+	authority, tail := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority, tail = rest[:i], rest[i:]
+	}
+	if strings.ContainsAny(tail, "@#") {
+		m.add("userinfo", "an @ or # after the host: percent-encode / ? # @ in user, password and parameters (%%2F %%3F %%23 %%40)")
+		return c
+	}
+	path, query, _ := strings.Cut(tail, "?")
+	hosts := c.userinfo(authority, m)
+	master := c.parameters(query, m)
+	c.place(kind.unix, hosts, path, master, m)
+	return c
+}
+
+// userinfo reads user:password@ and returns what follows.
+func (c *Config) userinfo(authority string, m *mistakes) string {
+	i := strings.LastIndexByte(authority, '@')
+	if i < 0 {
+		return authority
+	}
+	user, password, _ := strings.Cut(authority[:i], ":")
+	var err1, err2 error
+	c.Username, err1 = url.PathUnescape(user)
+	password, err2 = url.PathUnescape(password)
+	c.Password = Secret(password)
+	m.check(err1 == nil && err2 == nil, "userinfo", "a %% is not followed by two hexadecimal digits; encode it as %%25")
+	return authority[i+1:]
+}
+
+// place reads hosts and path, which mean something else for each topology.
+func (c *Config) place(unix bool, hosts, path, master string, m *mistakes) {
+	path, err := url.PathUnescape(path)
+	m.check(err == nil, "path", "is not percent-encoded")
+	if unix {
+		m.check(hosts == "", "host", "a unix socket has none: redis+unix:///path.sock")
+		m.check(len(path) > 1, "path", "of the socket is missing: redis+unix:///path.sock")
+		c.Socket = path
+		return
+	}
+	port := "6379"
+	if c.Mode == Sentinel {
+		port = "26379"
+	}
+	if hosts != "" || c.Mode != Embedded {
+		for _, host := range strings.Split(hosts, ",") {
+			c.Addrs = append(c.Addrs, address(host, port, m))
+		}
+	}
+	path = strings.Trim(path, "/")
+	if c.Mode == Sentinel {
+		if master == "" {
+			master, path, _ = strings.Cut(path, "/")
+		}
+		c.Master = master
+	}
+	if path == "" {
+		return
+	}
+	m.check(c.DB == 0, "db", "is given twice, in the path and as a parameter")
+	c.DB, err = strconv.Atoi(path)
+	m.check(err == nil && c.DB >= 0, "db", "the path is not a database number")
+	m.check(c.Mode != Cluster, "db", "a cluster has only database 0: leave the path out")
+}
+
+// address splits one host by hand: net/url refuses lists with IPv6.
+func address(host, port string, m *mistakes) string {
+	switch {
+	case strings.HasPrefix(host, "["):
+		i := strings.IndexByte(host, ']')
+		if i < 0 || net.ParseIP(zoneless(host[1:i])) == nil {
+			m.add("host", "an address in brackets is not IPv6")
+			return ""
+		}
+		if host[i+1:] != "" {
+			if !strings.HasPrefix(host[i+1:], ":") {
+				m.add("host", "something other than a port follows an IPv6 address")
+				return ""
+			}
+			port = host[i+2:]
+		}
+		host = host[1:i]
+	case strings.Count(host, ":") > 1:
+		m.add("host", "an IPv6 address needs brackets")
+		return ""
+	case strings.Contains(host, ":"):
+		host, port, _ = strings.Cut(host, ":")
+	}
+	m.check(host != "", "host", "is missing")
+	n, err := strconv.Atoi(port)
+	m.check(err == nil && n >= 1 && n <= 65535, "port", "is not a number from 1 to 65535")
+	return net.JoinHostPort(host, port)
+}
+
+func zoneless(ip string) string {
+	ip, _, _ = strings.Cut(ip, "%")
+	return ip
+}
