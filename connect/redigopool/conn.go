@@ -1,0 +1,210 @@
+package redigopool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+)
+
+// shared is what all connections of a pool have in common.
+type shared struct {
+	rdb    goredis.UniversalClient
+	caller *bounded.Caller
+	keep   atomic.Bool // transactions are not collapsed
+}
+
+func newShared(rdb goredis.UniversalClient, opts []Option) (*shared, error) {
+	if rdb == nil {
+		return nil, errNil
+	}
+	var c config
+	for _, opt := range opts {
+		if opt != nil {
+			opt.apply(&c)
+		}
+	}
+	s := &shared{rdb: rdb, caller: bounded.New(rdb)}
+	s.keep.Store(c.keepTransactions)
+	return s, nil
+}
+
+// Conn is a virtual redigo connection.
+type Conn struct {
+	*shared
+	ctx     context.Context
+	queue   []command // sent, not flushed
+	replies []any     // flushed, not received
+	multi   bool
+	tx      []command
+	closed  bool
+}
+
+var (
+	_ redis.Conn            = (*Conn)(nil)
+	_ redis.ConnWithContext = (*Conn)(nil)
+	_ redis.ConnWithTimeout = (*Conn)(nil)
+
+	errClosed    = errors.New("redigopool: connection closed")
+	errNoPending = errors.New("redigopool: no reply is pending")
+)
+
+type command struct {
+	name string // in upper case
+	args []any
+}
+
+// Bind sets the context of all following commands, for callers like redisstore
+// that know none; nil is the background.
+func (c *Conn) Bind(ctx context.Context) { c.ctx = ctx }
+
+func (c *Conn) context() context.Context {
+	if c.ctx == nil {
+		return context.Background()
+	}
+	return c.ctx
+}
+
+// Close ends this connection and nothing else.
+func (c *Conn) Close() error {
+	if c.closed {
+		return errClosed
+	}
+	*c = Conn{shared: c.shared, closed: true}
+	return nil
+}
+
+// Err is nil until Close: a virtual connection does not break.
+func (c *Conn) Err() error {
+	if c.closed {
+		return errClosed
+	}
+	return nil
+}
+
+// Send queues a command.
+func (c *Conn) Send(name string, args ...any) error {
+	if c.closed {
+		return errClosed
+	}
+	cmd := command{name: strings.ToUpper(name), args: normalise(args)}
+	if err := c.refuse(cmd); err != nil {
+		return err
+	}
+	c.queue = append(c.queue, cmd)
+	return nil
+}
+
+// Flush sends the queued commands.
+func (c *Conn) Flush() error { return c.flush(c.context()) }
+
+// Receive returns the oldest reply not yet received.
+func (c *Conn) Receive() (any, error) { return c.ReceiveContext(c.context()) }
+
+// ReceiveContext is Receive bounded by ctx.
+func (c *Conn) ReceiveContext(ctx context.Context) (any, error) {
+	if err := c.flush(ctx); err != nil {
+		return nil, err
+	}
+	if len(c.replies) == 0 {
+		return nil, errNoPending
+	}
+	reply := c.replies[0]
+	c.replies = c.replies[1:]
+	return failed(reply)
+}
+
+// ReceiveWithTimeout is Receive bounded by a timeout, 0 for none.
+func (c *Conn) ReceiveWithTimeout(timeout time.Duration) (any, error) {
+	ctx, cancel := c.timeout(timeout)
+	defer cancel()
+	return c.ReceiveContext(ctx)
+}
+
+// Do sends a command and returns its reply, after the replies of all queued
+// commands; the first error among them is returned. Do("") returns those
+// replies.
+func (c *Conn) Do(name string, args ...any) (any, error) {
+	return c.DoContext(c.context(), name, args...)
+}
+
+// DoWithTimeout is Do bounded by a timeout, 0 for none.
+func (c *Conn) DoWithTimeout(timeout time.Duration, name string, args ...any) (any, error) {
+	ctx, cancel := c.timeout(timeout)
+	defer cancel()
+	return c.DoContext(ctx, name, args...)
+}
+
+// DoContext is Do bounded by ctx.
+func (c *Conn) DoContext(ctx context.Context, name string, args ...any) (any, error) {
+	if c.closed {
+		return nil, errClosed
+	}
+	if name == "" && len(c.queue) == 0 && len(c.replies) == 0 {
+		return nil, nil // what a pool asks when a connection comes back: no round trip
+	}
+	if name != "" {
+		if err := c.Send(name, args...); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.flush(ctx); err != nil {
+		return nil, err
+	}
+	replies := c.replies
+	c.replies = nil
+	if name == "" {
+		return replies, nil
+	}
+	var err error
+	for _, reply := range replies {
+		if _, e := failed(reply); e != nil && err == nil {
+			err = e
+		}
+	}
+	last := replies[len(replies)-1]
+	if f, ok := last.(failure); ok {
+		last = f.reply
+	}
+	return last, err // as redigo: an error is the reply as well
+}
+
+func (c *Conn) timeout(d time.Duration) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return c.context(), func() {}
+	}
+	return context.WithTimeout(c.context(), d)
+}
+
+// failure is a reply of EXEC whose element is an error: redigo callers look
+// only at the error of EXEC.
+type failure struct {
+	reply any
+	err   error
+}
+
+func failed(reply any) (any, error) {
+	switch r := reply.(type) {
+	case redis.Error:
+		return nil, r
+	case failure:
+		return r.reply, r.err
+	}
+	return reply, nil
+}
+
+// wrapped keeps the cause for errors.Is, and Redis' own errors in redigo's type.
+func wrapped(name string, err error) error {
+	var server goredis.Error
+	if errors.As(err, &server) {
+		return redis.Error(server.Error())
+	}
+	return fmt.Errorf("redigopool: %s: %w", strings.ToLower(name), err)
+}

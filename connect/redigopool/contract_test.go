@@ -1,0 +1,342 @@
+package redigopool_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/connect/redigopool"
+	"github.com/redishttp/redishttp/internal/redistest"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+const patience = 20 * time.Second
+
+func pool(t testing.TB, rdb goredis.UniversalClient, opts ...redigopool.Option) *redis.Pool {
+	t.Helper()
+	p, err := redigopool.New(rdb, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+type custom struct{}
+
+func (custom) RedisArg() any { return "custom" }
+
+// calls are made on a connection of redigo and on a virtual one; %s is a key.
+var calls = []struct {
+	name string
+	args []any
+}{
+	{"PING", nil}, {"PING", []any{"hello"}}, {"ECHO", []any{"hi"}},
+	{"SET", []any{"%s", "v"}}, {"GET", []any{"%s"}}, {"GET", []any{"%s-none"}}, {"STRLEN", []any{"%s"}},
+	{"SET", []any{"%s", "w", "GET"}}, {"SET", []any{"%s", "x", "NX"}}, {"APPEND", []any{"%s", []byte("y")}},
+	{"SET", []any{"%s", 1.5}}, {"GET", []any{"%s"}}, {"SET", []any{"%s", true}}, {"GET", []any{"%s"}}, {"SET", []any{"%s", nil}}, {"GET", []any{"%s"}},
+	{"SET", []any{"%s", custom{}}}, {"GET", []any{"%s"}}, {"SET", []any{"%s", time.Second}}, {"GET", []any{"%s"}}, {"SET", []any{"%s", int32(7)}}, {"INCR", []any{"%s"}},
+	{"EXISTS", []any{"%s"}}, {"TYPE", []any{"%s"}}, {"LPUSH", []any{"%s", 1}}, {"DEL", []any{"%s"}},
+	{"HSET", []any{"%s", "a", 1}}, {"HGETALL", []any{"%s"}}, {"HGET", []any{"%s", "b"}}, {"HMGET", []any{"%s", "a", "b"}}, {"DEL", []any{"%s"}},
+	{"ZADD", []any{"%s", 1.25, "m"}}, {"ZSCORE", []any{"%s", "m"}}, {"ZRANGE", []any{"%s", 0, -1, "WITHSCORES"}}, {"ZINCRBY", []any{"%s", 1, "m"}}, {"ZPOPMIN", []any{"%s", 2}}, {"DEL", []any{"%s"}},
+	{"SADD", []any{"%s", "m"}}, {"SMEMBERS", []any{"%s"}}, {"SISMEMBER", []any{"%s", "m"}}, {"DEL", []any{"%s"}},
+	{"RPUSH", []any{"%s", "a", "b"}}, {"LRANGE", []any{"%s", 0, -1}}, {"LTRIM", []any{"%s", 0, 0}}, {"DEL", []any{"%s"}},
+	{"EVAL", []any{"return {1,'a',false,{2}}", 1, "%s"}}, {"EVAL", []any{"return redis.error_reply('OWN error')", 1, "%s"}}, {"EVALSHA", []any{strings.Repeat("0", 40), 1, "%s"}},
+	{"nosuch", []any{"%s"}}, {"GET", nil}, {"SET", []any{"%s"}}, {"EXEC", nil}, {"DISCARD", nil}, {"PEXPIREAT", []any{"%s", 1}}, {"TTL", []any{"%s"}},
+}
+
+func TestRepliesLikeRedigo(t *testing.T) {
+	for _, topology := range []func(testing.TB) *redistest.Target{redistest.Standalone, redistest.Cluster} {
+		g := topology(t)
+		for _, protocol := range []int{2, 3} {
+			t.Run(fmt.Sprintf("%s/RESP%d", g.Name, protocol), func(t *testing.T) {
+				real, err := redis.Dial("tcp", redistest.NewServer(t).Addr())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer real.Close()
+				virtual := pool(t, g.Client(t, func(o *goredis.UniversalOptions) { o.Protocol = protocol })).Get()
+				defer virtual.Close()
+				key := redistest.Prefix(t)
+				for i, call := range calls {
+					args := make([]any, len(call.args))
+					for j, arg := range call.args {
+						args[j] = arg
+						if s, ok := arg.(string); ok {
+							args[j] = strings.ReplaceAll(s, "%s", key)
+						}
+					}
+					want, wantErr := real.Do(call.name, args...)
+					got, gotErr := virtual.Do(call.name, args...)
+					if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(gotErr, wantErr) {
+						t.Errorf("call %d, %s %v:\n got %#v, %#v\nwant %#v, %#v", i, call.name, args, got, gotErr, want, wantErr)
+					}
+				}
+				if virtual.Err() != nil {
+					t.Errorf("Err after Redis errors: %v, want nil", virtual.Err())
+				}
+			})
+		}
+	}
+}
+
+// scripts of Send, Flush, Receive and Do, with transactions.
+func TestPipelinesLikeRedigo(t *testing.T) {
+	server := redistest.Standalone(t).Client(t).(*goredis.Client)
+	key := redistest.Prefix(t)
+	run := func(c redis.Conn) (log []string) {
+		note := func(v any, err error) { log = append(log, fmt.Sprintf("%T %v | %v", v, v, err)) }
+		send := func(name string, args ...any) {
+			if err := c.Send(name, args...); err != nil {
+				note(nil, err)
+			}
+		}
+		send("SET", key, 1)
+		send("INCR", key)
+		send("LPUSH", key, "x")
+		note(c.Do("GET", key)) // the error of LPUSH, the reply of GET
+		send("SET", key, 5)
+		send("GET", key)
+		note(nil, c.Flush())
+		note(c.Receive())
+		note(c.Receive())
+		send("GET", key)
+		send("GET", key+"none")
+		note(c.Do("")) // replies of all
+		send("MULTI")
+		send("SET", key, 7)
+		send("GET", key)
+		note(c.Do("EXEC"))
+		note(c.Do("MULTI"))
+		note(c.Do("GET", key))
+		note(c.Do("MULTI"))
+		note(c.Do("DISCARD"))
+		note(c.Do("GET", key))
+		send("MULTI")
+		note(c.Do("EXEC"))
+		send("MULTI")
+		send("SET", key, "collapsed")
+		send("PEXPIREAT", key, time.Now().Add(time.Hour).UnixMilli())
+		note(c.Do("EXEC"))
+		note(c.Do("GET", key))
+		note(c.Do("DEL", key))
+		note(nil, c.Err())
+		return log
+	}
+	real, err := redis.Dial("tcp", server.Options().Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer real.Close()
+	want := run(real)
+	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
+		got := run(pool(t, g.Client(t)).Get())
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("step %d:\n got %s\nwant %s", i, got[i], want[i])
+			}
+		}
+	})
+}
+
+func TestRefusedCommandsReachNobody(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
+		rdb := g.Client(t)
+		count := redistest.Count(rdb)
+		c := pool(t, rdb).Get()
+		defer c.Close()
+		refused := []string{"SELECT", "auth", "HELLO", "WATCH", "SUBSCRIBE", "MONITOR", "BLPOP", "CLIENT", "QUIT", "WAIT", "ASKING"}
+		if g.Name == "cluster" {
+			refused = append(refused, "SCAN")
+		}
+		for _, name := range refused {
+			var e *redigopool.CommandError
+			if _, err := c.Do(name, "x"); !errors.As(err, &e) || !strings.Contains(err.Error(), strings.ToUpper(name)) {
+				t.Errorf("%s: got %v, want a CommandError that names it", name, err)
+			}
+		}
+		if got := count.Commands(); len(got) != 0 {
+			t.Errorf("commands sent: %v, want none", got)
+		}
+		if _, err := c.Do("PING"); err != nil {
+			t.Errorf("after refusals: %v", err)
+		}
+	})
+}
+
+func TestAbandonedTransactionLeavesNothing(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
+		p := pool(t, g.Client(t))
+		p.MaxIdle = 1
+		key := redistest.Prefix(t)
+		c := p.Get()
+		c.Send("MULTI")
+		c.Send("SET", key, "abandoned")
+		c.Close()
+		c = p.Get()
+		if got, err := c.Do("SET", key, "v"); got != "OK" || err != nil {
+			t.Errorf("next user: got %v, %v, want OK", got, err)
+		}
+		c.Close()
+	})
+}
+
+func TestGetAndCloseCostNoRoundTrip(t *testing.T) {
+	rdb := redistest.Standalone(t).Client(t)
+	count := redistest.Count(rdb)
+	p := pool(t, rdb)
+	for range 10 {
+		p.Get().Close()
+	}
+	if got := count.Trips(); got != 0 {
+		t.Errorf("round trips: got %d, want 0", got)
+	}
+}
+
+func TestSpreadCommandsReachAllMasters(t *testing.T) {
+	c := redistest.NewCluster(t, 0)
+	rdb := c.Target().Client(t)
+	conn := pool(t, rdb).Get()
+	defer conn.Close()
+	for i := range 300 {
+		rdb.Set(t.Context(), fmt.Sprint("k", i), 1, 0)
+	}
+	if got, err := redis.Strings(conn.Do("KEYS", "k*")); len(got) != 300 || err != nil {
+		t.Errorf("KEYS: got %d, %v, want 300", len(got), err)
+	}
+	if got, err := redis.Int(conn.Do("DBSIZE")); got != 300 || err != nil {
+		t.Errorf("DBSIZE: got %d, %v, want 300", got, err)
+	}
+	sha, err := redis.String(conn.Do("SCRIPT", "LOAD", "return ARGV[1]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 { // keys of all masters
+		if got, err := redis.String(conn.Do("EVALSHA", sha, 1, fmt.Sprint("k", i), "x")); got != "x" || err != nil {
+			t.Errorf("EVALSHA after SCRIPT LOAD: got %q, %v", got, err)
+		}
+	}
+	if got, err := conn.Do("FLUSHALL"); got != "OK" || err != nil {
+		t.Errorf("FLUSHALL: got %v, %v", got, err)
+	}
+	if got, _ := redis.Int(conn.Do("DBSIZE")); got != 0 {
+		t.Errorf("DBSIZE after FLUSHALL: got %d, want 0", got)
+	}
+}
+
+func TestScriptsFallBack(t *testing.T) {
+	s := redistest.NewServer(t)
+	conn := pool(t, s.Client(t)).Get()
+	defer conn.Close()
+	script := redis.NewScript(1, "return KEYS[1]")
+	for range 2 {
+		if got, err := redis.String(script.Do(conn, "k")); got != "k" || err != nil {
+			t.Errorf("script: got %q, %v, want k", got, err)
+		}
+		s.FlushScripts(t)
+	}
+}
+
+func TestDeadlines(t *testing.T) {
+	s := redistest.NewServer(t)
+	p := redistest.NewProxy(t, s.Addr())
+	for name, honors := range map[string]bool{"a client that honours deadlines": true, "go-redis' defaults": false} {
+		t.Run(name, func(t *testing.T) {
+			p.Heal()
+			rdb := goredis.NewClient(&goredis.Options{Addr: p.Addr(), ContextTimeoutEnabled: honors})
+			defer rdb.Close()
+			conn, err := redigopool.NewConn(rdb)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Do("PING"); err != nil {
+				t.Fatal(err)
+			}
+			p.Mute()
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			for how, do := range map[string]func() error{
+				"Bind":        func() error { conn.Bind(ctx); defer conn.Bind(nil); _, err := conn.Do("GET", "k"); return err },
+				"DoContext":   func() error { _, err := conn.DoContext(ctx, "GET", "k"); return err },
+				"WithTimeout": func() error { _, err := conn.DoWithTimeout(100*time.Millisecond, "GET", "k"); return err },
+				"transaction": func() error {
+					conn.Send("MULTI")
+					conn.Send("SET", "k", "v")
+					_, err := conn.DoContext(ctx, "EXEC")
+					return err
+				},
+			} {
+				start := time.Now()
+				err := do()
+				var timeout interface{ Timeout() bool }
+				if !errors.As(err, &timeout) || !timeout.Timeout() {
+					t.Errorf("%s: got %v, want a timeout", how, err)
+				}
+				if took := time.Since(start); took > time.Second {
+					t.Errorf("%s: took %v", how, took)
+				}
+			}
+			p.CloseConns()
+		})
+	}
+}
+
+func TestOldServersGetTheTransaction(t *testing.T) {
+	rdb := redistest.Standalone(t).Client(t)
+	count := redistest.Count(rdb)
+	save := func(c redis.Conn) (any, error) {
+		c.Send("MULTI")
+		c.Send("SET", redistest.Prefix(t), "v")
+		c.Send("PEXPIREAT", redistest.Prefix(t), time.Now().Add(time.Minute).UnixMilli())
+		return c.Do("EXEC")
+	}
+	// Different keys are not collapsed either: that needs one key.
+	if got, err := redis.Values(save(pool(t, rdb).Get())); len(got) != 2 || err != nil {
+		t.Errorf("two keys: got %v, %v", got, err)
+	}
+	if got := count.Commands()["pexpireat"]; got != 1 {
+		t.Errorf("two keys: PEXPIREAT sent %d times, want once", got)
+	}
+	count.Reset()
+	c := pool(t, rdb, redigopool.WithTransactionsKept(true)).Get()
+	key := redistest.Prefix(t)
+	c.Send("MULTI")
+	c.Send("SET", key, "v")
+	c.Send("PEXPIREAT", key, time.Now().Add(time.Minute).UnixMilli())
+	if got, err := redis.Values(c.Do("EXEC")); len(got) != 2 || err != nil || count.Commands()["pexpireat"] != 1 {
+		t.Errorf("kept: got %v, %v, commands %v", got, err, count.Commands())
+	}
+}
+
+func FuzzArgumentsArriveAsRedigoSendsThem(f *testing.F) {
+	f.Add("a", []byte("b"), 1.5, int64(3), true)
+	f.Fuzz(func(t *testing.T, s string, b []byte, x float64, n int64, yes bool) {
+		rdb := redistest.Standalone(t).Client(t)
+		conn, err := redigopool.NewConn(rdb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := redis.ByteSlices(conn.Do("EVAL", "return ARGV", 0, s, b, x, n, yes))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bit := "0"
+		if yes {
+			bit = "1"
+		}
+		want := []string{s, string(b), strings.TrimPrefix(fmt.Sprintf("%v", x), "+"), fmt.Sprint(n), bit}
+		for i := range want {
+			if i != 2 && string(got[i]) != want[i] {
+				t.Errorf("argument %d: got %q, want %q", i, got[i], want[i])
+			}
+		}
+	})
+}

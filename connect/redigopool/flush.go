@@ -1,0 +1,175 @@
+package redigopool
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/gomodule/redigo/redis"
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// flush runs the queue: stretches of ordinary commands as one pipeline each,
+// transactions at their EXEC. After an error that is not Redis' own nothing is
+// left queued, as on a broken connection.
+func (c *Conn) flush(ctx context.Context) error {
+	if c.closed {
+		return errClosed
+	}
+	queue := c.queue
+	c.queue = nil
+	var batch []command
+	for i, cmd := range queue {
+		local, reply, err := c.step(ctx, cmd, &batch)
+		if err == nil && local {
+			c.replies = append(c.replies, reply)
+		}
+		if err == nil && i == len(queue)-1 {
+			err = c.runBatch(ctx, &batch)
+		}
+		if err != nil {
+			c.replies, c.multi, c.tx = nil, false, nil
+			return err
+		}
+	}
+	return nil
+}
+
+// step answers what concerns transactions and what reaches several nodes, and
+// leaves the rest to the batch.
+func (c *Conn) step(ctx context.Context, cmd command, batch *[]command) (local bool, reply any, err error) {
+	ordinary := !c.multi && cmd.name != "MULTI" && cmd.name != "EXEC" && cmd.name != "DISCARD"
+	if ordinary && !spread[cmd.name] {
+		*batch = append(*batch, cmd)
+		return false, nil, nil
+	}
+	if err := c.runBatch(ctx, batch); err != nil { // replies keep their order
+		return false, nil, err
+	}
+	switch {
+	case ordinary:
+		reply, err = c.runSpread(ctx, cmd)
+		return true, reply, err
+	case !c.multi && cmd.name == "MULTI":
+		c.multi = true
+		return true, "OK", nil
+	case !c.multi:
+		return true, redis.Error("ERR " + cmd.name + " without MULTI"), nil
+	case cmd.name == "MULTI":
+		return true, redis.Error("ERR MULTI calls can not be nested"), nil
+	case cmd.name == "DISCARD":
+		c.multi, c.tx = false, nil
+		return true, "OK", nil
+	case cmd.name == "EXEC":
+		tx := c.tx
+		c.multi, c.tx = false, nil
+		reply, err = c.exec(ctx, tx)
+		return true, reply, err
+	}
+	c.tx = append(c.tx, cmd)
+	return true, "QUEUED", nil
+}
+
+func (c *Conn) runBatch(ctx context.Context, batch *[]command) error {
+	cmds := *batch
+	*batch = nil
+	if len(cmds) == 0 {
+		return nil
+	}
+	sent := make([]goredis.Cmder, len(cmds))
+	for i, cmd := range cmds {
+		sent[i] = cmd.goRedis(ctx)
+	}
+	err := c.caller.Do(ctx, func(ctx context.Context) error {
+		if len(sent) == 1 {
+			return c.rdb.Process(ctx, sent[0])
+		}
+		pipe := c.rdb.Pipeline()
+		for _, cmd := range sent {
+			_ = pipe.Process(ctx, cmd)
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	if err != nil && !fromServer(err) {
+		return wrapped(cmds[0].name, err)
+	}
+	for i, cmd := range sent {
+		reply, err := result(cmds[i], cmd)
+		if err != nil {
+			return err
+		}
+		c.replies = append(c.replies, reply)
+	}
+	return nil
+}
+
+// exec runs a transaction.
+func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
+	if len(tx) == 0 {
+		return []any{}, nil
+	}
+	if set, ok := collapse(tx); ok && !c.keep.Load() {
+		cmd := set.goRedis(ctx)
+		err := c.caller.Do(ctx, func(ctx context.Context) error { return c.rdb.Process(ctx, cmd) })
+		switch {
+		case err == nil:
+			return []any{"OK", int64(1)}, nil
+		case !fromServer(err):
+			return nil, wrapped("EXEC", err)
+		case !strings.HasPrefix(err.Error(), "ERR syntax"):
+			return failure{reply: []any{wrapped("EXEC", err)}, err: wrapped("EXEC", err)}, nil
+		}
+		c.keep.Store(true) // a server before 6.2 does not know PXAT
+	}
+	sent := make([]goredis.Cmder, len(tx))
+	for i, cmd := range tx {
+		sent[i] = cmd.goRedis(ctx)
+	}
+	err := c.caller.Do(ctx, func(ctx context.Context) error {
+		pipe := c.rdb.TxPipeline()
+		for _, cmd := range sent {
+			_ = pipe.Process(ctx, cmd)
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	if err != nil && !fromServer(err) {
+		return nil, wrapped("EXEC", err)
+	}
+	all := failure{}
+	replies := make([]any, len(sent))
+	for i, cmd := range sent {
+		if replies[i], err = result(tx[i], cmd); err != nil {
+			return nil, err
+		}
+		if e, ok := replies[i].(redis.Error); ok && all.err == nil {
+			all.err = e
+		}
+	}
+	if all.err != nil {
+		all.reply = replies
+		return all, nil
+	}
+	return replies, nil
+}
+
+// fromServer reports whether Redis answered, be it with nothing or an error.
+func fromServer(err error) bool {
+	var server goredis.Error
+	return errors.As(err, &server)
+}
+
+// collapse turns what redisstore sends to save a session into one command.
+func collapse(tx []command) (command, bool) {
+	if len(tx) != 2 || tx[0].name != "SET" || tx[1].name != "PEXPIREAT" || len(tx[0].args) != 2 || len(tx[1].args) != 2 {
+		return command{}, false
+	}
+	at, ok := tx[1].args[1].(int64)
+	// SET refuses what PEXPIREAT takes as long ago.
+	key := text(tx[0].args[0])
+	if !ok || at <= 0 || key == "" || key != text(tx[1].args[0]) {
+		return command{}, false
+	}
+	return command{name: "SET", args: []any{tx[0].args[0], tx[0].args[1], "PXAT", at}}, true
+}

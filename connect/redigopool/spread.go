@@ -1,0 +1,122 @@
+package redigopool
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+// spread are the commands that mean all masters; go-redis' cluster client
+// would ask one of them, and answer with a third of the keys.
+var spread = map[string]bool{"KEYS": true, "DBSIZE": true, "FLUSHDB": true, "FLUSHALL": true, "SCRIPT": true}
+
+// private are the commands that would change a connection that others use
+// after us, or hold it.
+var private = map[string]string{
+	"SELECT": "it would change the database of a connection that others use; give the client's URL the database",
+	"AUTH":   "the client authenticates", "HELLO": "the client speaks its own protocol", "RESET": "the connection is shared", "QUIT": "the connection is shared",
+	"CLIENT": "the connection is shared", "READONLY": "the client routes", "READWRITE": "the client routes", "ASKING": "the client routes",
+	"WATCH": "commands may go over different connections; use a script", "UNWATCH": "commands may go over different connections; use a script",
+	"SUBSCRIBE": "use go-redis' PubSub", "PSUBSCRIBE": "use go-redis' PubSub", "SSUBSCRIBE": "use go-redis' PubSub",
+	"UNSUBSCRIBE": "use go-redis' PubSub", "PUNSUBSCRIBE": "use go-redis' PubSub", "SUNSUBSCRIBE": "use go-redis' PubSub",
+	"MONITOR": "it would take a connection over", "SYNC": "it would take a connection over", "PSYNC": "it would take a connection over",
+	"WAIT": "it waits for another connection's writes", "WAITAOF": "it waits for another connection's writes",
+	"BLPOP": "it would hold a connection", "BRPOP": "it would hold a connection", "BLMOVE": "it would hold a connection", "BRPOPLPUSH": "it would hold a connection",
+	"BLMPOP": "it would hold a connection", "BZPOPMIN": "it would hold a connection", "BZPOPMAX": "it would hold a connection", "BZMPOP": "it would hold a connection",
+}
+
+// refuse says why a command cannot be served.
+func (c *Conn) refuse(cmd command) error {
+	if reason, ok := private[cmd.name]; ok {
+		return &CommandError{Command: cmd.name, Reason: reason}
+	}
+	if _, cluster := c.rdb.(*goredis.ClusterClient); cluster && cmd.name == "SCAN" {
+		return &CommandError{Command: cmd.name, Reason: "on a cluster a cursor means one node; use KEYS, which scans all masters"}
+	}
+	if spread[cmd.name] && c.inMulti() {
+		return &CommandError{Command: cmd.name, Reason: "it reaches several nodes and cannot be part of a transaction"}
+	}
+	return nil
+}
+
+// inMulti looks at the queue as well: MULTI may not have been flushed yet.
+func (c *Conn) inMulti() bool {
+	multi := c.multi
+	for _, cmd := range c.queue {
+		switch cmd.name {
+		case "MULTI":
+			multi = true
+		case "EXEC", "DISCARD":
+			multi = false
+		}
+	}
+	return multi
+}
+
+func (c *Conn) runSpread(ctx context.Context, cmd command) (any, error) {
+	var (
+		mu   sync.Mutex
+		keys = map[string]struct{}{}
+		sum  int64
+		last any
+	)
+	err := c.caller.Do(ctx, func(ctx context.Context) error {
+		return c.eachMaster(ctx, func(ctx context.Context, master goredis.Cmdable) error {
+			switch {
+			case cmd.name == "KEYS" && len(cmd.args) == 1:
+				it := master.Scan(ctx, 0, text(cmd.args[0]), 1000).Iterator()
+				for it.Next(ctx) {
+					mu.Lock()
+					keys[it.Val()] = struct{}{}
+					mu.Unlock()
+				}
+				return it.Err()
+			default:
+				sent := goredis.NewCmd(ctx, append([]any{strings.ToLower(cmd.name)}, cmd.args...)...)
+				if err := master.(processor).Process(ctx, sent); err != nil {
+					return err
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				last = sent.Val()
+				if n, ok := last.(int64); ok {
+					sum += n
+				}
+				return nil
+			}
+		})
+	})
+	if err != nil {
+		if fromServer(err) {
+			return wrapped(cmd.name, err), nil
+		}
+		return nil, wrapped(cmd.name, err)
+	}
+	switch {
+	case cmd.name == "KEYS":
+		out := make([]any, 0, len(keys))
+		for key := range keys {
+			out = append(out, []byte(key))
+		}
+		return out, nil
+	case cmd.name == "DBSIZE":
+		return sum, nil
+	}
+	if s, ok := last.(string); ok && s == "OK" {
+		return s, nil
+	}
+	return resp2(last), nil
+}
+
+type processor interface {
+	Process(ctx context.Context, cmd goredis.Cmder) error
+}
+
+func (c *Conn) eachMaster(ctx context.Context, fn func(context.Context, goredis.Cmdable) error) error {
+	if cluster, ok := c.rdb.(*goredis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *goredis.Client) error { return fn(ctx, master) })
+	}
+	return fn(ctx, c.rdb)
+}
