@@ -62,8 +62,11 @@ type command struct {
 }
 
 // Bind sets the context of all following commands, for callers like redisstore
-// that know none; nil is the background.
+// that know none, until Unbind.
 func (c *Conn) Bind(ctx context.Context) { c.ctx = ctx }
+
+// Unbind lets the bound context go.
+func (c *Conn) Unbind() { c.ctx = nil }
 
 func (c *Conn) context() context.Context {
 	if c.ctx == nil {

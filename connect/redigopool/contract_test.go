@@ -264,7 +264,7 @@ func TestDeadlines(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			for how, do := range map[string]func() error{
-				"Bind":        func() error { conn.Bind(ctx); defer conn.Bind(nil); _, err := conn.Do("GET", "k"); return err },
+				"Bind":        func() error { conn.Bind(ctx); defer conn.Unbind(); _, err := conn.Do("GET", "k"); return err },
 				"DoContext":   func() error { _, err := conn.DoContext(ctx, "GET", "k"); return err },
 				"WithTimeout": func() error { _, err := conn.DoWithTimeout(100*time.Millisecond, "GET", "k"); return err },
 				"transaction": func() error {

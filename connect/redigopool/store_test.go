@@ -130,9 +130,9 @@ func TestBindForgetsTheContext(t *testing.T) {
 	if _, err := conn.Do("PING"); err == nil {
 		t.Error("a cancelled context has no effect")
 	}
-	conn.Bind(nil)
+	conn.Unbind()
 	if got, err := conn.Do("PING"); got != "PONG" || err != nil {
-		t.Errorf("after Bind(nil): got %v, %v", got, err)
+		t.Errorf("after Unbind: got %v, %v", got, err)
 	}
 }
 
