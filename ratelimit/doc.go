@@ -1,0 +1,44 @@
+// Package ratelimit limits requests by client address, exactly and for all
+// instances of a service together.
+//
+//	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(100))
+//	if err != nil { … }
+//	handler = limiter.Handler(handler)
+//
+// # How it decides
+//
+// The generic cell rate algorithm, as in redis_rate, in one Lua script and one
+// round trip: a bucket of Burst requests that drains at Rate per Period. In
+// any interval L at most Burst + Rate*L/Period requests are admitted, over all
+// processes; a fresh client may send Burst at once, no more. All arithmetic is in
+// integers, time is the server's, a refused request writes nothing, and a
+// request whose reply is lost is not sent again, so never charged twice. Raising a limit takes
+// effect at once.
+//
+// # Whose requests
+//
+// [RemoteAddr] by default: the connection's address, IPv6 by /64, no header
+// trusted. Behind proxies use [ClientIP] with their networks. Anything else,
+// an API key or a user, is a [KeyFunc] of your own.
+//
+// # When Redis fails
+//
+// A call has 100 ms ([WithTimeout]); after five failures in a row Redis is
+// asked once a second. Meanwhile [WithOnUnavailable] decides: [Local] (the
+// default) counts in this process, [Open] lets everything pass, [Closed]
+// answers 503. An outage itself is never answered 429 and never shown to the
+// client. After a failover or a lost key a client's bucket is full again.
+//
+// # Keys
+//
+// ratelimit:v1:<name>:{<hash>} is a string "debt:timestamp:token" with the TTL
+// at which the bucket is full again.
+//
+// # Coming from redis_rate
+//
+// Limits are redis_rate's own. Allow(ctx, key, limit) becomes New with the
+// limit and Allow(ctx, key). Counters start anew, unless [WithEngine] takes
+// your *redis_rate.Limiter as it is; then client address, headers and outages
+// are handled here, and the counting has redis_rate's known defects (see
+// docs/adr/0001).
+package ratelimit

@@ -1,0 +1,50 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/go-redis/redis_rate/v10"
+)
+
+// askEngine counts with redis_rate or another engine. It runs in a goroutine
+// of its own, because an engine's client may ignore the deadline, and because
+// redis_rate panics on replies it does not expect.
+func (l *Limiter) askEngine(ctx context.Context, key string, n int) (Decision, error) {
+	type answer struct {
+		res *redis_rate.Result
+		err error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		var a answer
+		defer func() {
+			if p := recover(); p != nil {
+				a.err = fmt.Errorf("engine: panic: %v", p)
+			}
+			answers <- a
+		}()
+		a.res, a.err = l.engine.AllowN(ctx, key, l.limit, n)
+	}()
+	select {
+	case <-ctx.Done():
+		return Decision{}, context.Cause(ctx)
+	case a := <-answers:
+		if a.err != nil {
+			return Decision{}, a.err
+		}
+		if a.res == nil {
+			return Decision{}, fmt.Errorf("engine: no result")
+		}
+		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Policy: l.name, Limit: l.limit, Remaining: max(a.res.Remaining, 0),
+			RetryAfter: max(a.res.RetryAfter, 0), ResetAfter: a.res.ResetAfter, Source: FromEngine}
+		if n > l.limit.Burst {
+			d.RetryAfter = Never // redis_rate names a time at which it cannot pass either
+		}
+		if d.Remaining < l.limit.Burst {
+			d.NextAfter = l.limit.Period / time.Duration(l.limit.Rate)
+		}
+		return d, nil
+	}
+}
