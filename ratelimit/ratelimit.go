@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/guard"
 )
 
 // Client is what a [Limiter] needs of a go-redis client; all of them have it.
@@ -33,7 +34,7 @@ type Limiter struct {
 	units  units
 	redis  *bounded.Caller // nil with an engine alone
 	script *redis.Script
-	guard  guard
+	guard  guard.Guard
 	local  *table
 }
 
@@ -117,7 +118,7 @@ func (l *Limiter) Reset(ctx context.Context, key string) error {
 }
 
 func (l *Limiter) decide(ctx context.Context, key string, n int) (Decision, error) {
-	if !l.guard.try(time.Now()) {
+	if !l.guard.Try(time.Now()) {
 		return l.without(key, n), errUnavailable
 	}
 	// A client that hangs up must neither abort the count nor count as a
@@ -125,9 +126,11 @@ func (l *Limiter) decide(ctx context.Context, key string, n int) (Decision, erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
 	d, err := l.ask(ctx, key, n)
-	change := l.guard.report(err == nil, time.Now())
-	if change != "" {
-		l.logger.LogAttrs(ctx, slog.LevelWarn, change, slog.String("policy", l.name))
+	switch l.guard.Report(err == nil, time.Now()) {
+	case guard.Down:
+		l.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, limits are decided without it", slog.String("policy", l.name))
+	case guard.Back:
+		l.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, limits are shared again", slog.String("policy", l.name))
 	}
 	if err != nil {
 		return l.without(key, n), fmt.Errorf("ratelimit: allow: %w", err)

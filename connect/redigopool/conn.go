@@ -45,6 +45,9 @@ type Conn struct {
 	multi   bool
 	tx      []command
 	closed  bool
+
+	trackTTL bool
+	ttl      time.Duration
 }
 
 var (
@@ -66,7 +69,15 @@ type command struct {
 func (c *Conn) Bind(ctx context.Context) { c.ctx = ctx }
 
 // Unbind lets the bound context go.
-func (c *Conn) Unbind() { c.ctx = nil }
+func (c *Conn) Unbind() { c.ctx, c.ttl = nil, 0 }
+
+// TrackTTL has every single GET bring the key's time to live along, in the
+// same round trip; see TTL.
+func (c *Conn) TrackTTL(on bool) { c.trackTTL = on }
+
+// TTL is the time to live of the key of the last GET, negative where it has
+// none or does not exist.
+func (c *Conn) TTL() time.Duration { return c.ttl }
 
 func (c *Conn) context() context.Context {
 	if c.ctx == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
@@ -80,19 +81,29 @@ func (c *Conn) runBatch(ctx context.Context, batch *[]command) error {
 	for i, cmd := range cmds {
 		sent[i] = cmd.goRedis(ctx)
 	}
+	var ttl *goredis.DurationCmd
+	if c.trackTTL && len(cmds) == 1 && cmds[0].name == "GET" && len(cmds[0].args) == 1 {
+		ttl = goredis.NewDurationCmd(ctx, time.Millisecond, "pttl", cmds[0].args[0])
+	}
 	err := c.caller.Do(ctx, func(ctx context.Context) error {
-		if len(sent) == 1 {
+		if len(sent) == 1 && ttl == nil {
 			return c.rdb.Process(ctx, sent[0])
 		}
 		pipe := c.rdb.Pipeline()
 		for _, cmd := range sent {
 			_ = pipe.Process(ctx, cmd)
 		}
+		if ttl != nil {
+			_ = pipe.Process(ctx, ttl)
+		}
 		_, err := pipe.Exec(ctx)
 		return err
 	})
 	if err != nil && !fromServer(err) {
 		return wrapped(cmds[0].name, err)
+	}
+	if ttl != nil {
+		c.ttl = ttl.Val()
 	}
 	for i, cmd := range sent {
 		reply, err := result(cmds[i], cmd)

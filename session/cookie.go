@@ -1,0 +1,91 @@
+package session
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	tokenLength = 43 // base64url of 32 random bytes
+	maxTokens   = 4  // cookies of our name that are tried
+)
+
+// tokens are the values of our cookie that can be tokens; others cost nothing.
+func (m *Manager) tokens(r *http.Request) []string {
+	var found []string
+	for _, c := range r.CookiesNamed(m.cookie.Name) {
+		if wellFormed(c.Value) && len(found) < maxTokens {
+			found = append(found, c.Value)
+		}
+	}
+	return found
+}
+
+func wellFormed(token string) bool {
+	if len(token) != tokenLength {
+		return false
+	}
+	for i := range len(token) {
+		c := token[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+// setCookie hands the token out.
+func (m *Manager) setCookie(ctx context.Context, h http.Header, token string) {
+	c := m.cookie
+	c.Value = token
+	if m.persist || m.GetBool(ctx, "__rememberMe") {
+		deadline := m.Deadline(ctx)
+		c.Expires = time.Unix(deadline.Unix()+1, 0)
+		c.MaxAge = int(time.Until(deadline).Seconds()) + 1
+	}
+	m.writeCookie(h, &c)
+}
+
+// removeCookie has the same path and domain, or the browser keeps the cookie.
+func (m *Manager) removeCookie(h http.Header) {
+	c := m.cookie
+	c.Expires, c.MaxAge = time.Unix(1, 0), -1
+	m.writeCookie(h, &c)
+}
+
+// writeCookie replaces what the header has of our name, and keeps caches from
+// a response that carries it.
+func (m *Manager) writeCookie(h http.Header, c *http.Cookie) {
+	var others []string
+	for _, line := range h["Set-Cookie"] {
+		if !strings.HasPrefix(line, m.cookie.Name+"=") {
+			others = append(others, line)
+		}
+	}
+	h["Set-Cookie"] = append(others, c.String())
+	noStore(h)
+}
+
+func noStore(h http.Header) {
+	control := strings.ToLower(strings.Join(h.Values("Cache-Control"), ","))
+	for directive := range strings.SplitSeq(control, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		if name == "no-store" || name == "private" && value == "" {
+			return
+		}
+	}
+	h.Set("Cache-Control", "no-store")
+}
+
+func varyByCookie(h http.Header) {
+	for _, line := range h.Values("Vary") {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); strings.EqualFold(name, "Cookie") || name == "*" {
+				return
+			}
+		}
+	}
+	h.Add("Vary", "Cookie")
+}

@@ -1,0 +1,50 @@
+// Package session keeps sessions on the server: scs' data methods and its
+// redisstore, on every Redis topology, behind a handler of our own.
+//
+//	sessions, err := session.New(rdb)
+//	if err != nil { … }
+//	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+//		sessions.RenewToken(r.Context()) // against session fixation
+//		sessions.Put(r.Context(), "user", user)
+//	})
+//	handler = sessions.Handler(mux)
+//
+// # How it works
+//
+// The session is loaded when a handler first uses it and saved once before the
+// final header: for Write, WriteHeader, Flush, ReadFrom, Hijack and return. A
+// request that does not use it costs no command and gets no header; one that
+// only reads, one round trip, and once in a tenth of the idle time a second
+// that renews it. Informational responses pass, nothing is buffered. A change after the header is saved at
+// return if it needs no new cookie; else [ErrHeadersSent] goes to the hook.
+//
+// # Security
+//
+// The cookie is __Host-session, Secure, HttpOnly, SameSite=Lax. Redis keys
+// hold the SHA-256 of the token, never the token. Sessions end 12 hours after
+// login and 30 minutes after their last use; the deadline inside the value
+// counts even if Redis still has the key. A cookie that cannot be a token costs nothing. Responses that set the
+// cookie are marked no-store. Against cross-site request forgery use
+// [net/http.CrossOriginProtection] around the handler.
+//
+// # When Redis fails
+//
+// A session that cannot be loaded within 250 ms or saved within 1 s is a 503
+// with Retry-After in place of the handler's response; requests that do not
+// use their session are served. [Manager.Require] answers before the handler
+// runs, [WithFailAnonymous] serves readers as anonymous. No cookie is removed,
+// so nobody is logged out. After five failures in a row Redis is asked once a
+// second. A failover may lose the last writes; a lost key is a user logged
+// out.
+//
+// # Concurrency
+//
+// Two requests that change one session at the same time: the last to finish
+// wins. A request that only reads never writes the value, so it cannot undo a
+// logout.
+//
+// # Keys
+//
+// session:v1:<cookie name>:<hash> is a string, the encoded session, with the
+// TTL of the idle timeout, at most until the deadline.
+package session

@@ -1,0 +1,193 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/redishttp/redishttp/internal/respw"
+)
+
+// Handler gives each request its session: loaded when it is first used, saved
+// once before the final header goes out (also for Flush, Hijack and 101), and
+// again at return if it was changed since. A request that does not use its
+// session costs nothing.
+//
+// A session that cannot be loaded or saved is answered 503 with Retry-After,
+// in place of whatever the handler wrote; see [WithFailAnonymous] and
+// [Manager.Require]. After a panic nothing is saved.
+func (m *Manager) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		st := &state{m: m, parent: r.Context(), tokens: m.tokens(r)}
+		ctx := &lazy{r.Context(), st}
+		outer := w.Header().Clone() // what a refusal goes back to
+		b, rw := respw.Wrap(w, respw.Hooks{Header: func(int) bool {
+			if !st.touched() {
+				return true
+			}
+			if err := st.save(ctx, w.Header()); err != nil {
+				m.refuse(ctx, w, outer, err)
+				return false
+			}
+			return true
+		}})
+		next.ServeHTTP(rw, r.WithContext(ctx))
+		b.Finish()
+		if b.Status() != 0 && st.touched() {
+			st.saveLate(ctx)
+		}
+	})
+}
+
+// LoadAndSave is Handler, so that code written for scs moves over.
+func (m *Manager) LoadAndSave(next http.Handler) http.Handler { return m.Handler(next) }
+
+// Require loads the session before next runs and answers 503 if it cannot be
+// loaded, for routes that must not run as anonymous. It stands inside Handler.
+func (m *Manager) Require(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		st := m.state(r.Context())
+		if st == nil {
+			m.logger.LogAttrs(r.Context(), slog.LevelError, "require stands outside of handler")
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+			return
+		}
+		st.load()
+		if st.err != nil {
+			m.refuse(r.Context(), w, w.Header().Clone(), st.err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// refuse answers in place of the handler, whose headers go with its body.
+func (m *Manager) refuse(ctx context.Context, w http.ResponseWriter, outer http.Header, err error) {
+	m.failed(ctx, err)
+	h := w.Header()
+	clear(h)
+	maps.Copy(h, outer)
+	status := http.StatusServiceUnavailable
+	if errors.Is(err, ErrTooLarge) {
+		status = http.StatusInternalServerError // waiting will not help
+	} else {
+		h.Set("Retry-After", "1")
+	}
+	h.Set("Cache-Control", "no-store")
+	http.Error(w, http.StatusText(status), status)
+}
+
+// save writes the session and its cookie before the header goes out.
+func (st *state) save(ctx context.Context, h http.Header) error {
+	m := st.m
+	varyByCookie(h)
+	if st.err != nil {
+		if !m.failAnonymous || m.Status(ctx) != scs.Unmodified {
+			return st.err
+		}
+		m.failed(ctx, st.err)
+		noStore(h)
+		return nil
+	}
+	switch m.Status(ctx) {
+	case scs.Modified:
+		token, err := st.commit(ctx)
+		if err != nil {
+			return err
+		}
+		m.setCookie(ctx, h, token)
+		st.settle(ctx, token)
+	case scs.Destroyed:
+		m.removeCookie(h)
+		st.settle(ctx, "")
+	default:
+		if st.corrupt {
+			m.removeCookie(h)
+		}
+		st.touch(ctx)
+	}
+	return nil
+}
+
+// commit saves, then deletes what a rotation replaced.
+func (st *state) commit(ctx context.Context) (string, error) {
+	m := st.m
+	token, _, err := m.Commit(ctx)
+	if err != nil {
+		return "", err
+	}
+	if m.hooks.Saved != nil {
+		m.hooks.Saved(ctx)
+	}
+	st.mu.Lock()
+	old := st.old
+	st.old = nil
+	st.mu.Unlock()
+	if s, ok := m.Store.(*store); ok {
+		for _, hash := range old {
+			if err := s.delete(ctx, hash); err != nil {
+				m.failed(ctx, err)
+			}
+		}
+	}
+	return token, nil
+}
+
+// settle replaces scs' data by what was just saved, as unmodified, so that a
+// later change shows. It costs no round trip: the store remembers the bytes.
+func (st *state) settle(ctx context.Context, token string) {
+	plain := context.WithValue(st.parent, stateKey{st.m}, st)
+	loaded, err := st.m.Load(plain, token)
+	if err != nil {
+		return // a value that cannot be read back is saved again at return
+	}
+	st.set(loaded.Value(st.m.key), token, nil)
+}
+
+// saveLate writes what was changed after the header went out. What would need
+// a cookie is lost, and said to be.
+func (st *state) saveLate(ctx context.Context) {
+	m := st.m
+	if st.err != nil {
+		if m.Status(ctx) != scs.Unmodified {
+			m.failed(ctx, st.err)
+		}
+		return
+	}
+	switch m.Status(ctx) {
+	case scs.Modified:
+		if token := m.Token(ctx); token == "" || token != st.client {
+			m.failed(ctx, ErrHeadersSent)
+			return
+		}
+		if _, err := st.commit(ctx); err != nil {
+			m.failed(ctx, err)
+		}
+	case scs.Destroyed:
+		m.failed(ctx, ErrHeadersSent) // it is gone from Redis; the cookie stays and is worth nothing
+	}
+}
+
+// touch renews the idle timeout when a tenth of it is over.
+func (st *state) touch(ctx context.Context) {
+	m := st.m
+	s, ok := m.Store.(*store)
+	step := max(m.idle/10, time.Second)
+	if !ok || st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-step {
+		return
+	}
+	at := time.Now().Add(m.idle)
+	if deadline := m.Deadline(ctx); deadline.Before(at) {
+		if at = deadline; time.Until(at) <= st.ttl+time.Second {
+			return // it cannot be renewed any further
+		}
+	}
+	if err := s.touch(ctx, st.hash, at); err != nil {
+		m.failed(ctx, err)
+	}
+}

@@ -1,0 +1,188 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// An Option changes a default of [New].
+type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// OptionError is one mistake in the arguments of [New].
+type OptionError struct{ Option, Reason string }
+
+func (e *OptionError) Error() string { return "session: " + e.Option + ": " + e.Reason }
+
+// Hooks observe a [Manager]. Any may be nil. They run on a goroutine of the
+// request and must not block. They never see a token.
+type Hooks struct {
+	// Loaded is called when the session is first used: found, or new.
+	Loaded func(ctx context.Context, found bool)
+	// Saved is called after the session was written.
+	Saved func(ctx context.Context)
+	// Failed is called for each failure: of Redis, [ErrHeadersSent],
+	// [ErrCorrupt], [ErrTooLarge].
+	Failed func(ctx context.Context, err error)
+}
+
+type config struct {
+	cookie        http.Cookie // attributes; Value unused
+	named         bool
+	insecure      bool
+	persist       bool
+	prefix        string
+	lifetime      time.Duration
+	idle          time.Duration
+	long          bool
+	loadTimeout   time.Duration
+	saveTimeout   time.Duration
+	failAnonymous bool
+	maxSize       int
+	codec         scs.Codec
+	hooks         Hooks
+	logger        *slog.Logger
+}
+
+// WithCookieName names the cookie. The default is "__Host-session", or
+// "session" with [WithInsecureCookie].
+func WithCookieName(name string) Option {
+	return optionFunc(func(c *config) { c.cookie.Name, c.named = name, true })
+}
+
+// WithCookieDomain sends the cookie to subdomains as well; the name must then
+// not begin with __Host-. The default is none: this host only.
+func WithCookieDomain(domain string) Option {
+	return optionFunc(func(c *config) { c.cookie.Domain = domain })
+}
+
+// WithCookiePath sets the cookie's path. The default is "/".
+func WithCookiePath(path string) Option { return optionFunc(func(c *config) { c.cookie.Path = path }) }
+
+// WithSameSite sets the cookie's SameSite. The default is Lax.
+func WithSameSite(mode http.SameSite) Option {
+	return optionFunc(func(c *config) { c.cookie.SameSite = mode })
+}
+
+// WithPartitioned keeps the cookie apart for each embedding site (CHIPS); it
+// needs SameSite=None. The default is false.
+func WithPartitioned(on bool) Option {
+	return optionFunc(func(c *config) { c.cookie.Partitioned = on })
+}
+
+// WithPersist lets the cookie outlive the browser, until the session's
+// deadline. The default is false; RememberMe does it for one session.
+func WithPersist(on bool) Option { return optionFunc(func(c *config) { c.persist = on }) }
+
+// WithInsecureCookie(true) sends the cookie over plain HTTP, for development
+// on a machine without TLS. The default is false.
+func WithInsecureCookie(on bool) Option { return optionFunc(func(c *config) { c.insecure = on }) }
+
+// WithKeyPrefix replaces everything before the hash in a key. Glob characters
+// are not allowed. The default is "session:v1:<cookie name>:".
+func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c.prefix = prefix }) }
+
+// WithLifetime bounds a session absolutely, from login or rotation. The
+// default is 12h, the most 30 days unless [WithAllowLongLifetime].
+func WithLifetime(d time.Duration) Option { return optionFunc(func(c *config) { c.lifetime = d }) }
+
+// WithIdle ends a session that was not used for so long. It is renewed in
+// steps of a tenth, so that reading is seldom writing. The default is 30m.
+func WithIdle(d time.Duration) Option { return optionFunc(func(c *config) { c.idle = d }) }
+
+// WithAllowLongLifetime allows lifetimes above 30 days. The default is false.
+func WithAllowLongLifetime(on bool) Option { return optionFunc(func(c *config) { c.long = on }) }
+
+// WithTimeouts bounds a load and a save or deletion. The defaults are 250ms and
+// 1s.
+func WithTimeouts(load, save time.Duration) Option {
+	return optionFunc(func(c *config) { c.loadTimeout, c.saveTimeout = load, save })
+}
+
+// WithFailAnonymous(true) serves requests whose session cannot be loaded with
+// an empty one that cannot be changed, instead of 503. The user's cookie is
+// kept. The default is false.
+func WithFailAnonymous(on bool) Option { return optionFunc(func(c *config) { c.failAnonymous = on }) }
+
+// WithMaxSize bounds the encoded session in bytes. The default is 32 KiB.
+func WithMaxSize(n int) Option { return optionFunc(func(c *config) { c.maxSize = n }) }
+
+// WithCodec sets how values are encoded. The default is scs' gob codec.
+func WithCodec(codec scs.Codec) Option { return optionFunc(func(c *config) { c.codec = codec }) }
+
+// WithHooks sets the observers. The default is none.
+func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
+
+// WithLogger sets the logger. The default discards.
+func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
+
+func defaults() config {
+	return config{
+		cookie:   http.Cookie{Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode},
+		lifetime: 12 * time.Hour, idle: 30 * time.Minute,
+		loadTimeout: 250 * time.Millisecond, saveTimeout: time.Second,
+		maxSize: 32 << 10, codec: scs.GobCodec{}, logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+var cookieName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$")
+
+const longest = 30 * 24 * time.Hour
+
+// settle derives what depends on other options and reports every mistake.
+func (c *config) settle(rdb redis.UniversalClient) error {
+	if !c.named {
+		c.cookie.Name = "__Host-session"
+		if c.insecure {
+			c.cookie.Name = "session"
+		}
+	}
+	c.cookie.Secure = !c.insecure
+	if c.prefix == "" {
+		c.prefix = "session:v1:" + c.cookie.Name + ":"
+	}
+	var errs []error
+	check := func(ok bool, option, reason string, args ...any) {
+		if !ok {
+			errs = append(errs, &OptionError{Option: option, Reason: fmt.Sprintf(reason, args...)})
+		}
+	}
+	name, host := c.cookie.Name, strings.HasPrefix(strings.ToLower(c.cookie.Name), "__host-")
+	check(cookieName.MatchString(name), "WithCookieName", "is not a cookie name (RFC 6265)")
+	check(!host || c.cookie.Domain == "", "WithCookieDomain", "a __Host- cookie has no domain")
+	check(!host || c.cookie.Path == "/", "WithCookiePath", "a __Host- cookie has the path /")
+	check(!c.insecure || !host && !strings.HasPrefix(strings.ToLower(name), "__secure-"), "WithInsecureCookie", "a __Host- or __Secure- cookie is secure; give it another name")
+	check(!c.insecure || c.cookie.SameSite != http.SameSiteNoneMode, "WithSameSite", "None needs a secure cookie")
+	check(!c.cookie.Partitioned || !c.insecure && c.cookie.SameSite == http.SameSiteNoneMode, "WithPartitioned", "needs a secure cookie with SameSite None")
+	check(strings.HasPrefix(c.cookie.Path, "/"), "WithCookiePath", "does not begin with /")
+	check(!strings.ContainsAny(c.prefix, `*?[]\{}`), "WithKeyPrefix", "contains a glob character or a brace")
+	check(c.lifetime > 0 && (c.lifetime <= longest || c.long), "WithLifetime", "%v is not within 0 and 30 days", c.lifetime)
+	check(c.idle > 0 && c.idle <= c.lifetime, "WithIdle", "%v is not within 0 and the lifetime", c.idle)
+	check(c.loadTimeout > 0 && c.saveTimeout > 0, "WithTimeouts", "are not above 0")
+	check(c.maxSize > 0, "WithMaxSize", "%d is not above 0", c.maxSize)
+	check(c.codec != nil, "WithCodec", "is nil")
+	check(c.logger != nil, "WithLogger", "is nil")
+	check(!readsReplicas(rdb), "rdb", "reads from replicas: a session would be missing right after login")
+	return errors.Join(errs...)
+}
+
+func readsReplicas(rdb redis.UniversalClient) bool {
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok || cluster == nil {
+		return false
+	}
+	o := cluster.Options()
+	return o.ReadOnly || o.RouteByLatency || o.RouteRandomly
+}

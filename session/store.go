@@ -1,0 +1,175 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/scs/redisstore"
+	"github.com/alexedwards/scs/v2"
+	"github.com/gomodule/redigo/redis"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/connect/redigopool"
+	"github.com/redishttp/redishttp/internal/guard"
+)
+
+// store is scs/redisstore with contexts: redisstore knows none, but each of
+// its pools here hands out one virtual connection, to which the context of the
+// call is bound.
+type store struct {
+	m     *Manager
+	pairs sync.Pool // of *pair
+	all   *redisstore.RedisStore
+	guard guard.Guard
+}
+
+var (
+	_ scs.CtxStore         = (*store)(nil)
+	_ scs.IterableCtxStore = (*store)(nil)
+)
+
+// pair is a redisstore bound to one virtual connection.
+type pair struct {
+	conn  *redigopool.Conn
+	pool  *redis.Pool
+	store *redisstore.RedisStore
+}
+
+func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
+	pairing, err := redigopool.NewPairing(rdb)
+	if err != nil {
+		return nil, err
+	}
+	everything, err := redigopool.New(rdb)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{m: m, all: redisstore.NewWithPrefix(everything, m.prefix)}
+	s.pairs.New = func() any {
+		conn := pairing.Conn()
+		conn.TrackTTL(true)
+		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
+		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.prefix)}
+	}
+	return s, nil
+}
+
+// with runs one operation of redisstore under a context and the guard.
+func (s *store) with(ctx context.Context, timeout time.Duration, fn func(*pair) error) error {
+	if !s.guard.Try(time.Now()) {
+		return ErrUnavailable
+	}
+	bound, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	p, ok := s.pairs.Get().(*pair)
+	if !ok {
+		return errors.New("session: no store")
+	}
+	p.conn.Bind(bound)
+	err := fn(p)
+	p.conn.Unbind() // a request must not be kept alive by the pool
+	s.pairs.Put(p)
+	if errors.Is(ctx.Err(), context.Canceled) && err != nil {
+		return err // the client hung up: that says nothing about Redis
+	}
+	switch s.guard.Report(err == nil, time.Now()) {
+	case guard.Down:
+		s.m.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, sessions cannot be loaded")
+	case guard.Back:
+		s.m.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, sessions are loaded again")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// FindCtx runs under the request's context: nobody waits for a session whose
+// client is gone.
+func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool, err error) {
+	st := s.m.state(ctx)
+	if st != nil {
+		if b, ok := st.remembered(hash); ok {
+			return b, true, nil
+		}
+	}
+	err = s.with(ctx, s.m.loadTimeout, func(p *pair) error {
+		b, found, err = p.store.Find(hash)
+		if st != nil && found {
+			st.hash, st.ttl = hash, p.conn.TTL()
+		}
+		return err
+	})
+	return b, found, err
+}
+
+// CommitCtx runs although the client may be gone: the work is done, and a
+// login that was answered must be a login.
+func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, expiry time.Time) error {
+	if len(b) > s.m.maxSize {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), s.m.maxSize)
+	}
+	if idle := time.Now().Add(s.m.idle); idle.Before(expiry) {
+		expiry = idle
+	}
+	err := s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error { return p.store.Commit(hash, b, expiry) })
+	if st := s.m.state(ctx); st != nil && err == nil {
+		st.remember(&value{hash, b})
+	}
+	return err
+}
+
+// DeleteCtx deletes now, but a rotated session only when the new one is saved.
+func (s *store) DeleteCtx(ctx context.Context, hash string) error {
+	if hash == noToken {
+		return nil
+	}
+	if st := s.m.state(ctx); st != nil {
+		if st.rotated(hash) {
+			return nil
+		}
+		st.remember(nil)
+	}
+	return s.delete(ctx, hash)
+}
+
+func (s *store) delete(ctx context.Context, hash string) error {
+	return s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error { return p.store.Delete(hash) })
+}
+
+// touch moves the expiry of a session that was only read. It never writes the
+// value, so it cannot bring back what a logout deleted.
+func (s *store) touch(ctx context.Context, hash string, at time.Time) error {
+	return s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error {
+		conn := p.pool.Get()
+		defer conn.Close()
+		_, err := conn.Do("PEXPIREAT", s.m.prefix+hash, at.UnixMilli())
+		return err
+	})
+}
+
+// AllCtx finds every session, on all masters; for operators.
+func (s *store) AllCtx(context.Context) (map[string][]byte, error) { return s.all.All() }
+
+// Find, Commit and Delete are for callers without a context.
+func (s *store) Find(hash string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), hash)
+}
+
+func (s *store) Commit(hash string, b []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), hash, b, expiry)
+}
+
+func (s *store) Delete(hash string) error { return s.DeleteCtx(context.Background(), hash) }
+
+// noToken is the hash of a session that has no token yet.
+var noToken = func() string {
+	sum := sha256.Sum256(nil)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}()
