@@ -1,0 +1,58 @@
+package cache_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/redishttp/redishttp/cache"
+	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/connect/embedded"
+	"github.com/redishttp/redishttp/session"
+)
+
+func Example() {
+	conn, err := connect.Open("default", "embedded://", embedded.Option()) // or redis://…
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	responses, err := cache.New(conn.Client())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	handler := responses.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		fmt.Fprint(w, "expensive")
+	}))
+	for range 2 {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://example.com/", nil))
+		fmt.Println(w.Body, w.Header().Get("Cache-Status")[:14])
+	}
+	if err := responses.Purge(context.Background(), "http://example.com/"); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// expensive redishttp; fwd
+	// expensive redishttp; hit
+}
+
+// A session inside the cache sets a cookie on every response that changes it,
+// which is then not stored. Put the cache inside the session.
+func ExampleCache_Handler_incorrect() {
+	var responses *cache.Cache
+	var sessions *session.Manager
+	_ = func(page http.Handler) http.Handler { return responses.Handler(sessions.Handler(page)) }
+}
+
+func ExampleNew_mistakes() {
+	_, err := cache.New(nil, cache.WithMaxBody(-1))
+	fmt.Println(err)
+	// Output:
+	// cache: rdb: is nil
+	// cache: WithMaxBody: -1 is not within 0 and 64 MiB
+}

@@ -1,0 +1,100 @@
+package cache_test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redishttp/redishttp/cache"
+	"github.com/redishttp/redishttp/internal/redistest"
+)
+
+// No response whose handler was called before a purge returned is served
+// after it, whatever was in flight, on any instance.
+func TestAPurgeNeverLosesToAFill(t *testing.T) {
+	for _, topology := range []func(testing.TB) *redistest.Target{redistest.Standalone, redistest.Cluster} {
+		g := topology(t)
+		t.Run(g.Name, func(t *testing.T) {
+			var version atomic.Int64
+			origin := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				v := version.Load()
+				<-time.After(time.Duration(rand.IntN(3000)) * time.Microsecond) // the purge falls in here
+				w.Header().Set("Cache-Control", "max-age=60")
+				fmt.Fprint(w, v)
+			})
+			prefix := redistest.Prefix(t)
+			var caches []*cache.Cache
+			var instances []http.Handler
+			for range 4 {
+				c := newCache(t, g.Client(t), cache.WithKeyPrefix(prefix))
+				caches = append(caches, c)
+				instances = append(instances, c.Handler(origin))
+			}
+			hits := 0
+			for round := range 250 {
+				var wg sync.WaitGroup
+				for _, h := range instances {
+					wg.Go(func() {
+						h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://example.com/page", nil))
+					})
+				}
+				want := version.Add(1)
+				if err := caches[round%4].Purge(t.Context(), "http://example.com/page"); err != nil {
+					t.Fatal(err)
+				}
+				for i := range 8 {
+					w := httptest.NewRecorder()
+					instances[(round+i)%4].ServeHTTP(w, httptest.NewRequest("GET", "http://example.com/page", nil))
+					body, _ := io.ReadAll(w.Body)
+					if got, _ := strconv.ParseInt(string(body), 10, 64); got < want {
+						t.Fatalf("round %d: version %d served after the purge of all below %d: %s", round, got, want, w.Header().Get("Cache-Status"))
+					}
+					if w.Header().Get("Age") != "" {
+						hits++
+					}
+				}
+				wg.Wait()
+			}
+			if hits < 100 {
+				t.Errorf("only %d hits: the test shows nothing", hits)
+			}
+		})
+	}
+}
+
+// The same for an unsafe request: nginx, Varnish and others keep the old body.
+func TestAPostDuringAFill(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
+		calls, filling, posted := 0, make(chan bool), make(chan bool)
+		h := newCache(t, g.Client(t)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				return
+			}
+			calls++
+			w.Header().Set("Cache-Control", "max-age=60")
+			if calls == 1 {
+				filling <- true
+				<-posted
+				io.WriteString(w, "old")
+				return
+			}
+			io.WriteString(w, "new")
+		}))
+		done := make(chan bool)
+		go func() { do(h, "GET", "/p"); close(done) }()
+		<-filling
+		do(h, "POST", "/p")
+		posted <- true
+		<-done
+		if w := do(h, "GET", "/p"); w.Body.String() != "new" {
+			t.Errorf("after the POST: got %q, want the new body", w.Body)
+		}
+	})
+}
