@@ -102,7 +102,7 @@ func TestIncompleteResponses(t *testing.T) {
 		"too large":       func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 2000)) },
 		"client gone": func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, "half")
-			r.Context().Value("cancel").(context.CancelFunc)()
+			r.Context().Value(cancelKey{}).(context.CancelFunc)()
 		},
 		"write error": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "fail") },
 	}
@@ -116,7 +116,7 @@ func TestIncompleteResponses(t *testing.T) {
 			defer func() { recover() }()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			ctx = context.WithValue(ctx, "cancel", cancel) //nolint:staticcheck // a test's own key
+			ctx = context.WithValue(ctx, cancelKey{}, cancel)
 			var w http.ResponseWriter = httptest.NewRecorder()
 			if name == "write error" {
 				w = failing{w}
@@ -128,6 +128,8 @@ func TestIncompleteResponses(t *testing.T) {
 		}
 	}
 }
+
+type cancelKey struct{}
 
 type failing struct{ http.ResponseWriter }
 

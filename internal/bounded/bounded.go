@@ -108,32 +108,44 @@ func (c *Caller) EvalShaRO(ctx context.Context, sha1 string, keys []string, args
 
 // ScriptExists is SCRIPT EXISTS.
 func (c *Caller) ScriptExists(ctx context.Context, hashes ...string) *redis.BoolSliceCmd {
-	var cmd *redis.BoolSliceCmd
-	err := c.Do(ctx, func(ctx context.Context) error {
-		cmd = c.rdb.ScriptExists(ctx, hashes...)
-		return cmd.Err()
-	})
-	if !errors.Is(err, ErrAbandoned) && cmd != nil {
-		return cmd
+	cmd, err := await(ctx, c, func(ctx context.Context) *redis.BoolSliceCmd { return c.rdb.ScriptExists(ctx, hashes...) })
+	if cmd == nil {
+		cmd = redis.NewBoolSliceCmd(ctx, "script", "exists")
+		cmd.SetErr(err)
 	}
-	cmd = redis.NewBoolSliceCmd(ctx, "script", "exists")
-	cmd.SetErr(err)
 	return cmd
 }
 
 // ScriptLoad is SCRIPT LOAD, on every master of a cluster.
 func (c *Caller) ScriptLoad(ctx context.Context, script string) *redis.StringCmd {
-	var cmd *redis.StringCmd
+	cmd, err := await(ctx, c, func(ctx context.Context) *redis.StringCmd { return c.rdb.ScriptLoad(ctx, script) })
+	if cmd == nil {
+		cmd = redis.NewStringCmd(ctx, "script", "load")
+		cmd.SetErr(err)
+	}
+	return cmd
+}
+
+// await runs a method that makes its own command. The command comes over a
+// channel, for a call that was left behind must not write where the caller
+// reads; it is nil then.
+func await[T redis.Cmder](ctx context.Context, c *Caller, fn func(ctx context.Context) T) (T, error) {
+	made := make(chan T, 1)
+	var none T
 	err := c.Do(ctx, func(ctx context.Context) error {
-		cmd = c.rdb.ScriptLoad(ctx, script)
+		cmd := fn(ctx)
+		made <- cmd
 		return cmd.Err()
 	})
-	if !errors.Is(err, ErrAbandoned) && cmd != nil {
-		return cmd
+	if errors.Is(err, ErrAbandoned) {
+		return none, err
 	}
-	cmd = redis.NewStringCmd(ctx, "script", "load")
-	cmd.SetErr(err)
-	return cmd
+	select {
+	case cmd := <-made:
+		return cmd, err
+	default: // ctx had ended before
+		return none, err
+	}
 }
 
 // onceCmd tells go-redis, on a single node and on a cluster, that a network
