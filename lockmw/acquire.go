@@ -1,0 +1,190 @@
+package lockmw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Acquire takes the lock of key and waits for it until ctx ends; then the
+// error matches [ErrBusy] and ctx's. The lock's context descends from ctx.
+func (l *Locker) Acquire(ctx context.Context, key string) (*Lock, error) {
+	return l.take(ctx, key, time.Time{}, true)
+}
+
+// TryAcquire takes the lock of key if it is free, and returns a [*BusyError]
+// at once if it is not.
+func (l *Locker) TryAcquire(ctx context.Context, key string) (*Lock, error) {
+	return l.take(ctx, key, time.Time{}, false)
+}
+
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
+
+// transient are answers of a server that will soon serve, or has been
+// replaced.
+func transient(err error) bool {
+	for _, prefix := range []string{"READONLY", "LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// take acquires the lock; a zero until waits as long as ctx.
+func (l *Locker) take(ctx context.Context, key string, until time.Time, wait bool) (*Lock, error) {
+	if l.isClosed() {
+		return nil, ErrClosed
+	}
+	if holds(ctx, l, key) {
+		l.failed(ctx, ErrNested)
+		return nil, ErrNested
+	}
+	start := time.Now()
+	w := &waiting{l: l, key: key, keys: l.keys(key), owner: l.newOwner(), until: until, wait: wait}
+	k, err := w.run(ctx)
+	switch {
+	case err == nil:
+		if l.hooks.Acquired != nil {
+			l.hooks.Acquired(ctx, k.fence, time.Since(start))
+		}
+	case errors.Is(err, ErrBusy):
+		if l.hooks.Busy != nil {
+			l.hooks.Busy(ctx, time.Since(start))
+		}
+	default:
+		l.failed(ctx, err)
+	}
+	return k, err
+}
+
+func (l *Locker) failed(ctx context.Context, err error) {
+	if l.hooks.Failed != nil {
+		l.hooks.Failed(ctx, err)
+	}
+}
+
+// waiting is one call of take.
+type waiting struct {
+	l      *Locker
+	key    string
+	keys   []string
+	owner  string
+	until  time.Time
+	wait   bool
+	queued bool
+}
+
+func (w *waiting) run(ctx context.Context) (*Lock, error) {
+	if w.until.IsZero() {
+		return w.contend(ctx, ctx)
+	}
+	timed, cancel := context.WithDeadline(ctx, w.until)
+	defer cancel()
+	return w.contend(ctx, timed)
+}
+
+// contend asks Redis until it grants the lock or timed ends. Of all waiters of
+// a process only the first in line asks. parent is what the lock's context
+// descends from.
+func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
+	l := w.l
+	if w.wait {
+		leave, err := l.lines.enter(timed, w.key)
+		if err != nil {
+			return nil, &BusyError{RetryAfter: l.ttl, cause: parent.Err()}
+		}
+		defer leave()
+	}
+	var turn <-chan struct{}
+	for {
+		sent := time.Now()
+		// The wait may end while the call is on its way; its result is then
+		// unknown, so it is not cut short.
+		a, err := l.ask(context.WithoutCancel(timed), w.keys, w.owner, w.wait, w.queued)
+		switch {
+		case err != nil && !(w.wait && transient(err)):
+			l.undo(w.keys, w.owner)
+			return nil, unavailable(err)
+		case err != nil:
+			a.left = 50 * time.Millisecond
+		case a.granted:
+			return w.granted(parent, a, sent)
+		case a.full:
+			return nil, ErrQueueFull
+		case !w.wait:
+			return nil, &BusyError{RetryAfter: a.left}
+		default:
+			w.queued = true
+		}
+		if turn == nil {
+			ch, done := l.wake.wait(w.owner)
+			defer done()
+			turn = ch
+			if l.wake.subscribe(timed) && err == nil {
+				continue // a message may have been missed before
+			}
+		}
+		pause := time.NewTimer(min(a.left+time.Millisecond, time.Second+time.Duration(rand.Int64N(int64(100*time.Millisecond)))))
+		select {
+		case <-turn:
+		case <-pause.C:
+		case <-timed.Done():
+			pause.Stop()
+			l.undo(w.keys, w.owner)
+			if err != nil {
+				return nil, unavailable(err)
+			}
+			return nil, &BusyError{RetryAfter: a.left, cause: parent.Err()}
+		}
+		pause.Stop()
+		if l.isClosed() {
+			l.undo(w.keys, w.owner)
+			return nil, ErrClosed
+		}
+	}
+}
+
+// granted checks that enough of the lease is left after a slow call.
+func (w *waiting) granted(parent context.Context, a answer, sent time.Time) (*Lock, error) {
+	l := w.l
+	if err := parent.Err(); err != nil {
+		l.undo(w.keys, w.owner)
+		return nil, &BusyError{RetryAfter: l.ttl, cause: err}
+	}
+	if time.Since(sent) > l.ttl/2 {
+		l.undo(w.keys, w.owner)
+		return nil, unavailable(errors.New("the answer took half of the lease"))
+	}
+	k, err := l.grant(parent, w.key, w.keys, w.owner, a.fence, sent)
+	if err != nil {
+		l.undo(w.keys, w.owner)
+	}
+	return k, err
+}
+
+type heldKey struct{}
+
+// holds reports whether the chain of calls that ctx belongs to holds the lock.
+func holds(ctx context.Context, l *Locker, key string) bool {
+	for {
+		k, ok := ctx.Value(heldKey{}).(*Lock)
+		if !ok {
+			return false
+		}
+		if k.l == l && k.key == key && !k.isReleased() {
+			return true
+		}
+		ctx = k.parent
+	}
+}
+
+// FromContext returns the innermost lock held by the request.
+func FromContext(ctx context.Context) (*Lock, bool) {
+	k, ok := ctx.Value(heldKey{}).(*Lock)
+	return k, ok
+}

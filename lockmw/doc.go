@@ -1,0 +1,42 @@
+// Package lockmw lets one request at a time into a route, over all instances
+// of a service, and hands out the same locks to other code.
+//
+//	locks, err := lockmw.New(rdb)
+//	if err != nil { … }
+//	defer locks.Close(ctx)
+//	mux.Handle("POST /orders/{id}/pay", locks.Handler(pay)) // each order by itself
+//
+// # How it works
+//
+// A lock is a lease of 10 seconds, by the server's clock, renewed at a third
+// while it is held. Uncontended it costs two round trips. Waiters queue in
+// order of arrival, the first of each process in Redis, and a release wakes the one
+// whose turn it is. Each holder has a fence, a number that grows from holder to
+// holder: a store that refuses smaller ones is safe even where a lock is not.
+//
+// A lock that cannot be renewed is given up a tenth of its lease before it
+// ends: the holder's context is cancelled with [ErrLost] before another can
+// begin. What was asked of Redis is never sent twice; a lock whose grant was
+// lost on the way is released in the background.
+//
+// # When Redis fails
+//
+// Each call has a tenth of the lease, at most 250 ms. A request that cannot
+// get its lock is answered 503 and its handler does not run
+// ([WithDangerousFailOpen] changes that); 409 means that somebody holds it. A
+// running request is cancelled before its lease is over. A failover may lose
+// a lock, for replication is asynchronous: its holder learns of it at the next
+// renewal, until then two may run. Pass [Lock.Fence] to what you protect.
+//
+// # What it is not
+//
+// A lock is not idempotency: a request repeated after the first one ended runs
+// again.
+//
+// # Keys
+//
+// lockmw:v1:<name>:{<hash>} is a hash with the holder, its expiry and the
+// fence, and …:q a sorted set of waiters; both live for the lease and ten
+// minutes. Waiters are woken on the channel
+// lockmw:v1:<name>:wake:<instance>; an ACL without channels makes them poll.
+package lockmw

@@ -1,0 +1,220 @@
+package lockmw
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Lock is one held lock. It renews itself at a third of its lease until it is
+// released or lost.
+type Lock struct {
+	l      *Locker
+	key    string
+	keys   []string
+	owner  string
+	fence  uint64
+	parent context.Context
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	renewing sync.Mutex // held during a renewal; Release waits for it
+
+	mu       sync.Mutex
+	since    time.Time // the call that granted or renewed it was sent then
+	expire   *time.Timer
+	next     *time.Timer
+	lost     *LostError
+	released bool
+}
+
+// Context ends when the lock is lost, before anybody else can hold it, with a
+// cause that matches [ErrLost]; when it is released; and with the context it
+// was acquired under.
+func (k *Lock) Context() context.Context { return k.ctx }
+
+// Fence is a number that grows from each holder of a key to the next. Store
+// it with what the lock protects and refuse writes with a smaller one: that
+// holds even where a lock cannot, after a failover or a pause.
+func (k *Lock) Fence() uint64 { return k.fence }
+
+// Valid is how long the lock is certainly held if it is not renewed.
+func (k *Lock) Valid() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.valid()
+}
+
+// valid counts from before the call was sent, with a drift of 1 % and 2 ms.
+// The larger of wall-clock and monotonic time counts: the latter stands still
+// while a machine is suspended.
+func (k *Lock) valid() time.Duration {
+	now := time.Now()
+	elapsed := max(now.Sub(k.since), now.Round(0).Sub(k.since.Round(0)))
+	return k.l.ttl - k.l.ttl/100 - 2*time.Millisecond - elapsed
+}
+
+// grant makes the Lock of a successful acquire.
+func (l *Locker) grant(ctx context.Context, key string, keys []string, owner string, fence uint64, sent time.Time) (*Lock, error) {
+	k := &Lock{l: l, key: key, keys: keys, owner: owner, fence: fence, since: sent, parent: ctx}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, ErrClosed
+	}
+	k.ctx, k.cancel = context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.expire = time.AfterFunc(k.valid()-l.margin(), func() { k.checkExpired() })
+	k.next = time.AfterFunc(l.ttl/3, k.renew)
+	l.held[owner] = k
+	return k, nil
+}
+
+func (k *Lock) checkExpired() {
+	k.mu.Lock()
+	left := k.valid() - k.l.margin()
+	if left > 0 && !k.released && k.lost == nil {
+		k.expire.Reset(left) // it was renewed meanwhile
+		k.mu.Unlock()
+		return
+	}
+	k.mu.Unlock()
+	k.lose(Expired)
+}
+
+// renew runs on a timer, so that an uncontended lock costs no goroutine.
+func (k *Lock) renew() {
+	k.renewing.Lock()
+	defer k.renewing.Unlock()
+	k.mu.Lock()
+	over := k.released || k.lost != nil
+	late := k.valid() <= k.l.margin()
+	k.mu.Unlock()
+	if over {
+		return
+	}
+	if late { // a suspended machine: others may have acted meanwhile
+		k.lose(Expired)
+		return
+	}
+	l := k.l
+	sent := time.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.ctx), l.nodeTimeout)
+	defer cancel()
+	code, err := l.renewScript(ctx, k)
+	switch {
+	case err != nil:
+		k.schedule(l.ttl / 12)
+	case code == 1:
+		k.mu.Lock()
+		k.since = sent
+		k.mu.Unlock()
+		k.schedule(l.ttl / 3)
+	case code == 0:
+		k.lose(Taken)
+	default:
+		k.lose(StateLost)
+	}
+}
+
+func (l *Locker) renewScript(ctx context.Context, k *Lock) (int64, error) {
+	return l.renew.Run(ctx, l.caller, k.keys[:1], k.owner, l.ttl.Milliseconds(), retention.Milliseconds()).Int64()
+}
+
+func (k *Lock) schedule(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.released && k.lost == nil {
+		k.next.Reset(d)
+	}
+}
+
+// lose ends the context, once.
+func (k *Lock) lose(reason Reason) {
+	k.mu.Lock()
+	if k.released || k.lost != nil {
+		k.mu.Unlock()
+		return
+	}
+	k.lost = &LostError{Reason: reason, Fence: k.fence}
+	k.expire.Stop()
+	k.next.Stop()
+	k.mu.Unlock()
+	k.cancel(k.lost)
+	if k.l.hooks.Lost != nil {
+		k.l.hooks.Lost(k.ctx, k.lost)
+	}
+}
+
+// Lost returns the error of a lock that was lost, nil while it is held.
+func (k *Lock) Lost() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.lost == nil {
+		return nil
+	}
+	return k.lost
+}
+
+// Release lets the lock go and wakes the next waiter. It runs although ctx may
+// have ended, and bounds itself. It returns a [*LostError] if the lock was
+// lost before, and [ErrUnavailable] if Redis does not answer: the lease then
+// ends by itself. A second call does nothing.
+func (k *Lock) Release(context.Context) error {
+	k.mu.Lock()
+	if k.released {
+		k.mu.Unlock()
+		return nil
+	}
+	k.released = true
+	k.expire.Stop()
+	k.next.Stop()
+	lost := k.lost
+	k.mu.Unlock()
+
+	k.renewing.Lock() // one in flight would set the lease again
+	defer k.renewing.Unlock()
+	k.cancel(context.Canceled)
+	err := k.l.giveBack(k)
+	if lost != nil {
+		return lost
+	}
+	return err
+}
+
+func (l *Locker) giveBack(k *Lock) error {
+	code, err := l.let(k.keys, k.owner, false)
+	first := err
+	if err != nil {
+		code, err = l.let(k.keys, k.owner, false)
+	}
+	if err != nil {
+		l.undo(k.keys, k.owner)
+	}
+	l.mu.Lock()
+	delete(l.held, k.owner)
+	if l.closed && len(l.held) == 0 {
+		select {
+		case <-l.idle:
+		default:
+			close(l.idle)
+		}
+	}
+	l.mu.Unlock()
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case code == 1 || first != nil: // the first call may have done it
+		return nil
+	case code == 0:
+		return &LostError{Reason: Taken, Fence: k.fence}
+	}
+	return &LostError{Reason: StateLost, Fence: k.fence}
+}
+
+func (k *Lock) isReleased() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.released
+}
