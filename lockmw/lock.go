@@ -142,6 +142,7 @@ func (k *Lock) lose(reason Reason) {
 	k.next.Stop()
 	k.mu.Unlock()
 	k.cancel(k.lost)
+	k.l.forget(k.owner) // there is nothing to release: Close need not wait
 	if k.l.hooks.Lost != nil {
 		k.l.hooks.Lost(k.ctx, k.lost)
 	}
@@ -192,16 +193,7 @@ func (l *Locker) giveBack(k *Lock) error {
 	if err != nil {
 		l.undo(k.keys, k.owner)
 	}
-	l.mu.Lock()
-	delete(l.held, k.owner)
-	if l.closed && len(l.held) == 0 {
-		select {
-		case <-l.idle:
-		default:
-			close(l.idle)
-		}
-	}
-	l.mu.Unlock()
+	l.forget(k.owner)
 	switch {
 	case err != nil:
 		return unavailable(err)
@@ -217,4 +209,17 @@ func (k *Lock) isReleased() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.released
+}
+
+// forget strikes a lock off the list of those held.
+func (l *Locker) forget(owner string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, held := l.held[owner]; !held {
+		return
+	}
+	delete(l.held, owner)
+	if l.closed && len(l.held) == 0 {
+		close(l.idle)
+	}
 }

@@ -39,7 +39,9 @@ type Manager struct {
 }
 
 // New returns a Manager that keeps sessions in rdb. It does not dial; all
-// mistakes are reported at once, as joined [*OptionError].
+// mistakes are reported at once, as joined [*OptionError]. Make one and keep
+// it: scs starts a goroutine for the memory store that it makes by default and that is
+// replaced here, which wakes once a minute and cannot be stopped without a race.
 func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 	m := &Manager{SessionManager: scs.New(), config: defaults()}
 	for _, opt := range opts {
