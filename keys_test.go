@@ -1,0 +1,117 @@
+package redishttp_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-redis/redis_rate/v10"
+
+	"github.com/redishttp/redishttp/cache"
+	"github.com/redishttp/redishttp/internal/redistest"
+	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/ratelimit"
+	"github.com/redishttp/redishttp/session"
+)
+
+// Every key that the middlewares create with their defaults is of a form that
+// docs/redis-keys.md lists, with the type it says, and has a TTL.
+func TestKeysAreTheDocumentedOnes(t *testing.T) {
+	doc, err := os.ReadFile("docs/redis-keys.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := map[*regexp.Regexp]string{}
+	row := regexp.MustCompile("(?m)^\\| `([a-z]+:v1:[^`]+)` \\| ([a-z ]+) \\|")
+	for _, m := range row.FindAllStringSubmatch(string(doc), -1) {
+		form := regexp.QuoteMeta(m[1])
+		for placeholder, pattern := range map[string]string{
+			"<name>": `[A-Za-z0-9._-]+`, "<hash>": `[0-9a-f]{32}`, "<cookie>": `__Host-session`, "<token hash>": `[A-Za-z0-9_-]{43}`,
+			"<buckets>": `1`, "<n>": `\d+`, "<variant>": `[0-9a-f.]+`,
+		} {
+			form = strings.ReplaceAll(form, placeholder, pattern)
+		}
+		types[regexp.MustCompile("^"+form+"$")] = strings.Replace(m[2], "sorted set", "zset", 1)
+	}
+	if len(types) != 7 {
+		t.Fatalf("the document lists %d keys", len(types))
+	}
+
+	server := redistest.NewServer(t)
+	rdb := server.Client(t)
+	limiter, e1 := ratelimit.New(rdb, redis_rate.PerMinute(10))
+	sessions, e2 := session.New(rdb)
+	responses, e3 := cache.New(rdb, cache.WithTimeouts(5*time.Second, 5*time.Second))
+	locks, e4 := lockmw.New(rdb, lockmw.WithKey(func(r *http.Request) (string, error) { return "}{" + r.URL.Path, nil }))
+	for _, err := range []error{e1, e2, e3, e4} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer locks.Close(context.Background())
+	h := limiter.Handler(sessions.Handler(responses.Handler(locks.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sessions.Put(r.Context(), "user", "alice")
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := locks.Acquire(ctx, "}{"+r.URL.Path); err == nil { // a waiter in the queue
+			t.Error("acquired twice")
+		}
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		w.Header().Set("Vary", "Accept")
+		fmt.Fprint(w, "page")
+	})))))
+	found := map[string]bool{}
+	scan := func() {
+		keys, err := rdb.Keys(t.Context(), "*").Result()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, key := range keys {
+			kind, ttl := rdb.Type(t.Context(), key).Val(), rdb.PTTL(t.Context(), key).Val()
+			if kind == "none" {
+				continue // gone meanwhile
+			}
+			known := false
+			for form, want := range types {
+				if form.MatchString(key) {
+					known = true
+					found[form.String()] = true
+					if kind != want || ttl <= 0 {
+						t.Errorf("%s: %s with TTL %v, want %s with one", key, kind, ttl, want)
+					}
+				}
+			}
+			if !known {
+				t.Errorf("%s is not in docs/redis-keys.md", key)
+			}
+		}
+	}
+	stop, scanned := make(chan struct{}), make(chan struct{})
+	go func() { // the queue is there only while somebody waits
+		defer close(scanned)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				scan()
+			}
+		}
+	}()
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/{x}", nil))
+	if err := responses.Purge(t.Context(), "http://example.com/{x}"); err != nil {
+		t.Error(err)
+	}
+	close(stop)
+	<-scanned
+	scan()
+	if len(found) != len(types) {
+		t.Errorf("%d of the %d documented keys were seen: %v", len(found), len(types), found)
+	}
+}
