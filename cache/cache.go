@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -42,7 +41,7 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 			opt.apply(&c.config)
 		}
 	}
-	hasClient := rdb != nil && !(reflect.ValueOf(rdb).Kind() == reflect.Pointer && reflect.ValueOf(rdb).IsNil())
+	hasClient := !bounded.IsNil(rdb)
 	if err := c.validate(hasClient); err != nil {
 		return nil, err
 	}

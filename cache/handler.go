@@ -202,8 +202,15 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 		targets[requestTarget(&named)] = true
 	}
 	for target := range targets {
-		p := c.place(target)
-		if err := c.mark(r.Context(), p.log, "u:"+p.hash); err != nil {
+		// Unlike Purge this holds up a client, so it does not wait for a Redis
+		// that is known to be down.
+		err := ErrUnavailable
+		if c.guard.Try(time.Now()) {
+			p := c.place(target)
+			err = c.mark(r.Context(), p.log, "u:"+p.hash)
+			c.report(r.Context(), err)
+		}
+		if err != nil {
 			c.failed(r.Context(), fmt.Errorf("cache: invalidate: %w", err))
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"reflect"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -62,7 +61,7 @@ func New(rdb Client, opts ...Option) (*Locker, error) {
 			opt.apply(&l.config)
 		}
 	}
-	hasClient := rdb != nil && !(reflect.ValueOf(rdb).Kind() == reflect.Pointer && reflect.ValueOf(rdb).IsNil())
+	hasClient := !bounded.IsNil(rdb)
 	if err := l.validate(hasClient); err != nil {
 		return nil, err
 	}

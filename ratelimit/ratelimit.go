@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"reflect"
 	"strings"
 	"time"
 
@@ -58,7 +57,7 @@ func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 			l.name = "unnamed" // one mistake is enough
 		}
 	}
-	hasClient := rdb != nil && !(reflect.ValueOf(rdb).Kind() == reflect.Pointer && reflect.ValueOf(rdb).IsNil())
+	hasClient := !bounded.IsNil(rdb)
 	errs = append(errs, l.validate(hasClient))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"sync"
 	"time"
 
@@ -49,7 +48,7 @@ func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 			opt.apply(&m.config)
 		}
 	}
-	if rdb == nil || reflect.ValueOf(rdb).Kind() == reflect.Pointer && reflect.ValueOf(rdb).IsNil() {
+	if bounded.IsNil(rdb) {
 		return nil, errors.Join(&OptionError{Option: "rdb", Reason: "is nil"}, m.settle(nil))
 	}
 	if err := m.settle(rdb); err != nil {

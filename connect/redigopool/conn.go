@@ -22,7 +22,7 @@ type shared struct {
 }
 
 func newShared(rdb goredis.UniversalClient, opts []Option) (*shared, error) {
-	if rdb == nil {
+	if bounded.IsNil(rdb) {
 		return nil, errNil
 	}
 	var c config

@@ -316,6 +316,18 @@ func TestOldServersGetTheTransaction(t *testing.T) {
 	}
 }
 
+func TestNilClients(t *testing.T) {
+	var none *goredis.Client
+	for _, rdb := range []goredis.UniversalClient{nil, none} {
+		if _, err := redigopool.New(rdb); err == nil {
+			t.Error("New takes a nil client")
+		}
+		if _, err := redigopool.NewConn(rdb, nil); err == nil {
+			t.Error("NewConn takes a nil client")
+		}
+	}
+}
+
 func FuzzArgumentsArriveAsRedigoSendsThem(f *testing.F) {
 	f.Add("a", []byte("b"), 1.5, int64(3), true)
 	f.Fuzz(func(t *testing.T, s string, b []byte, x float64, n int64, yes bool) {

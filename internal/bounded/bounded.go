@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -23,6 +24,13 @@ import (
 type Client interface {
 	redis.Scripter
 	Process(ctx context.Context, cmd redis.Cmder) error
+}
+
+// IsNil reports whether rdb is nil, or an interface that holds a nil pointer,
+// as a client that was declared and never made is.
+func IsNil(rdb any) bool {
+	v := reflect.ValueOf(rdb)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // ErrAbandoned is part of the error of a call that was left behind because its
