@@ -115,6 +115,45 @@ func TestRedisSlowOrDown(t *testing.T) {
 	}
 }
 
+// The row "slow" where the client has more than one server to ask: all of them
+// hang at once.
+func TestSentinelsAndClustersThatHang(t *testing.T) {
+	cluster, sentinel := redistest.NewCluster(t, 0), redistest.NewSentinel(t)
+	for _, topology := range []struct {
+		target  *redistest.Target
+		servers []*redistest.Server
+	}{
+		{cluster.Target(), cluster.Nodes},
+		{sentinel.Target(), append(sentinel.Sentinels, sentinel.Data...)},
+	} {
+		for _, s := range subjects() {
+			t.Run(topology.target.Name+"/"+s.name, func(t *testing.T) {
+				a := newApp(t, s, topology.target.Client(t), redistest.Prefix(t))
+				redistest.Eventually(t, patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
+				resume := func() {
+					for _, server := range topology.servers {
+						server.Resume()
+					}
+				}
+				defer resume()
+				for _, server := range topology.servers {
+					server.Pause()
+				}
+				for i := range 3 {
+					start := time.Now()
+					w := a.get()
+					check(t, s, fmt.Sprintf("request %d", i), w, time.Since(start))
+				}
+				resume()
+				redistest.Eventually(t, patience, func() bool {
+					w := a.get()
+					return w.Code == 200 && !strings.Contains(w.Header().Get("Cache-Status"), "error")
+				}, "not back after the outage")
+			})
+		}
+	}
+}
+
 // The row "fails over": answers stay within the table, and service is back
 // with the new master.
 func TestRedisFailsOver(t *testing.T) {

@@ -121,6 +121,11 @@ func (s *settings) failoverOptions(t *tls.Config) *redis.FailoverOptions {
 		ContextTimeoutEnabled: true,
 		PoolSize:              o.PoolSize, MinIdleConns: o.MinIdleConns, MaxActiveConns: o.MaxActiveConns,
 		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime,
+		// What WithGoRedis may have set besides.
+		OnConnect: o.OnConnect, PoolFIFO: o.PoolFIFO, MaxIdleConns: o.MaxIdleConns, ConnMaxLifetimeJitter: o.ConnMaxLifetimeJitter,
+		ReadBufferSize: o.ReadBufferSize, WriteBufferSize: o.WriteBufferSize, PipelinePoolSize: o.PipelinePoolSize,
+		MinRetryBackoff: o.MinRetryBackoff, MaxRetryBackoff: o.MaxRetryBackoff,
+		DisableIdentity: o.DisableIdentity, IdentitySuffix: o.IdentitySuffix,
 	}
 	if t != nil && s.SentinelPlain && s.dialer == nil {
 		f.TLSConfig, f.Dialer = nil, plainSentinelDialer(s.Addrs, t, s.DialTimeout)

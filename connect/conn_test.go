@@ -292,6 +292,15 @@ func TestOptions(t *testing.T) {
 	if !c.Client().(*redis.Client).Options().PoolFIFO {
 		t.Error("WithGoRedis has no effect")
 	}
+	for _, g := range []*redistest.Target{redistest.Sentinel(t), redistest.Cluster(t)} {
+		called := make(chan bool, 100)
+		c := open(t, g.URL, connect.WithGoRedis(func(o *redis.Options) {
+			o.OnConnect = func(context.Context, *redis.Conn) error { called <- true; return nil }
+		}))
+		if err := c.Ready(within(t, patience)); err != nil || len(called) == 0 {
+			t.Errorf("%s: WithGoRedis has no effect, ready %v", g.Name, err)
+		}
+	}
 	c = open(t, "redis://"+tls.Addr(), connect.WithTLS(tls.TLSConfig()))
 	if err := c.Ready(within(t, patience)); err != nil {
 		t.Error(err)
