@@ -15,5 +15,5 @@
 // A missing redis-server fails the test; it never skips it. No server outlives
 // its test binary, whether that ends, panics, is interrupted or killed: the
 // kernel sends each SIGKILL when its parent goes (on Linux; elsewhere a
-// killed test binary may leave servers behind).
+// killed test binary may leave servers behind). It needs a Unix.
 package redistest
