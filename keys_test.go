@@ -73,9 +73,14 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 			t.Error(err)
 		}
 		for _, key := range keys {
-			kind, ttl := rdb.Type(t.Context(), key).Val(), rdb.PTTL(t.Context(), key).Val()
+			pipe := rdb.TxPipeline() // at one moment: keys come and go meanwhile
+			kindCmd, ttlCmd := pipe.Type(t.Context(), key), pipe.PTTL(t.Context(), key)
+			if _, err := pipe.Exec(t.Context()); err != nil {
+				t.Error(err)
+			}
+			kind, ttl := kindCmd.Val(), ttlCmd.Val()
 			if kind == "none" {
-				continue // gone meanwhile
+				continue // gone since KEYS
 			}
 			known := false
 			for form, want := range types {
