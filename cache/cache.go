@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
-	"github.com/redishttp/redishttp/internal/guard"
+	"github.com/redishttp/redishttp/internal/breaker"
 )
 
 //go:embed purge.lua
@@ -25,11 +25,11 @@ var ErrUnavailable = errors.New("cache: redis is unavailable")
 // Cache is a shared response cache. It is safe for concurrent use.
 type Cache struct {
 	config
-	rdb    Client
-	caller *bounded.Caller
-	purge  *redis.Script
-	memo   memo
-	guard  guard.Guard
+	rdb     Client
+	caller  *bounded.Caller
+	purge   *redis.Script
+	memo    memo
+	breaker breaker.Breaker
 }
 
 // New returns a Cache that stores responses in rdb. It does not dial; all
@@ -86,13 +86,14 @@ func (c *Cache) lookup(ctx context.Context, r *http.Request) (found, Status, err
 	if control.has("no-store") {
 		return found{}, Status{Forward: "request", Detail: "no-store"}, nil
 	}
-	if !c.guard.Try(time.Now()) {
+	ticket, ok := c.breaker.Allow()
+	if !ok {
 		return found{}, Status{Forward: "bypass", Detail: "store-error"}, ErrUnavailable
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
 	f, err := c.find(bound, requestTarget(r), r.Header)
-	c.report(ctx, err)
+	c.report(ctx, ticket, err)
 	if err != nil {
 		return found{}, Status{Forward: "bypass", Detail: "store-error"}, fmt.Errorf("cache: look up: %w", err)
 	}
@@ -106,11 +107,11 @@ func (c *Cache) lookup(ctx context.Context, r *http.Request) (found, Status, err
 	return f, Status{Hit: true, TTL: f.ttl}, nil
 }
 
-func (c *Cache) report(ctx context.Context, err error) {
-	switch c.guard.Report(err == nil, time.Now()) {
-	case guard.Down:
+func (c *Cache) report(ctx context.Context, t breaker.Ticket, err error) {
+	switch c.breaker.Report(t, breaker.Of(err), err) {
+	case breaker.Opened:
 		c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached")
-	case guard.Back:
+	case breaker.Closed:
 		c.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, responses are cached again")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redishttp/redishttp/internal/breaker"
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
@@ -118,7 +119,7 @@ func (c *Cache) fetch(w http.ResponseWriter, r *http.Request, next http.Handler,
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), c.storeTimeout)
 	defer cancel()
 	err := c.fill(ctx, f, r.Header, e)
-	c.report(ctx, err)
+	c.report(ctx, breaker.Ticket{}, err)
 	if err != nil {
 		c.failed(r.Context(), fmt.Errorf("cache: store: %w", err))
 	}
@@ -205,10 +206,10 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 		// Unlike Purge this holds up a client, so it does not wait for a Redis
 		// that is known to be down.
 		err := ErrUnavailable
-		if c.guard.Try(time.Now()) {
+		if ticket, ok := c.breaker.Allow(); ok {
 			p := c.place(target)
 			err = c.mark(r.Context(), p.log, "u:"+p.hash)
-			c.report(r.Context(), err)
+			c.report(r.Context(), ticket, err)
 		}
 		if err != nil {
 			c.failed(r.Context(), fmt.Errorf("cache: invalidate: %w", err))

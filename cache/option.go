@@ -98,7 +98,7 @@ func defaults(rdb Client) config {
 		maxBody: 1 << 20, maxTTL: 24 * time.Hour, buckets: 1,
 		logger: slog.New(slog.DiscardHandler),
 	}
-	if _, cluster := rdb.(*redis.ClusterClient); cluster {
+	if _, cluster := bounded.Unwrap(rdb).(*redis.ClusterClient); cluster {
 		c.buckets = 64
 	}
 	return c

@@ -1,8 +1,10 @@
 package connect
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -41,6 +43,23 @@ func (c *Config) tlsConfig(m *mistakes) *tls.Config {
 	return t
 }
 
+// sentinelTLSConfig is how sentinels are spoken to: like data nodes, unless
+// something of their own is set.
+func (c *Config) sentinelTLSConfig(data *tls.Config, m *mistakes) *tls.Config {
+	m.check(!c.SentinelPlain || c.SentinelTLS == nil && c.SentinelCAFile == "", "sentinel_plain", "and TLS for the sentinels exclude each other")
+	switch {
+	case c.SentinelPlain:
+		return nil
+	case c.SentinelTLS == nil && c.SentinelCAFile == "":
+		return data
+	}
+	own := Config{UseTLS: true, TLS: c.SentinelTLS, CAFile: c.SentinelCAFile}
+	mine := &mistakes{conn: m.conn}
+	t := own.tlsConfig(mine)
+	m.check(len(mine.errs) == 0, "sentinel_ca_file", "cannot be read or holds no PEM certificate")
+	return t
+}
+
 var notInName = regexp.MustCompile(`[^!-~]+`)
 
 func defaultClientName(conn string) string {
@@ -63,8 +82,9 @@ func (c *Config) retries() int {
 func (s *settings) options(t *tls.Config) *redis.Options {
 	o := &redis.Options{
 		ClientName: s.ClientName, Protocol: s.Protocol, DB: s.DB,
-		Username: s.Username, Password: string(s.Password), CredentialsProviderContext: s.Credentials,
-		Dialer: s.dialer, TLSConfig: t,
+		Username: s.Username, Password: string(s.Password), CredentialsProviderContext: s.credentials(),
+		StreamingCredentialsProvider: s.streaming,
+		Dialer:                       s.dialer, TLSConfig: t,
 		MaxRetries: s.retries(), DialerRetries: 1,
 		DialTimeout: s.DialTimeout, ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, PoolTimeout: s.PoolTimeout,
 		ContextTimeoutEnabled: true,
@@ -91,7 +111,8 @@ func (s *settings) clusterOptions(t *tls.Config) *redis.ClusterOptions {
 	return &redis.ClusterOptions{
 		Addrs: s.Addrs, ClientName: o.ClientName, Protocol: o.Protocol,
 		Username: o.Username, Password: o.Password, CredentialsProviderContext: o.CredentialsProviderContext,
-		Dialer: o.Dialer, TLSConfig: t,
+		StreamingCredentialsProvider: o.StreamingCredentialsProvider,
+		Dialer:                       o.Dialer, TLSConfig: t,
 		MaxRetries: o.MaxRetries, DialerRetries: o.DialerRetries,
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolTimeout: o.PoolTimeout,
 		ContextTimeoutEnabled: true,
@@ -108,15 +129,17 @@ func (s *settings) clusterOptions(t *tls.Config) *redis.ClusterOptions {
 	}
 }
 
-func (s *settings) failoverOptions(t *tls.Config) *redis.FailoverOptions {
-	o := s.options(t)
+func (s *settings) failoverOptions(dial func(context.Context, string, string) (net.Conn, error)) *redis.FailoverOptions {
+	o := s.options(nil)
+	s.dialer = o.Dialer // WithGoRedis may have set one
 	f := &redis.FailoverOptions{
 		MasterName: s.Master, SentinelAddrs: s.Addrs,
 		SentinelUsername: s.SentinelUsername, SentinelPassword: string(s.SentinelPassword),
 		ClientName: o.ClientName, Protocol: o.Protocol, DB: o.DB,
 		Username: o.Username, Password: o.Password, CredentialsProviderContext: o.CredentialsProviderContext,
-		Dialer: o.Dialer, TLSConfig: t,
-		MaxRetries: o.MaxRetries, DialerRetries: o.DialerRetries,
+		StreamingCredentialsProvider: o.StreamingCredentialsProvider,
+		Dialer:                       dial,
+		MaxRetries:                   o.MaxRetries, DialerRetries: o.DialerRetries,
 		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolTimeout: o.PoolTimeout,
 		ContextTimeoutEnabled: true,
 		PoolSize:              o.PoolSize, MinIdleConns: o.MinIdleConns, MaxActiveConns: o.MaxActiveConns,
@@ -126,9 +149,6 @@ func (s *settings) failoverOptions(t *tls.Config) *redis.FailoverOptions {
 		ReadBufferSize: o.ReadBufferSize, WriteBufferSize: o.WriteBufferSize, PipelinePoolSize: o.PipelinePoolSize,
 		MinRetryBackoff: o.MinRetryBackoff, MaxRetryBackoff: o.MaxRetryBackoff,
 		DisableIdentity: o.DisableIdentity, IdentitySuffix: o.IdentitySuffix,
-	}
-	if t != nil && s.SentinelPlain && s.dialer == nil {
-		f.TLSConfig, f.Dialer = nil, plainSentinelDialer(s.Addrs, t, s.DialTimeout)
 	}
 	return f
 }

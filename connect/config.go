@@ -49,15 +49,22 @@ type Config struct {
 
 	Username string
 	Password Secret
+	// PasswordFile holds the password instead; it is read again at every new
+	// connection, so that it can be rotated.
+	PasswordFile string
 	// Credentials, when set, is asked at every new connection instead of
 	// Username and Password, so that they can be rotated.
 	Credentials func(ctx context.Context) (username, password string, err error)
 
-	// The sentinels' own credentials, and whether they are spoken to in plain
-	// text although the data nodes use TLS.
-	SentinelUsername string
-	SentinelPassword Secret
-	SentinelPlain    bool
+	// The sentinels' own credentials, which are never those of the data nodes,
+	// and their own TLS where it differs: another authority, another
+	// configuration, or plain text although the data nodes use TLS.
+	SentinelUsername     string
+	SentinelPassword     Secret
+	SentinelPasswordFile string
+	SentinelCAFile       string
+	SentinelTLS          *tls.Config
+	SentinelPlain        bool
 
 	UseTLS     bool
 	TLS        *tls.Config // base for the files below; nil is {MinVersion: TLS 1.2}
@@ -84,6 +91,9 @@ type Config struct {
 	// error. The default is none, for the command may have been executed:
 	// with go-redis' own default of 3, one INCR was counted four times.
 	Retries int
+	// BatchAbove is how many calls of [Conn.Batched] go to Redis each on its own
+	// before the next are sent together: 8; -1 turns batching off.
+	BatchAbove int
 }
 
 var clientName = regexp.MustCompile(`^[!-~]*$`)
@@ -114,7 +124,8 @@ func (c *Config) validate(m *mistakes) {
 		m.check(err == nil && perr == nil && n >= 1 && n <= 65535, "host", "an address is not host:port with a port of 1 to 65535")
 	}
 	if c.Mode != Sentinel {
-		m.check(c.SentinelUsername == "" && c.SentinelPassword == "", "sentinel_username", "only with sentinels")
+		m.check(c.SentinelUsername == "" && c.SentinelPassword == "" && c.SentinelPasswordFile == "", "sentinel_username", "only with sentinels")
+		m.check(c.SentinelTLS == nil && c.SentinelCAFile == "" && !c.SentinelPlain, "sentinel_ca_file", "only with sentinels")
 	}
 	m.check(c.ServerName == "" || len(c.Addrs) < 2, "server_name", "with several hosts one name fits only one of them; leave it out and each node is verified by its own")
 	m.check((c.CertFile == "") == (c.KeyFile == ""), "cert_file", "cert_file and key_file go together")
@@ -132,6 +143,7 @@ func (c *Config) validate(m *mistakes) {
 	m.check(c.MinIdle >= 0 && (c.PoolSize == 0 || c.MinIdle <= c.PoolSize), "min_idle_conns", "is not within 0 and pool_size")
 	m.check(c.MaxActive >= 0, "max_active_conns", "is below 0")
 	m.check(c.Retries >= 0 && c.Retries <= 10, "retries", "is not within 0 and 10")
+	m.check(c.BatchAbove >= -1, "batch_above", "is below -1")
 	c.setDefaults()
 }
 
@@ -148,6 +160,9 @@ func (c *Config) setDefaults() {
 	def(&c.IdleTime, 5*time.Minute)
 	if c.PoolSize == 0 {
 		c.PoolSize = max(32, 10*runtime.GOMAXPROCS(0), c.MinIdle)
+	}
+	if c.BatchAbove == 0 {
+		c.BatchAbove = 8
 	}
 	if c.Protocol == 0 {
 		c.Protocol = 3

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -17,8 +19,23 @@ type Conn struct {
 	name   string
 	config Config
 	client redis.UniversalClient
+	logger *slog.Logger
 	dials  *dials
-	stop   func() error // of the embedded server
+	gate   *gate
+	scout  scout
+	dialer func(ctx context.Context, network, addr string) (net.Conn, error) // of Sentinel
+	stop   func() error                                                      // of the embedded server
+
+	mu       sync.Mutex
+	circuits map[string]*circuit // by address
+
+	life       context.Context // ends with Close
+	end        context.CancelFunc
+	background sync.WaitGroup
+	batching   sync.Once
+	batched    atomic.Pointer[Batched]
+
+	batchedCount atomic.Int64
 
 	closing sync.Once
 	closed  chan struct{}
@@ -54,6 +71,8 @@ func New(name string, config Config, opts ...Option) (*Conn, error) {
 	}
 	s.validate(m)
 	t := s.tlsConfig(m)
+	sentinelTLS := s.sentinelTLSConfig(t, m)
+	s.readSecrets(m)
 	if err := m.err(); err != nil {
 		return nil, err
 	}
@@ -63,10 +82,8 @@ func New(name string, config Config, opts ...Option) (*Conn, error) {
 	if s.SkipVerify {
 		s.logger.Warn("certificates are not verified: anybody may answer for redis", slog.String("conn", name))
 	}
-	return s.open(name, t)
+	return s.open(name, t, sentinelTLS)
 }
-
-func (c *Conn) remember(o *redis.Client) { o.AddHook(c.dials) }
 
 // Name is the connection's name.
 func (c *Conn) Name() string { return c.name }
@@ -74,8 +91,10 @@ func (c *Conn) Name() string { return c.name }
 // Mode is the topology.
 func (c *Conn) Mode() Mode { return c.config.Mode }
 
-// Client is the go-redis client: deadlines of contexts hold, and nothing is
-// sent twice. Do not close it; [Conn.Close] does.
+// Client is the go-redis client: deadlines of contexts hold, nothing is sent
+// twice, and while Redis is known to be down a call fails at once. A failure to
+// reach Redis is an [*UnavailableError]; all else is go-redis' own error. Do
+// not close it; [Conn.Close] does.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
 
 // Key joins parts with the connection's prefix: prefix:a:b.
@@ -112,24 +131,23 @@ type Info struct {
 // String names the connection and where it leads, without secrets.
 func (c *Conn) String() string { return fmt.Sprintf("%s (%s)", c.name, c.config) }
 
-// Stats are the counters of a connection.
-type Stats struct {
-	Pool       redis.PoolStats `json:"pool"`
-	Dials      int64           `json:"dials"`
-	DialErrors int64           `json:"dial_errors"`
-}
-
-// Stats returns the counters.
-func (c *Conn) Stats() Stats {
-	return Stats{Pool: *c.client.PoolStats(), Dials: c.dials.count.Load(), DialErrors: c.dials.fails.Load()}
-}
-
-// Close closes the client and, when it is embedded, the server. It returns
-// when that is done or ctx ends; a second call waits for the first.
+// Close refuses new calls with [ErrClosed], waits for those in flight, and
+// closes the client and, when it is embedded, the server. When ctx ends first
+// the calls in flight fail and Close returns the context's error; the rest is
+// done all the same. A second call waits for the first.
 func (c *Conn) Close(ctx context.Context) error {
 	c.closing.Do(func() {
 		go func() { // go-redis' Close takes no context, and waits for sentinels
 			defer close(c.closed)
+			c.batching.Do(func() { c.makeBatched(false) })
+			c.batched.Load().flush()
+			c.gate.shut()
+			select {
+			case <-c.gate.drained:
+			case <-ctx.Done():
+			}
+			c.end()
+			c.background.Wait()
 			c.err = c.client.Close()
 			if c.stop != nil {
 				c.err = errors.Join(c.err, c.stop())

@@ -9,8 +9,8 @@ import (
 // suffixes of REDIS_<NAME>_… that override the URL.
 var suffixes = map[string]func(*Config, string) string{
 	"USERNAME":      text(func(c *Config) *string { return &c.Username }),
-	"PASSWORD":      func(c *Config, v string) string { c.Password = Secret(v); return "" },
-	"PASSWORD_FILE": secretFile(func(c *Config) *Secret { return &c.Password }),
+	"PASSWORD":      func(c *Config, v string) string { c.Password, c.PasswordFile = Secret(v), ""; return "" },
+	"PASSWORD_FILE": secretFile(func(c *Config) (*Secret, *string) { return &c.Password, &c.PasswordFile }),
 	"CA_FILE":       text(func(c *Config) *string { return &c.CAFile }),
 	"CERT_FILE":     text(func(c *Config) *string { return &c.CertFile }),
 	"KEY_FILE":      text(func(c *Config) *string { return &c.KeyFile }),

@@ -59,14 +59,19 @@ func (e *UnknownError) Is(target error) bool { return target == ErrUnknown }
 // dial failed with. It matches [ErrUnavailable] and both causes.
 type UnavailableError struct {
 	Conn     string
+	Addr     string // of the node, where it is known
 	Err      error
 	LastDial error // nil if the last dial succeeded
 	Hint     string
 }
 
 func (e *UnavailableError) Error() string {
-	s := fmt.Sprintf("connect: %s: redis is unavailable: %v", e.Conn, e.Err)
-	if e.LastDial != nil {
+	at := ""
+	if e.Addr != "" {
+		at = " at " + e.Addr
+	}
+	s := fmt.Sprintf("connect: %s: redis%s is unavailable: %v", e.Conn, at, e.Err)
+	if e.LastDial != nil && !errors.Is(e.Err, e.LastDial) {
 		s += fmt.Sprintf(" (last dial: %v)", e.LastDial)
 	}
 	if e.Hint != "" {

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -27,10 +28,12 @@ type NodeHealth struct {
 	Error   string        `json:"error,omitempty"`
 }
 
-// Health pings every master once, at the same time. It is OK when all answer.
+// Health pings every master once, at the same time, also while a breaker is
+// open. It is OK when all answer.
 func (c *Conn) Health(ctx context.Context) Health {
 	h := Health{Conn: c.name, Mode: c.config.Mode.String()}
 	var mu sync.Mutex
+	ctx = context.WithValue(ctx, probing{}, true)
 	err := c.EachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
 		start := time.Now()
 		err := master.Ping(ctx).Err()
@@ -46,7 +49,10 @@ func (c *Conn) Health(ctx context.Context) Health {
 	})
 	h.OK, h.Stats = err == nil, c.Stats()
 	if err != nil {
-		h.Error = (&UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}).Error()
+		if already := (*UnavailableError)(nil); !errors.As(err, &already) {
+			err = &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
+		}
+		h.Error = err.Error()
 	}
 	return h
 }

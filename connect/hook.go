@@ -2,10 +2,7 @@ package connect
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"net"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +16,11 @@ const reloadInterval = 10 * time.Second
 // dials remembers the outcome of the last dial: go-redis reports a dial that
 // ran out of time as a bare "context deadline exceeded".
 type dials struct {
-	last  atomic.Pointer[error]
-	count atomic.Int64
-	fails atomic.Int64
+	sentinel   bool
+	last       atomic.Pointer[error]
+	masterAddr atomic.Pointer[string] // that a sentinel connection last dialled
+	count      atomic.Int64
+	fails      atomic.Int64
 }
 
 func (d *dials) lastError() error {
@@ -31,8 +30,18 @@ func (d *dials) lastError() error {
 	return nil
 }
 
+func (d *dials) master() string {
+	if p := d.masterAddr.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
 func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if d.sentinel {
+			network = dataNetwork
+		}
 		conn, err := next(ctx, network, addr)
 		d.count.Add(1)
 		if err != nil {
@@ -51,7 +60,7 @@ func (d *dials) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 // clusterHook mends two habits of the cluster client. It reads the topology
 // again only on MOVED or by the clock, so a dead master stays in use for a
-// minute; here each error that is not Redis' own asks for it (go-redis does
+// minute; here each failure to reach a node asks for it (go-redis does
 // one reload at a time). And it repeats commands after network errors up to
 // MaxRedirects, whatever MaxRetries says.
 type clusterHook struct {
@@ -82,8 +91,7 @@ func (h *clusterHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 }
 
 func (h *clusterHook) check(ctx context.Context, err error) {
-	var ours redis.Error
-	if err != nil && !errors.As(err, &ours) && !errors.Is(err, context.Canceled) {
+	if unreachable(err) {
 		h.reload(ctx)
 	}
 }
@@ -109,16 +117,4 @@ func (h *clusterHook) guard(cmd redis.Cmder) redis.Cmder {
 		return cmd
 	}
 	return onceCmd{cmd}
-}
-
-// plainSentinelDialer speaks TLS to data nodes and plain text to sentinels,
-// which go-redis' options cannot tell apart.
-func plainSentinelDialer(sentinels []string, config *tls.Config, timeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
-	plain := &net.Dialer{Timeout: timeout}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if slices.Contains(sentinels, addr) {
-			return plain.DialContext(ctx, network, addr)
-		}
-		return (&tls.Dialer{NetDialer: plain, Config: config}).DialContext(ctx, network, addr)
-	}
 }

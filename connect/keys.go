@@ -14,7 +14,7 @@ import (
 func (c *Conn) EachMaster(ctx context.Context, fn func(ctx context.Context, master *redis.Client) error) error {
 	switch rdb := c.client.(type) {
 	case *redis.ClusterClient:
-		return rdb.ForEachMaster(ctx, fn)
+		return c.explain(rdb.ForEachMaster(ctx, fn))
 	case *redis.Client:
 		return fn(ctx, rdb)
 	}

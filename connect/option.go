@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/auth"
 )
 
 // An Option changes a default of [Open] and [New]. Options come after the URL
@@ -22,11 +23,12 @@ func (f optionFunc) apply(s *settings) { f(s) }
 // no place in a URL.
 type settings struct {
 	Config
-	dialer   func(ctx context.Context, network, addr string) (net.Conn, error)
-	logger   *slog.Logger
-	hooks    []redis.Hook
-	goRedis  func(*redis.Options)
-	embedded func() (EmbeddedServer, error)
+	streaming auth.StreamingCredentialsProvider
+	dialer    func(ctx context.Context, network, addr string) (net.Conn, error)
+	logger    *slog.Logger
+	hooks     []redis.Hook
+	goRedis   func(*redis.Options)
+	embedded  func() (EmbeddedServer, error)
 }
 
 // EmbeddedServer is a Redis in this process, for embedded://. Package
@@ -44,10 +46,30 @@ func WithTLS(config *tls.Config) Option {
 }
 
 // WithCredentials asks for user and password at every new connection, so that
-// they can be rotated. The default is those of the URL.
+// they can be rotated: together with [Config.Lifetime] no connection keeps old
+// ones for longer than that. The default is those of the URL.
 func WithCredentials(ask func(ctx context.Context) (username, password string, err error)) Option {
 	return optionFunc(func(s *settings) { s.Credentials = ask })
 }
+
+// WithStreamingCredentials takes credentials that are pushed: connections that
+// are open already authenticate anew with each change, as tokens of a cloud's
+// identity service need it. The default is those of the URL.
+func WithStreamingCredentials(p auth.StreamingCredentialsProvider) Option {
+	return optionFunc(func(s *settings) { s.streaming = p })
+}
+
+// WithSentinelTLS sets the TLS configuration of the sentinels where it differs
+// from that of the data nodes, also when those speak plain text. The default is
+// the data nodes'.
+func WithSentinelTLS(config *tls.Config) Option {
+	return optionFunc(func(s *settings) { s.SentinelTLS = config })
+}
+
+// WithBatching sets how many calls of [Conn.Batched] go to Redis each on its
+// own before the next are sent together; -1 turns batching off. The default is
+// 8.
+func WithBatching(above int) Option { return optionFunc(func(s *settings) { s.BatchAbove = above }) }
 
 // WithDialer replaces the dialer of data nodes and sentinels. TLS is then the
 // dialer's own matter. The default is a net.Dialer.

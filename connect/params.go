@@ -3,7 +3,6 @@ package connect
 import (
 	"maps"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +21,7 @@ var setters = map[string]func(*Config, string) string{
 	"pool_size":        number(func(c *Config) *int { return &c.PoolSize }),
 	"min_idle_conns":   number(func(c *Config) *int { return &c.MinIdle }),
 	"max_active_conns": number(func(c *Config) *int { return &c.MaxActive }),
+	"batch_above":      number(func(c *Config) *int { return &c.BatchAbove }),
 	"retries":          number(func(c *Config) *int { return &c.Retries }),
 	"protocol":         number(func(c *Config) *int { return &c.Protocol }),
 	"db":               number(func(c *Config) *int { return &c.DB }),
@@ -29,6 +29,7 @@ var setters = map[string]func(*Config, string) string{
 	"client_name":       text(func(c *Config) *string { return &c.ClientName }),
 	"prefix":            text(func(c *Config) *string { return &c.Prefix }),
 	"sentinel_username": text(func(c *Config) *string { return &c.SentinelUsername }),
+	"sentinel_ca_file":  text(func(c *Config) *string { return &c.SentinelCAFile }),
 	"ca_file":           text(func(c *Config) *string { return &c.CAFile }),
 	"cert_file":         text(func(c *Config) *string { return &c.CertFile }),
 	"key_file":          text(func(c *Config) *string { return &c.KeyFile }),
@@ -37,8 +38,8 @@ var setters = map[string]func(*Config, string) string{
 	"skip_verify":    truth(func(c *Config) *bool { return &c.SkipVerify }),
 	"sentinel_plain": truth(func(c *Config) *bool { return &c.SentinelPlain }),
 
-	"password_file":          secretFile(func(c *Config) *Secret { return &c.Password }),
-	"sentinel_password_file": secretFile(func(c *Config) *Secret { return &c.SentinelPassword }),
+	"password_file":          secretFile(func(c *Config) (*Secret, *string) { return &c.Password, &c.PasswordFile }),
+	"sentinel_password_file": secretFile(func(c *Config) (*Secret, *string) { return &c.SentinelPassword, &c.SentinelPasswordFile }),
 }
 
 const inQuery = "does not belong in the query, which ends up in logs: put it before the host or in a file named by %s_file"
@@ -128,15 +129,15 @@ func truth(field func(*Config) *bool) func(*Config, string) string {
 	}
 }
 
-// secretFile reads a secret; one trailing newline, which editors add, is not
-// part of it.
-func secretFile(field func(*Config) *Secret) func(*Config, string) string {
+// secretFile reads a secret, and keeps the name to read it again.
+func secretFile(field func(*Config) (*Secret, *string)) func(*Config, string) string {
 	return func(c *Config, name string) string {
-		b, err := os.ReadFile(name)
+		secret, err := readSecret(name)
 		if err != nil {
 			return "the file cannot be read"
 		}
-		*field(c) = Secret(strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"))
+		to, file := field(c)
+		*to, *file = secret, name
 		return ""
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -22,18 +21,25 @@ const readyPause = 50 * time.Millisecond
 func (c *Conn) Ready(ctx context.Context) error {
 	tick := time.NewTicker(readyPause)
 	defer tick.Stop()
+	ctx = context.WithValue(ctx, probing{}, true)
 	for {
 		err := c.probe(ctx)
 		if err == nil {
 			return nil
 		}
+		if errors.Is(err, ErrClosed) {
+			return err
+		}
 		unavailable := &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
+		if already := (*UnavailableError)(nil); errors.As(err, &already) {
+			unavailable.Err, unavailable.LastDial = already.Err, already.LastDial
+		}
 		if unavailable.Hint = hint(err, unavailable.LastDial); unavailable.Hint != "" {
 			return unavailable
 		}
 		select {
 		case <-c.closed:
-			return fmt.Errorf("connect: %s: %w", c.name, ErrClosed)
+			return c.errClosed()
 		case <-ctx.Done():
 			if c.config.UseTLS && errors.Is(unavailable.LastDial, context.DeadlineExceeded) {
 				unavailable.Hint = "no TLS handshake came about: if the server speaks plain text, use redis://"

@@ -16,7 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
-	"github.com/redishttp/redishttp/internal/guard"
+	"github.com/redishttp/redishttp/internal/breaker"
 )
 
 // Client is what a [Limiter] needs of a go-redis client; all of them have it.
@@ -29,12 +29,12 @@ var gcraSource string
 // It is safe for concurrent use.
 type Limiter struct {
 	config
-	limit  redis_rate.Limit
-	units  units
-	redis  *bounded.Caller // nil with an engine alone
-	script *redis.Script
-	guard  guard.Guard
-	local  *table
+	limit   redis_rate.Limit
+	units   units
+	redis   *bounded.Caller // nil with an engine alone
+	script  *redis.Script
+	breaker breaker.Breaker
+	local   *table
 }
 
 // New returns a Limiter that admits limit.Burst requests at once and
@@ -117,18 +117,19 @@ func (l *Limiter) Reset(ctx context.Context, key string) error {
 }
 
 func (l *Limiter) decide(ctx context.Context, key string, n int) (Decision, error) {
-	if !l.guard.Try(time.Now()) {
+	ticket, ok := l.breaker.Allow()
+	if !ok {
 		return l.without(key, n), errUnavailable
 	}
 	// A client that hangs up must neither abort the count nor count as a
-	// failure of Redis: it could open the guard for everybody.
+	// failure of Redis: it could open the breaker for everybody.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
 	d, err := l.ask(ctx, key, n)
-	switch l.guard.Report(err == nil, time.Now()) {
-	case guard.Down:
+	switch l.breaker.Report(ticket, breaker.Of(err), err) {
+	case breaker.Opened:
 		l.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, limits are decided without it", slog.String("policy", l.name))
-	case guard.Back:
+	case breaker.Closed:
 		l.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, limits are shared again", slog.String("policy", l.name))
 	}
 	if err != nil {

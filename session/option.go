@@ -12,6 +12,8 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 // An Option changes a default of [New].
@@ -179,7 +181,7 @@ func (c *config) settle(rdb redis.UniversalClient) error {
 }
 
 func readsReplicas(rdb redis.UniversalClient) bool {
-	cluster, ok := rdb.(*redis.ClusterClient)
+	cluster, ok := bounded.Unwrap(rdb).(*redis.ClusterClient)
 	if !ok || cluster == nil {
 		return false
 	}

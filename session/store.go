@@ -16,17 +16,17 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/connect/redigopool"
-	"github.com/redishttp/redishttp/internal/guard"
+	"github.com/redishttp/redishttp/internal/breaker"
 )
 
 // store is scs/redisstore with contexts: redisstore knows none, but each of
 // its pools here hands out one virtual connection, to which the context of the
 // call is bound.
 type store struct {
-	m     *Manager
-	pairs sync.Pool // of *pair
-	all   *redisstore.RedisStore
-	guard guard.Guard
+	m       *Manager
+	pairs   sync.Pool // of *pair
+	all     *redisstore.RedisStore
+	breaker breaker.Breaker
 }
 
 var (
@@ -60,9 +60,10 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	return s, nil
 }
 
-// with runs one operation of redisstore under a context and the guard.
+// with runs one operation of redisstore under a context and the breaker.
 func (s *store) with(ctx context.Context, timeout time.Duration, fn func(*pair) error) error {
-	if !s.guard.Try(time.Now()) {
+	ticket, ok := s.breaker.Allow()
+	if !ok {
 		return ErrUnavailable
 	}
 	bound, cancel := context.WithTimeout(ctx, timeout)
@@ -75,19 +76,21 @@ func (s *store) with(ctx context.Context, timeout time.Duration, fn func(*pair) 
 	err := fn(p)
 	p.conn.Unbind() // a request must not be kept alive by the pool
 	s.pairs.Put(p)
-	if errors.Is(ctx.Err(), context.Canceled) && err != nil {
-		return err // the client hung up: that says nothing about Redis
+	outcome := breaker.Of(err)
+	hungUp := err != nil && errors.Is(ctx.Err(), context.Canceled)
+	if hungUp { // the client, which says nothing about Redis
+		outcome = breaker.Void
 	}
-	switch s.guard.Report(err == nil, time.Now()) {
-	case guard.Down:
+	switch s.breaker.Report(ticket, outcome, err) {
+	case breaker.Opened:
 		s.m.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, sessions cannot be loaded")
-	case guard.Back:
+	case breaker.Closed:
 		s.m.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, sessions are loaded again")
 	}
-	if err != nil {
+	if err != nil && !hungUp {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	return nil
+	return err
 }
 
 // FindCtx runs under the request's context: nobody waits for a session whose

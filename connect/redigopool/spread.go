@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 // spread are the commands that mean all masters; go-redis' cluster client
@@ -32,7 +34,7 @@ func (c *Conn) refuse(cmd command) error {
 	if reason, ok := private[cmd.name]; ok {
 		return &CommandError{Command: cmd.name, Reason: reason}
 	}
-	if _, cluster := c.rdb.(*goredis.ClusterClient); cluster && cmd.name == "SCAN" {
+	if _, cluster := bounded.Unwrap(c.rdb).(*goredis.ClusterClient); cluster && cmd.name == "SCAN" {
 		return &CommandError{Command: cmd.name, Reason: "on a cluster a cursor means one node; use KEYS, which scans all masters"}
 	}
 	if spread[cmd.name] && c.inMulti() {
@@ -115,7 +117,7 @@ type processor interface {
 }
 
 func (c *Conn) eachMaster(ctx context.Context, fn func(context.Context, goredis.Cmdable) error) error {
-	if cluster, ok := c.rdb.(*goredis.ClusterClient); ok {
+	if cluster, ok := bounded.Unwrap(c.rdb).(*goredis.ClusterClient); ok {
 		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *goredis.Client) error { return fn(ctx, master) })
 	}
 	return fn(ctx, c.rdb)

@@ -33,6 +33,15 @@ func IsNil(rdb any) bool {
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
+// Unwrap returns the go-redis client inside a client that wraps one, like that
+// of connect's Batched; rdb itself otherwise.
+func Unwrap(rdb any) any {
+	if w, ok := rdb.(interface{ Unwrap() redis.UniversalClient }); ok {
+		return w.Unwrap()
+	}
+	return rdb
+}
+
 // ErrAbandoned is part of the error of a call that was left behind because its
 // context ended first. Redis may still execute it.
 var ErrAbandoned = errors.New("redis did not answer in time")
@@ -57,7 +66,7 @@ func New(rdb Client) *Caller {
 func (c *Caller) HonorsDeadlines() bool { return c.honors }
 
 func honorsDeadlines(rdb Client) bool {
-	switch c := rdb.(type) {
+	switch c := Unwrap(rdb).(type) {
 	case interface{ Options() *redis.Options }:
 		return c.Options().ContextTimeoutEnabled
 	case interface{ Options() *redis.ClusterOptions }:

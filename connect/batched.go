@@ -1,0 +1,202 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+)
+
+// Batched is the connection's client with automatic pipelining under load:
+// calls go to Redis each on its own while at most [Config.BatchAbove] are in
+// flight, so a lone caller pays nothing; further ones are sent together. Each
+// call ends when its own context does. A call that was given up may still be
+// executed, but no command is ever sent twice.
+//
+// It can take the place of [Conn.Client] everywhere. Scripts, Get, Set, Del of
+// one key, Incr, HGetAll, Publish, Do and Process are batched; other methods
+// go to the client as they are, among them pipelines and Subscribe.
+//
+// On a node that hangs, calls in a batch with its commands wait for their own
+// deadline, at most for ReadTimeout, until the breaker opens.
+//
+// All use of go-redis' automatic pipelining, which it calls experimental, is
+// in this file.
+type Batched struct {
+	redis.UniversalClient // the connection's own; Close does nothing
+	conn                  *Conn
+	above                 int64
+	inFlight              atomic.Int64
+	queue                 *redis.AutoPipeliner // nil when batching is off
+	circuit               *circuit             // nil on a cluster
+}
+
+var (
+	_ redis.UniversalClient = (*Batched)(nil)
+	_ bounded.Client        = (*Batched)(nil)
+)
+
+// Batched returns the client that batches; there is one for each connection.
+func (c *Conn) Batched() *Batched {
+	c.batching.Do(func() { c.makeBatched(true) })
+	return c.batched.Load()
+}
+
+func (c *Conn) makeBatched(queue bool) {
+	b := &Batched{UniversalClient: c.client, conn: c, above: int64(c.config.BatchAbove), circuit: c.circuitOf("")}
+	c.batched.Store(b)
+	if !queue || b.above < 0 {
+		return
+	}
+	var err error
+	if b.queue, err = c.client.AsyncAutoPipeline(); err != nil {
+		b.queue = nil
+		c.logger.Warn("commands are not batched", slog.String("conn", c.name), slog.String("cause", err.Error()))
+	}
+}
+
+// flush sends what is queued, waits for the replies, and refuses what comes
+// later.
+func (b *Batched) flush() {
+	if b.queue != nil {
+		_ = b.queue.Close()
+	}
+}
+
+// abandoned is a call that its context ended. The command belongs to the batch.
+type abandoned struct{ cause error }
+
+func (e *abandoned) Error() string { return "connect: " + e.cause.Error() }
+
+func (e *abandoned) Unwrap() []error { return []error{bounded.ErrAbandoned, e.cause} }
+
+// Process sends cmd. When ctx ends first, the error matches its cause and cmd
+// must not be read: the batch may still write to it.
+func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
+	n := b.inFlight.Add(1)
+	defer b.inFlight.Add(-1)
+	if b.conn.config.Retries > 0 && batchable(cmd) {
+		cmd = onceCmd{cmd}
+	}
+	if n <= b.above || b.queue == nil || !batchable(cmd) || b.circuit != nil && b.circuit.Open() {
+		return b.UniversalClient.Process(ctx, cmd)
+	}
+	if err := ctx.Err(); err != nil {
+		cmd.SetErr(err)
+		return err
+	}
+	b.conn.batchedCount.Add(1)
+	err := b.queue.Submit(ctx, cmd).WaitContext(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return &abandoned{context.Cause(ctx)}
+	case errors.Is(err, redis.ErrClosed):
+		err = b.conn.errClosed()
+		cmd.SetErr(err)
+	}
+	return err
+}
+
+// batchable reports whether cmd has one reply from one node. go-redis itself
+// keeps what blocks or changes a connection out of its batches.
+func batchable(cmd redis.Cmder) bool {
+	name := cmd.Name()
+	return !spread[name] || name == "del" && len(cmd.Args()) == 2
+}
+
+// process is Process for the commands made here: after a call that was given
+// up the caller gets another command, which holds the error.
+func process[C redis.Cmder](b *Batched, ctx context.Context, cmd C, other func(context.Context, ...any) C) C {
+	err := b.Process(ctx, cmd)
+	if errors.Is(err, bounded.ErrAbandoned) {
+		cmd = other(ctx, cmd.Name())
+		cmd.SetErr(err)
+	}
+	return cmd
+}
+
+func (b *Batched) script(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
+	all := make([]any, 0, 3+len(keys)+len(args))
+	all = append(all, name, script, len(keys))
+	for _, key := range keys {
+		all = append(all, key)
+	}
+	cmd := redis.NewCmd(ctx, append(all, args...)...)
+	if len(keys) > 0 {
+		cmd.SetFirstKeyPos(3)
+	}
+	return process(b, ctx, cmd, redis.NewCmd)
+}
+
+// Eval is EVAL.
+func (b *Batched) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return b.script(ctx, "eval", script, keys, args)
+}
+
+// EvalSha is EVALSHA.
+func (b *Batched) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+	return b.script(ctx, "evalsha", sha1, keys, args)
+}
+
+// EvalRO is EVAL_RO.
+func (b *Batched) EvalRO(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return b.script(ctx, "eval_ro", script, keys, args)
+}
+
+// EvalShaRO is EVALSHA_RO.
+func (b *Batched) EvalShaRO(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+	return b.script(ctx, "evalsha_ro", sha1, keys, args)
+}
+
+// Do sends any command.
+func (b *Batched) Do(ctx context.Context, args ...any) *redis.Cmd {
+	return process(b, ctx, redis.NewCmd(ctx, args...), redis.NewCmd)
+}
+
+// Get is GET.
+func (b *Batched) Get(ctx context.Context, key string) *redis.StringCmd {
+	return process(b, ctx, redis.NewStringCmd(ctx, "get", key), redis.NewStringCmd)
+}
+
+// Set is SET, see [redis.Client.Set].
+func (b *Batched) Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd {
+	cmd := b.Pipeline().Set(ctx, key, value, expiration) // go-redis words it, the pipeline is dropped
+	return process(b, ctx, cmd, redis.NewStatusCmd)
+}
+
+// Del is DEL.
+func (b *Batched) Del(ctx context.Context, keys ...string) *redis.IntCmd {
+	if len(keys) != 1 {
+		return b.UniversalClient.Del(ctx, keys...) // on a cluster to several nodes
+	}
+	cmd := redis.NewIntCmd(ctx, "del", keys[0])
+	return process(b, ctx, cmd, redis.NewIntCmd)
+}
+
+// Incr is INCR.
+func (b *Batched) Incr(ctx context.Context, key string) *redis.IntCmd {
+	return process(b, ctx, redis.NewIntCmd(ctx, "incr", key), redis.NewIntCmd)
+}
+
+// HGetAll is HGETALL.
+func (b *Batched) HGetAll(ctx context.Context, key string) *redis.MapStringStringCmd {
+	return process(b, ctx, redis.NewMapStringStringCmd(ctx, "hgetall", key), redis.NewMapStringStringCmd)
+}
+
+// Publish is PUBLISH.
+func (b *Batched) Publish(ctx context.Context, channel string, message any) *redis.IntCmd {
+	return process(b, ctx, redis.NewIntCmd(ctx, "publish", channel, message), redis.NewIntCmd)
+}
+
+// Unwrap returns the client underneath.
+func (b *Batched) Unwrap() redis.UniversalClient { return b.UniversalClient }
+
+// Close does nothing: [Conn.Close] closes the connection.
+func (b *Batched) Close() error { return nil }

@@ -1,0 +1,141 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/breaker"
+)
+
+// fairWait is how long Redis must have had for a timeout to be its failure: a
+// caller with a deadline of a millisecond must not cut off all the others.
+const fairWait = 20 * time.Millisecond
+
+// circuit is the breaker of one node of a cluster, or of the one server of the
+// other topologies. Everything that uses the connection shares it.
+type circuit struct {
+	breaker.Breaker
+	conn *Conn
+	addr string // "" but on a cluster
+}
+
+// refusal is a call that an open breaker refused. On a cluster it passes
+// through go-redis, which must not mistake the cause inside for its own and
+// try again; the gate makes an UnavailableError of it.
+type refusal struct{ circuit *circuit }
+
+func (e *refusal) Error() string { return "connect: " + breaker.ErrOpen.Error() }
+
+// probing marks the calls of Ready, Health and Nodes: they ask a Redis that is
+// known to be down, and end the outage for all when they are answered.
+type probing struct{}
+
+func (c *circuit) DialHook(next redis.DialHook) redis.DialHook {
+	return next
+}
+
+func (c *circuit) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if handshake(cmd) {
+			return next(ctx, cmd)
+		}
+		ticket, ok := c.allow(ctx)
+		if !ok {
+			return &refusal{c}
+		}
+		start := time.Now()
+		err := next(ctx, cmd)
+		c.report(ctx, ticket, err, start)
+		return err
+	}
+}
+
+func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if len(cmds) > 0 && handshake(cmds[0]) {
+			return next(ctx, cmds)
+		}
+		ticket, ok := c.allow(ctx)
+		if !ok {
+			return failAll(cmds, &refusal{c})
+		}
+		start := time.Now()
+		err := next(ctx, cmds)
+		worst := err
+		if n := len(cmds); n > 0 && !unreachable(worst) { // a pipeline that breaks off does so to the end
+			worst = cmds[n-1].Err()
+		}
+		c.report(ctx, ticket, worst, start)
+		return err
+	}
+}
+
+func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
+	ticket, ok := c.Allow()
+	if ok || ctx.Value(probing{}) != nil {
+		return ticket, true
+	}
+	c.conn.refused(c)
+	return ticket, false
+}
+
+func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start time.Time) {
+	switch c.Report(t, outcome(err, start), err) {
+	case breaker.Opened:
+		c.conn.logger.LogAttrs(ctx, slog.LevelWarn, "redis does not answer, calls fail at once until it does",
+			slog.String("conn", c.conn.name), slog.String("addr", c.addr), slog.String("cause", err.Error()))
+	case breaker.Closed:
+		c.conn.logger.LogAttrs(ctx, slog.LevelInfo, "redis answers again",
+			slog.String("conn", c.conn.name), slog.String("addr", c.addr))
+	}
+}
+
+// outcome tells a failure of Redis from one of the caller. Any answer shows
+// that Redis is there; only a refused client is like no server.
+func outcome(err error, start time.Time) breaker.Outcome {
+	if err == nil {
+		return breaker.Answered
+	}
+	var timeout interface{ Timeout() bool }
+	switch {
+	case redis.HasErrorPrefix(err, "ERR max number of clients"):
+		return breaker.Failed
+	case unreachable(err):
+		if errors.As(err, &timeout) && timeout.Timeout() && time.Since(start) < fairWait {
+			return breaker.Void
+		}
+		return breaker.Failed
+	}
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		return breaker.Answered
+	}
+	return breaker.Void
+}
+
+// newCircuit makes the breaker of a node, and forgets those of nodes that
+// went away while all was well.
+func (c *Conn) newCircuit(addr string) *circuit {
+	b := &circuit{conn: c, addr: addr}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.circuits) >= 256 {
+		for addr, old := range c.circuits {
+			if !old.Open() {
+				delete(c.circuits, addr)
+			}
+		}
+	}
+	c.circuits[addr] = b
+	return b
+}
+
+func (c *Conn) circuitOf(addr string) *circuit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.circuits[addr]
+}

@@ -1,0 +1,46 @@
+package connect
+
+import (
+	"context"
+	"os"
+	"strings"
+)
+
+// readSecrets reads the files of a Config that was not made by [Parse].
+func (c *Config) readSecrets(m *mistakes) {
+	for _, f := range []struct {
+		field, name string
+		to          *Secret
+	}{{"password_file", c.PasswordFile, &c.Password}, {"sentinel_password_file", c.SentinelPasswordFile, &c.SentinelPassword}} {
+		if f.name == "" {
+			continue
+		}
+		secret, err := readSecret(f.name)
+		m.check(err == nil, f.field, "the file cannot be read")
+		*f.to = secret
+	}
+}
+
+// readSecret reads a secret; one trailing newline, which editors add, is not
+// part of it.
+func readSecret(name string) (Secret, error) {
+	b, err := os.ReadFile(name)
+	return Secret(strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")), err
+}
+
+// credentials are asked for at each new connection when they can change: by
+// the user's provider, or by reading the password file again. nil is for those
+// that stay.
+func (s *settings) credentials() func(context.Context) (string, string, error) {
+	if s.Credentials != nil || s.PasswordFile == "" {
+		return s.Credentials
+	}
+	user, file, known := s.Username, s.PasswordFile, s.Password
+	return func(context.Context) (string, string, error) {
+		secret, err := readSecret(file)
+		if err != nil { // being replaced just now, or gone: what worked may still work
+			secret = known
+		}
+		return user, string(secret), nil
+	}
+}

@@ -1,0 +1,151 @@
+// Package breaker spares requests the wait for a Redis that is known to be
+// down. Package connect has one for each node; the middlewares have their own
+// for clients that bring none.
+package breaker
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	failuresToOpen = 5
+	pause          = time.Second
+	jitter         = pause / 5 // so that instances do not probe in step
+)
+
+// ErrOpen is part of the error of a call that an open breaker refused. Nothing
+// was sent and no time was lost.
+var ErrOpen = errors.New("the circuit breaker is open")
+
+// Outcome is how a call ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Answered Outcome = iota // by Redis, with whatever reply
+	Failed                  // no answer: refused, reset, timed out
+	Void                    // says nothing about Redis: cancelled, or refused by another breaker
+)
+
+// Change is what a report changed; each is worth one line in a log.
+type Change uint8
+
+// The changes.
+const (
+	None Change = iota
+	Opened
+	Closed
+)
+
+// Ticket allows one call. Its zero value is a call while the breaker is
+// closed.
+type Ticket struct{ probe bool }
+
+// Breaker opens after five failures in a row; then it lets one call through
+// each second, give or take a fifth, until one is answered. The zero value is
+// closed, and it is safe for concurrent use. While it is closed and all is
+// well, a call costs two atomic loads.
+type Breaker struct {
+	failures atomic.Int32
+	until    atomic.Int64 // since epoch; 0 is closed
+	cause    atomic.Pointer[error]
+	opened   atomic.Int64
+	refused  atomic.Int64
+}
+
+// epoch makes instants of the monotonic clock numbers.
+var epoch = time.Now()
+
+func now() int64 { return int64(time.Since(epoch)) }
+
+func next() int64 { return now() + int64(pause-jitter) + rand.Int64N(int64(2*jitter)) }
+
+// Allow reports whether a call may be made. If so, its outcome must be
+// reported with the ticket.
+func (b *Breaker) Allow() (Ticket, bool) {
+	until := b.until.Load()
+	if until == 0 {
+		return Ticket{}, true
+	}
+	// Whoever moves the time is the probe. One that never reports is followed
+	// by another after the pause.
+	if now() < until || !b.until.CompareAndSwap(until, next()) {
+		b.refused.Add(1)
+		return Ticket{}, false
+	}
+	return Ticket{probe: true}, true
+}
+
+// Report records how a call ended; err is the cause of a failure.
+func (b *Breaker) Report(t Ticket, o Outcome, err error) Change {
+	switch o {
+	case Answered:
+		if b.failures.Load() != 0 {
+			b.failures.Store(0)
+		}
+		if b.until.Load() != 0 && b.until.Swap(0) != 0 {
+			return Closed
+		}
+	case Failed:
+		b.cause.Store(&err)
+		if b.failures.Add(1) >= failuresToOpen && b.until.CompareAndSwap(0, next()) {
+			b.opened.Add(1)
+			return Opened
+		}
+		if t.probe && b.until.Load() != 0 {
+			b.until.Store(next())
+		}
+	case Void:
+		if t.probe {
+			b.HalfOpen()
+		}
+	}
+	return None
+}
+
+// HalfOpen lets the next call through an open breaker, for a caller that knows
+// that something has changed.
+func (b *Breaker) HalfOpen() {
+	if until := b.until.Load(); until != 0 {
+		b.until.CompareAndSwap(until, now())
+	}
+}
+
+// Open reports whether the breaker is open.
+func (b *Breaker) Open() bool { return b.until.Load() != 0 }
+
+// Cause is the last failure, nil if there was none.
+func (b *Breaker) Cause() error {
+	if p := b.cause.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Counts are how often the breaker opened and how many calls it refused.
+func (b *Breaker) Counts() (opened, refused int64) { return b.opened.Load(), b.refused.Load() }
+
+// Err is the error of a refused call: it matches [ErrOpen] and the last
+// failure.
+func (b *Breaker) Err() error {
+	if cause := b.Cause(); cause != nil {
+		return fmt.Errorf("%w: %w", ErrOpen, cause)
+	}
+	return ErrOpen
+}
+
+// Of tells the outcome of a call by its error, for callers to whom every error
+// means that Redis is of no use now.
+func Of(err error) Outcome {
+	switch {
+	case err == nil:
+		return Answered
+	case errors.Is(err, ErrOpen): // of the connection, which sees more
+		return Void
+	}
+	return Failed
+}
