@@ -32,6 +32,7 @@ type Batched struct {
 	conn                  *Conn
 	above                 int64
 	inFlight              atomic.Int64
+	queued                atomic.Int64
 	queue                 *redis.AutoPipeliner // nil when batching is off
 	circuit               *circuit             // nil on a cluster
 }
@@ -83,7 +84,7 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	if b.conn.config.Retries > 0 && batchable(cmd) {
 		cmd = onceCmd{cmd}
 	}
-	if n <= b.above || b.queue == nil || !batchable(cmd) || b.circuit != nil && b.circuit.Open() {
+	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !batchable(cmd) || b.circuit != nil && b.circuit.Open() {
 		return b.UniversalClient.Process(ctx, cmd)
 	}
 	if err := ctx.Err(); err != nil {
@@ -91,6 +92,8 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 		return err
 	}
 	b.conn.batchedCount.Add(1)
+	b.queued.Add(1)
+	defer b.queued.Add(-1)
 	err := b.queue.Submit(ctx, cmd).WaitContext(ctx)
 	switch {
 	case err == nil:

@@ -61,13 +61,20 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		}
 		ticket, ok := c.allow(ctx)
 		if !ok {
-			return failAll(cmds, &refusal{c})
+			return failAll(cmds, c.conn.explain(&refusal{c}))
 		}
 		start := time.Now()
 		err := next(ctx, cmds)
+		// Asking a command of an automatic batch for its error is dear, so only
+		// the last is asked: a pipeline to one node breaks off to the end.
 		worst := err
-		if n := len(cmds); n > 0 && !unreachable(worst) { // a pipeline that breaks off does so to the end
+		if n := len(cmds); err != nil && n > 0 && !unreachable(err) {
 			worst = cmds[n-1].Err()
+		}
+		if unreachable(worst) {
+			for _, cmd := range cmds {
+				cmd.SetErr(c.conn.explain(cmd.Err()))
+			}
 		}
 		c.report(ctx, ticket, worst, start)
 		return err

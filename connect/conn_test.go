@@ -234,37 +234,6 @@ func TestALostReplyIsNotSentAgainOnACluster(t *testing.T) {
 	}
 }
 
-func TestSentinelFailover(t *testing.T) {
-	s := redistest.NewSentinel(t)
-	c := open(t, s.Target().URL)
-	if err := c.Client().Set(t.Context(), "k", 1, 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	old := s.Master()
-	old.Kill()
-	s.WaitPromoted(t, old)
-	promoted := time.Now()
-	redistest.Eventually(t, patience, func() bool {
-		return c.Client().Set(within(t, time.Second), "k", 2, 0).Err() == nil
-	}, "writes do not flow after the failover")
-	t.Logf("first write %v after the sentinels agreed", time.Since(promoted).Round(time.Millisecond))
-}
-
-func TestClusterFailover(t *testing.T) {
-	nodes := redistest.NewCluster(t, 1)
-	c := open(t, nodes.Target().URL)
-	if err := c.Client().Set(t.Context(), "k", 1, 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	old := nodes.MasterOf(t, "k")
-	old.Kill()
-	start := time.Now()
-	redistest.Eventually(t, patience, func() bool {
-		return c.Client().Set(within(t, time.Second), "k", 2, 0).Err() == nil
-	}, "writes do not flow after a master died; go-redis alone needs a minute")
-	t.Logf("first write %v after the kill", time.Since(start).Round(time.Millisecond))
-}
-
 func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
 	_, err := connect.Open("c", "redis://h", connect.WithRetries(-1), connect.WithPool(-1, 3), connect.WithLogger(nil), nil, connect.WithClientName("a b"))
 	for _, field := range []string{"retries", "pool_size", "WithLogger", "client_name"} {

@@ -76,13 +76,7 @@ func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 			return failAll(cmds, g.conn.errClosed())
 		}
 		defer g.leave()
-		err := next(ctx, cmds)
-		for _, cmd := range cmds {
-			if e := cmd.Err(); e != nil {
-				cmd.SetErr(g.conn.explain(e))
-			}
-		}
-		return g.conn.explain(err)
+		return g.conn.explain(next(ctx, cmds)) // the breaker does the same for each command
 	}
 }
 
@@ -124,9 +118,6 @@ func (c *Conn) explain(err error) error {
 		s := c.client.PoolStats()
 		hint := fmt.Sprintf("%d of %d connections are in use, the pool has %d for each node", s.TotalConns-s.IdleConns, s.TotalConns, c.config.PoolSize)
 		return &UnavailableError{Conn: c.name, Err: err, Hint: hint}
-	case errors.Is(err, redis.Nil):
-		// Sentinels that do not know the master; it must not pass for a missing key.
-		return &UnavailableError{Conn: c.name, Err: errors.New(err.Error()), LastDial: c.dials.lastError()}
 	case unreachable(err):
 		return &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
 	}
@@ -136,6 +127,9 @@ func (c *Conn) explain(err error) error {
 // unreachable reports whether err means that Redis did not answer. What Redis
 // words is an answer, and so is none of go-redis' complaints about arguments.
 func unreachable(err error) bool {
+	if err == nil {
+		return false // before the variables, which escape
+	}
 	var (
 		answer      redis.Error
 		network     net.Error
@@ -143,13 +137,13 @@ func unreachable(err error) bool {
 		record      tls.RecordHeaderError
 	)
 	switch {
-	case err == nil, errors.As(err, &answer), errors.Is(err, context.Canceled):
+	case errors.As(err, &answer), errors.Is(err, context.Canceled):
 		return false
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, context.DeadlineExceeded), errors.As(err, &certificate), errors.As(err, &record):
 		return true
 	}
-	return strings.HasPrefix(err.Error(), "redis: cluster has no nodes") || strings.HasPrefix(err.Error(), "redis: all sentinels")
+	return strings.HasPrefix(err.Error(), "redis: cluster has no nodes") || strings.HasPrefix(err.Error(), "redis: all sentinels") || errors.Is(err, errNoMaster)
 }
 
 // closedError matches both our ErrClosed and go-redis'.

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
 			network = dataNetwork
 		}
 		conn, err := next(ctx, network, addr)
+		err = notNil(err)
 		d.count.Add(1)
 		if err != nil {
 			d.fails.Add(1)
@@ -50,6 +52,17 @@ func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
 		d.last.Store(&err)
 		return conn, err
 	}
+}
+
+var errNoMaster = errors.New("the sentinels know no master of this name")
+
+// notNil replaces the error of sentinels that do not know the master: go-redis
+// joins their redis.Nil, which a caller of GET would take for a missing key.
+func notNil(err error) error {
+	if errors.Is(err, redis.Nil) {
+		return errNoMaster
+	}
+	return err
 }
 
 func (d *dials) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }

@@ -91,6 +91,8 @@ func hint(errs ...error) string {
 		)
 		switch {
 		case err == nil:
+		case errors.Is(err, errNoMaster):
+			return "check the master's name in the URL's path"
 		case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
 			return "check user and password"
 		case redis.HasErrorPrefix(err, "NOPERM"):

@@ -91,18 +91,24 @@ func (b *Breaker) Report(t Ticket, o Outcome, err error) Change {
 			return Closed
 		}
 	case Failed:
-		b.cause.Store(&err)
-		if b.failures.Add(1) >= failuresToOpen && b.until.CompareAndSwap(0, next()) {
-			b.opened.Add(1)
-			return Opened
-		}
-		if t.probe && b.until.Load() != 0 {
-			b.until.Store(next())
-		}
+		return b.fail(t, err)
 	case Void:
 		if t.probe {
 			b.HalfOpen()
 		}
+	}
+	return None
+}
+
+// fail is apart because err escapes.
+func (b *Breaker) fail(t Ticket, err error) Change {
+	b.cause.Store(&err)
+	if b.failures.Add(1) >= failuresToOpen && b.until.CompareAndSwap(0, next()) {
+		b.opened.Add(1)
+		return Opened
+	}
+	if t.probe && b.until.Load() != 0 {
+		b.until.Store(next())
 	}
 	return None
 }
