@@ -81,11 +81,12 @@ func (e *abandoned) Unwrap() []error { return []error{bounded.ErrAbandoned, e.ca
 func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	n := b.inFlight.Add(1)
 	defer b.inFlight.Add(-1)
-	if b.conn.config.Retries > 0 && batchable(cmd) {
-		cmd = onceCmd{cmd}
+	sent, known := once(cmd)
+	if b.conn.config.Retries == 0 || !batchable(cmd) {
+		sent = cmd
 	}
-	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !batchable(cmd) || b.circuit != nil && b.circuit.Open() {
-		return b.UniversalClient.Process(ctx, cmd)
+	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !known || !batchable(cmd) || b.circuit != nil && b.circuit.Open() {
+		return b.UniversalClient.Process(ctx, sent)
 	}
 	if err := ctx.Err(); err != nil {
 		cmd.SetErr(err)
@@ -94,7 +95,7 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	b.conn.batchedCount.Add(1)
 	b.queued.Add(1)
 	defer b.queued.Add(-1)
-	err := b.queue.Submit(ctx, cmd).WaitContext(ctx)
+	err := b.queue.Submit(ctx, sent).WaitContext(ctx)
 	switch {
 	case err == nil:
 		return nil
@@ -177,7 +178,7 @@ func (b *Batched) Set(ctx context.Context, key string, value any, expiration tim
 // Del is DEL.
 func (b *Batched) Del(ctx context.Context, keys ...string) *redis.IntCmd {
 	if len(keys) != 1 {
-		return b.UniversalClient.Del(ctx, keys...) // on a cluster to several nodes
+		return b.UniversalClient.Del(ctx, keys...)
 	}
 	cmd := redis.NewIntCmd(ctx, "del", keys[0])
 	return process(b, ctx, cmd, redis.NewIntCmd)

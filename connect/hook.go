@@ -119,15 +119,9 @@ var spread = map[string]bool{
 	"hello": true, "auth": true, "select": true, "readonly": true, "memory": true, "latency": true, "slowlog": true, "himport": true,
 }
 
-type onceCmd struct{ redis.Cmder }
-
-func (onceCmd) NoRetry() bool { return true }
-
-func (c onceCmd) Clone() redis.Cmder { return onceCmd{c.Cmder.Clone()} }
-
 func (h *clusterHook) guard(cmd redis.Cmder) redis.Cmder {
 	if !h.once || spread[cmd.Name()] {
 		return cmd
 	}
-	return onceCmd{cmd}
+	return again(cmd)
 }

@@ -1,0 +1,116 @@
+package connect
+
+import "github.com/redis/go-redis/v9"
+
+// once returns cmd in a form that go-redis sends once: redirects are followed,
+// for a redirected command was not executed, but a network error is the end.
+// ok is false for types that are not known here: what go-redis hides in them is
+// lost, which automatic pipelining cannot do without (a hook that asks such a
+// command for its error waits for itself).
+func once(cmd redis.Cmder) (_ redis.Cmder, ok bool) {
+	if cmd.NoRetry() {
+		return cmd, true
+	}
+	switch c := cmd.(type) {
+	case *redis.Cmd:
+		return onceCmd{c}, true
+	case *redis.StatusCmd:
+		return onceStatusCmd{c}, true
+	case *redis.StringCmd:
+		return onceStringCmd{c}, true
+	case *redis.IntCmd:
+		return onceIntCmd{c}, true
+	case *redis.BoolCmd:
+		return onceBoolCmd{c}, true
+	case *redis.FloatCmd:
+		return onceFloatCmd{c}, true
+	case *redis.SliceCmd:
+		return onceSliceCmd{c}, true
+	case *redis.DurationCmd:
+		return onceDurationCmd{c}, true
+	case *redis.StringSliceCmd:
+		return onceStringSliceCmd{c}, true
+	case *redis.IntSliceCmd:
+		return onceIntSliceCmd{c}, true
+	case *redis.BoolSliceCmd:
+		return onceBoolSliceCmd{c}, true
+	case *redis.MapStringStringCmd:
+		return onceMapStringStringCmd{c}, true
+	}
+	return onceAny{cmd}, false
+}
+
+// A type for each of go-redis', because only embedding the type itself keeps
+// its unexported methods.
+type (
+	onceAny                struct{ redis.Cmder }
+	onceCmd                struct{ *redis.Cmd }
+	onceStatusCmd          struct{ *redis.StatusCmd }
+	onceStringCmd          struct{ *redis.StringCmd }
+	onceIntCmd             struct{ *redis.IntCmd }
+	onceBoolCmd            struct{ *redis.BoolCmd }
+	onceFloatCmd           struct{ *redis.FloatCmd }
+	onceSliceCmd           struct{ *redis.SliceCmd }
+	onceDurationCmd        struct{ *redis.DurationCmd }
+	onceStringSliceCmd     struct{ *redis.StringSliceCmd }
+	onceIntSliceCmd        struct{ *redis.IntSliceCmd }
+	onceBoolSliceCmd       struct{ *redis.BoolSliceCmd }
+	onceMapStringStringCmd struct{ *redis.MapStringStringCmd }
+)
+
+func (onceAny) NoRetry() bool { return true }
+
+func (c onceAny) Clone() redis.Cmder { return onceAny{c.Cmder.Clone()} }
+
+func (onceCmd) NoRetry() bool { return true }
+
+func (c onceCmd) Clone() redis.Cmder { return again(c.Cmd.Clone()) }
+
+func (onceStatusCmd) NoRetry() bool { return true }
+
+func (c onceStatusCmd) Clone() redis.Cmder { return again(c.StatusCmd.Clone()) }
+
+func (onceStringCmd) NoRetry() bool { return true }
+
+func (c onceStringCmd) Clone() redis.Cmder { return again(c.StringCmd.Clone()) }
+
+func (onceIntCmd) NoRetry() bool { return true }
+
+func (c onceIntCmd) Clone() redis.Cmder { return again(c.IntCmd.Clone()) }
+
+func (onceBoolCmd) NoRetry() bool { return true }
+
+func (c onceBoolCmd) Clone() redis.Cmder { return again(c.BoolCmd.Clone()) }
+
+func (onceFloatCmd) NoRetry() bool { return true }
+
+func (c onceFloatCmd) Clone() redis.Cmder { return again(c.FloatCmd.Clone()) }
+
+func (onceSliceCmd) NoRetry() bool { return true }
+
+func (c onceSliceCmd) Clone() redis.Cmder { return again(c.SliceCmd.Clone()) }
+
+func (onceDurationCmd) NoRetry() bool { return true }
+
+func (c onceDurationCmd) Clone() redis.Cmder { return again(c.DurationCmd.Clone()) }
+
+func (onceStringSliceCmd) NoRetry() bool { return true }
+
+func (c onceStringSliceCmd) Clone() redis.Cmder { return again(c.StringSliceCmd.Clone()) }
+
+func (onceIntSliceCmd) NoRetry() bool { return true }
+
+func (c onceIntSliceCmd) Clone() redis.Cmder { return again(c.IntSliceCmd.Clone()) }
+
+func (onceBoolSliceCmd) NoRetry() bool { return true }
+
+func (c onceBoolSliceCmd) Clone() redis.Cmder { return again(c.BoolSliceCmd.Clone()) }
+
+func (onceMapStringStringCmd) NoRetry() bool { return true }
+
+func (c onceMapStringStringCmd) Clone() redis.Cmder { return again(c.MapStringStringCmd.Clone()) }
+
+func again(cmd redis.Cmder) redis.Cmder {
+	c, _ := once(cmd)
+	return c
+}
