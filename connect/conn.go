@@ -148,7 +148,11 @@ func (c *Conn) Close(ctx context.Context) error {
 			}
 			c.end()
 			c.background.Wait()
-			c.err = c.client.Close()
+			// That a connection to a dead server could not be closed in good
+			// order helps nobody.
+			if err := c.client.Close(); !unreachable(err) {
+				c.err = err
+			}
 			if c.stop != nil {
 				c.err = errors.Join(c.err, c.stop())
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync/atomic"
 )
 
 // readSecrets reads the files of a Config that was not made by [Parse].
@@ -35,12 +36,15 @@ func (s *settings) credentials() func(context.Context) (string, string, error) {
 	if s.Credentials != nil || s.PasswordFile == "" {
 		return s.Credentials
 	}
-	user, file, known := s.Username, s.PasswordFile, s.Password
+	user, file := s.Username, s.PasswordFile
+	var known atomic.Value
+	known.Store(s.Password)
 	return func(context.Context) (string, string, error) {
 		secret, err := readSecret(file)
 		if err != nil { // being replaced just now, or gone: what worked may still work
-			secret = known
+			secret, _ = known.Load().(Secret)
 		}
+		known.Store(secret)
 		return user, string(secret), nil
 	}
 }

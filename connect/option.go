@@ -52,6 +52,13 @@ func WithCredentials(ask func(ctx context.Context) (username, password string, e
 	return optionFunc(func(s *settings) { s.Credentials = ask })
 }
 
+// WithPasswordFile takes the password from a file, which is read again at every
+// new connection; see [WithCredentials]. A trailing newline is not part of it.
+// The default is the password of the URL.
+func WithPasswordFile(username, file string) Option {
+	return optionFunc(func(s *settings) { s.Username, s.PasswordFile = username, file })
+}
+
 // WithStreamingCredentials takes credentials that are pushed: connections that
 // are open already authenticate anew with each change, as tokens of a cloud's
 // identity service need it. The default is those of the URL.

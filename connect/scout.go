@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -88,9 +89,12 @@ func (c *Conn) sentinelDialer(s *settings, data, sentinels *tls.Config) func(con
 		Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}})
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		t := sentinels
-		if network == dataNetwork {
+		switch {
+		case network == dataNetwork:
 			network, t = "tcp", data
 			c.dials.masterAddr.Store(&addr)
+		case s.SentinelPlain && !slices.Contains(s.Addrs, addr):
+			t = data // a sentinel that uses TLS itself announces its TLS port to the others
 		}
 		switch {
 		case s.dialer != nil:

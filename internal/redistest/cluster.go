@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,11 +21,12 @@ type ClusterServers struct {
 	Nodes []*Server // the three first were started as masters
 }
 
-// NewCluster starts three masters with so many replicas each for one test. It
-// takes two seconds, a constant in Redis.
-func NewCluster(t testing.TB, replicasPerMaster int) *ClusterServers {
+// NewCluster starts three masters with so many replicas each for one test,
+// every server with opts; all of them share one authority. It takes two
+// seconds, a constant in Redis.
+func NewCluster(t testing.TB, replicasPerMaster int, opts ...ServerOption) *ClusterServers {
 	t.Helper()
-	c, err := newCluster(replicasPerMaster)
+	c, err := newCluster(replicasPerMaster, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,21 +34,27 @@ func NewCluster(t testing.TB, replicasPerMaster int) *ClusterServers {
 	return c
 }
 
-func newCluster(replicas int) (*ClusterServers, error) {
+func newCluster(replicas int, opts ...ServerOption) (*ClusterServers, error) {
 	const masters = 3
 	c := &ClusterServers{}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	if err := c.build(ctx, masters, replicas); err != nil {
+	if err := c.build(ctx, masters, replicas, opts); err != nil {
 		c.stop()
 		return nil, fmt.Errorf("redistest: cluster: %w", err)
 	}
 	return c, nil
 }
 
-func (c *ClusterServers) build(ctx context.Context, masters, replicas int) error {
+func (c *ClusterServers) build(ctx context.Context, masters, replicas int, opts []ServerOption) error {
+	opts = append(slices.Clone(opts), func(s *Server) {
+		s.cluster = true
+		if s.certs != nil && len(c.Nodes) > 0 {
+			s.certs = c.Nodes[0].certs
+		}
+	})
 	for range masters * (1 + replicas) {
-		s, err := newServer(func(s *Server) { s.cluster = true })
+		s, err := newServer(opts...)
 		if err != nil {
 			return err
 		}
@@ -123,10 +131,13 @@ func (c *ClusterServers) waitReady(ctx context.Context, masters int) error {
 
 // Target is the cluster for clients.
 func (c *ClusterServers) Target() *Target {
+	first := c.Nodes[0]
+	u := first.url()
+	u.Scheme, u.Host, u.Path = u.Scheme+"+cluster", authority(c.Nodes), ""
 	return &Target{
 		Name: "cluster",
-		URL:  "redis+cluster://" + authority(c.Nodes),
-		opts: redis.UniversalOptions{Addrs: addrs(c.Nodes), IsClusterMode: true},
+		URL:  u.String(),
+		opts: redis.UniversalOptions{Addrs: addrs(c.Nodes), IsClusterMode: true, Username: first.user, Password: first.pass, TLSConfig: first.TLSConfig()},
 	}
 }
 

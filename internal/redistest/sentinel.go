@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,13 +27,38 @@ const failoverPatience = 7 * time.Second
 type SentinelServers struct {
 	Data      []*Server // one of them is the master
 	Sentinels []*Server
+	options   sentinelOptions
 }
+
+type sentinelOptions struct {
+	data       []ServerOption
+	user, pass string
+	tls        bool
+}
+
+// A SentinelOption changes what [NewSentinel] starts.
+type SentinelOption func(*sentinelOptions)
+
+// WithData starts the master and its replica with opts; both share one
+// authority.
+func WithData(opts ...ServerOption) SentinelOption {
+	return func(o *sentinelOptions) { o.data = opts }
+}
+
+// WithSentinelACL gives the sentinels a user of their own.
+func WithSentinelACL(user, password string) SentinelOption {
+	return func(o *sentinelOptions) { o.user, o.pass = user, password }
+}
+
+// WithSentinelTLS has the sentinels serve TLS with an authority of their own.
+// It needs data nodes with TLS.
+func WithSentinelTLS() SentinelOption { return func(o *sentinelOptions) { o.tls = true } }
 
 // NewSentinel starts a master, a replica and three sentinels for one test, in
 // less than a second. A dead master is replaced after about two.
-func NewSentinel(t testing.TB) *SentinelServers {
+func NewSentinel(t testing.TB, opts ...SentinelOption) *SentinelServers {
 	t.Helper()
-	s, err := newSentinel()
+	s, err := newSentinel(opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +66,11 @@ func NewSentinel(t testing.TB) *SentinelServers {
 	return s
 }
 
-func newSentinel() (*SentinelServers, error) {
+func newSentinel(opts ...SentinelOption) (*SentinelServers, error) {
 	s := &SentinelServers{}
+	for _, opt := range opts {
+		opt(&s.options)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := s.build(ctx); err != nil {
@@ -51,13 +81,13 @@ func newSentinel() (*SentinelServers, error) {
 }
 
 func (s *SentinelServers) build(ctx context.Context) error {
-	master, err := newServer(WithArgs("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"))
+	opts := append(slices.Clone(s.options.data), WithArgs("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"))
+	master, err := newServer(opts...)
 	if err != nil {
 		return err
 	}
 	s.Data = append(s.Data, master)
-	replica, err := newServer(WithArgs("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1",
-		"--replicaof", fmt.Sprintf("127.0.0.1 %d", master.port)))
+	replica, err := newServer(append(opts, WithArgs("--replicaof", fmt.Sprintf("127.0.0.1 %d", master.port)), func(s *Server) { s.certs = master.certs })...)
 	if err != nil {
 		return err
 	}
@@ -72,11 +102,13 @@ func (s *SentinelServers) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var authority *certs
 	for range 3 {
-		sentinel, err := newSentinelServer(master.port)
+		sentinel, err := s.newSentinelServer(master, authority)
 		if err != nil {
 			return err
 		}
+		authority = sentinel.certs
 		s.Sentinels = append(s.Sentinels, sentinel)
 	}
 	for _, sentinel := range s.Sentinels {
@@ -101,32 +133,91 @@ func linked(ctx context.Context, replica *Server) bool {
 	return err == nil && infoField(text, "master_link_status") == "up"
 }
 
-func newSentinelServer(masterPort int) (*Server, error) {
+func (s *SentinelServers) newSentinelServer(master *Server, authority *certs) (*Server, error) {
 	dir, err := newDir("sentinel")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{program: "redis-sentinel", dir: dir}
+	server := &Server{program: "redis-sentinel", dir: dir, user: s.options.user, pass: s.options.pass}
+	if s.options.tls {
+		if server.certs = authority; authority == nil {
+			server.certs = &certs{}
+			if err := server.certs.write(dir); err != nil {
+				return nil, err
+			}
+		}
+	}
 	for range 5 {
-		if s.port, err = freePort(); err != nil {
+		if server.port, err = freePort(); err != nil {
+			return nil, err
+		}
+		text, err := s.config(server, master)
+		if err != nil {
 			return nil, err
 		}
 		conf := filepath.Join(dir, "sentinel.conf")
-		text := fmt.Sprintf("bind 127.0.0.1\nport %d\ndir %s\nprotected-mode no\n"+
-			"sentinel monitor %[3]s 127.0.0.1 %[4]d 2\nsentinel down-after-milliseconds %[3]s 1000\n"+
-			"sentinel failover-timeout %[3]s 5000\nsentinel parallel-syncs %[3]s 1\n", s.port, dir, MasterName, masterPort)
 		if err = os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		if s.proc, err = start(dir, s.program, conf); err != nil {
+		if server.proc, err = start(dir, server.program, conf); err != nil {
 			return nil, err
 		}
-		if err = s.waitUp(); err == nil {
-			return s, nil
+		if err = server.waitUp(); err == nil {
+			return server, nil
 		}
-		s.proc.kill()
+		server.proc.kill()
 	}
 	return nil, err
+}
+
+// config is a sentinel.conf. A sentinel speaks to data nodes and to other
+// sentinels in the same way; with TLS on the data side only it therefore
+// listens on two ports.
+func (s *SentinelServers) config(server, master *Server) (string, error) {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("bind 127.0.0.1\ndir %s\nprotected-mode no", server.dir)
+	switch {
+	case master.certs == nil:
+		line("port %d", server.port)
+	default:
+		own := master.certs
+		bundle := filepath.Join(server.dir, "bundle.pem")
+		authorities, err := os.ReadFile(master.certs.caFile)
+		if err != nil {
+			return "", err
+		}
+		if server.certs != nil {
+			own = server.certs
+			more, err := os.ReadFile(own.caFile)
+			if err != nil {
+				return "", err
+			}
+			authorities = append(authorities, more...)
+		}
+		if err := os.WriteFile(bundle, authorities, 0o600); err != nil {
+			return "", err
+		}
+		plain, tls := server.port, 0
+		if server.certs != nil {
+			plain, tls = 0, server.port
+		} else if tls, err = freePort(); err != nil {
+			return "", err
+		}
+		line("port %d\ntls-port %d\ntls-auth-clients no\ntls-replication yes\ntls-ca-cert-file %s", plain, tls, bundle)
+		line("tls-cert-file %s\ntls-key-file %s", own.serverCert, own.serverKey)
+		line("tls-client-cert-file %s\ntls-client-key-file %s", master.certs.clientCert, master.certs.clientKey)
+	}
+	line("sentinel monitor %[1]s 127.0.0.1 %[2]d 2\nsentinel down-after-milliseconds %[1]s 1000\n"+
+		"sentinel failover-timeout %[1]s 5000\nsentinel parallel-syncs %[1]s 1", MasterName, master.port)
+	if master.user != "" {
+		line("sentinel auth-user %[1]s %[2]s\nsentinel auth-pass %[1]s %[3]s", MasterName, master.user, master.pass)
+	}
+	if server.user != "" {
+		line("user default off\nuser %s on >%s ~* &* +@all", server.user, server.pass)
+		line("sentinel sentinel-user %s\nsentinel sentinel-pass %s", server.user, server.pass)
+	}
+	return b.String(), nil
 }
 
 func sentinelField(ctx context.Context, s *Server, field string) string {
@@ -139,12 +230,31 @@ func sentinelField(ctx context.Context, s *Server, field string) string {
 	return m[field]
 }
 
-// Target is the master for clients that ask the sentinels.
+// Target is the master for clients that ask the sentinels. Its Client cannot
+// be used with TLS, which go-redis' options know only once.
 func (s *SentinelServers) Target() *Target {
+	first, data := s.Sentinels[0], s.Data[0]
+	u := data.url()
+	query := u.Query()
+	if first.user != "" {
+		file := filepath.Join(first.dir, "password")
+		_ = os.WriteFile(file, []byte(first.pass), 0o600)
+		query.Set("sentinel_username", first.user)
+		query.Set("sentinel_password_file", file)
+	}
+	switch {
+	case data.certs == nil:
+	case first.certs == nil:
+		query.Set("sentinel_plain", "true")
+	default:
+		query.Set("sentinel_ca_file", first.certs.caFile)
+	}
+	u.Scheme, u.Host, u.Path, u.RawQuery = u.Scheme+"+sentinel", authority(s.Sentinels), "/"+MasterName, query.Encode()
 	return &Target{
 		Name: "sentinel",
-		URL:  "redis+sentinel://" + authority(s.Sentinels) + "/" + MasterName,
-		opts: redis.UniversalOptions{Addrs: addrs(s.Sentinels), MasterName: MasterName},
+		URL:  u.String(),
+		opts: redis.UniversalOptions{Addrs: addrs(s.Sentinels), MasterName: MasterName, Username: data.user, Password: data.pass,
+			SentinelUsername: first.user, SentinelPassword: first.pass},
 	}
 }
 

@@ -81,7 +81,7 @@ func newServer(opts ...ServerOption) (*Server, error) {
 	if s.socket != "" {
 		s.socket = filepath.Join(dir, s.socket)
 	}
-	if s.certs != nil {
+	if s.certs != nil && s.certs.caFile == "" { // else shared with a server before
 		if err := s.certs.write(dir); err != nil {
 			return nil, err
 		}
@@ -120,7 +120,13 @@ func (s *Server) start() error {
 		if err := os.WriteFile(acl, []byte(rules), 0o600); err != nil {
 			return err
 		}
-		args = append(args, "--aclfile", acl)
+		args = append(args, "--aclfile", acl, "--masteruser", s.user, "--masterauth", s.pass)
+	}
+	if s.certs != nil {
+		args = append(args, "--tls-replication", "yes")
+		if s.cluster {
+			args = append(args, "--tls-cluster", "yes")
+		}
 	}
 	if s.cluster {
 		args = append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
@@ -176,6 +182,11 @@ func (s *Server) Addr() string {
 
 // URL is the server in the grammar of package connect.
 func (s *Server) URL() string {
+	u := s.url()
+	return u.String()
+}
+
+func (s *Server) url() url.URL {
 	u := url.URL{Scheme: "redis", Host: s.Addr(), Path: "/0"}
 	if s.user != "" {
 		u.User = url.UserPassword(s.user, s.pass)
@@ -187,7 +198,7 @@ func (s *Server) URL() string {
 		u.Scheme = "rediss"
 		u.RawQuery = url.Values{"ca_file": {s.certs.caFile}, "cert_file": {s.certs.clientCert}, "key_file": {s.certs.clientKey}}.Encode()
 	}
-	return u.String()
+	return u
 }
 
 // Options reach the server with deadlines that hold and without retries.

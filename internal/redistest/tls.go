@@ -26,7 +26,7 @@ type certs struct {
 
 func (c *certs) write(dir string) error {
 	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redistest authority"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redistest authority of " + filepath.Base(dir)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
