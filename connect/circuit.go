@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -71,14 +72,23 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		if n := len(cmds); err != nil && n > 0 && !unreachable(err) {
 			worst = cmds[n-1].Err()
 		}
-		if unreachable(worst) {
+		switch {
+		case unreachable(worst):
 			for _, cmd := range cmds {
 				cmd.SetErr(c.conn.explain(cmd.Err()))
 			}
+		case err != nil && err != redis.Nil && unmarked(cmds): //nolint:errorlint // the usual answer is identical
+			// No connection came about, as with a wrong password. go-redis
+			// leaves the commands without error then, and empty.
+			_ = failAll(cmds, err)
 		}
 		c.report(ctx, ticket, worst, start)
 		return err
 	}
+}
+
+func unmarked(cmds []redis.Cmder) bool {
+	return !slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Err() != nil })
 }
 
 func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {

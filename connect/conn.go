@@ -17,7 +17,7 @@ import (
 // is safe for concurrent use.
 type Conn struct {
 	name   string
-	config Config
+	config *Config // a pointer, for fmt follows none inside a user's struct
 	client redis.UniversalClient
 	logger *slog.Logger
 	dials  *dials
@@ -130,6 +130,12 @@ type Info struct {
 
 // String names the connection and where it leads, without secrets.
 func (c *Conn) String() string { return fmt.Sprintf("%s (%s)", c.name, c.config) }
+
+// GoString is String, so that %#v shows no secret.
+func (c *Conn) GoString() string { return c.String() }
+
+// LogValue is String.
+func (c *Conn) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Close refuses new calls with [ErrClosed], waits for those in flight, and
 // closes the client and, when it is embedded, the server. When ctx ends first

@@ -141,6 +141,34 @@ func TestWrongCredentialsFailAtOnceWithAHint(t *testing.T) {
 	}
 }
 
+// go-redis leaves the commands of a pipeline without error and empty when no
+// connection comes about for a reason that Redis words.
+func TestAPipelineWithAWrongPasswordFails(t *testing.T) {
+	for _, start := range []func(...redistest.ServerOption) string{
+		func(opts ...redistest.ServerOption) string { return redistest.NewServer(t, opts...).URL() },
+		func(opts ...redistest.ServerOption) string { return redistest.NewCluster(t, 0, opts...).Target().URL },
+	} {
+		c := open(t, strings.Replace(start(redistest.WithACL("alice", "right")), ":right@", ":wrong@", 1))
+		for name, pipelined := range map[string]func(context.Context, func(redis.Pipeliner) error) ([]redis.Cmder, error){
+			"pipeline": c.Client().Pipelined, "transaction": c.Client().TxPipelined,
+		} {
+			cmds, err := pipelined(within(t, patience), func(p redis.Pipeliner) error {
+				p.Get(t.Context(), "k")
+				p.PTTL(t.Context(), "k")
+				return nil
+			})
+			if err == nil {
+				t.Errorf("%v: %s: no error", c, name)
+			}
+			for _, cmd := range cmds {
+				if cmd.Err() == nil {
+					t.Errorf("%v: %s: %v has no error", c, name, cmd)
+				}
+			}
+		}
+	}
+}
+
 func TestReadyNamesTheCauseAndWaits(t *testing.T) {
 	s := redistest.NewServer(t)
 	c := open(t, s.URL())

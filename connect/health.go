@@ -1,8 +1,11 @@
 package connect
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,16 +31,19 @@ type NodeHealth struct {
 	Error   string        `json:"error,omitempty"`
 }
 
-// Health pings every master once, at the same time, also while a breaker is
-// open. It is OK when all answer.
+// Health asks every master once, at the same time, also while a breaker is
+// open. It is OK when all answer, as masters, and a cluster serves all slots.
 func (c *Conn) Health(ctx context.Context) Health {
 	h := Health{Conn: c.name, Mode: c.config.Mode.String()}
 	var mu sync.Mutex
 	ctx = context.WithValue(ctx, probing{}, true)
 	err := c.EachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
 		start := time.Now()
-		err := master.Ping(ctx).Err()
+		err := c.examine(ctx, master)
 		n := NodeHealth{Addr: master.Options().Addr, OK: err == nil, Latency: time.Since(start)}
+		if c.config.Mode == Sentinel { // the client has no address of its own
+			n.Addr = c.dials.master()
+		}
 		if err != nil {
 			n.Error = err.Error()
 		}
@@ -54,5 +60,39 @@ func (c *Conn) Health(ctx context.Context) Health {
 		}
 		h.Error = err.Error()
 	}
+	slices.SortFunc(h.Nodes, func(a, b NodeHealth) int { return cmp.Compare(a.Addr, b.Addr) })
 	return h
+}
+
+// examine asks one master, in one round trip.
+func (c *Conn) examine(ctx context.Context, master *redis.Client) error {
+	pipe := master.Pipeline()
+	ping := pipe.Ping(ctx)
+	var state func() error
+	if c.config.Mode == Cluster {
+		info := pipe.ClusterInfo(ctx)
+		state = func() error { return clusterState(info) }
+	} else {
+		role := pipe.Do(ctx, "role") // without permission, or embedded, PING must do
+		state = func() error { return masterRole(role) }
+	}
+	_, _ = pipe.Exec(ctx) // ROLE may be forbidden; what matters stands in the commands
+	if err := ping.Err(); err != nil {
+		return err
+	}
+	return state()
+}
+
+func clusterState(info *redis.StringCmd) error {
+	if info.Err() == nil && !strings.Contains(info.Val(), "cluster_state:ok") {
+		return errors.New("the cluster is not in state ok")
+	}
+	return nil
+}
+
+func masterRole(role *redis.Cmd) error {
+	if reply, err := role.Slice(); err == nil && len(reply) > 0 && reply[0] == "slave" {
+		return errors.New("a replica answers, not a master")
+	}
+	return nil
 }

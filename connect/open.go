@@ -23,7 +23,7 @@ func (s *settings) open(name string, t, sentinelTLS *tls.Config) (*Conn, error) 
 		s.Addrs, s.Username, s.Password = []string{server.Addr()}, "", Secret(server.Password())
 		c.stop = server.Close
 	}
-	c.config = s.Config
+	c.config = &s.Config
 	switch s.Mode {
 	case Cluster:
 		cluster := redis.NewClusterClient(s.clusterOptions(t))

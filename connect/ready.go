@@ -52,33 +52,16 @@ func (c *Conn) Ready(ctx context.Context) error {
 
 // probe asks once.
 func (c *Conn) probe(ctx context.Context) error {
-	if c.config.Mode == Cluster {
-		info, err := c.client.ClusterInfo(ctx).Result()
-		if err != nil {
-			return err
-		}
-		if !strings.Contains(info, "cluster_state:ok") {
-			return errors.New("the cluster is not in state ok")
-		}
-		return nil
+	rdb, ok := c.client.(*redis.Client)
+	if ok {
+		return c.examine(ctx, rdb)
 	}
-	if err := c.client.Ping(ctx).Err(); err != nil {
-		return err
+	info := c.client.ClusterInfo(ctx)
+	if info.Err() != nil {
+		return info.Err()
 	}
-	if c.config.Mode == Embedded { // it has no INFO replication, and no replicas
-		return nil
-	}
-	info, err := c.client.Info(ctx, "replication").Result()
-	if isNoPermission(err) {
-		return nil // PING answered; what the user may not see we cannot check
-	}
-	if err == nil && strings.Contains(info, "role:slave") {
-		return errors.New("a replica answers, not a master")
-	}
-	return err
+	return clusterState(info)
 }
-
-func isNoPermission(err error) bool { return redis.HasErrorPrefix(err, "NOPERM") }
 
 // hint explains errors that do not go away by waiting, "" for others.
 func hint(errs ...error) string {
@@ -94,6 +77,9 @@ func hint(errs ...error) string {
 		case errors.Is(err, errNoMaster):
 			return "check the master's name in the URL's path"
 		case redis.HasErrorPrefix(err, "WRONGPASS"), redis.HasErrorPrefix(err, "NOAUTH"):
+			if strings.HasPrefix(err.Error(), "redis: all sentinels") {
+				return "check sentinel_username and sentinel_password_file"
+			}
 			return "check user and password"
 		case redis.HasErrorPrefix(err, "NOPERM"):
 			return "the user's ACL does not allow this"

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -23,7 +25,7 @@ type Set struct {
 }
 
 type member struct {
-	config Config
+	config *Config
 	opts   []Option
 	conn   *Conn
 }
@@ -63,7 +65,7 @@ func (s *Set) add(name string, c Config, opts ...Option) error {
 	if err := m.err(); err != nil {
 		return err
 	}
-	s.members[name] = &member{config: c, opts: all}
+	s.members[name] = &member{config: &c, opts: all}
 	return nil
 }
 
@@ -114,7 +116,7 @@ func (s *Set) Get(name string) (*Conn, error) {
 	}
 	m := s.members[name]
 	if m.conn == nil {
-		if m.conn, err = New(name, m.config, m.opts...); err != nil {
+		if m.conn, err = New(name, *m.config, m.opts...); err != nil {
 			return nil, err
 		}
 		s.order = append(s.order, name)
@@ -128,6 +130,15 @@ func (s *Set) Names() []string {
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.members))
 }
+
+// String names the connections.
+func (s *Set) String() string { return "connections: " + strings.Join(s.Names(), ", ") }
+
+// GoString is String, so that %#v shows no secret.
+func (s *Set) GoString() string { return s.String() }
+
+// LogValue is String.
+func (s *Set) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // All yields every connection in the order of its name and makes those not yet used;
 // one that cannot be made is left out, its mistake is Get's to report.
@@ -154,6 +165,12 @@ func (s *Set) Ready(ctx context.Context) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+func (s *Set) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // Health asks all connections, see [Conn.Health].

@@ -352,3 +352,24 @@ func FuzzArgumentsArriveAsRedigoSendsThem(f *testing.F) {
 		}
 	})
 }
+
+// What a wrong password leaves of a pipeline must not pass for an empty value.
+func TestAWrongPasswordIsNoEmptyValue(t *testing.T) {
+	s := redistest.NewServer(t, redistest.WithACL("alice", "right"))
+	rdb := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "alice", Password: "wrong"})
+	defer rdb.Close()
+	conn, err := redigopool.NewConn(rdb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.TrackTTL(true)
+	if got, err := conn.Do("GET", "k"); err == nil {
+		t.Errorf("GET: got %v and no error", got)
+	}
+	for _, cmd := range []string{"MULTI", "INCR", "PEXPIRE"} {
+		_ = conn.Send(cmd, map[string][]any{"INCR": {"n"}, "PEXPIRE": {"n", 1000}}[cmd]...)
+	}
+	if got, err := conn.Do("EXEC"); err == nil {
+		t.Errorf("EXEC: got %v and no error", got)
+	}
+}

@@ -3,6 +3,7 @@ package redigopool
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,7 +100,7 @@ func (c *Conn) runBatch(ctx context.Context, batch *[]command) error {
 		_, err := pipe.Exec(ctx)
 		return err
 	})
-	if err != nil && !fromServer(err) {
+	if err != nil && (!fromServer(err) || unmarked(sent)) {
 		return wrapped(cmds[0].name, err)
 	}
 	if ttl != nil {
@@ -113,6 +114,13 @@ func (c *Conn) runBatch(ctx context.Context, batch *[]command) error {
 		c.replies = append(c.replies, reply)
 	}
 	return nil
+}
+
+// unmarked reports whether no command has an error although the pipeline has
+// one: no connection came about, as with a wrong password, and go-redis leaves
+// the commands empty.
+func unmarked(sent []goredis.Cmder) bool {
+	return !slices.ContainsFunc(sent, func(cmd goredis.Cmder) bool { return cmd.Err() != nil })
 }
 
 // exec runs a transaction.
@@ -145,7 +153,7 @@ func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
 		_, err := pipe.Exec(ctx)
 		return err
 	})
-	if err != nil && !fromServer(err) {
+	if err != nil && (!fromServer(err) || unmarked(sent)) {
 		return nil, wrapped("EXEC", err)
 	}
 	all := failure{}
