@@ -120,6 +120,24 @@ func TestBreakerAndDeadlines(t *testing.T) {
 	}
 }
 
+// A server that takes no more clients is no server for those it refuses.
+func TestBreakerOnAFullServer(t *testing.T) {
+	s := redistest.NewServer(t)
+	admin := s.Client(t)
+	if err := admin.ConfigSet(t.Context(), "maxclients", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, s.URL())
+	redistest.Eventually(t, patience, func() bool {
+		_ = c.Client().Ping(within(t, time.Second)).Err()
+		return c.Stats().Opened > 0
+	}, "a full server does not open the breaker")
+	if err := admin.ConfigSet(t.Context(), "maxclients", "100").Err(); err != nil {
+		t.Fatal(err)
+	}
+	redistest.Eventually(t, patience, func() bool { return c.Client().Ping(t.Context()).Err() == nil }, "does not come back")
+}
+
 // What Redis answers, and what the caller does wrong, is no outage.
 func TestBreakerIgnoresAnswers(t *testing.T) {
 	c := open(t, redistest.Standalone(t).URL)

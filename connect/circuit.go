@@ -119,7 +119,7 @@ func outcome(err error, start time.Time) breaker.Outcome {
 	}
 	var timeout interface{ Timeout() bool }
 	switch {
-	case redis.HasErrorPrefix(err, "ERR max number of clients"):
+	case redis.HasErrorPrefix(err, "max number of clients"):
 		return breaker.Failed
 	case unreachable(err):
 		if errors.As(err, &timeout) && timeout.Timeout() && time.Since(start) < fairWait {
