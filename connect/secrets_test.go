@@ -39,7 +39,9 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-func (b *buffer) Printf(_ context.Context, format string, v ...any) { fmt.Fprintf(b, format+"\n", v...) }
+func (b *buffer) Printf(_ context.Context, format string, v ...any) {
+	fmt.Fprintf(b, format+"\n", v...)
+}
 
 // One whole life of connections, right and wrong, with everything they say
 // collected: errors, logs (go-redis' too), strings, JSON, health. No secret is

@@ -49,7 +49,16 @@ func newDir(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return os.MkdirTemp(base, name+"-")
+	for range 3 { // the last server of another test may remove base in between
+		if err = os.MkdirAll(base, 0o700); err != nil {
+			return "", err
+		}
+		dir, e := os.MkdirTemp(base, name+"-")
+		if err = e; err == nil {
+			return dir, nil
+		}
+	}
+	return "", err
 }
 
 // sweep removes the directories of runs whose process is gone.

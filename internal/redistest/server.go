@@ -272,6 +272,7 @@ func (s *Server) FlushScripts(t testing.TB) {
 func (s *Server) stop() {
 	s.proc.kill()
 	_ = os.RemoveAll(s.dir)
+	_ = os.Remove(filepath.Dir(s.dir)) // if this was the last
 }
 
 // infoField is the value of one line of INFO, "" if it is not there.

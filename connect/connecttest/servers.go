@@ -1,0 +1,148 @@
+//go:build unix
+
+package connecttest
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os/exec"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/redistest"
+)
+
+// Available reports, as an error, what is missing to start servers.
+func Available() error {
+	for _, program := range []string{"redis-server", "redis-sentinel"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("connecttest: %w", err)
+		}
+	}
+	return nil
+}
+
+// An Option changes what is started.
+type Option interface{ apply(*options) }
+
+type optionFunc func(*options)
+
+func (f optionFunc) apply(o *options) { f(o) }
+
+type options struct {
+	server   []redistest.ServerOption
+	sentinel []redistest.SentinelOption
+}
+
+// WithUnix serves a unix socket and no port. The default is TCP on loopback.
+// It is for [NewServer].
+func WithUnix() Option {
+	return optionFunc(func(o *options) { o.server = append(o.server, redistest.WithUnix()) })
+}
+
+// WithTLS serves TLS only and demands a client certificate; all servers of a
+// topology share one authority, made for it. Sentinels stay in plain text
+// unless [WithSentinelTLS] is given. The default is plain text.
+func WithTLS() Option {
+	return optionFunc(func(o *options) { o.server = append(o.server, redistest.WithTLS()) })
+}
+
+// WithACL turns the default user off and adds one with all rights. The
+// password may hold any byte but white space and '>'. The default is no
+// password.
+func WithACL(user, password string) Option {
+	return optionFunc(func(o *options) { o.server = append(o.server, redistest.WithACL(user, password)) })
+}
+
+// WithArgs adds command-line arguments for redis-server, like "--maxmemory",
+// "10mb". The default is none.
+func WithArgs(args ...string) Option {
+	return optionFunc(func(o *options) { o.server = append(o.server, redistest.WithArgs(args...)) })
+}
+
+// WithSentinelACL gives the sentinels a user of their own. The default is no
+// password.
+func WithSentinelACL(user, password string) Option {
+	return optionFunc(func(o *options) { o.sentinel = append(o.sentinel, redistest.WithSentinelACL(user, password)) })
+}
+
+// WithSentinelTLS has the sentinels serve TLS with an authority of their own;
+// it needs [WithTLS]. The default is plain text.
+func WithSentinelTLS() Option {
+	return optionFunc(func(o *options) { o.sentinel = append(o.sentinel, redistest.WithSentinelTLS()) })
+}
+
+func collect(opts []Option) *options {
+	o := &options{}
+	for _, opt := range opts {
+		if opt != nil {
+			opt.apply(o)
+		}
+	}
+	return o
+}
+
+// Server is one redis-server or redis-sentinel.
+type Server struct{ s *redistest.Server }
+
+// NewServer starts a standalone server for one test.
+func NewServer(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	return &Server{redistest.NewServer(t, collect(opts).server...)}
+}
+
+// URL is the server in the grammar of package connect, with its secrets.
+func (s *Server) URL() string { return s.s.URL() }
+
+// Addr is host:port, or the path of the unix socket.
+func (s *Server) Addr() string { return s.s.Addr() }
+
+// Client returns a plain go-redis client of this server, closed when the test
+// ends.
+func (s *Server) Client(t testing.TB) *redis.Client {
+	t.Helper()
+	return s.s.Client(t)
+}
+
+// TLSConfig trusts the server and carries a client certificate; nil without
+// [WithTLS].
+func (s *Server) TLSConfig() *tls.Config { return s.s.TLSConfig() }
+
+// Kill is kill -9: connections are refused. It returns when the process is
+// gone.
+func (s *Server) Kill() { s.s.Kill() }
+
+// Pause is SIGSTOP: connections stay open and are accepted, nothing answers.
+// The server executes what it was sent when it resumes.
+func (s *Server) Pause() { s.s.Pause() }
+
+// Resume ends a Pause.
+func (s *Server) Resume() { s.s.Resume() }
+
+// Restart kills the server and starts it empty at the same address.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	s.s.Restart(t)
+}
+
+// wrappers keeps one Server for each process, so that they can be compared.
+type wrappers map[*redistest.Server]*Server
+
+func (w wrappers) of(s *redistest.Server) *Server {
+	if s == nil {
+		return nil
+	}
+	if w[s] == nil {
+		w[s] = &Server{s}
+	}
+	return w[s]
+}
+
+func (w wrappers) all(servers []*redistest.Server) []*Server {
+	all := make([]*Server, len(servers))
+	for i, s := range servers {
+		all[i] = w.of(s)
+	}
+	return all
+}
