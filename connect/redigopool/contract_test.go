@@ -50,6 +50,16 @@ var calls = []struct {
 	{"SADD", []any{"%s", "m"}}, {"SMEMBERS", []any{"%s"}}, {"SISMEMBER", []any{"%s", "m"}}, {"DEL", []any{"%s"}},
 	{"RPUSH", []any{"%s", "a", "b"}}, {"LRANGE", []any{"%s", 0, -1}}, {"LTRIM", []any{"%s", 0, 0}}, {"DEL", []any{"%s"}},
 	{"EVAL", []any{"return {1,'a',false,{2}}", 1, "%s"}}, {"EVAL", []any{"return redis.error_reply('OWN error')", 1, "%s"}}, {"EVALSHA", []any{strings.Repeat("0", 40), 1, "%s"}},
+	{"XADD", []any{"%s", "1-1", "f", "v"}}, {"XRANGE", []any{"%s", "-", "+"}}, {"XREAD", []any{"COUNT", 1, "STREAMS", "%s", "0"}}, {"XLEN", []any{"%s"}}, {"XREVRANGE", []any{"%s", "+", "-"}}, {"DEL", []any{"%s"}},
+	{"GEOADD", []any{"%s", 13.361389, 38.115556, "p", 15.087269, 37.502669, "q"}}, {"GEODIST", []any{"%s", "p", "q", "km"}}, {"GEOPOS", []any{"%s", "none"}}, {"DEL", []any{"%s"}},
+	{"SETBIT", []any{"%s", 7, 1}}, {"BITCOUNT", []any{"%s"}}, {"BITFIELD", []any{"%s", "GET", "u8", 0}}, {"DEL", []any{"%s"}},
+	{"ZADD", []any{"%s", 1, "a", 2.5, "b", "inf", "c"}}, {"ZMSCORE", []any{"%s", "a", "x"}}, {"ZRANGEBYSCORE", []any{"%s", "-inf", "+inf", "WITHSCORES"}}, {"ZREVRANGE", []any{"%s", 0, 0, "WITHSCORES"}},
+	{"ZRANK", []any{"%s", "none"}}, {"ZSCORE", []any{"%s", "c"}}, {"ZPOPMAX", []any{"%s"}}, {"ZINCRBY", []any{"%s", 0.5, "a"}}, {"DEL", []any{"%s"}},
+	{"HSET", []any{"%s", "f", "v"}}, {"HRANDFIELD", []any{"%s", 1, "WITHVALUES"}}, {"HINCRBYFLOAT", []any{"%s", "n", 1.5}}, {"HKEYS", []any{"%s-none"}}, {"HEXISTS", []any{"%s", "f"}}, {"DEL", []any{"%s"}},
+	{"SET", []any{"%s", "9223372036854775807"}}, {"INCR", []any{"%s"}}, {"INCRBY", []any{"%s", -1}}, {"INCRBYFLOAT", []any{"%s", 0.5}}, {"OBJECT", []any{"ENCODING", "%s"}}, {"PTTL", []any{"%s"}}, {"PERSIST", []any{"%s"}}, {"GETRANGE", []any{"%s", 0, 2}}, {"GETDEL", []any{"%s"}},
+	{"MSET", []any{"%s", "1"}}, {"MGET", []any{"%s", "{%s}none"}}, {"COPY", []any{"%s", "{%s}copy"}}, {"RENAME", []any{"{%s}copy", "{%s}moved"}}, {"TOUCH", []any{"{%s}moved"}}, {"UNLINK", []any{"%s", "{%s}moved"}},
+	{"CONFIG", []any{"GET", "maxmemory"}}, {"TIME", []any{"too many"}}, {"EVAL", []any{"return {1,2,{3,{4,false}}}", 1, "%s"}}, {"EVAL", []any{"return nil", 1, "%s"}}, {"EVAL", []any{"return 3.9", 1, "%s"}},
+	{"SET", []any{"%s", "\x00\xff\r\n"}}, {"GET", []any{"%s"}}, {"SET", []any{"%s", ""}}, {"GET", []any{"%s"}}, {"LPOS", []any{"%s-none", "x"}}, {"DEL", []any{"%s"}},
 	{"nosuch", []any{"%s"}}, {"GET", nil}, {"SET", []any{"%s"}}, {"EXEC", nil}, {"DISCARD", nil}, {"PEXPIREAT", []any{"%s", 1}}, {"TTL", []any{"%s"}},
 }
 
@@ -153,13 +163,13 @@ func TestRefusedCommandsReachNobody(t *testing.T) {
 		count := redistest.Count(rdb)
 		c := pool(t, rdb).Get()
 		defer c.Close()
-		refused := []string{"SELECT", "auth", "HELLO", "WATCH", "SUBSCRIBE", "MONITOR", "BLPOP", "CLIENT", "QUIT", "WAIT", "ASKING"}
+		refused := []string{"SELECT", "auth", "HELLO", "WATCH", "SUBSCRIBE", "MONITOR", "BLPOP", "CLIENT", "QUIT", "WAIT", "ASKING", "XREAD", "XREADGROUP"}
 		if g.Name == "cluster" {
 			refused = append(refused, "SCAN")
 		}
 		for _, name := range refused {
 			var e *redigopool.CommandError
-			if _, err := c.Do(name, "x"); !errors.As(err, &e) || !strings.Contains(err.Error(), strings.ToUpper(name)) {
+			if _, err := c.Do(name, "x", "block", 1); !errors.As(err, &e) || !strings.Contains(err.Error(), strings.ToUpper(name)) {
 				t.Errorf("%s: got %v, want a CommandError that names it", name, err)
 			}
 		}

@@ -14,7 +14,8 @@
 //
 // Replies have redigo's types for RESP2 (bulk []byte, status string, int64,
 // []any, nil, [redis.Error]) whatever protocol the client speaks; a status line
-// that a script returns arrives as bulk, for go-redis does not tell. Server
+// that a script returns arrives as bulk, for go-redis does not tell. Over RESP3
+// floats are written in their shortest form (1.1, not 1.1000000000000001). Server
 // errors are redigo's Error; others wrap their cause, so that errors.Is
 // works. After an error the connection remains usable: Err is nil until
 // Close.

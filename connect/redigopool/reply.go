@@ -2,6 +2,7 @@ package redigopool
 
 import (
 	"errors"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -82,6 +83,13 @@ func result(c command, cmd goredis.Cmder) (any, error) {
 		if s, ok := v.(string); ok && c.isStatus() {
 			return s, nil
 		}
+		if streams, ok := v.(map[any]any); ok && (c.name == "XREAD" || c.name == "XREADGROUP") {
+			pairs := make([]any, 0, len(streams)) // the one map that RESP2 does not flatten
+			for name, entries := range streams {
+				pairs = append(pairs, []any{resp2(name), resp2(entries)})
+			}
+			return pairs, nil
+		}
 		reply := resp2(v)
 		if list, ok := reply.([]any); ok && c.pairs() {
 			return flatten(list), nil
@@ -111,7 +119,11 @@ func resp2(v any) any {
 		}
 		return out
 	case float64:
-		return []byte(strconv.FormatFloat(v, 'g', -1, 64))
+		text := strconv.FormatFloat(v, 'g', -1, 64)
+		if math.IsInf(v, 0) || math.IsNaN(v) { // as Redis writes them: inf, -inf, nan
+			text = strings.ToLower(strings.TrimPrefix(text, "+"))
+		}
+		return []byte(text)
 	case bool:
 		if v {
 			return int64(1)

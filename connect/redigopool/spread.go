@@ -34,6 +34,16 @@ func (c *Conn) refuse(cmd command) error {
 	if reason, ok := private[cmd.name]; ok {
 		return &CommandError{Command: cmd.name, Reason: reason}
 	}
+	if cmd.name == "XREAD" || cmd.name == "XREADGROUP" {
+		for _, arg := range cmd.args {
+			if strings.EqualFold(text(arg), "BLOCK") {
+				return &CommandError{Command: cmd.name, Reason: "with BLOCK it would hold a connection"}
+			}
+			if strings.EqualFold(text(arg), "STREAMS") {
+				break
+			}
+		}
+	}
 	if _, cluster := bounded.Unwrap(c.rdb).(*goredis.ClusterClient); cluster && cmd.name == "SCAN" {
 		return &CommandError{Command: cmd.name, Reason: "on a cluster a cursor means one node; use KEYS, which scans all masters"}
 	}
