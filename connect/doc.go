@@ -23,15 +23,29 @@
 // # When Redis fails
 //
 // Open and New do not dial and succeed with Redis down. Calls then fail within
-// their deadline, or at once when the connection is refused. [Conn.Ready]
-// waits, and names the cause that go-redis hides. After a failover of Sentinel
-// or Cluster the same client goes on with the new master.
+// their deadline with an [*UnavailableError], which names the cause that go-redis
+// hides; after five such failures in a row a breaker opens, and calls fail at
+// once until, after 1 s ± 20 %, one that is let through is answered. On a
+// cluster each node has its own breaker. Only silence counts: not what Redis
+// answers, not a caller that gives up or whose deadline is below 20 ms.
+// [Conn.Ready] waits until Redis serves. After a failover of Sentinel or Cluster
+// the same client goes on with the new master, within a second.
+//
+// # Many calls at once
+//
+// [Conn.Batched] sends them together when more than a few are in flight, and
+// else leaves them alone. [Conn.Stats], [Conn.Health], [Conn.Nodes] and
+// [Set.HealthHandler] show what goes on.
 //
 // # Secrets
 //
 // No error, String, JSON or log of this package contains a password, nor a URL
 // that it was given, for in a wrong URL the password may be anywhere. User
 // names, addresses and file names are shown.
+//
+// Beside go-redis' own goroutines (it listens to sentinels) there are some only
+// for batches and, while a breaker refuses calls, to look for the new master;
+// Close ends them all.
 //
 // It creates no keys.
 package connect

@@ -2,9 +2,16 @@ package connect_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/connect"
 )
@@ -49,4 +56,113 @@ func ExampleSet() {
 	_, err := set.Get("session")
 	fmt.Println(err)
 	// Output: connect: no connection "session", known are: default, sessions; did you mean "sessions"?
+}
+
+// One URL for each topology.
+func ExampleOpen_topologies() {
+	for _, url := range []string{
+		"redis://app:secret@redis.internal:6379/2",
+		"rediss://redis.internal", // the system's authorities; ?ca_file= for an own one
+		"redis+unix:///run/redis/redis.sock?db=1",
+		"redis+sentinel://app:secret@s1,s2,[2001:db8::3]:26379/mymaster",
+		"rediss+sentinel://s1,s2/mymaster?sentinel_plain=true", // TLS for the data nodes only
+		"rediss+cluster://app:secret@h1,h2:7000",
+		"rediss+cluster://clustercfg.shop.abc123.use1.cache.amazonaws.com", // ElastiCache
+	} {
+		conn, err := connect.Open("default", url)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(strings.TrimSpace(fmt.Sprint(conn.Mode(), " ", conn.Info().Addrs, " ", conn.Info().Socket)))
+		_ = conn.Close(context.Background())
+	}
+	// Output:
+	// standalone [redis.internal:6379]
+	// standalone [redis.internal:6379]
+	// standalone [] /run/redis/redis.sock
+	// sentinel [s1:26379 s2:26379 [2001:db8::3]:26379]
+	// sentinel [s1:26379 s2:26379]
+	// cluster [h1:6379 h2:7000]
+	// cluster [clustercfg.shop.abc123.use1.cache.amazonaws.com:6379]
+}
+
+// Batched takes the place of Client; few callers pay nothing for it.
+func ExampleConn_Batched() {
+	conn, err := connect.Open("default", "redis://localhost", connect.WithBatching(16))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	var rdb redis.UniversalClient = conn.Batched() // for ratelimit.New, session.New, …
+	_ = rdb
+	fmt.Println(conn.Stats().Batched)
+	// Output: 0
+}
+
+// While Redis does not answer, calls fail at once and say why.
+func ExampleUnavailableError() {
+	conn, err := connect.Open("default", "redis://127.0.0.1:1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	for range 5 { // then the breaker opens
+		err = conn.Client().Get(context.Background(), "k").Err()
+	}
+	err = conn.Client().Get(context.Background(), "k").Err()
+	fmt.Println(errors.Is(err, connect.ErrUnavailable), conn.Stats().Refused)
+	fmt.Println(err)
+	// Output:
+	// true 1
+	// connect: default: redis is unavailable: the circuit breaker is open: dial tcp 127.0.0.1:1: connect: connection refused
+}
+
+func ExampleFromEnv() {
+	os.Setenv("SHOP_URL", "redis://localhost")
+	os.Setenv("SHOP_CACHE_URL", "rediss+cluster://cache.internal")
+	os.Setenv("SHOP_CACHE_PASSWORD", "secret") // better: SHOP_CACHE_PASSWORD_FILE
+	os.Setenv("SHOP_ALIASES", "sessions=default")
+	set, err := connect.FromEnv("SHOP")
+	if err != nil {
+		fmt.Println(err) // all mistakes, with the variables' names
+		return
+	}
+	defer set.Close(context.Background())
+	sessions, err := set.Get("sessions")
+	fmt.Println(sessions, err)
+	fmt.Println(set)
+	// Output:
+	// default (redis://localhost:6379/0) <nil>
+	// connections: cache, default
+}
+
+func ExampleSet_HealthHandler() {
+	set := connect.NewSet()
+	_ = set.Add("sessions", "redis://localhost")
+	_ = set.Add("cache", "redis://localhost:6380")
+	defer set.Close(context.Background())
+	mux := http.NewServeMux()
+	mux.Handle("GET /readyz", set.HealthHandler("sessions")) // cannot serve without these; the cache is only reported
+	mux.Handle("GET /livez", set.LivenessHandler())          // does not ask Redis
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "/livez", nil))
+	fmt.Print(w.Code, " ", w.Body)
+	// Output: 200 {"status":"ok"}
+}
+
+// A token that is asked for at each new connection, and connections that end
+// before it does.
+func ExampleWithCredentials() {
+	token := func(context.Context) (user, password string, err error) { return "app", "a token of now", nil }
+	conn, err := connect.Open("default", "rediss+cluster://cache.internal?conn_max_lifetime=11h", connect.WithCredentials(token))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	fmt.Println(conn)
+	// Output: default (rediss+cluster://cache.internal:6379)
 }
