@@ -223,6 +223,9 @@ func TestALostReplyIsNotSentAgain(t *testing.T) {
 	if err := c.Ready(within(t, patience)); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Client().Ping(t.Context()).Err(); err != nil { // Ready used a pipeline's connection
+		t.Fatal(err)
+	}
 	before, _ := direct.Get(t.Context(), "n").Int()
 	p.SwallowReplies()
 	if err := c.Client().Incr(within(t, patience), "n").Err(); err == nil {
