@@ -1,29 +1,188 @@
 package ratelimit_test
 
 import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-redis/redis_rate/v10"
 
+	"github.com/redishttp/redishttp/connect"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/ratelimit"
 )
 
+var _ ratelimit.Engine = (*redis_rate.Limiter)(nil)
+
+// sink is a ResponseWriter that costs nothing.
+type sink struct {
+	h      http.Header
+	status int
+}
+
+func (s *sink) Header() http.Header         { return s.h }
+func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
+func (s *sink) WriteHeader(status int)      { s.status = status }
+
+var served = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+
+// byHand is what people write around redis_rate.
+func byHand(l *redis_rate.Limiter, prefix string, limit redis_rate.Limit) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _ := ratelimit.RemoteAddr(r)
+		res, err := l.Allow(r.Context(), prefix+key, limit)
+		if err != nil {
+			http.Error(w, "error", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("RateLimit-Remaining", fmt.Sprint(res.Remaining))
+		if res.Allowed == 0 {
+			w.Header().Set("Retry-After", fmt.Sprint(int(res.RetryAfter/time.Second)))
+			http.Error(w, "too many requests", http.StatusTooManyRequests)
+			return
+		}
+		served(w, r)
+	})
+}
+
+// BenchmarkHandler compares handlers in one run: an iteration is a round in
+// which each works for a moment in turn. Reported are requests per second with
+// redis_rate by hand and, as medians over the rounds, how many times that the
+// others serve. Use -benchtime 20x and look at the ratios.
+func BenchmarkHandler(b *testing.B) {
+	g := redistest.Standalone(b)
+	conn, err := connect.Open("bench", g.URL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = conn.Close(context.Background()) })
+	prefix := redistest.Prefix(b)
+	many := redis_rate.Limit{Rate: 1_000_000, Burst: 10_000_000, Period: time.Minute}
+	few := redis_rate.PerHour(1)
+	handler := func(rdb ratelimit.Client, limit redis_rate.Limit, opts ...ratelimit.Option) http.Handler {
+		return limiter(b, rdb, limit, opts...).Handler(served)
+	}
+	get := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _ := ratelimit.RemoteAddr(r)
+		_ = conn.Client().Get(r.Context(), prefix+key).Err()
+	})
+	rate := redis_rate.NewLimiter(g.Client(b))
+	for _, load := range []struct {
+		name     string
+		limit    redis_rate.Limit
+		status   int
+		handlers map[string]http.Handler
+	}{
+		{"allowed", many, 200, map[string]http.Handler{
+			"plain-GET": get, "client": handler(conn.Client(), many), "batched": handler(conn.Batched(), many),
+		}},
+		{"flood", few, 429, map[string]http.Handler{
+			"client": handler(conn.Client(), few), "no-deny-cache": handler(conn.Client(), few, ratelimit.WithDenyCache(0, 0)),
+		}},
+	} {
+		load.handlers["no-middleware"] = served
+		names := make([]string, 0, len(load.handlers))
+		for name := range load.handlers {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, n := range []int{1, 64} {
+			b.Run(fmt.Sprintf("%s/n=%d", load.name, n), func(b *testing.B) {
+				done := map[string][]float64{}
+				for b.Loop() {
+					done["redis_rate"] = append(done["redis_rate"], work(b, n, load.status, byHand(rate, prefix, load.limit)))
+					for _, name := range names {
+						status := load.status
+						if name == "no-middleware" {
+							status = 200
+						}
+						done[name] = append(done[name], work(b, n, status, load.handlers[name]))
+					}
+				}
+				b.ReportMetric(0, "ns/op")
+				b.ReportMetric(median(done["redis_rate"], nil), "redis_rate/s")
+				for _, name := range names {
+					b.ReportMetric(median(done[name], done["redis_rate"]), name+"/redis_rate")
+				}
+			})
+		}
+	}
+}
+
+// work has n clients of one address ask for a moment; requests per second.
+func work(b *testing.B, n, status int, h http.Handler) float64 {
+	b.Helper()
+	const moment = 100 * time.Millisecond
+	var count, wrong atomic.Int64
+	var wg sync.WaitGroup
+	ask := func(r *http.Request) {
+		w := &sink{h: http.Header{}, status: 200}
+		h.ServeHTTP(w, r)
+		if w.status != status {
+			wrong.Add(1)
+		}
+	}
+	request := func() *http.Request {
+		r, _ := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+		r.RemoteAddr = "203.0.113.7:1234"
+		return r
+	}
+	ask(request()) // the one that a flood is allowed
+	wrong.Store(0)
+	start := time.Now()
+	for range n {
+		wg.Go(func() {
+			r := request()
+			mine := int64(0)
+			for time.Since(start) < moment {
+				for range 8 {
+					ask(r)
+					mine++
+				}
+			}
+			count.Add(mine)
+		})
+	}
+	wg.Wait()
+	if wrong.Load() > 0 {
+		b.Errorf("%d answers are not %d", wrong.Load(), status)
+	}
+	return float64(count.Load()) / time.Since(start).Seconds()
+}
+
+// median of values, each divided by its base in the same round.
+func median(values, base []float64) float64 {
+	all := slices.Clone(values)
+	for i := range base {
+		all[i] /= base[i]
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// BenchmarkAllow counts allocations.
 func BenchmarkAllow(b *testing.B) {
 	rdb := redistest.Standalone(b).Client(b)
-	limit := redis_rate.Limit{Rate: 1 << 30, Burst: 1 << 20, Period: 1e9}
-	ours := limiter(b, rdb, limit)
+	limit := redis_rate.Limit{Rate: 1_000_000, Burst: 10_000_000, Period: time.Minute}
+	h := limiter(b, rdb, limit).Handler(served)
 	theirs := redis_rate.NewLimiter(rdb)
 	key := redistest.Prefix(b)
-	b.Run("redishttp", func(b *testing.B) {
+	b.Run("handler", func(b *testing.B) {
 		b.ReportAllocs()
+		r, _ := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
+		r.RemoteAddr = "203.0.113.7:1234"
+		w := &sink{h: http.Header{}}
 		for b.Loop() {
-			if _, err := ours.Allow(b.Context(), key); err != nil {
-				b.Fatal(err)
-			}
+			clear(w.h)
+			h.ServeHTTP(w, r)
 		}
 	})
-	b.Run("redis_rate", func(b *testing.B) {
+	b.Run("redis_rate alone", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := theirs.Allow(b.Context(), key, limit); err != nil {
@@ -32,5 +191,3 @@ func BenchmarkAllow(b *testing.B) {
 		}
 	})
 }
-
-var _ ratelimit.Engine = (*redis_rate.Limiter)(nil)

@@ -20,6 +20,8 @@ const (
 	// FromNowhere is no count at all: Redis is unavailable and the limiter is
 	// [Open] or [Closed].
 	FromNowhere
+	// FromDenyCache is an earlier refusal of Redis that still holds.
+	FromDenyCache
 )
 
 func (s Source) String() string {
@@ -30,6 +32,8 @@ func (s Source) String() string {
 		return "engine"
 	case FromLocal:
 		return "local"
+	case FromDenyCache:
+		return "deny-cache"
 	}
 	return "nowhere"
 }
@@ -38,30 +42,92 @@ func (s Source) String() string {
 // however long one waits.
 const Never time.Duration = -1
 
-// Decision is the answer to one request.
-type Decision struct {
-	Allowed bool
-	// Unavailable is a refusal for want of Redis, not of quota; see [Closed].
-	Unavailable bool
-	Policy      string
-	Limit       redis_rate.Limit
+// State is where a client stands with one policy.
+type State struct {
+	Policy string
+	Limit  redis_rate.Limit
 	// Remaining is how many requests of cost 1 would be admitted now.
 	Remaining int
 	// RetryAfter is the wait until this cost is admitted if nobody else asks:
-	// 0 when Allowed, [Never] when the cost is above the burst.
+	// 0 when this policy does not refuse, [Never] when the cost is above the
+	// burst.
 	RetryAfter time.Duration
 	// ResetAfter is the time until the bucket is full again.
 	ResetAfter time.Duration
 	// NextAfter is the time until Remaining grows by one, 0 for a full bucket.
 	NextAfter time.Duration
-	Source    Source
+
+	policy *policy
+	debt   int64 // of a bucket, in its units
 }
 
-type ctxKey struct{}
+// bucketState is the state of a bucket that owes debt.
+func bucketState(p *policy, u units, debt int64, retry time.Duration) State {
+	remaining := (u.capacity() - debt) / u.token
+	s := State{Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(remaining), RetryAfter: retry,
+		ResetAfter: micros(debt, u.drain), policy: p, debt: debt}
+	if debt > 0 {
+		s.NextAfter = micros(debt-(u.capacity()-(remaining+1)*u.token), u.drain)
+	}
+	return s
+}
+
+// Decision is the answer to one request. Its State is that of the policy that
+// is most restrictive: of those that refuse the one with the longest wait, else
+// the one with the smallest part remaining.
+type Decision struct {
+	Allowed bool
+	// Unavailable is a refusal for want of Redis, not of quota; see [Closed].
+	Unavailable bool
+	State
+	Source Source
+
+	more []State // of all policies, when there are several
+	set  *policies
+}
+
+// Policies are the states of all policies, in the order of configuration.
+func (d Decision) Policies() []State {
+	if d.more != nil {
+		return d.more
+	}
+	return []State{d.State}
+}
+
+// NearLimit reports whether at least four fifths of the burst are used.
+func (d Decision) NearLimit() bool {
+	return d.Source != FromNowhere && d.Remaining*5 <= d.Limit.Burst
+}
 
 // FromContext returns the decision of the innermost [Limiter.Handler] that let
-// the request pass.
+// the request pass, or that calls a deny handler.
 func FromContext(ctx context.Context) (Decision, bool) {
-	d, ok := ctx.Value(ctxKey{}).(Decision)
-	return d, ok
+	if e, ok := ctx.Value(ctxKey{}).(*passage); ok {
+		return e.decision, true
+	}
+	return Decision{}, false
+}
+
+// settle fills in the most restrictive state.
+func (d *Decision) settle(states []State) {
+	worst := 0
+	for i := 1; i < len(states); i++ {
+		if stricter(states[i], states[worst]) {
+			worst = i
+		}
+	}
+	d.State = states[worst]
+	if len(states) > 1 {
+		d.more = states
+	}
+}
+
+func stricter(a, b State) bool {
+	switch {
+	case a.RetryAfter == Never || b.RetryAfter == Never:
+		return a.RetryAfter == Never && b.RetryAfter != Never
+	case a.RetryAfter != b.RetryAfter:
+		return a.RetryAfter > b.RetryAfter
+	}
+	return int64(a.Remaining)*int64(b.Limit.Burst) < int64(b.Remaining)*int64(a.Limit.Burst)
 }

@@ -11,7 +11,8 @@ import (
 // askEngine counts with redis_rate or another engine. It runs in a goroutine
 // of its own, because an engine's client may ignore the deadline, and because
 // redis_rate panics on replies it does not expect.
-func (l *Limiter) askEngine(ctx context.Context, key string, n int) (Decision, error) {
+func (l *Limiter) askEngine(ctx context.Context, q question) (Decision, error) {
+	p, n := &q.set.all[0], int(q.cost)
 	type answer struct {
 		res *redis_rate.Result
 		err error
@@ -25,7 +26,7 @@ func (l *Limiter) askEngine(ctx context.Context, key string, n int) (Decision, e
 			}
 			answers <- a
 		}()
-		a.res, a.err = l.engine.AllowN(ctx, key, l.limit, n)
+		a.res, a.err = l.engine.AllowN(ctx, q.key, p.Limit.Limit, n)
 	}()
 	select {
 	case <-ctx.Done():
@@ -37,13 +38,14 @@ func (l *Limiter) askEngine(ctx context.Context, key string, n int) (Decision, e
 		if a.res == nil {
 			return Decision{}, fmt.Errorf("engine: no result")
 		}
-		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Policy: l.name, Limit: l.limit, Remaining: max(a.res.Remaining, 0),
-			RetryAfter: max(a.res.RetryAfter, 0), ResetAfter: a.res.ResetAfter, Source: FromEngine}
-		if n > l.limit.Burst {
+		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Source: FromEngine, set: q.set}
+		d.State = State{Policy: p.Name, Limit: p.Limit.Limit, Remaining: max(a.res.Remaining, 0),
+			RetryAfter: max(a.res.RetryAfter, 0), ResetAfter: a.res.ResetAfter}
+		if n > p.Burst {
 			d.RetryAfter = Never // redis_rate names a time at which it cannot pass either
 		}
-		if d.Remaining < l.limit.Burst {
-			d.NextAfter = l.limit.Period / time.Duration(l.limit.Rate)
+		if d.Remaining < p.Burst {
+			d.NextAfter = p.Period / time.Duration(p.Rate)
 		}
 		return d, nil
 	}

@@ -1,7 +1,9 @@
 package ratelimit
 
 import (
-	"encoding/json"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"math"
 	"net/http"
@@ -9,50 +11,129 @@ import (
 	"time"
 )
 
-// setHeaders writes the fields of draft-ietf-httpapi-ratelimit-headers. They
-// are lists: a stacked limiter adds its member.
-func (l *Limiter) setHeaders(h http.Header, d Decision) {
+// HeaderMode says on which responses RateLimit headers are sent.
+type HeaderMode uint8
+
+const (
+	// HeadersAlways sends them on every counted response.
+	HeadersAlways HeaderMode = iota
+	// HeadersNearLimit sends them when four fifths of a burst are used, and on
+	// refusals.
+	HeadersNearLimit
+	// HeadersOff sends none; a refusal still has Retry-After.
+	HeadersOff
+)
+
+// LegacyHeaders says what X-RateLimit-Reset holds.
+type LegacyHeaders uint8
+
+const (
+	// LegacyOff sends no X-RateLimit headers.
+	LegacyOff LegacyHeaders = iota
+	// LegacyDelta sends them with the seconds until the bucket is full.
+	LegacyDelta
+	// LegacyEpoch sends them with that moment as seconds since 1970.
+	LegacyEpoch
+)
+
+const maxInteger = 999_999_999_999_999 // of a structured field, RFC 9651, section 3.3.1
+
+// The names as net/http stores them.
+const (
+	policyHeader = "Ratelimit-Policy"
+	limitHeader  = "Ratelimit"
+)
+
+// describe prepares what the headers of draft-ietf-httpapi-ratelimit-headers
+// say about a policy. Windows are whole seconds: 5 per 500ms is 10 per second,
+// and what cannot be scaled has none.
+func (p *policy) describe() {
+	p.quota = p.Rate
+	w := int64(0)
+	switch {
+	case p.kind == concurrency:
+	case p.Period%time.Second == 0:
+		w = int64(p.Period / time.Second)
+	case p.kind == cellRate && time.Second%p.Period == 0 && p.Rate <= math.MaxInt32:
+		w = 1
+		p.quota = p.Rate * int(time.Second/p.Period)
+	}
+	p.quota = min(p.quota, maxInteger)
+	p.field = fmt.Sprintf("%q;q=%d", p.Name, p.quota)
+	if p.kind == concurrency {
+		p.field += `;qu="concurrent-requests"`
+	}
+	if w > 0 {
+		p.field += ";w=" + strconv.FormatInt(w, 10)
+	}
+	if p.Burst != p.Rate {
+		p.field += ";rl-burst=" + strconv.Itoa(p.Burst)
+	}
+	p.item = fmt.Sprintf("%q;r=", p.Name)
+}
+
+// setHeaders adds to the lists, for a limiter further out may have done so too.
+func (l *Limiter) setHeaders(h http.Header, d Decision, key string) {
 	if d.Source == FromNowhere {
 		return // a number nobody counted would be a lie
 	}
-	h.Add("RateLimit-Policy", l.policyField())
-	item := fmt.Sprintf("%q;r=%d", d.Policy, min(d.Remaining, l.quota()))
-	if next := seconds(d.NextAfter); !d.Allowed && d.RetryAfter > 0 {
-		item += ";t=" + strconv.Itoa(max(seconds(d.RetryAfter), next))
-	} else if next > 0 {
-		item += ";t=" + strconv.Itoa(next)
+	if l.headers == HeadersAlways || l.headers == HeadersNearLimit && (!d.Allowed || d.NearLimit()) {
+		pk := l.partitionKey(key)
+		if d.more == nil {
+			add(h, policyHeader, d.set.all[0].field+pk)
+			add(h, limitHeader, itemOf(&d.set.all[0], d.State)+pk)
+		} else {
+			var fields, items []byte
+			for i, s := range d.more {
+				if i > 0 {
+					fields, items = append(fields, ", "...), append(items, ", "...)
+				}
+				fields = append(append(fields, d.set.all[i].field...), pk...)
+				items = append(append(items, itemOf(&d.set.all[i], s)...), pk...)
+			}
+			add(h, policyHeader, string(fields))
+			add(h, limitHeader, string(items))
+		}
 	}
-	h.Add("RateLimit", item)
+	if l.legacy != LegacyOff {
+		reset := int64(seconds(d.ResetAfter))
+		if l.legacy == LegacyEpoch {
+			reset += l.now().Unix()
+		}
+		h.Set("X-RateLimit-Limit", strconv.Itoa(d.Limit.Burst))
+		h.Set("X-RateLimit-Remaining", strconv.Itoa(d.Remaining))
+		h.Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
+	}
 }
 
-// policyField is the policy with its quota a window. Windows are whole
-// seconds: 5 per 500ms is 10 per second, and what cannot be scaled has none.
-func (l *Limiter) policyField() string {
-	field := fmt.Sprintf("%q;q=%d", l.name, l.quota())
-	if w := l.window(); w > 0 {
-		field += ";w=" + strconv.FormatInt(w, 10)
+func add(h http.Header, name, value string) { h[name] = append(h[name], value) }
+
+// itemOf says how many requests are left, and in how many seconds there is
+// another (or, refused, enough).
+func itemOf(p *policy, s State) string {
+	var room [128]byte // of a name and three numbers at most
+	b := append(room[:0], p.item...)
+	b = strconv.AppendInt(b, int64(min(s.Remaining, p.quota)), 10)
+	t := seconds(s.NextAfter)
+	if s.RetryAfter > 0 {
+		t = max(t, seconds(s.RetryAfter))
 	}
-	if l.limit.Burst != l.limit.Rate {
-		field += ";rl-burst=" + strconv.Itoa(l.limit.Burst)
+	if t > 0 {
+		b = append(b, ";t="...)
+		b = strconv.AppendInt(b, int64(t), 10)
 	}
-	return field
+	return string(b)
 }
 
-func (l *Limiter) window() int64 {
-	switch {
-	case l.limit.Period%time.Second == 0:
-		return int64(l.limit.Period / time.Second)
-	case time.Second%l.limit.Period == 0 && l.limit.Rate <= math.MaxInt32:
-		return 1
+// partitionKey names whose quota it is without telling: a keyed hash, for an
+// unkeyed one of an address is undone by trying all addresses.
+func (l *Limiter) partitionKey(key string) string {
+	if l.partitionSecret == nil {
+		return ""
 	}
-	return 0
-}
-
-func (l *Limiter) quota() int {
-	if l.window() == 1 && l.limit.Period < time.Second {
-		return l.limit.Rate * int(time.Second/l.limit.Period)
-	}
-	return l.limit.Rate
+	mac := hmac.New(sha256.New, l.partitionSecret)
+	mac.Write([]byte(key))
+	return ";pk=:" + base64.StdEncoding.EncodeToString(mac.Sum(nil)[:12]) + ":"
 }
 
 // seconds rounds up: who comes back at the second named is admitted.
@@ -61,54 +142,4 @@ func seconds(d time.Duration) int {
 		return 0
 	}
 	return int((d + time.Second - 1) / time.Second)
-}
-
-// problem is the body of a refusal (RFC 9457), with the types of the draft.
-type problem struct {
-	Type     string   `json:"type"`
-	Title    string   `json:"title"`
-	Status   int      `json:"status"`
-	Detail   string   `json:"detail,omitempty"`
-	Violated []string `json:"violated-policies"`
-}
-
-const problemTypes = "https://iana.org/assignments/http-problem-types#"
-
-func problemOf(d Decision) problem {
-	if d.Unavailable {
-		return problem{Type: problemTypes + "temporary-reduced-capacity", Title: "Temporary Reduced Capacity",
-			Status: http.StatusServiceUnavailable, Violated: []string{}}
-	}
-	p := problem{Type: problemTypes + "quota-exceeded", Title: "Quota Exceeded", Status: http.StatusTooManyRequests,
-		Violated: []string{d.Policy}, Detail: "Quota of policy " + d.Policy + " exhausted."}
-	if d.RetryAfter > 0 {
-		p.Detail += fmt.Sprintf(" Retry in %d seconds.", seconds(d.RetryAfter))
-	}
-	return p
-}
-
-// refuse answers a request that was not admitted. A cost above the burst gets
-// no Retry-After, for no time would do.
-func (l *Limiter) refuse(w http.ResponseWriter, r *http.Request, d Decision) {
-	p := problemOf(d)
-	h := w.Header()
-	if d.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(max(seconds(d.RetryAfter), 1)))
-	}
-	h.Set("Cache-Control", "no-store") // RFC 6585, section 4
-	if l.deny != nil {
-		l.deny.ServeHTTP(w, r)
-		return
-	}
-	body, err := json.Marshal(p)
-	if err != nil {
-		http.Error(w, http.StatusText(p.Status), p.Status)
-		return
-	}
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(p.Status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(append(body, '\n'))
-	}
 }

@@ -19,75 +19,118 @@ type table struct {
 	mu       sync.Mutex
 	max      int
 	buckets  map[string]bucket
-	overflow bucket
+	overflow map[string]bucket // by policy
+	holds    map[string]int    // of concurrency policies, as many as requests run
 	epoch    time.Time
 }
 
 func newTable(limit int) *table {
-	return &table{max: limit, buckets: map[string]bucket{}, epoch: time.Now()}
+	return &table{max: limit, buckets: map[string]bucket{}, overflow: map[string]bucket{}, holds: map[string]int{}, epoch: time.Now()}
 }
 
-func (t *table) forget(key string) {
+func localKey(p *policy, key string) string { return p.Name + "\x00" + key }
+
+func (t *table) forget(set *policies, key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.buckets, key)
+	for i := range set.all {
+		delete(t.buckets, localKey(&set.all[i], key))
+	}
 }
 
 // without decides without Redis.
-func (l *Limiter) without(key string, n int) Decision {
-	d := Decision{Allowed: true, Policy: l.name, Limit: l.limit, Source: FromNowhere}
+func (l *Limiter) without(set *policies, key string, cost int64, entering bool) Decision {
+	d := Decision{Allowed: true, Source: FromNowhere, set: set}
+	d.State = State{Policy: set.all[0].Name, Limit: set.all[0].Limit.Limit}
 	switch l.outage {
 	case Closed:
 		d.Allowed, d.Unavailable, d.RetryAfter = false, true, time.Second
 		return d
 	case Open:
-		d.Remaining = l.limit.Burst
+		d.Remaining = d.Limit.Burst
 		return d
 	}
-	now := time.Now()
-	if l.clock != nil {
-		now = l.clock()
-	}
-	return l.local.take(l, key, int64(n), now)
+	return l.local.take(set, key, cost, l.now(), entering)
 }
 
-// take is the arithmetic of gcra.lua.
-func (t *table) take(l *Limiter, key string, cost int64, now time.Time) Decision {
+// account is one policy's part in a local decision.
+type account struct {
+	name   string // in the table
+	debt   int64
+	need   int64
+	shared bool
+}
+
+// take is the arithmetic of decide.lua, all policies or none. Windows count as
+// buckets here.
+func (t *table) take(set *policies, key string, cost int64, now time.Time, entering bool) Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	us, u := now.Sub(t.epoch).Microseconds(), l.units
-	b, known := t.buckets[key]
-	shared := !known && len(t.buckets) >= t.max && !t.evict(us, u)
-	if shared {
-		b = t.overflow
-	}
-	debt := drained(b, us, u)
-	cost = min(max(cost, -u.burst), u.burst+1)
-	need := cost * u.token
-	d := Decision{Allowed: true, Policy: l.name, Limit: l.limit, Source: FromLocal}
-	switch {
-	case cost > 0 && debt+need > u.capacity():
-		d.Allowed, d.RetryAfter = false, Never
-		if cost <= u.burst {
-			d.RetryAfter = micros(debt+need-u.capacity(), u.drain)
+	us := now.Sub(t.epoch).Microseconds()
+	d := Decision{Allowed: true, Source: FromLocal, set: set}
+	states := make([]State, len(set.all))
+	accounts := make([]account, len(set.all))
+	for i := range set.all {
+		p := &set.all[i]
+		s, a := &states[i], &accounts[i]
+		*s = State{Policy: p.Name, Limit: p.Limit.Limit}
+		a.name = localKey(p, key)
+		if p.kind == concurrency {
+			if entering && t.holds[a.name] >= p.Rate {
+				d.Allowed, s.RetryAfter = false, time.Second
+			}
+			continue
 		}
-	default:
-		debt = max(debt+need, 0)
+		u := p.local
+		b, known := t.buckets[a.name]
+		if a.shared = !known && len(t.buckets) >= t.max && !t.evict(us, u); a.shared {
+			b = t.overflow[p.Name]
+		}
+		a.debt = drained(b, us, u)
+		c := min(max(cost, -u.burst), u.burst+1)
+		a.need = c * u.token
+		if c > 0 && a.debt+a.need > u.capacity() {
+			d.Allowed, s.RetryAfter = false, Never
+			if c <= u.burst {
+				s.RetryAfter = micros(a.debt+a.need-u.capacity(), u.drain)
+			}
+		}
 	}
-	switch {
-	case shared:
-		t.overflow = bucket{debt, us}
-	case debt == 0:
-		delete(t.buckets, key)
-	default:
-		t.buckets[key] = bucket{debt, us}
+	for i := range set.all {
+		p, s, a := &set.all[i], &states[i], &accounts[i]
+		if p.kind == concurrency {
+			if d.Allowed && entering {
+				t.holds[a.name]++
+			}
+			s.Remaining = max(0, p.Rate-t.holds[a.name])
+			continue
+		}
+		u := p.local
+		if d.Allowed {
+			a.debt = max(a.debt+a.need, 0)
+		}
+		switch {
+		case a.shared:
+			t.overflow[p.Name] = bucket{a.debt, us}
+		case a.debt == 0:
+			delete(t.buckets, a.name)
+		default:
+			t.buckets[a.name] = bucket{a.debt, us}
+		}
+		*s = bucketState(p, u, a.debt, s.RetryAfter)
 	}
-	remaining := (u.capacity() - debt) / u.token
-	d.Remaining, d.ResetAfter = int(remaining), micros(debt, u.drain)
-	if debt > 0 {
-		d.NextAfter = micros(debt-(u.capacity()-(remaining+1)*u.token), u.drain)
-	}
+	d.settle(states)
 	return d
+}
+
+// leave gives a place of a concurrency policy back.
+func (t *table) leave(p *policy, key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	name := localKey(p, key)
+	if t.holds[name]--; t.holds[name] <= 0 {
+		delete(t.holds, name)
+	}
 }
 
 // evict drops a few buckets that are full again; map order picks them at

@@ -48,24 +48,34 @@ type Engine interface {
 // goroutine and must not block.
 type Hooks struct {
 	Decided func(ctx context.Context, d Decision, took time.Duration)
+	// Outage is called when Redis becomes unavailable and when it is back.
+	Outage func(ctx context.Context, unavailable bool)
 	// Failed is called for each call to Redis that failed, before the decision
 	// is made without it.
 	Failed func(ctx context.Context, err error)
 }
 
 type config struct {
-	prefix    string
-	name      string
-	key       KeyFunc
-	timeout   time.Duration
-	outage    Policy
-	localKeys int
-	engine    Engine
-	deny      http.Handler
-	hooks     Hooks
-	logger    *slog.Logger
-	clock     func() time.Time
+	prefix     string
+	name       string
+	limits     []Limit
+	limitsFunc func(*http.Request) []Limit
+	key        KeyFunc
+	timeout    time.Duration
+	outage     Policy
+	localKeys  int
+	localShare float64
+	denySize   int
+	denyStale  time.Duration
+	engine     Engine
+	hooks      Hooks
+	logger     *slog.Logger
+	clock      func() time.Time
+	requests
 }
+
+// share is the part of the limits that this instance allows on its own.
+func (c *config) share() float64 { return min(max(c.localShare, 0), 1) }
 
 // WithName names the policy, in keys and headers. A fixed name keeps the
 // counters when the limit is changed. It matches [A-Za-z0-9._:*/-]{1,64}. The
@@ -90,13 +100,32 @@ func WithOnUnavailable(p Policy) Option { return optionFunc(func(c *config) { c.
 // share one bucket. The default is 100,000.
 func WithLocalKeys(n int) Option { return optionFunc(func(c *config) { c.localKeys = n }) }
 
+// WithLimits adds limits that every request must be within: all are charged or
+// none, in the same round trip. The default is none.
+func WithLimits(limits ...Limit) Option {
+	return optionFunc(func(c *config) { c.limits = append(c.limits, limits...) })
+}
+
+// WithLocalShare sets the part of the limits that [Local] allows on this
+// instance, above 0 up to 1: with ten instances 0.1 keeps to the limit while
+// Redis is away, if clients spread evenly. The default is 1: each allows the
+// whole limit.
+func WithLocalShare(share float64) Option {
+	return optionFunc(func(c *config) { c.localShare = share })
+}
+
+// WithDenyCache bounds the memory for refusals that still hold, which are
+// repeated without asking Redis, and how long one is trusted before Redis is
+// asked again because another instance may have reset the client. A blocked
+// client costs at most one call to Redis per instance in that time. A size of 0
+// turns it off. The default is 65,536 and 1s.
+func WithDenyCache(size int, recheck time.Duration) Option {
+	return optionFunc(func(c *config) { c.denySize, c.denyStale = size, recheck })
+}
+
 // WithEngine counts with another engine; rdb may then be nil. The default is
 // the package's own exact script.
 func WithEngine(e Engine) Option { return optionFunc(func(c *config) { c.engine = e }) }
-
-// WithDenyHandler replaces the body of a refusal. Headers are set already;
-// [FromContext] has the decision. The default is application/problem+json.
-func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) { c.deny = h }) }
 
 // WithHooks sets the observers. The default is none.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
@@ -111,12 +140,14 @@ func WithClock(now func() time.Time) Option { return optionFunc(func(c *config) 
 
 func defaults() config {
 	return config{
-		prefix: "ratelimit", key: RemoteAddr, timeout: 100 * time.Millisecond, localKeys: 100_000,
-		logger: slog.New(slog.DiscardHandler),
+		prefix: "ratelimit", key: RemoteAddr, timeout: 100 * time.Millisecond, localKeys: 100_000, localShare: 1,
+		denySize: 65_536, denyStale: time.Second,
+		logger:   slog.New(slog.DiscardHandler),
+		requests: requests{maxWaiting: 1000},
 	}
 }
 
-func (c *config) validate(hasClient bool) error {
+func (c *config) validate(hasClient bool, limits []Limit) error {
 	var errs []error
 	check := func(ok bool, option, reason string) {
 		if !ok {
@@ -124,12 +155,17 @@ func (c *config) validate(hasClient bool) error {
 		}
 	}
 	check(hasClient || c.engine != nil, "rdb", "is nil")
-	check(validName.MatchString(c.name), "WithName", "does not match [A-Za-z0-9._:*/-]{1,64}")
+	check(c.engine == nil || len(limits) == 1 && limits[0].kind == cellRate && c.limitsFunc == nil, "WithEngine", "an engine decides one limit, and no window or concurrency")
+	check(c.name == "" || validName.MatchString(c.name), "WithName", "does not match [A-Za-z0-9._:*/-]{1,64}")
 	check(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
 	check(c.key != nil, "WithKey", "is nil")
 	check(c.timeout > 0, "WithTimeout", fmt.Sprintf("%v is not above 0", c.timeout))
 	check(c.outage <= Closed, "WithOnUnavailable", "is unknown")
 	check(c.localKeys > 0, "WithLocalKeys", fmt.Sprintf("%d is not above 0", c.localKeys))
+	check(c.localShare > 0 && c.localShare <= 1, "WithLocalShare", fmt.Sprintf("%v is not above 0 and up to 1", c.localShare))
+	check(c.denySize >= 0, "WithDenyCache", fmt.Sprintf("size %d is below 0", c.denySize))
+	check(c.denySize == 0 || c.denyStale > 0, "WithDenyCache", fmt.Sprintf("%v is not above 0", c.denyStale))
 	check(c.logger != nil, "WithLogger", "is nil")
+	c.requests.validate(check, c.hooks)
 	return errors.Join(errs...)
 }

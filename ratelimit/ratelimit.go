@@ -2,14 +2,9 @@ package ratelimit
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed" // for the script
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math"
-	"strings"
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
@@ -22,52 +17,67 @@ import (
 // Client is what a [Limiter] needs of a go-redis client; all of them have it.
 type Client = bounded.Client
 
-//go:embed gcra.lua
-var gcraSource string
+//go:embed decide.lua
+var decideSource string
 
-// Limiter admits requests up to a limit, counted for all instances in Redis.
-// It is safe for concurrent use.
+//go:embed cell.lua
+var cellSource string
+
+//go:embed renew.lua
+var renewSource string
+
+// Limiter admits requests up to its limits, counted for all instances in
+// Redis. It is safe for concurrent use.
 type Limiter struct {
 	config
-	limit   redis_rate.Limit
-	units   units
+	static  *policies // empty when limits come with each request only
+	sets    sets
 	redis   *bounded.Caller // nil with an engine alone
 	script  *redis.Script
+	cell    *redis.Script // for the usual request
+	renewal *redis.Script
 	breaker breaker.Breaker
+	denied  *denyCache
 	local   *table
+	waiting chan struct{} // places to wait in, for WithDelay
 }
 
 // New returns a Limiter that admits limit.Burst requests at once and
 // limit.Rate per limit.Period in the long run: in any interval L at most
-// Burst + Rate*L/Period, over all instances together. It does not dial; all mistakes
-// are reported at once, as joined [*OptionError].
+// Burst + Rate*L/Period, over all instances together. [WithLimits] and
+// [WithLimitsFunc] add to it; with one of them limit may be zero. It does not
+// dial; all mistakes are reported at once, as joined [*OptionError].
 func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
-	l := &Limiter{config: defaults(), limit: limit, script: redis.NewScriptServerSHA(gcraSource)}
-	l.name = nameOf(limit)
+	l := &Limiter{config: defaults(), script: redis.NewScriptServerSHA(decideSource), cell: redis.NewScriptServerSHA(cellSource), renewal: redis.NewScriptServerSHA(renewSource)}
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(&l.config)
 		}
 	}
-	var errs []error
-	u, reason := unitsOf(limit)
-	if reason != "" {
-		errs = append(errs, &OptionError{Option: "limit", Reason: reason})
-		if l.name == nameOf(limit) {
-			l.name = "unnamed" // one mistake is enough
-		}
+	limits := l.limits
+	if (limit != redis_rate.Limit{}) || len(limits) == 0 && l.limitsFunc == nil {
+		limits = append([]Limit{{Limit: limit, Name: l.name}}, limits...)
 	}
 	hasClient := !bounded.IsNil(rdb)
-	errs = append(errs, l.validate(hasClient))
-	if err := errors.Join(errs...); err != nil {
+	static, err := compileAll(limits, l.share())
+	if err := errors.Join(err, l.validate(hasClient, limits)); err != nil {
 		return nil, err
 	}
-	l.units = u
+	l.static = static
 	l.local = newTable(l.localKeys)
+	l.waiting = make(chan struct{}, l.maxWaiting)
+	if l.engine == nil {
+		l.denied = newDenyCache(l.denySize, l.denyStale)
+	}
 	if hasClient {
 		l.redis = bounded.New(rdb)
 		if !l.redis.HonorsDeadlines() {
 			l.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
+		}
+	}
+	for _, p := range static.all {
+		if p.kind == cellRate && p.Burst > 10*p.Rate {
+			l.logger.Warn("the burst is more than ten times the rate: most of a client's requests are never limited")
 		}
 	}
 	return l, nil
@@ -85,105 +95,83 @@ func (l *Limiter) Allow(ctx context.Context, key string) (Decision, error) {
 // While Redis is unavailable the decision follows [WithOnUnavailable] and the
 // error is that of Redis, wrapped: use the decision, report the error.
 func (l *Limiter) AllowN(ctx context.Context, key string, n int) (Decision, error) {
-	start := time.Now()
-	d, err := l.decide(ctx, key, n)
-	if err != nil && l.hooks.Failed != nil {
-		l.hooks.Failed(ctx, err)
+	if len(l.static.all) == 0 {
+		return Decision{}, errNoLimits
 	}
-	if l.hooks.Decided != nil {
-		l.hooks.Decided(ctx, d, time.Since(start))
-	}
-	return d, err
+	return l.observed(ctx, question{set: l.static, key: key, cost: int64(n), mode: take})
 }
+
+// AllowLimits is AllowN for limits that come with the request, all of them or
+// none; see [WithLimitsFunc].
+func (l *Limiter) AllowLimits(ctx context.Context, key string, n int, limits ...Limit) (Decision, error) {
+	if len(limits) == 0 {
+		return Decision{Allowed: true, Source: FromNowhere}, nil
+	}
+	set, err := l.sets.of(limits, l.share())
+	if err != nil {
+		return Decision{}, err
+	}
+	return l.observed(ctx, question{set: set, key: key, cost: int64(n), mode: take})
+}
+
+var errNoLimits = errors.New("ratelimit: the limiter has no limits of its own: use AllowLimits")
 
 // Peek reports the state of a key without charging it.
 func (l *Limiter) Peek(ctx context.Context, key string) (Decision, error) {
 	return l.AllowN(ctx, key, 0)
 }
 
-// Reset fills the bucket of a key. It is not for engines, whose keys are their
-// own.
-func (l *Limiter) Reset(ctx context.Context, key string) error {
-	l.local.forget(key)
-	if l.redis == nil {
-		return fmt.Errorf("ratelimit: reset: %w", errors.ErrUnsupported)
+// Refund gives n back, up to a full bucket.
+func (l *Limiter) Refund(ctx context.Context, key string, n int) (Decision, error) {
+	if n < 0 {
+		return Decision{}, fmt.Errorf("ratelimit: refund of %d", n)
 	}
+	return l.AllowN(ctx, key, -n)
+}
+
+// Charge charges n for what has happened already, bytes sent or tokens of a
+// model: it refuses nothing and empties the bucket at most.
+func (l *Limiter) Charge(ctx context.Context, key string, n int) (Decision, error) {
+	if len(l.static.all) == 0 {
+		return Decision{}, errNoLimits
+	}
+	return l.observed(ctx, question{set: l.static, key: key, cost: int64(n), mode: force})
+}
+
+// Block refuses everything of a key for d. Reset ends it.
+func (l *Limiter) Block(ctx context.Context, key string, d time.Duration) error {
+	switch {
+	case l.engine != nil || len(l.static.all) == 0:
+		return fmt.Errorf("ratelimit: block: %w", errors.ErrUnsupported)
+	case d <= 0:
+		return fmt.Errorf("ratelimit: block for %v", d)
+	}
+	l.denied.forget(l.denyKey(l.static, key))
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	if err := l.redis.Process(ctx, redis.NewIntCmd(ctx, "del", l.redisKey(key))); err != nil {
-		return fmt.Errorf("ratelimit: reset: %w", err)
+	if _, err := l.ask(ctx, question{set: l.static, key: key, cost: d.Microseconds(), mode: block}); err != nil {
+		return fmt.Errorf("ratelimit: block: %w", err)
 	}
 	return nil
 }
 
-func (l *Limiter) decide(ctx context.Context, key string, n int) (Decision, error) {
-	ticket, ok := l.breaker.Allow()
-	if !ok {
-		return l.without(key, n), errUnavailable
+// Reset fills the buckets of a key and ends a block. It is not for engines,
+// whose keys are their own. Other instances may refuse for up to a second more,
+// see [WithDenyCache].
+func (l *Limiter) Reset(ctx context.Context, key string) error {
+	l.local.forget(l.static, key)
+	l.denied.forget(l.denyKey(l.static, key))
+	if l.engine != nil || len(l.static.all) == 0 {
+		return fmt.Errorf("ratelimit: reset: %w", errors.ErrUnsupported)
 	}
-	// A client that hangs up must neither abort the count nor count as a
-	// failure of Redis: it could open the breaker for everybody.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	d, err := l.ask(ctx, key, n)
-	switch l.breaker.Report(ticket, breaker.Of(err), err) {
-	case breaker.Opened:
-		l.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, limits are decided without it", slog.String("policy", l.name))
-	case breaker.Closed:
-		l.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, limits are shared again", slog.String("policy", l.name))
+	args := []any{"del"}
+	for _, name := range l.redisKeys(l.static, key) {
+		args = append(args, name)
 	}
-	if err != nil {
-		return l.without(key, n), fmt.Errorf("ratelimit: allow: %w", err)
+	if err := l.redis.Process(ctx, redis.NewIntCmd(ctx, args...)); err != nil {
+		return fmt.Errorf("ratelimit: reset: %w", err)
 	}
-	return d, nil
-}
-
-var errUnavailable = errors.New("ratelimit: redis is unavailable, not asked")
-
-func (l *Limiter) ask(ctx context.Context, key string, n int) (Decision, error) {
-	if l.engine != nil {
-		return l.askEngine(ctx, key, n)
-	}
-	now := ""
-	if l.clock != nil {
-		now = fmt.Sprint(l.clock().UnixMicro())
-	}
-	u := l.units
-	cost := int64(min(max(n, -math.MaxInt32), math.MaxInt32))
-	if cost > u.burst {
-		cost = u.burst + 1 // refused all the same, and exact
-	}
-	cost = max(cost, -u.burst) // more than full is full
-	reply, err := l.script.Run(ctx, l.redis, []string{l.redisKey(key)}, now, u.token, u.drain, u.burst, cost).Int64Slice()
-	if err != nil {
-		return Decision{}, err
-	}
-	return l.decode(reply)
-}
-
-func (l *Limiter) decode(reply []int64) (Decision, error) {
-	if len(reply) != 5 {
-		return Decision{}, fmt.Errorf("reply of %d numbers, want 5", len(reply))
-	}
-	d := Decision{Allowed: reply[0] == 0, Policy: l.name, Limit: l.limit, Remaining: int(max(reply[1], 0)),
-		RetryAfter: time.Duration(reply[2]) * time.Microsecond, ResetAfter: time.Duration(reply[3]) * time.Microsecond,
-		NextAfter: time.Duration(reply[4]) * time.Microsecond, Source: FromRedis}
-	if reply[2] < 0 {
-		d.RetryAfter = Never
-	}
-	return d, nil
-}
-
-// redisKey hashes what a client controls, so that its length, its braces and
-// its bytes mean nothing. The tag is the client: policies share a slot.
-func (l *Limiter) redisKey(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	var b strings.Builder
-	b.WriteString(l.prefix)
-	b.WriteString(":v1:")
-	b.WriteString(l.name)
-	b.WriteString(":{")
-	b.WriteString(hex.EncodeToString(sum[:16]))
-	b.WriteString("}")
-	return b.String()
+	return nil
 }

@@ -216,19 +216,27 @@ func TestForeignValuesAreHealed(t *testing.T) {
 	}
 }
 
-func TestOneRoundTrip(t *testing.T) {
+// Refusals that still hold cost nothing.
+func TestOneRoundTripOrNone(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
-		rdb := g.Client(t)
-		l := limiter(t, rdb, redis_rate.PerHour(5))
-		for i := range 10 { // every node of a cluster learns the script
-			allow(t, l, fmt.Sprint("warm", i), 1)
-		}
-		count := redistest.Count(rdb)
-		for range 10 {
-			allow(t, l, "k", 1)
-		}
-		if got := fmt.Sprint(count.Trips(), count.Commands()); got != "10 map[evalsha:10]" {
-			t.Errorf("10 decisions: %s, want 10 EVALSHA", got)
+		for _, cached := range []bool{true, false} {
+			opts := []ratelimit.Option{}
+			want := "5 map[evalsha:5]"
+			if !cached {
+				opts, want = append(opts, ratelimit.WithDenyCache(0, 0)), "10 map[evalsha:10]"
+			}
+			rdb := g.Client(t)
+			l := limiter(t, rdb, redis_rate.PerHour(5), opts...)
+			for i := range 10 { // every node of a cluster learns the script
+				allow(t, l, fmt.Sprint("warm", i), 1)
+			}
+			count := redistest.Count(rdb)
+			for range 10 {
+				allow(t, l, "k", 1)
+			}
+			if got := fmt.Sprint(count.Trips(), count.Commands()); got != want {
+				t.Errorf("5 admitted, 5 refused, deny cache %v: %s, want %s", cached, got, want)
+			}
 		}
 	})
 }

@@ -180,6 +180,52 @@ func (c onceCmd) Clone() redis.Cmder {
 	return onceCmd{clone}
 }
 
+// onceInts is onceCmd for a reply of integers.
+type onceInts struct{ *redis.IntSliceCmd }
+
+func (onceInts) NoRetry() bool { return true }
+
+func (c onceInts) Clone() redis.Cmder {
+	clone, ok := c.IntSliceCmd.Clone().(*redis.IntSliceCmd)
+	if !ok {
+		return c
+	}
+	return onceInts{clone}
+}
+
+// Ints runs a script whose reply is a list of integers, sent once and in one
+// round trip when the server knows the script. All keys are in one slot.
+func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
+	hash := script.Hash()
+	if hash == "" { // the first call: the server hashes
+		if err := script.Load(ctx, c).Err(); err == nil {
+			hash = script.Hash()
+		}
+	}
+	if hash != "" {
+		all := make([]any, 0, 3+len(keys)+len(args))
+		all = append(all, "evalsha", hash, len(keys))
+		for _, key := range keys {
+			all = append(all, key)
+		}
+		cmd := redis.NewIntSliceCmd(ctx, append(all, args...)...)
+		cmd.SetFirstKeyPos(3)
+		var err error
+		if c.honors { // without a closure: this is the hot path of the limiter
+			err = c.rdb.Process(ctx, onceInts{cmd})
+		} else {
+			err = c.Process(ctx, onceInts{cmd})
+		}
+		if err == nil {
+			return cmd.Val(), nil
+		}
+		if !redis.HasErrorPrefix(err, "NOSCRIPT") {
+			return nil, fmt.Errorf("evalsha: %w", err)
+		}
+	}
+	return script.Eval(ctx, c, keys, args...).Int64Slice()
+}
+
 func (c *Caller) once(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
 	all := make([]any, 0, 3+len(keys)+len(args))
 	all = append(all, name, script, len(keys))

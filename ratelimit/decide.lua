@@ -1,0 +1,171 @@
+-- decide.lua: decide all policies of one request, all or nothing, in integers.
+-- KEYS    one per policy, in one slot
+-- ARGV[1] "" for the server's clock, or a test clock in microseconds
+-- ARGV[2] "take" decides and charges; "force" charges what happened already,
+--         refusing nothing; "block" refuses everything for <cost> microseconds
+-- ARGV    then five for each key: kind, a, b, c, cost
+--   "g" generic cell rate: a/b = period_us/rate in lowest terms (token, drain), c = burst.
+--       String "debt:ts:token[:until]", absent = full bucket
+--   "w" window: a requests in c slots of b microseconds; the slot under way and the c before it count.
+--       Hash of slot number -> count, and "until"
+--   "c" concurrency: a at a time, leases of b microseconds; cost is the lease's id, "" asks only.
+--       Sorted set of ids by the time their lease ends
+-- Reply   {denied, then four for each key}
+--         denied is the first policy that refuses, 0 if none; retry_us is -1 when cost > burst
+--   "g" debt, retry_us, blocked_us, 0: the rest is arithmetic, done by the caller
+--   "w", "c" remaining, retry_us, reset_us, next_us
+-- Every number stays below 2^53 and is therefore exact in a Lua double.
+local now
+if ARGV[1] == '' then
+  local t = redis.call('TIME')
+  now = t[1] * 1000000 + t[2]
+else
+  now = tonumber(ARGV[1])
+end
+local mode, n, out, state, denied = ARGV[2], #KEYS, {}, {}, 0
+
+for i = 1, n do
+  local k = 3 + (i - 1) * 5
+  local kind, a, b, c = ARGV[k], tonumber(ARGV[k + 1]), tonumber(ARGV[k + 2]), tonumber(ARGV[k + 3])
+  local s, cost = {kind = kind, until_ = 0, retry = 0}, tonumber(ARGV[k + 4])
+  if kind == 'g' then
+    local T, D, C, debt = a, b, c * a, 0
+    local v = redis.pcall('GET', KEYS[i])
+    if type(v) == 'string' then
+      local d, ts, t0, u = string.match(v, '^(%d+):(%d+):(%d+):?(%d*)$')
+      if d and tonumber(t0) > 0 then
+        d, ts, t0 = tonumber(d), tonumber(ts), tonumber(t0)
+        if t0 ~= T then d = math.ceil(d / t0 * T) end -- the limit changed: keep the tokens used
+        if d > C then d = C end -- never owe more than the present burst
+        if now >= ts then d = d - (now - ts) * D else s.anchor = true end -- the clock stepped back: no lock-out
+        if d > 0 then debt = d end
+        if u ~= '' then s.until_ = tonumber(u) end
+      end
+    end
+    s.T, s.D, s.C, s.debt, s.need = T, D, C, debt, cost * T
+    if mode == 'take' and s.need > 0 and debt + s.need > C then
+      if s.need > C then s.retry = -1 else s.retry = math.ceil((debt + s.need - C) / D) end
+    end
+  elseif kind == 'w' then
+    local cur, sum, slots = math.floor(now / b), 0, {}
+    local v = redis.pcall('HGETALL', KEYS[i])
+    if not v.err then
+      for f = 1, #v, 2 do
+        local slot, count = tonumber(v[f]), tonumber(v[f + 1])
+        if v[f] == 'until' then
+          s.until_ = count or 0
+        elseif slot and count and slot >= cur - c and slot <= cur + c then
+          slots[#slots + 1] = {slot, count}
+          sum = sum + count
+        else
+          s.old = s.old or {}
+          s.old[#s.old + 1] = v[f]
+        end
+      end
+      table.sort(slots, function(x, y) return x[1] < y[1] end)
+    else
+      s.foreign = true
+    end
+    s.N, s.w, s.c, s.cur, s.sum, s.slots, s.need = a, b, c, cur, sum, slots, cost
+    if mode == 'take' and cost > 0 and sum + cost > a then
+      s.retry = -1
+      local free = a - sum
+      for _, slot in ipairs(slots) do
+        free = free + slot[2]
+        if cost <= a and free >= cost then
+          s.retry = (slot[1] + c + 1) * b - now
+          break
+        end
+      end
+    end
+  else
+    if redis.call('TYPE', KEYS[i]).ok ~= 'zset' then redis.call('DEL', KEYS[i]) end
+    redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+    s.N, s.lease, s.id, s.sum = a, b, ARGV[k + 4], redis.call('ZCARD', KEYS[i])
+    if mode == 'take' and s.id ~= '' and s.sum >= a then s.retry = 1000000 end
+  end
+  if s.until_ > now then
+    if mode == 'take' and cost and cost > 0 and s.retry >= 0 then s.retry = math.max(s.retry, s.until_ - now) end
+  else
+    s.until_ = 0
+  end
+  if s.retry ~= 0 and denied == 0 then denied = i end
+  state[i] = s
+end
+
+local function int(x) return string.format('%.0f', x) end
+
+for i = 1, n do
+  local s, key = state[i], KEYS[i]
+  local write = denied == 0
+  if mode == 'block' then
+    s.until_, s.need = now + tonumber(ARGV[3 + (i - 1) * 5 + 4]), 0
+    s.anchor = true
+  end
+  local remaining, reset, nxt
+  if s.kind == 'g' then
+    local debt = s.debt
+    if write then debt = debt + s.need end
+    if debt > s.C then debt = s.C end -- only when forced
+    if debt < 0 then debt = 0 end
+    if write and s.need ~= 0 or s.anchor then
+      local ttl = math.max(math.ceil(debt / s.D / 1000), math.ceil((s.until_ - now) / 1000), 1000)
+      if debt == 0 and s.until_ == 0 then
+        redis.call('DEL', key)
+      else
+        local v = int(debt) .. ':' .. int(now) .. ':' .. int(s.T)
+        if s.until_ > 0 then v = v .. ':' .. int(s.until_) end
+        redis.call('SET', key, v, 'PX', int(ttl))
+      end
+    end
+    remaining, reset, nxt = debt, s.until_ > 0 and s.until_ - now or 0, 0
+  elseif s.kind == 'w' then
+    if write and s.need ~= 0 or mode == 'block' then
+      if s.foreign then redis.call('DEL', key) end
+      if s.old then redis.call('HDEL', key, unpack(s.old)) end
+      if s.need > 0 then
+        redis.call('HINCRBY', key, int(s.cur), int(s.need))
+        local last = s.slots[#s.slots]
+        if last and last[1] == s.cur then last[2] = last[2] + s.need else s.slots[#s.slots + 1] = {s.cur, s.need} end
+      end
+      local back = -s.need -- a refund is taken from the newest slots
+      for f = #s.slots, 1, -1 do
+        if back <= 0 then break end
+        local taken = math.min(back, s.slots[f][2])
+        s.slots[f][2] = s.slots[f][2] - taken
+        back = back - taken
+        redis.call('HINCRBY', key, int(s.slots[f][1]), int(-taken))
+      end
+      s.sum = math.max(0, s.sum + s.need)
+      local ttl = (s.c + 1) * s.w
+      if s.until_ > 0 then
+        redis.call('HSET', key, 'until', int(s.until_))
+        ttl = math.max(ttl, s.until_ - now)
+      end
+      redis.call('PEXPIRE', key, int(math.ceil(ttl / 1000)))
+    end
+    remaining, reset, nxt = math.max(0, s.N - s.sum), 0, 0
+    for _, slot in ipairs(s.slots) do
+      if slot[2] > 0 then
+        local gone = (slot[1] + s.c + 1) * s.w - now
+        if nxt == 0 then nxt = gone end
+        reset = gone
+      end
+    end
+    if s.until_ > now then
+      remaining, nxt, reset = 0, math.max(nxt, s.until_ - now), math.max(reset, s.until_ - now)
+    end
+  else
+    if write and mode == 'take' and s.id ~= '' then
+      redis.call('ZADD', key, now + s.lease, s.id)
+      redis.call('PEXPIRE', key, int(math.ceil(s.lease / 1000) + 1000))
+      s.sum = s.sum + 1
+    end
+    remaining, reset, nxt = math.max(0, s.N - s.sum), 0, 0
+  end
+  out[#out + 1] = remaining
+  out[#out + 1] = s.retry
+  out[#out + 1] = reset
+  out[#out + 1] = nxt
+end
+return {denied, unpack(out)}
