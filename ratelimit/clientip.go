@@ -3,9 +3,13 @@ package ratelimit
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 )
 
 // KeyFunc names what a request is counted against. An error, or an empty key,
@@ -33,6 +37,14 @@ type IP struct {
 	// TrustUnixSocket takes the header from peers on a unix socket, which have
 	// no address. Otherwise they all share one key.
 	TrustUnixSocket bool
+	// NAT64 takes 64:ff9b::/96 (RFC 6052) for the IPv4 address inside.
+	NAT64 bool
+	// OnUntrusted is called for requests that bring the header from a peer that
+	// is not a trusted proxy: an attempt to forge, or a proxy that is not
+	// listed, behind which all clients share one key. It may be nil.
+	OnUntrusted func(*http.Request)
+	// Logger gets one warning about the first of them. nil discards.
+	Logger *slog.Logger
 }
 
 const (
@@ -45,13 +57,54 @@ const (
 // trusts no header.
 func RemoteAddr(r *http.Request) (string, error) { return remoteOnly.key(r) }
 
-var remoteOnly = resolver{IP: IP{V4Bits: 32, V6Bits: 64, Header: "X-Forwarded-For"}}
+var remoteOnly = &resolver{IP: IP{V4Bits: 32, V6Bits: 64, Header: "X-Forwarded-For"}}
 
 // ClientIP returns a KeyFunc that finds the client's address: from the right,
 // the first address in the header that is not a trusted proxy's. What a client
 // writes itself stands further left and is never reached.
 func ClientIP(ip IP) (KeyFunc, error) {
-	c := resolver{IP: ip}
+	c, err := newResolver(ip)
+	if err != nil {
+		return nil, err
+	}
+	return c.key, nil
+}
+
+// Networks returns a function that reports whether the client's address is in
+// one of the prefixes, for [WithSkip] and [WithDenyList].
+func Networks(ip IP, prefixes ...netip.Prefix) (func(*http.Request) bool, error) {
+	c, err := newResolver(ip)
+	if err != nil {
+		return nil, err
+	}
+	var all []netip.Prefix
+	for _, p := range prefixes {
+		p, ok := canonical(p)
+		if !ok {
+			return nil, &OptionError{Option: "Networks", Reason: "a network is invalid"}
+		}
+		all = append(all, p)
+	}
+	return func(r *http.Request) bool {
+		addr, ok := c.client(r)
+		return ok && slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(addr) })
+	}, nil
+}
+
+// Join makes one key of several parts, so that no two lists of parts make the
+// same: an API key and a route, a user and an address.
+func Join(parts ...string) string {
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteString(strconv.Itoa(len(part)))
+		b.WriteByte(':')
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+func newResolver(ip IP) (*resolver, error) {
+	c := &resolver{IP: ip}
 	if c.Header == "" {
 		c.Header = "X-Forwarded-For"
 	}
@@ -80,10 +133,7 @@ func ClientIP(ip IP) (KeyFunc, error) {
 			c.TrustedProxies = append(c.TrustedProxies, p)
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return c.key, nil
+	return c, errors.Join(errs...)
 }
 
 // canonical masks a prefix, and turns one of mapped addresses into that of
@@ -101,10 +151,13 @@ func canonical(p netip.Prefix) (netip.Prefix, bool) {
 	return p.Masked(), true
 }
 
-type resolver struct{ IP }
+type resolver struct {
+	IP
+	warn sync.Once
+}
 
 func (c *resolver) key(r *http.Request) (string, error) {
-	addr, ok := c.client(r.RemoteAddr, r.Header)
+	addr, ok := c.client(r)
 	if !ok {
 		return unixKey, nil
 	}
@@ -120,7 +173,35 @@ func (c *resolver) key(r *http.Request) (string, error) {
 }
 
 // client walks the header. It reports false where there is no address at all.
-func (c *resolver) client(remote string, h http.Header) (netip.Addr, bool) {
+func (c *resolver) client(r *http.Request) (netip.Addr, bool) {
+	addr, ok := c.find(r)
+	if c.NAT64 && ok && nat64.Contains(addr) {
+		b := addr.As16()
+		addr = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	return addr, ok
+}
+
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// untrusted reports a header that does not count.
+func (c *resolver) untrusted(r *http.Request) {
+	if (c.OnUntrusted == nil && c.Logger == nil) || len(r.Header[http.CanonicalHeaderKey(c.Header)]) == 0 {
+		return
+	}
+	if c.OnUntrusted != nil {
+		c.OnUntrusted(r)
+	}
+	if c.Logger != nil {
+		c.warn.Do(func() {
+			c.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a forwarding header comes from a peer that is not a trusted proxy: is one not listed?",
+				slog.String("header", c.Header), slog.String("peer", r.RemoteAddr))
+		})
+	}
+}
+
+func (c *resolver) find(r *http.Request) (netip.Addr, bool) {
+	remote, h := r.RemoteAddr, r.Header
 	peer, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		if addr, ok := parseHop(remote); ok { // httptest and some servers leave the port out
@@ -131,6 +212,7 @@ func (c *resolver) client(remote string, h http.Header) (netip.Addr, bool) {
 	}
 	client := plain(peer.Addr())
 	if client.IsValid() && !c.trusted(client) {
+		c.untrusted(r)
 		return client, true
 	}
 	hops := c.hops(h)

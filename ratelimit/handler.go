@@ -60,6 +60,9 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 // questionOf finds out what a request is counted against.
 func (l *Limiter) questionOf(r *http.Request) (question, error) {
 	key, err := l.key(r)
+	if (err != nil || key == "") && l.fallback != nil {
+		key, err = l.fallback(r)
+	}
 	if err == nil && key == "" {
 		err = errors.New("the key is empty")
 	}

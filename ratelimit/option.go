@@ -61,6 +61,7 @@ type config struct {
 	limits     []Limit
 	limitsFunc func(*http.Request) []Limit
 	key        KeyFunc
+	fallback   KeyFunc
 	timeout    time.Duration
 	outage     Policy
 	localKeys  int
@@ -88,6 +89,10 @@ func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c
 // WithKey says what is limited. The default is [RemoteAddr], which trusts no
 // header; behind proxies use [ClientIP].
 func WithKey(key KeyFunc) Option { return optionFunc(func(c *config) { c.key = key }) }
+
+// WithKeyFallback is asked when the key function fails or finds none, like
+// [RemoteAddr] for requests without an API key. The default is to answer 500.
+func WithKeyFallback(key KeyFunc) Option { return optionFunc(func(c *config) { c.fallback = key }) }
 
 // WithTimeout bounds the call to Redis. The default is 100ms.
 func WithTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.timeout = d }) }
