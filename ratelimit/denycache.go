@@ -121,9 +121,15 @@ func (r *refusal) at(cost, now int64) Decision {
 	gone := time.Duration(now - r.asked)
 	d.State = later(d.State, gone)
 	if p := d.policy; p != nil && d.more == nil {
-		if d.RetryAfter = Never; cost <= p.units.burst {
-			d.RetryAfter = micros(d.debt+cost*p.units.token-p.units.capacity(), p.units.drain)
+		u, debt := p.units, d.debt
+		if now >= r.notBefore { // another request is just taking what is there
+			debt = min(debt+r.cost*u.token, u.capacity())
 		}
+		retry := Never
+		if cost <= u.burst {
+			retry = micros(debt+cost*u.token-u.capacity(), u.drain)
+		}
+		d.State = bucketState(p, u, debt, retry)
 	}
 	if d.more != nil {
 		more := make([]State, len(d.more))
