@@ -64,7 +64,7 @@ func (c *denyCache) find(key string, cost, now int64) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.entries[key]
-	if r == nil || cost < r.cost || cost > r.cost && r.decision.policy == nil {
+	if r == nil || cost < r.cost || cost > r.cost && (r.decision.policy == nil || r.decision.more != nil) {
 		return nil
 	}
 	if now < r.notBefore {

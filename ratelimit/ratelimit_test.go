@@ -18,8 +18,6 @@ import (
 	"github.com/redishttp/redishttp/ratelimit"
 )
 
-func TestMain(m *testing.M) { redistest.Main(m) }
-
 const patience = 20 * time.Second
 
 func limiter(t testing.TB, rdb ratelimit.Client, limit redis_rate.Limit, opts ...ratelimit.Option) *ratelimit.Limiter {
@@ -78,40 +76,62 @@ func TestCountsDown(t *testing.T) {
 	})
 }
 
-// The script against exact rationals.
+// More than 100,000 operations against exact rationals, with the deny cache and
+// without, and through the script for several policies as well.
 func TestModel(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	for range 12 {
-		limit := redis_rate.Limit{Rate: 1 + rand.IntN(1000), Burst: 1 + rand.IntN(50), Period: time.Duration(1+rand.IntN(100_000)) * time.Millisecond}
-		c := newClock()
-		l := limiter(t, rdb, limit, ratelimit.WithClock(c.now))
-		tokens := func(us int64) *big.Rat { // what drains in so many microseconds
-			return new(big.Rat).Mul(big.NewRat(us, 1), big.NewRat(int64(limit.Rate), limit.Period.Microseconds()))
+	const runs, ops = 24, 4_200
+	var wg sync.WaitGroup
+	for run := range runs {
+		wg.Go(func() { model(t, rdb, run, ops) })
+	}
+	wg.Wait()
+}
+
+func model(t *testing.T, rdb redis.UniversalClient, run, ops int) {
+	limit := redis_rate.Limit{Rate: 1 + rand.IntN(1000), Burst: 1 + rand.IntN(50), Period: time.Duration(1+rand.IntN(100_000)) * time.Millisecond}
+	c := newClock()
+	opts := []ratelimit.Option{ratelimit.WithClock(c.now), ratelimit.WithTimeout(patience)}
+	if run%2 == 1 {
+		opts = append(opts, ratelimit.WithDenyCache(0, 0))
+	}
+	if run%3 == 0 { // a second policy that never refuses
+		opts = append(opts, ratelimit.WithLimits(ratelimit.Limit{Limit: redis_rate.Limit{Rate: 1 << 30, Burst: 1 << 30, Period: time.Second}, Name: "wide"}))
+	}
+	l := limiter(t, rdb, limit, opts...)
+	tokens := func(us int64) *big.Rat { // what drains in so many microseconds
+		return new(big.Rat).Mul(big.NewRat(us, 1), big.NewRat(int64(limit.Rate), limit.Period.Microseconds()))
+	}
+	burst, debt := big.NewRat(int64(limit.Burst), 1), new(big.Rat)
+	for op := range ops {
+		step := rand.Int64N(limit.Period.Microseconds()/int64(limit.Rate)*2 + 2)
+		c.us.Add(step)
+		if debt.Sub(debt, tokens(step)); debt.Sign() < 0 {
+			debt.SetInt64(0)
 		}
-		burst, debt := big.NewRat(int64(limit.Burst), 1), new(big.Rat)
-		for op := range 150 {
-			step := rand.Int64N(limit.Period.Microseconds()/int64(limit.Rate)*2 + 2)
-			c.us.Add(step)
-			if debt.Sub(debt, tokens(step)); debt.Sign() < 0 {
+		cost := rand.IntN(limit.Burst+3) - 1
+		after := new(big.Rat).Add(debt, big.NewRat(int64(cost), 1))
+		want := cost <= 0 || after.Cmp(burst) <= 0
+		if want {
+			if debt = after; debt.Sign() < 0 {
 				debt.SetInt64(0)
 			}
-			cost := rand.IntN(limit.Burst+3) - 1
-			after := new(big.Rat).Add(debt, big.NewRat(int64(cost), 1))
-			want := cost <= 0 || after.Cmp(burst) <= 0
-			if want {
-				if debt = after; debt.Sign() < 0 {
-					debt.SetInt64(0)
-				}
-			}
-			left := new(big.Rat).Sub(burst, debt)
-			remaining := int(new(big.Int).Div(left.Num(), left.Denom()).Int64())
-			d := allow(t, l, "k", cost)
-			if d.Allowed != want || d.Remaining != remaining {
-				t.Fatalf("%v, operation %d, cost %d: got allowed %v remaining %d, want %v %d", limit, op, cost, d.Allowed, d.Remaining, want, remaining)
-			}
-			if never := cost > limit.Burst; !want && never != (d.RetryAfter == ratelimit.Never) {
-				t.Fatalf("%v: cost %d refused with RetryAfter %v", limit, cost, d.RetryAfter)
-			}
+		}
+		left := new(big.Rat).Sub(burst, debt)
+		remaining := int(new(big.Int).Div(left.Num(), left.Denom()).Int64())
+		d, err := l.AllowN(t.Context(), "k", cost)
+		if err != nil {
+			t.Errorf("run %d, operation %d: %v", run, op, err)
+			return
+		}
+		state := d.Policies()[0]
+		if d.Allowed != want || state.Remaining != remaining {
+			t.Errorf("%v, run %d, operation %d, cost %d (%v): got allowed %v remaining %d, want %v %d", limit, run, op, cost, d.Source, d.Allowed, state.Remaining, want, remaining)
+			return
+		}
+		if never := cost > limit.Burst; !want && never != (state.RetryAfter == ratelimit.Never) {
+			t.Errorf("%v, run %d: cost %d refused with RetryAfter %v", limit, run, cost, state.RetryAfter)
+			return
 		}
 	}
 }
