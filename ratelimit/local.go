@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"math"
 	"math/bits"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -44,7 +45,8 @@ func (l *Limiter) without(set *policies, key string, cost int64, entering bool) 
 	d.State = State{Policy: set.all[0].Name, Limit: set.all[0].Limit.Limit}
 	switch l.outage {
 	case Closed:
-		d.Allowed, d.Unavailable, d.RetryAfter = false, true, time.Second
+		// One or two seconds, so that not all come back at once.
+		d.Allowed, d.Unavailable, d.RetryAfter = false, true, time.Duration(1+rand.IntN(2))*time.Second
 		return d
 	case Open:
 		d.Remaining = d.Limit.Burst
