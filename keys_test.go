@@ -33,19 +33,20 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		form := regexp.QuoteMeta(m[1])
 		for placeholder, pattern := range map[string]string{
 			"<name>": `[A-Za-z0-9._-]+`, "<hash>": `[0-9a-f]{32}`, "<cookie>": `__Host-session`, "<token hash>": `[A-Za-z0-9_-]{43}`,
+			"<bucket>": `[0-9]+-per-[0-9a-z.-]+`, "<window>": `[0-9]+-in-[0-9a-z.]+`, "<places>": `[0-9]+-at-once`,
 			"<buckets>": `1`, "<n>": `\d+`, "<variant>": `[0-9a-f.]+`,
 		} {
 			form = strings.ReplaceAll(form, placeholder, pattern)
 		}
 		types[regexp.MustCompile("^"+form+"$")] = strings.Replace(m[2], "sorted set", "zset", 1)
 	}
-	if len(types) != 7 {
+	if len(types) != 9 {
 		t.Fatalf("the document lists %d keys", len(types))
 	}
 
 	server := redistest.NewServer(t)
 	rdb := server.Client(t)
-	limiter, e1 := ratelimit.New(rdb, redis_rate.PerMinute(10))
+	limiter, e1 := ratelimit.New(rdb, redis_rate.PerMinute(10), ratelimit.WithLimits(ratelimit.Window(100, time.Minute), ratelimit.Concurrency(5)))
 	sessions, e2 := session.New(rdb)
 	responses, e3 := cache.New(rdb, cache.WithTimeouts(5*time.Second, 5*time.Second))
 	locks, e4 := lockmw.New(rdb, lockmw.WithKey(func(r *http.Request) (string, error) { return "}{" + r.URL.Path, nil }))

@@ -10,10 +10,15 @@
 // The generic cell rate algorithm, as in redis_rate, in one Lua script and one
 // round trip: a bucket of Burst requests that drains at Rate per Period. In
 // any interval L at most Burst + Rate*L/Period requests are admitted, over all
-// processes; a fresh client may send Burst at once, no more. All arithmetic is in
-// integers, time is the server's, a refused request writes nothing, and a
-// request whose reply is lost is not sent again, so never charged twice. Raising a limit takes
-// effect at once.
+// processes; a fresh client may send Burst at once, no more. [Window] admits
+// at most n in any interval, [Concurrency] n at a time; several limits
+// ([WithLimits]) are charged all or not at all, in the same round trip.
+//
+// All arithmetic is in integers, time is the server's, a refused request writes
+// nothing, and a request whose reply is lost is not sent again, so never charged
+// twice. Raising a limit takes effect at once. A refusal holds until the time it
+// names and is repeated from memory ([WithDenyCache]): a blocked client costs at
+// most one call a second for each instance.
 //
 // # Whose requests
 //
@@ -25,14 +30,17 @@
 //
 // A call has 100 ms ([WithTimeout]); after five failures in a row Redis is
 // asked once a second. Meanwhile [WithOnUnavailable] decides: [Local] (the
-// default) counts in this process, [Open] lets everything pass, [Closed]
-// answers 503. An outage itself is never answered 429 and never shown to the
-// client. After a failover or a lost key a client's bucket is full again.
+// default) counts in this process, all of the limit or [WithLocalShare] of it,
+// [Open] lets everything pass, [Closed] answers 503. An outage itself is never
+// answered 429 and never shown to the client. After a failover or a lost key a
+// client's bucket is full again. A concurrency limit's place is free 30 s after
+// its process died; one whose renewals fail for that long may be given away.
 //
 // # Keys
 //
 // ratelimit:v1:<name>:{<hash>} is a string "debt:timestamp:token" with the TTL
-// at which the bucket is full again.
+// at which the bucket is full again; a hash of counts for a [Window], a sorted
+// set of leases for [Concurrency]. All keys of a client are in one slot.
 //
 // # Coming from redis_rate
 //

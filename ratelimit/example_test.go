@@ -2,9 +2,11 @@ package ratelimit_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
@@ -72,3 +74,75 @@ func ExampleWithEngine() {
 	limiter, err := ratelimit.New(nil, redis_rate.PerMinute(100), ratelimit.WithEngine(redis_rate.NewLimiter(rdb)))
 	_, _ = limiter, err
 }
+
+// Several limits in one round trip: all are charged or none.
+func ExampleWithLimits() {
+	limiter, err := ratelimit.New(client(), redis_rate.Limit{}, ratelimit.WithLimits(
+		ratelimit.Limit{Limit: redis_rate.PerSecond(10), Name: "burst"},
+		ratelimit.Window(5000, 24*time.Hour),
+		ratelimit.Concurrency(20),
+	))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = limiter.Handler(http.NotFoundHandler())
+	// Output:
+}
+
+// Limits by tier. A request without any passes uncounted.
+func ExampleWithLimitsFunc() {
+	tiers := map[string][]ratelimit.Limit{
+		"free": {{Limit: redis_rate.PerMinute(10), Name: "free"}},
+		"paid": {{Limit: redis_rate.PerMinute(1000), Name: "paid"}},
+	}
+	limiter, err := ratelimit.New(client(), redis_rate.Limit{}, ratelimit.WithLimitsFunc(func(r *http.Request) []ratelimit.Limit {
+		return tiers[r.Header.Get("X-Tier")] // from your own session, not from what clients send
+	}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = limiter.Handler(http.NotFoundHandler())
+	// Output:
+}
+
+// Only failed attempts to log in count.
+func ExampleWithRefund() {
+	limiter, err := ratelimit.New(client(), redis_rate.PerMinute(5), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = limiter.Handler(http.NotFoundHandler())
+	// Output:
+}
+
+// What a request cost is known when it has been served.
+func ExampleLimiter_ChargeLater() {
+	limiter, err := ratelimit.New(client(), redis_rate.PerHour(1_000_000))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = limiter.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tokens := int64(4711) // of a model
+		limiter.ChargeLater(r, tokens)
+	}))
+	// Output:
+}
+
+// One's own network is not limited, a bad one is not served.
+func ExampleNetworks() {
+	own, err1 := ratelimit.Networks(ratelimit.IP{}, netip.MustParsePrefix("10.0.0.0/8"))
+	bad, err2 := ratelimit.Networks(ratelimit.IP{}, netip.MustParsePrefix("192.0.2.0/24"))
+	limiter, err3 := ratelimit.New(client(), redis_rate.PerMinute(100), ratelimit.WithSkip(own), ratelimit.WithDenyList(bad))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = limiter.Handler(http.NotFoundHandler())
+	// Output:
+}
+
+func client() *redis.Client { return redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}) }
