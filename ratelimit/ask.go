@@ -26,7 +26,9 @@ type question struct {
 	key  string
 	cost int64
 	mode string
-	hold string // id of the place that is asked of a concurrency policy, "" for none
+	// count is how many such requests are asked for together, 0 for one.
+	count int
+	hold  string // id of the place that is asked of a concurrency policy, "" for none
 }
 
 // now is the time of the deny cache and the local table.
@@ -72,10 +74,8 @@ func (l *Limiter) denyKey(set *policies, key string) string {
 
 func (l *Limiter) decide(ctx context.Context, q question) (Decision, error) {
 	asked := l.nanos()
-	cacheable := l.denied != nil && q.mode == take && q.hold == ""
-	var denyKey string
+	denyKey := l.denyKey(q.set, q.key)
 	if l.denied != nil {
-		denyKey = l.denyKey(q.set, q.key)
 		switch {
 		case q.cost > 0 && q.mode == take:
 			if r := l.denied.find(denyKey, q.cost, asked); r != nil {
@@ -85,6 +85,14 @@ func (l *Limiter) decide(ctx context.Context, q question) (Decision, error) {
 			l.denied.forget(denyKey)
 		}
 	}
+	if l.hot != nil && q.cost == 1 && q.mode == take && len(q.set.all) == 1 && q.set.all[0].kind == cellRate {
+		return l.together(ctx, q, denyKey, asked)
+	}
+	return l.call(ctx, q, denyKey, asked)
+}
+
+// call asks Redis, unless it is known to be away, and remembers what it says.
+func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked int64) (Decision, error) {
 	ticket, ok := l.breaker.Allow()
 	if !ok {
 		return l.without(q.set, q.key, q.cost, q.hold != ""), errUnavailable
@@ -103,7 +111,7 @@ func (l *Limiter) decide(ctx context.Context, q question) (Decision, error) {
 	if err != nil {
 		return l.without(q.set, q.key, q.cost, q.hold != ""), fmt.Errorf("ratelimit: allow: %w", err)
 	}
-	if cacheable && q.cost > 0 {
+	if l.denied != nil && q.mode == take && q.hold == "" && q.cost > 0 {
 		l.remember(denyKey, q, d, asked)
 	}
 	return d, nil
@@ -124,6 +132,9 @@ func (l *Limiter) changed(ctx context.Context, unavailable bool, text string) {
 // the next.
 func (l *Limiter) remember(denyKey string, q question, d Decision, asked int64) {
 	wait := d.RetryAfter
+	if d.Allowed && wait > 0 { // the last of a batch were refused
+		d.Allowed = false
+	}
 	if d.Allowed {
 		if len(q.set.all) > 1 || q.cost != 1 || d.Remaining > 0 || d.NextAfter <= 0 {
 			l.denied.forget(denyKey) // what it says is left is no more
@@ -154,14 +165,18 @@ func (l *Limiter) ask(ctx context.Context, q question) (Decision, error) {
 		if q.cost != 1 {
 			need = strconv.FormatInt(clampCost(p, q)*p.units.token, 10)
 		}
-		reply, err := l.redis.Ints(ctx, l.cell, l.redisKeys(q.set, q.key), l.clockArg(), p.cell[0], p.cell[1], p.cell[2], need)
-		if err == nil && len(reply) != 3 {
-			err = fmt.Errorf("reply of %d numbers, want 3", len(reply))
+		args := []any{l.clockArg(), p.cell[0], p.cell[1], p.cell[2], need, nil}[:5]
+		if q.count > 1 {
+			args = append(args, q.count)
+		}
+		reply, err := l.redis.Ints(ctx, l.cell, l.redisKeys(q.set, q.key), args...)
+		if err == nil && len(reply) != 4 {
+			err = fmt.Errorf("reply of %d numbers, want 4", len(reply))
 		}
 		if err != nil {
 			return Decision{}, err
 		}
-		d := Decision{Allowed: reply[0] == 0, Source: FromRedis, set: q.set}
+		d := Decision{Allowed: reply[3] > 0, Source: FromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
 		d.State = bucketOf(p, reply[1], reply[0], reply[2])
 		return d, nil
 	}

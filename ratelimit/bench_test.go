@@ -78,7 +78,10 @@ func BenchmarkHandler(b *testing.B) {
 		status   int
 		handlers map[string]http.Handler
 	}{
-		{"allowed", many, 200, map[string]http.Handler{
+		{"one-address", many, 200, map[string]http.Handler{
+			"plain-GET": get, "client": handler(conn.Client(), many), "batched": handler(conn.Batched(), many),
+		}},
+		{"many-addresses", many, 200, map[string]http.Handler{
 			"plain-GET": get, "client": handler(conn.Client(), many), "batched": handler(conn.Batched(), many),
 		}},
 		{"flood", few, 429, map[string]http.Handler{
@@ -95,13 +98,13 @@ func BenchmarkHandler(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/n=%d", load.name, n), func(b *testing.B) {
 				done := map[string][]float64{}
 				for b.Loop() {
-					done["redis_rate"] = append(done["redis_rate"], work(b, n, load.status, byHand(rate, prefix, load.limit)))
+					done["redis_rate"] = append(done["redis_rate"], work(b, n, load.name == "many-addresses", load.status, byHand(rate, prefix, load.limit)))
 					for _, name := range names {
 						status := load.status
 						if name == "no-middleware" {
 							status = 200
 						}
-						done[name] = append(done[name], work(b, n, status, load.handlers[name]))
+						done[name] = append(done[name], work(b, n, load.name == "many-addresses", status, load.handlers[name]))
 					}
 				}
 				b.ReportMetric(0, "ns/op")
@@ -114,8 +117,9 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// work has n clients of one address ask for a moment; requests per second.
-func work(b *testing.B, n, status int, h http.Handler) float64 {
+// work has n clients, of one address or of one each, ask for a moment; requests
+// per second.
+func work(b *testing.B, n int, spread bool, status int, h http.Handler) float64 {
 	b.Helper()
 	const moment = 100 * time.Millisecond
 	var count, wrong atomic.Int64
@@ -127,17 +131,20 @@ func work(b *testing.B, n, status int, h http.Handler) float64 {
 			wrong.Add(1)
 		}
 	}
-	request := func() *http.Request {
+	request := func(i int) *http.Request {
 		r, _ := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
 		r.RemoteAddr = "203.0.113.7:1234"
+		if spread {
+			r.RemoteAddr = fmt.Sprintf("10.0.0.%d:1234", i)
+		}
 		return r
 	}
-	ask(request()) // the one that a flood is allowed
+	ask(request(0)) // the one that a flood is allowed
 	wrong.Store(0)
 	start := time.Now()
-	for range n {
+	for i := range n {
 		wg.Go(func() {
-			r := request()
+			r := request(i)
 			mine := int64(0)
 			for time.Since(start) < moment {
 				for range 8 {

@@ -4,7 +4,9 @@
 -- KEYS[1] string "debt:ts:token[:until]", absent = full bucket
 -- ARGV[1] "" for the server's clock, or a test clock in microseconds
 -- ARGV    token, drain (token/drain = period_us/rate in lowest terms), capacity = burst*token, need = cost*token
--- Reply   {retry_us, debt, blocked_us}; retry_us is 0 if admitted, -1 when need > capacity
+-- ARGV[6] optional: so many requests of this cost, of which as many are admitted as fit
+-- Reply   {retry_us, debt, blocked_us, admitted}; retry_us is that of the first request that is not
+--         admitted, 0 if all are, -1 when need > capacity
 local stamp = ARGV[1]
 if stamp == '' then
   local t = redis.call('TIME')
@@ -32,20 +34,24 @@ if v and not v.err then
     if d > 0 then debt = d end
   end
 end
-local retry = 0
+local retry, admitted = 0, tonumber(ARGV[6]) or 1
 if need > 0 then
   if need > C then
-    retry = -1
+    retry, admitted = -1, 0
   else
-    if debt + need > C then retry = math.ceil((debt + need - C) / D) end
-    if till > 0 and till - now > retry then retry = till - now end
+    local asked = admitted
+    if till > 0 then admitted = 0 elseif debt + admitted * need > C then admitted = math.max(math.floor((C - debt) / need), 0) end
+    if admitted < asked then
+      retry = math.max(math.ceil((debt + (admitted + 1) * need - C) / D), 0)
+      if till > 0 and till - now > retry then retry = till - now end
+    end
   end
 end
-if retry == 0 then
-  debt = debt + need
+if admitted > 0 then
+  debt = debt + admitted * need
   if debt < 0 then debt = 0 end
 end
-if retry == 0 and need ~= 0 or anchor then
+if admitted > 0 and need ~= 0 or anchor then
   if debt == 0 and till == 0 then
     redis.call('DEL', KEYS[1])
   else
@@ -59,5 +65,5 @@ if retry == 0 and need ~= 0 or anchor then
     redis.call('SET', KEYS[1], value, 'PX', ttl)
   end
 end
-if till > 0 then return {retry, debt, till - now} end
-return {retry, debt, 0}
+if till > 0 then return {retry, debt, till - now, admitted} end
+return {retry, debt, 0, admitted}

@@ -82,8 +82,10 @@ type Decision struct {
 	State
 	Source Source
 
-	more []State // of all policies, when there are several
-	set  *policies
+	more     []State // of all policies, when there are several
+	set      *policies
+	admitted int           // of a batch
+	wait     time.Duration // of the first of a batch that was not
 }
 
 // Policies are the states of all policies, in the order of configuration.

@@ -38,6 +38,7 @@ type Limiter struct {
 	renewal *redis.Script
 	breaker breaker.Breaker
 	denied  *denyCache
+	hot     *hot
 	local   *table
 	waiting chan struct{} // places to wait in, for WithDelay
 }
@@ -68,6 +69,7 @@ func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 	l.waiting = make(chan struct{}, l.maxWaiting)
 	if l.engine == nil {
 		l.denied = newDenyCache(l.denySize, l.denyStale)
+		l.hot = newHot()
 	}
 	if hasClient {
 		l.redis = bounded.New(rdb)
