@@ -39,9 +39,14 @@
 //
 // # Concurrency
 //
-// Two requests that change one session at the same time: the last to finish
-// wins. A request that only reads never writes the value, so it cannot undo a
-// logout.
+// A session is saved on the condition that it still is what the request has
+// read, checked in Redis in the same round trip. If another request has saved
+// since, the changes of both are merged, key by key, and it is tried again; of a
+// key that both have changed the later wins, or what [WithMerge] says. If it was
+// logged out or has expired since, it stays gone: nothing is written, the cookie
+// is removed, [ErrGone] goes to the hook ([WithRejectGone] answers 401). A
+// rotation that meets a logout is undone. A request that only reads never
+// writes the value.
 //
 // # Keys
 //

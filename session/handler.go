@@ -73,9 +73,16 @@ func (m *Manager) refuse(ctx context.Context, w http.ResponseWriter, outer http.
 	clear(h)
 	maps.Copy(h, outer)
 	status := http.StatusServiceUnavailable
-	if errors.Is(err, ErrTooLarge) {
+	switch {
+	case errors.Is(err, ErrTooLarge):
 		status = http.StatusInternalServerError // waiting will not help
-	} else {
+	case errors.Is(err, ErrConflict):
+		status = http.StatusConflict
+		h.Set("Retry-After", "1")
+	case errors.Is(err, ErrGone):
+		status = http.StatusUnauthorized
+		m.removeCookie(h)
+	default:
 		h.Set("Retry-After", "1")
 	}
 	h.Set("Cache-Control", "no-store")
@@ -97,7 +104,13 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 	switch m.Status(ctx) {
 	case scs.Modified:
 		token, err := st.commit(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrGone) && !m.rejectGone:
+			m.failed(ctx, err)
+			m.removeCookie(h)
+			st.settle(ctx, "")
+			return nil
+		case err != nil:
 			return err
 		}
 		m.setCookie(ctx, h, token)
@@ -130,8 +143,17 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	st.mu.Unlock()
 	if s, ok := m.Store.(*store); ok {
 		for _, hash := range old {
-			if err := s.delete(ctx, hash); err != nil {
+			was, err := s.deleted(ctx, hash)
+			switch {
+			case err != nil:
 				m.failed(ctx, err)
+			case !was && hash == st.loadedHash():
+				// Logged out while it was being rotated: the new one must not
+				// outlive it.
+				if err := s.delete(ctx, st.savedHash()); err != nil {
+					return "", err
+				}
+				return "", ErrGone
 			}
 		}
 	}

@@ -35,8 +35,10 @@ type Hooks struct {
 	Loaded func(ctx context.Context, found bool)
 	// Saved is called after the session was written.
 	Saved func(ctx context.Context)
-	// Failed is called for each failure: of Redis, [ErrHeadersSent],
-	// [ErrCorrupt], [ErrTooLarge].
+	// Merged is called after a save that met so many saves of other requests.
+	Merged func(ctx context.Context, times int)
+	// Failed is called for each failure: of Redis, [ErrGone], [ErrConflict],
+	// [ErrHeadersSent], [ErrCorrupt], [ErrTooLarge].
 	Failed func(ctx context.Context, err error)
 }
 
@@ -52,6 +54,8 @@ type config struct {
 	loadTimeout   time.Duration
 	saveTimeout   time.Duration
 	failAnonymous bool
+	rejectGone    bool
+	mergeKey      func(key string, base, mine, theirs any) any
 	maxSize       int
 	codec         scs.Codec
 	hooks         Hooks
@@ -129,6 +133,21 @@ func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h
 
 // WithLogger sets the logger. The default discards.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
+
+// WithRejectGone answers 401 when a session was logged out while the request
+// ran, in place of what the handler wrote. The default is false: the handler's
+// response goes out and takes the cookie away.
+func WithRejectGone(reject bool) Option {
+	return optionFunc(func(c *config) { c.rejectGone = reject })
+}
+
+// WithMerge decides about a key that two requests have changed at once: base is
+// what both have read, mine what this request makes of it and theirs what the
+// other has saved; nil stands for an absent key, and removes it. Counters add,
+// sets unite. The default is mine, for it is later.
+func WithMerge(merge func(key string, base, mine, theirs any) any) Option {
+	return optionFunc(func(c *config) { c.mergeKey = merge })
+}
 
 func defaults() config {
 	return config{

@@ -25,6 +25,13 @@ var (
 	// ErrTooLarge is a session above [WithMaxSize]; the old value was kept.
 	ErrTooLarge = errors.New("session: too large")
 
+	// ErrGone is the save of a session that was logged out or has expired since
+	// it was loaded. Nothing was written; the client loses its cookie.
+	ErrGone = errors.New("session: it is gone since it was loaded")
+	// ErrConflict is a session that others changed again and again while it was
+	// saved. Nothing was written.
+	ErrConflict = errors.New("session: changed by too many requests at once")
+
 	errExpired = errors.New("session: past its deadline")
 )
 
@@ -124,22 +131,26 @@ func (m *Manager) RenewToken(ctx context.Context) error {
 type codec struct{ scs.Codec }
 
 func (c codec) Decode(b []byte) (deadline time.Time, values map[string]any, err error) {
-	defer func() { // gob has panicked on hostile bytes before
-		if p := recover(); p != nil {
-			err = ErrCorrupt
-		}
-	}()
-	deadline, values, err = c.Codec.Decode(b)
+	deadline, values, err = c.decode(b)
 	switch {
 	case err != nil:
 		return deadline, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	case !time.Now().Before(deadline):
 		return deadline, nil, errExpired
 	}
-	if values == nil {
-		values = map[string]any{}
-	}
 	return deadline, values, nil
+}
+
+func (c codec) decode(b []byte) (deadline time.Time, values map[string]any, err error) {
+	defer func() { // gob has panicked on hostile bytes before
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+		if values == nil {
+			values = map[string]any{}
+		}
+	}()
+	return c.Codec.Decode(b)
 }
 
 // state is what a request knows of its session.
@@ -159,6 +170,7 @@ type state struct {
 	ttl      time.Duration // of the key, when it was loaded
 	hash     string        // of the token that was loaded
 	saved    *value        // what was just written, to be read back without Redis
+	base     *value        // what Redis had when this request read or wrote it
 }
 
 type value struct {
@@ -232,6 +244,48 @@ func (st *state) set(data any, client string, err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.data, st.client, st.err = data, client, err
+}
+
+// committed keeps what was just written, as what Redis has and to be read back.
+func (st *state) committed(hash string, b []byte) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.saved = &value{hash, b}
+	st.base = st.saved
+}
+
+// found keeps what was loaded.
+func (st *state) found(hash string, b []byte, ttl time.Duration) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.hash, st.ttl, st.base = hash, ttl, &value{hash, b}
+}
+
+// read is what Redis had of a session when this request saw it, nil for a new one.
+func (st *state) read(hash string) []byte {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.base == nil || st.base.hash != hash {
+		return nil
+	}
+	return st.base.bytes
+}
+
+// loadedHash is that of the session that was loaded, "" for none.
+func (st *state) loadedHash() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.hash
+}
+
+// savedHash is that of the session that was just written.
+func (st *state) savedHash() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.saved == nil {
+		return ""
+	}
+	return st.saved.hash
 }
 
 // remember keeps what was just written; nil forgets it.

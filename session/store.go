@@ -27,6 +27,7 @@ type store struct {
 	pairs   sync.Pool // of *pair
 	all     *redisstore.RedisStore
 	breaker breaker.Breaker
+	turns   turns
 }
 
 var (
@@ -105,7 +106,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	err = s.with(ctx, s.m.loadTimeout, func(p *pair) error {
 		b, found, err = p.store.Find(hash)
 		if st != nil && found {
-			st.hash, st.ttl = hash, p.conn.TTL()
+			st.found(hash, b, p.conn.TTL())
 		}
 		return err
 	})
@@ -121,9 +122,15 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, expiry tim
 	if idle := time.Now().Add(s.m.idle); idle.Before(expiry) {
 		expiry = idle
 	}
+	st := s.m.state(ctx)
+	if st != nil {
+		if base := st.read(hash); base != nil {
+			return s.commitGuarded(ctx, st, hash, base, b, expiry)
+		}
+	}
 	err := s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error { return p.store.Commit(hash, b, expiry) })
-	if st := s.m.state(ctx); st != nil && err == nil {
-		st.remember(&value{hash, b})
+	if st != nil && err == nil {
+		st.committed(hash, b)
 	}
 	return err
 }
@@ -143,7 +150,18 @@ func (s *store) DeleteCtx(ctx context.Context, hash string) error {
 }
 
 func (s *store) delete(ctx context.Context, hash string) error {
-	return s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error { return p.store.Delete(hash) })
+	_, err := s.deleted(ctx, hash)
+	return err
+}
+
+// deleted reports whether there was something to delete.
+func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) {
+	err = s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error {
+		err := p.store.Delete(hash)
+		was = p.conn.Deleted() > 0
+		return err
+	})
+	return was, err
 }
 
 // touch moves the expiry of a session that was only read. It never writes the

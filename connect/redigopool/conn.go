@@ -19,6 +19,8 @@ type shared struct {
 	rdb    goredis.UniversalClient
 	caller *bounded.Caller
 	keep   atomic.Bool // transactions are not collapsed
+
+	guardScript *goredis.Script
 }
 
 func newShared(rdb goredis.UniversalClient, opts []Option) (*shared, error) {
@@ -31,7 +33,7 @@ func newShared(rdb goredis.UniversalClient, opts []Option) (*shared, error) {
 			opt.apply(&c)
 		}
 	}
-	s := &shared{rdb: rdb, caller: bounded.New(rdb)}
+	s := &shared{rdb: rdb, caller: bounded.New(rdb), guardScript: goredis.NewScriptServerSHA(guardedSource)}
 	s.keep.Store(c.keepTransactions)
 	return s, nil
 }
@@ -48,6 +50,8 @@ type Conn struct {
 
 	trackTTL bool
 	ttl      time.Duration
+	guard    []byte
+	deleted  int64
 }
 
 var (
@@ -69,7 +73,7 @@ type command struct {
 func (c *Conn) Bind(ctx context.Context) { c.ctx = ctx }
 
 // Unbind lets the bound context go.
-func (c *Conn) Unbind() { c.ctx, c.ttl = nil, 0 }
+func (c *Conn) Unbind() { c.ctx, c.ttl, c.guard, c.deleted = nil, 0, nil, 0 }
 
 // TrackTTL has every single GET bring the key's time to live along, in the
 // same round trip; see TTL.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/scs/redisstore"
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 
@@ -382,4 +383,58 @@ func TestAWrongPasswordIsNoEmptyValue(t *testing.T) {
 	if got, err := conn.Do("EXEC"); err == nil {
 		t.Errorf("EXEC: got %v and no error", got)
 	}
+}
+
+// A guarded commit, as redisstore sends it, writes only what was read.
+func TestGuardedCommits(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
+		rdb := g.Client(t)
+		conn, err := redigopool.NewConn(rdb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
+		store := redisstore.NewWithPrefix(p, redistest.Prefix(t))
+		commit := func(read, value string) error {
+			conn.Guard([]byte(read))
+			defer conn.Unbind()
+			return store.Commit("k", []byte(value), time.Now().Add(time.Minute))
+		}
+		if err := commit("one", "two"); !errors.Is(err, redigopool.ErrGone) {
+			t.Errorf("absent: got %v, want ErrGone", err)
+		}
+		if err := store.Commit("k", []byte("one"), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		count := redistest.Count(rdb)
+		if err := commit("one", "two"); err != nil {
+			t.Errorf("as it was read: %v", err)
+		}
+		if got := count.Trips(); got > 2 { // the script is loaded once
+			t.Errorf("%d round trips", got)
+		}
+		var conflict *redigopool.ConflictError
+		if err := commit("one", "three"); !errors.As(err, &conflict) || string(conflict.Current) != "two" {
+			t.Errorf("changed meanwhile: got %v", err)
+		}
+		if err := commit("one", "two"); err != nil {
+			t.Errorf("its own value, after a lost reply: %v", err)
+		}
+		if b, found, err := store.Find("k"); string(b) != "two" || !found || err != nil {
+			t.Errorf("got %q, %v, %v", b, found, err)
+		}
+		if err := store.Delete("k"); err != nil || conn.Deleted() != 1 {
+			t.Errorf("delete: %v, %d deleted", err, conn.Deleted())
+		}
+		conn.Guard([]byte("x"))
+		_ = conn.Send("MULTI")
+		_ = conn.Send("SET", "other", 1)
+		if _, err := conn.Do("EXEC"); err == nil {
+			t.Error("another transaction slips past the guard")
+		}
+		conn.Unbind()
+		if _, err := conn.Do("PING"); err != nil {
+			t.Errorf("after the guard: %v", err)
+		}
+	})
 }

@@ -26,6 +26,9 @@
 // SET k v PXAT t, one round trip and one command (Redis 6.2; older servers
 // are noticed once and get the transaction).
 //
+// [Conn.Guard] makes such a commit conditional on the value that was read, in
+// one round trip: sessions use it so that no update is lost and no logout undone.
+//
 // KEYS is a SCAN over all masters, DBSIZE, FLUSHDB, FLUSHALL and SCRIPT reach
 // all masters. Commands that would change or block a connection others use
 // (SELECT, AUTH, WATCH, SUBSCRIBE, MONITOR, BLPOP …) are refused with a

@@ -111,6 +111,9 @@ func (c *Conn) runBatch(ctx context.Context, batch *[]command) error {
 		if err != nil {
 			return err
 		}
+		if n, ok := reply.(int64); ok && cmds[i].name == "DEL" {
+			c.deleted = n
+		}
 		c.replies = append(c.replies, reply)
 	}
 	return nil
@@ -127,6 +130,9 @@ func unmarked(sent []goredis.Cmder) bool {
 func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
 	if len(tx) == 0 {
 		return []any{}, nil
+	}
+	if c.guard != nil {
+		return c.guarded(ctx, tx)
 	}
 	if set, ok := collapse(tx); ok && !c.keep.Load() {
 		cmd := set.goRedis(ctx)

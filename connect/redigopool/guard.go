@@ -1,0 +1,60 @@
+package redigopool
+
+import (
+	"context"
+	_ "embed" // for the script
+	"errors"
+	"fmt"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+//go:embed guarded.lua
+var guardedSource string
+
+// ErrGone is a guarded commit of a key that no longer exists. Nothing was
+// written.
+var ErrGone = errors.New("redigopool: the key is gone")
+
+// ConflictError is a guarded commit of a key that has another value by now.
+// Nothing was written.
+type ConflictError struct{ Current []byte }
+
+func (e *ConflictError) Error() string { return "redigopool: the value was changed meanwhile" }
+
+var errNotGuarded = errors.New("redigopool: a guard is set, but this is not MULTI, SET, PEXPIREAT, EXEC of one key")
+
+// Guard makes the next transaction conditional: MULTI, SET k v, PEXPIREAT k t,
+// EXEC, as redisstore commits, writes only if k still has the value that was
+// read. Otherwise EXEC fails with [ErrGone] or a [*ConflictError]. Any other
+// transaction fails while a guard is set, so that a change in redisstore cannot
+// slip past it. nil takes the guard off, and so does Unbind.
+func (c *Conn) Guard(read []byte) { c.guard = read }
+
+// Deleted is the number of keys that the last DEL removed.
+func (c *Conn) Deleted() int64 { return c.deleted }
+
+// guarded runs a transaction under the guard, in one round trip.
+func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
+	set, ok := collapse(tx)
+	if !ok {
+		return nil, errNotGuarded
+	}
+	reply, err := c.guardScript.Run(ctx, c.caller, []string{text(set.args[0])}, c.guard, set.args[1], set.args[3]).Result()
+	switch r := reply.(type) {
+	case int64:
+		if r == 1 {
+			return []any{"OK", int64(1)}, nil
+		}
+		return nil, fmt.Errorf("redigopool: exec: %w", ErrGone)
+	case string:
+		return nil, &ConflictError{Current: []byte(r)}
+	}
+	if err == nil {
+		err = fmt.Errorf("reply %T", reply)
+	}
+	if fromServer(err) {
+		return failure{reply: []any{redis.Error(err.Error())}, err: redis.Error(err.Error())}, nil
+	}
+	return nil, wrapped("EXEC", err)
+}

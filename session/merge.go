@@ -1,0 +1,121 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/redishttp/redishttp/connect/redigopool"
+)
+
+// commitGuarded replaces what this request has read. If others have committed
+// since, their changes and ours are merged, key by key, and it begins anew; if
+// the session is gone it stays gone. Each new beginning means that another
+// request has made progress; it goes on until the time for saving is over.
+func (s *store) commitGuarded(ctx context.Context, st *state, hash string, base, mine []byte, expiry time.Time) error {
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.m.saveTimeout)
+	defer cancel()
+	last, done := s.turns.take(wait, hash)
+	var written []byte
+	defer func() { done(written) }()
+	if last != nil && !bytes.Equal(last, base) { // known to have changed: merge before asking
+		var err error
+		if mine, err = s.m.merge(base, mine, last); err != nil {
+			return err
+		}
+		base = last
+	}
+	for merged := 0; ; merged++ {
+		var guardErr error
+		err := s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error {
+			p.conn.Guard(base)
+			err := p.store.Commit(hash, mine, expiry)
+			var conflict *redigopool.ConflictError
+			if errors.As(err, &conflict) || errors.Is(err, redigopool.ErrGone) {
+				guardErr, err = err, nil // Redis has answered
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		var conflict *redigopool.ConflictError
+		switch {
+		case guardErr == nil:
+			written = mine
+			st.committed(hash, mine)
+			if merged > 0 && s.m.hooks.Merged != nil {
+				s.m.hooks.Merged(ctx, merged)
+			}
+			return nil
+		case !errors.As(guardErr, &conflict):
+			return ErrGone
+		case wait.Err() != nil:
+			return ErrConflict
+		}
+		if mine, err = s.m.merge(base, mine, conflict.Current); err != nil {
+			return err
+		}
+		if len(mine) > s.m.maxSize { // together they are too much
+			return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(mine), s.m.maxSize)
+		}
+		base = conflict.Current
+	}
+}
+
+// merge takes from mine what mine has changed since base, and the rest from
+// theirs. Where both have changed a key, mine wins, for it is later, unless
+// WithMerge decides.
+func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
+	_, was, err := decodeAny(m, base)
+	if err != nil {
+		return nil, err
+	}
+	deadline, ours, err := decodeAny(m, mine)
+	if err != nil {
+		return nil, err
+	}
+	_, result, err := decodeAny(m, theirs)
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range ours {
+		before, had := was[key]
+		if had && reflect.DeepEqual(before, value) {
+			continue // not changed here
+		}
+		now, there := result[key]
+		if m.mergeKey != nil && (there != had || there && !reflect.DeepEqual(before, now)) {
+			value = m.mergeKey(key, before, value, now)
+		}
+		result[key] = value
+	}
+	for key, before := range was {
+		if _, still := ours[key]; still {
+			continue
+		}
+		if now, there := result[key]; there && reflect.DeepEqual(before, now) || m.mergeKey == nil {
+			delete(result, key) // removed here, and not changed there
+		} else if there {
+			if value := m.mergeKey(key, before, nil, now); value == nil {
+				delete(result, key)
+			} else {
+				result[key] = value
+			}
+		}
+	}
+	return m.codec.Encode(deadline, result)
+}
+
+// decodeAny decodes without looking at the deadline, which this request has
+// checked already.
+func decodeAny(m *Manager, b []byte) (time.Time, map[string]any, error) {
+	deadline, values, err := codec{m.codec}.decode(b)
+	if err != nil {
+		return deadline, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return deadline, values, nil
+}
