@@ -28,7 +28,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	types := map[*regexp.Regexp]string{}
-	row := regexp.MustCompile("(?m)^\\| `([a-z]+:v1:[^`]+)` \\| ([a-z ]+) \\|")
+	row := regexp.MustCompile("(?m)^\\| `([a-z:]+:v1:[^`]+)` \\| ([a-z ]+) \\|")
 	for _, m := range row.FindAllStringSubmatch(string(doc), -1) {
 		form := regexp.QuoteMeta(m[1])
 		for placeholder, pattern := range map[string]string{
@@ -40,7 +40,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		}
 		types[regexp.MustCompile("^"+form+"$")] = strings.Replace(m[2], "sorted set", "zset", 1)
 	}
-	if len(types) != 9 {
+	if len(types) != 11 {
 		t.Fatalf("the document lists %d keys", len(types))
 	}
 
@@ -57,7 +57,9 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	}
 	defer locks.Close(context.Background())
 	h := limiter.Handler(sessions.Handler(responses.Handler(locks.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		sessions.Put(r.Context(), "user", "alice")
+		if err := sessions.Login(r.Context(), "alice", "", ""); err != nil {
+			t.Error(err)
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
 		if _, err := locks.Acquire(ctx, "}{"+r.URL.Path); err == nil { // a waiter in the queue
@@ -113,6 +115,9 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/{x}", nil))
 	if err := responses.Purge(t.Context(), "http://example.com/{x}"); err != nil {
 		t.Error(err)
+	}
+	if n, err := sessions.RevokeAll(t.Context(), "bob"); n != 0 || err != nil {
+		t.Error(n, err)
 	}
 	close(stop)
 	<-scanned

@@ -27,6 +27,14 @@
 // cookie are marked no-store. Against cross-site request forgery use
 // [net/http.CrossOriginProtection] around the handler.
 //
+// # Users and devices
+//
+// [Manager.Login] binds a session to a user and enters it into the user's
+// index; [Manager.Sessions] lists them, [Manager.Revoke] ends one,
+// [Manager.RevokeOthers] and [Manager.RevokeAll] many in a few round trips. A
+// login that races RevokeAll fails. A login costs two round trips more; a
+// session without it costs none.
+//
 // # When Redis fails
 //
 // A session that cannot be loaded within 250 ms or saved within 1 s is a 503
@@ -51,5 +59,6 @@
 // # Keys
 //
 // session:v1:<cookie name>:<hash> is a string, the encoded session, with the
-// TTL of the idle timeout, at most until the deadline.
+// TTL of the idle timeout, at most until the deadline. After Login,
+// user:session:v1:<cookie name>:{<hash>}:s and :e are the user's index.
 package session

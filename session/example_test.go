@@ -59,3 +59,48 @@ func ExampleNew_mistakes() {
 	// session: rdb: is nil
 	// session: WithCookieDomain: a __Host- cookie has no domain
 }
+
+// A login, and the user's devices.
+func ExampleManager_Login() {
+	sessions, err := session.New(redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}), session.WithMaxSessions(10))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		user := r.FormValue("user") // once the password is verified
+		if err := sessions.Login(r.Context(), user, r.RemoteAddr, r.UserAgent()); err != nil {
+			http.Error(w, "try again", http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("GET /devices", func(w http.ResponseWriter, r *http.Request) {
+		devices, err := sessions.Sessions(r.Context(), sessions.User(r.Context()))
+		if err != nil {
+			http.Error(w, "try again", http.StatusServiceUnavailable)
+			return
+		}
+		for _, d := range devices {
+			fmt.Fprintln(w, d.Handle, d.UserAgent, d.Current)
+		}
+	})
+	mux.HandleFunc("POST /logout-everywhere", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = sessions.RevokeAll(r.Context(), sessions.User(r.Context()))
+	})
+	_ = http.NewCrossOriginProtection().Handler(sessions.Handler(mux))
+	// Output:
+}
+
+// Two requests that count at once both count.
+func ExampleWithMerge() {
+	_, err := session.New(redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}), session.WithMerge(func(key string, base, mine, theirs any) any {
+		b, _ := base.(int)
+		m, isCount := mine.(int)
+		if t, ok := theirs.(int); ok && isCount {
+			return m + t - b
+		}
+		return mine
+	}))
+	fmt.Println(err)
+	// Output: <nil>
+}

@@ -41,13 +41,14 @@ func (s *site) ask(path, cookie string) *httptest.ResponseRecorder {
 
 // cookie is what a response sets, "" for a removal; ok is false for nothing.
 func cookie(w *httptest.ResponseRecorder) (value string, ok bool) {
-	for _, c := range w.Result().Cookies() {
-		if c.MaxAge < 0 {
-			return "", true
-		}
-		return c.Name + "=" + c.Value, true
+	cookies := w.Result().Cookies()
+	if len(cookies) == 0 {
+		return "", false
 	}
-	return "", false
+	if cookies[0].MaxAge < 0 {
+		return "", true
+	}
+	return cookies[0].Name + "=" + cookies[0].Value, true
 }
 
 // topologies are those the guard is tested on.

@@ -130,8 +130,15 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 // commit saves, then deletes what a rotation replaced.
 func (st *state) commit(ctx context.Context) (string, error) {
 	m := st.m
+	left, err := st.entered(ctx)
+	if err != nil {
+		return "", err
+	}
 	token, _, err := m.Commit(ctx)
 	if err != nil {
+		return "", err
+	}
+	if err := left(); err != nil {
 		return "", err
 	}
 	if m.hooks.Saved != nil {

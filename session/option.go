@@ -55,6 +55,7 @@ type config struct {
 	saveTimeout   time.Duration
 	failAnonymous bool
 	rejectGone    bool
+	maxSessions   int
 	mergeKey      func(key string, base, mine, theirs any) any
 	maxSize       int
 	codec         scs.Codec
@@ -141,6 +142,10 @@ func WithRejectGone(reject bool) Option {
 	return optionFunc(func(c *config) { c.rejectGone = reject })
 }
 
+// WithMaxSessions ends a user's oldest sessions when [Manager.Login] makes more
+// than n. The default is 0: any number.
+func WithMaxSessions(n int) Option { return optionFunc(func(c *config) { c.maxSessions = n }) }
+
 // WithMerge decides about a key that two requests have changed at once: base is
 // what both have read, mine what this request makes of it and theirs what the
 // other has saved; nil stands for an absent key, and removes it. Counters add,
@@ -193,6 +198,7 @@ func (c *config) settle(rdb redis.UniversalClient) error {
 	check(c.idle > 0 && c.idle <= c.lifetime, "WithIdle", "%v is not within 0 and the lifetime", c.idle)
 	check(c.loadTimeout > 0 && c.saveTimeout > 0, "WithTimeouts", "are not above 0")
 	check(c.maxSize > 0, "WithMaxSize", "%d is not above 0", c.maxSize)
+	check(c.maxSessions >= 0, "WithMaxSessions", "%d is below 0", c.maxSessions)
 	check(c.codec != nil, "WithCodec", "is nil")
 	check(c.logger != nil, "WithLogger", "is nil")
 	check(!readsReplicas(rdb), "rdb", "reads from replicas: a session would be missing right after login")

@@ -41,7 +41,8 @@ var (
 type Manager struct {
 	*scs.SessionManager
 	config
-	key any // under which scs looks for its data in a context
+	key   any // under which scs looks for its data in a context
+	index *index
 }
 
 // New returns a Manager that keeps sessions in rdb. It does not dial; all
@@ -71,6 +72,7 @@ func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("session: %w", err)
 	}
+	m.index = newIndex(rdb, m)
 	m.SessionManager.Store = s
 	m.SessionManager.Codec = codec{m.codec}
 	m.SessionManager.Lifetime = m.lifetime
@@ -171,6 +173,9 @@ type state struct {
 	hash     string        // of the token that was loaded
 	saved    *value        // what was just written, to be read back without Redis
 	base     *value        // what Redis had when this request read or wrote it
+
+	indexed      string // hash of the session that its user's index has
+	indexedUntil time.Time
 }
 
 type value struct {
@@ -221,6 +226,7 @@ func (st *state) load() any {
 				return
 			}
 			if m.Token(loaded) != "" {
+				st.indexed, st.indexedUntil = hashOf(token), m.Deadline(loaded) // as it was saved
 				st.set(loaded.Value(m.key), token, nil)
 				m.loaded(ctx, true)
 				return

@@ -1,0 +1,118 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed" // for the scripts
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+)
+
+//go:embed index.lua
+var indexSource string
+
+//go:embed revoke.lua
+var revokeSource string
+
+// index knows which sessions a user has. Its two keys are in one slot, the
+// sessions wherever their tokens are.
+type index struct {
+	m       *Manager
+	rdb     redis.UniversalClient
+	caller  *bounded.Caller
+	enter   *redis.Script
+	empty   *redis.Script
+	timeout time.Duration
+}
+
+func newIndex(rdb redis.UniversalClient, m *Manager) *index {
+	return &index{m: m, rdb: rdb, caller: bounded.New(rdb), enter: redis.NewScriptServerSHA(indexSource),
+		empty: redis.NewScriptServerSHA(revokeSource), timeout: m.saveTimeout}
+}
+
+// keys are those of a user, whose name is hashed, for it may be an address.
+func (x *index) keys(user string) []string {
+	sum := sha256.Sum256([]byte(user))
+	base := "user:" + x.m.prefix + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
+	return []string{base + "s", base + "e"}
+}
+
+func (x *index) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), x.timeout)
+}
+
+// add enters a session and returns the epoch at which it was entered.
+func (x *index) add(ctx context.Context, user, hash, replaces string, deadline time.Time) (epoch string, err error) {
+	ctx, cancel := x.bound(ctx)
+	defer cancel()
+	reply, err := x.enter.Run(ctx, x.caller, x.keys(user), hash, deadline.UnixMilli(), replaces, x.m.maxSessions).StringSlice()
+	if err != nil || len(reply) == 0 {
+		return "", fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+	}
+	return reply[0], x.unlink(ctx, reply[1:])
+}
+
+func (x *index) epoch(ctx context.Context, user string) (string, error) {
+	ctx, cancel := x.bound(ctx)
+	defer cancel()
+	cmd := redis.NewStringCmd(ctx, "get", x.keys(user)[1])
+	err := x.caller.Process(ctx, cmd)
+	switch {
+	case errors.Is(err, redis.Nil):
+		return "0", nil
+	case err != nil:
+		return "", fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+	}
+	return cmd.Val(), nil
+}
+
+func (x *index) remove(ctx context.Context, user, hash string) error {
+	ctx, cancel := x.bound(ctx)
+	defer cancel()
+	return x.caller.Process(ctx, redis.NewIntCmd(ctx, "zrem", x.keys(user)[0], hash))
+}
+
+// revoke deletes all sessions of a user but one.
+func (x *index) revoke(ctx context.Context, user, except string) (int, error) {
+	bound, cancel := x.bound(ctx)
+	defer cancel()
+	life := x.m.lifetime + 24*time.Hour
+	hashes, err := x.empty.Run(bound, x.caller, x.keys(user), except, life.Milliseconds()).StringSlice()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return 0, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+	}
+	return len(hashes), x.unlink(ctx, hashes)
+}
+
+const unlinkBatch = 1000
+
+// unlink deletes sessions, many in one round trip to each node.
+func (x *index) unlink(ctx context.Context, hashes []string) error {
+	for len(hashes) > 0 {
+		n := min(len(hashes), unlinkBatch)
+		bound, cancel := x.bound(ctx)
+		pipe := x.rdb.Pipeline()
+		for _, hash := range hashes[:n] {
+			pipe.Unlink(bound, x.m.prefix+hash)
+		}
+		err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
+		cancel()
+		if err != nil {
+			return fmt.Errorf("%w: revoke: %w", ErrUnavailable, err)
+		}
+		hashes = hashes[n:]
+	}
+	return nil
+}
+
+func hashOf(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}

@@ -1,0 +1,22 @@
+-- index.lua: enter a session into its user's index.
+-- KEYS[1] sorted set of token hashes by the deadline of the session in ms, KEYS[2] epoch
+-- ARGV[1] token hash, ARGV[2] deadline in ms, ARGV[3] hash it replaces or "", ARGV[4] most sessions, 0 for any number
+-- Reply   {epoch, hashes that are too many …}
+local t = redis.call('TIME')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', t[1] * 1000 + math.floor(t[2] / 1000))
+if ARGV[3] ~= '' then redis.call('ZREM', KEYS[1], ARGV[3]) end
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+local reply = {redis.call('GET', KEYS[2]) or '0'}
+local most, count = tonumber(ARGV[4]), redis.call('ZCARD', KEYS[1])
+if most > 0 and count > most then
+  for _, hash in ipairs(redis.call('ZRANGE', KEYS[1], 0, count - 1)) do
+    if #reply > count - most then break end
+    if hash ~= ARGV[1] then
+      redis.call('ZREM', KEYS[1], hash)
+      reply[#reply + 1] = hash
+    end
+  end
+end
+local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+redis.call('PEXPIREAT', KEYS[1], top[2])
+return reply

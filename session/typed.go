@@ -1,0 +1,76 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// Key is a typed place in a session. The value is kept as JSON, so any codec
+// takes it, no type must be registered, and fields may come and go.
+//
+//	var cart = session.Key[Cart]("cart")
+//
+//	c, ok, err := cart.Get(ctx, sessions)
+//	err = cart.Put(ctx, sessions, c)
+type Key[T any] string
+
+// Get returns the value; ok is false where there is none. A value of another
+// type is an error, and the zero value.
+func (k Key[T]) Get(ctx context.Context, m *Manager) (value T, ok bool, err error) {
+	return k.decode(m.Get(ctx, string(k)))
+}
+
+// Put stores the value. It fails for what JSON cannot hold.
+func (k Key[T]) Put(ctx context.Context, m *Manager, value T) error {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("session: %s: %w", string(k), err)
+	}
+	m.Put(ctx, string(k), b)
+	return nil
+}
+
+// Pop returns the value and removes it.
+func (k Key[T]) Pop(ctx context.Context, m *Manager) (value T, ok bool, err error) {
+	return k.decode(m.Pop(ctx, string(k)))
+}
+
+// Remove removes the value.
+func (k Key[T]) Remove(ctx context.Context, m *Manager) { m.Remove(ctx, string(k)) }
+
+func (k Key[T]) decode(stored any) (value T, ok bool, err error) {
+	if stored == nil {
+		return value, false, nil
+	}
+	b, isBytes := stored.([]byte)
+	if !isBytes {
+		return value, false, fmt.Errorf("session: %s: holds a %T, not what a Key puts there", string(k), stored)
+	}
+	if err := json.Unmarshal(b, &value); err != nil {
+		var zero T
+		return zero, false, fmt.Errorf("session: %s: %w", string(k), err)
+	}
+	return value, true, nil
+}
+
+// Flash is a message for the next page.
+type Flash struct {
+	Kind string `json:"kind"` // like "error" or "success"
+	Text string `json:"text"`
+}
+
+const flashes = Key[[]Flash]("__flash")
+
+// AddFlash leaves a message for the next page that asks for [Manager.Flashes].
+func (m *Manager) AddFlash(ctx context.Context, kind, text string) {
+	all, _, _ := flashes.Get(ctx, m) // what cannot be read is replaced
+	_ = flashes.Put(ctx, m, append(all, Flash{kind, text}))
+}
+
+// Flashes returns the messages and removes them. Two requests at once may both
+// get them, rather than neither.
+func (m *Manager) Flashes(ctx context.Context) []Flash {
+	all, _, _ := flashes.Pop(ctx, m)
+	return all
+}
