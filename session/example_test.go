@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/connect"
 	"github.com/redishttp/redishttp/connect/embedded"
 	"github.com/redishttp/redishttp/session"
