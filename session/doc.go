@@ -56,6 +56,12 @@
 // rotation that meets a logout is undone. A request that only reads never
 // writes the value.
 //
+// # Coming from scs
+//
+// The data methods are scs' own and stay; scs.LoadAndSave becomes
+// [Manager.Handler] (or LoadAndSave, its alias). [WithScsSessions] takes over
+// what scs and redisstore have written, so that nobody is logged out.
+//
 // # Keys
 //
 // session:v1:<cookie name>:<hash> is a string, the encoded session, with the

@@ -141,6 +141,7 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	if err := left(); err != nil {
 		return "", err
 	}
+	st.moved(ctx)
 	if m.hooks.Saved != nil {
 		m.hooks.Saved(ctx)
 	}

@@ -56,6 +56,7 @@ type config struct {
 	failAnonymous bool
 	rejectGone    bool
 	maxSessions   int
+	legacyPrefix  string
 	mergeKey      func(key string, base, mine, theirs any) any
 	maxSize       int
 	codec         scs.Codec
@@ -142,6 +143,17 @@ func WithRejectGone(reject bool) Option {
 	return optionFunc(func(c *config) { c.rejectGone = reject })
 }
 
+// WithScsSessions takes over the sessions that scs.LoadAndSave and redisstore
+// have written under this prefix ("scs:session:" is redisstore's), so that
+// nobody is logged out: when one is used it is saved in this package's place and
+// deleted there. Use the same cookie name and codec ("session" and gob are
+// scs'), and switch all instances at once, or users move back and forth. It may
+// be removed when scs' lifetime is over. The prefix must not be that of
+// [WithKeyPrefix], for tokens are not hashed there. The default is none.
+func WithScsSessions(prefix string) Option {
+	return optionFunc(func(c *config) { c.legacyPrefix = prefix })
+}
+
 // WithMaxSessions ends a user's oldest sessions when [Manager.Login] makes more
 // than n. The default is 0: any number.
 func WithMaxSessions(n int) Option { return optionFunc(func(c *config) { c.maxSessions = n }) }
@@ -198,6 +210,7 @@ func (c *config) settle(rdb redis.UniversalClient) error {
 	check(c.idle > 0 && c.idle <= c.lifetime, "WithIdle", "%v is not within 0 and the lifetime", c.idle)
 	check(c.loadTimeout > 0 && c.saveTimeout > 0, "WithTimeouts", "are not above 0")
 	check(c.maxSize > 0, "WithMaxSize", "%d is not above 0", c.maxSize)
+	check(c.legacyPrefix == "" || !strings.HasPrefix(c.prefix, c.legacyPrefix) && !strings.HasPrefix(c.legacyPrefix, c.prefix), "WithScsSessions", "the prefix and that of this package's sessions contain one another: a hash could pass for a token")
 	check(c.maxSessions >= 0, "WithMaxSessions", "%d is below 0", c.maxSessions)
 	check(c.codec != nil, "WithCodec", "is nil")
 	check(c.logger != nil, "WithLogger", "is nil")

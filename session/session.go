@@ -174,6 +174,9 @@ type state struct {
 	saved    *value        // what was just written, to be read back without Redis
 	base     *value        // what Redis had when this request read or wrote it
 
+	loading string // the token that is being loaded
+	moving  string // the token of a session that is still in scs' own place
+
 	indexed      string // hash of the session that its user's index has
 	indexedUntil time.Time
 }
@@ -214,6 +217,7 @@ func (st *state) load() any {
 		m := st.m
 		ctx := context.WithValue(st.parent, stateKey{m}, st)
 		for _, token := range st.tokens {
+			st.loading = token
 			loaded, err := m.Load(ctx, token)
 			switch {
 			case errors.Is(err, ErrCorrupt):
@@ -227,6 +231,10 @@ func (st *state) load() any {
 			}
 			if m.Token(loaded) != "" {
 				st.indexed, st.indexedUntil = hashOf(token), m.Deadline(loaded) // as it was saved
+				if st.moving != "" {                                            // to be saved in our place
+					m.Put(loaded, movedKey, true)
+					m.Remove(loaded, movedKey)
+				}
 				st.set(loaded.Value(m.key), token, nil)
 				m.loaded(ctx, true)
 				return

@@ -37,9 +37,10 @@ var (
 
 // pair is a redisstore bound to one virtual connection.
 type pair struct {
-	conn  *redigopool.Conn
-	pool  *redis.Pool
-	store *redisstore.RedisStore
+	conn   *redigopool.Conn
+	pool   *redis.Pool
+	store  *redisstore.RedisStore
+	legacy *redisstore.RedisStore // what scs wrote by itself, see WithScsSessions
 }
 
 func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
@@ -56,7 +57,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 		conn := pairing.Conn()
 		conn.TrackTTL(true)
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
-		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.prefix)}
+		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.prefix), redisstore.NewWithPrefix(pool, m.legacyPrefix)}
 	}
 	return s, nil
 }
@@ -110,6 +111,9 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 		}
 		return err
 	})
+	if err == nil && !found && st != nil {
+		return s.findLegacy(ctx, st)
+	}
 	return b, found, err
 }
 

@@ -51,6 +51,9 @@ func (m *Manager) Destroy(ctx context.Context) error {
 	if err := m.SessionManager.Destroy(ctx); err != nil {
 		return err
 	}
+	if st := m.state(ctx); st != nil {
+		st.moved(ctx)
+	}
 	if user != "" && token != "" {
 		if err := m.index.remove(ctx, user, hashOf(token)); err != nil {
 			m.failed(ctx, fmt.Errorf("session: index: %w", err)) // it names a session that is gone: harmless
