@@ -203,12 +203,14 @@ func (st *state) saveLate(ctx context.Context) {
 	}
 }
 
+// step is how much of the idle time may be over before it is renewed.
+func (m *Manager) step() time.Duration { return max(m.idle/10, time.Second) }
+
 // touch renews the idle timeout when a tenth of it is over.
 func (st *state) touch(ctx context.Context) {
 	m := st.m
 	s, ok := m.Store.(*store)
-	step := max(m.idle/10, time.Second)
-	if !ok || st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-step {
+	if !ok || st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-m.step() {
 		return
 	}
 	at := time.Now().Add(m.idle)

@@ -127,7 +127,8 @@ func WithFailAnonymous(on bool) Option { return optionFunc(func(c *config) { c.f
 // WithMaxSize bounds the encoded session in bytes. The default is 32 KiB.
 func WithMaxSize(n int) Option { return optionFunc(func(c *config) { c.maxSize = n }) }
 
-// WithCodec sets how values are encoded. The default is scs' gob codec.
+// WithCodec sets how values are encoded. The default is [Codec], which reads what
+// scs' gob codec has written.
 func WithCodec(codec scs.Codec) Option { return optionFunc(func(c *config) { c.codec = codec }) }
 
 // WithHooks sets the observers. The default is none.
@@ -171,7 +172,7 @@ func defaults() config {
 		cookie:   http.Cookie{Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode},
 		lifetime: 12 * time.Hour, idle: 30 * time.Minute,
 		loadTimeout: 250 * time.Millisecond, saveTimeout: time.Second,
-		maxSize: 32 << 10, codec: scs.GobCodec{}, logger: slog.New(slog.DiscardHandler),
+		maxSize: 32 << 10, codec: Codec{}, logger: slog.New(slog.DiscardHandler),
 	}
 }
 

@@ -28,6 +28,7 @@ type store struct {
 	all     *redisstore.RedisStore
 	breaker breaker.Breaker
 	turns   turns
+	fresh   *fresh
 }
 
 var (
@@ -52,10 +53,9 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{m: m, all: redisstore.NewWithPrefix(everything, m.prefix)}
+	s := &store{m: m, fresh: newFresh(), all: redisstore.NewWithPrefix(everything, m.prefix)}
 	s.pairs.New = func() any {
 		conn := pairing.Conn()
-		conn.TrackTTL(true)
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
 		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.prefix), redisstore.NewWithPrefix(pool, m.legacyPrefix)}
 	}
@@ -105,7 +105,13 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 		}
 	}
 	err = s.with(ctx, s.m.loadTimeout, func(p *pair) error {
+		now := time.Now()
+		ask := st != nil && !s.fresh.is(hash, now)
+		p.conn.TrackTTL(ask)
 		b, found, err = p.store.Find(hash)
+		if ttl := p.conn.TTL(); ask && found && ttl > 0 {
+			s.fresh.set(hash, now.Add(ttl-(s.m.idle-s.m.step())))
+		}
 		if st != nil && found {
 			st.found(hash, b, p.conn.TTL())
 		}
@@ -175,6 +181,9 @@ func (s *store) touch(ctx context.Context, hash string, at time.Time) error {
 		conn := p.pool.Get()
 		defer conn.Close()
 		_, err := conn.Do("PEXPIREAT", s.m.prefix+hash, at.UnixMilli())
+		if err == nil {
+			s.fresh.set(hash, at.Add(s.m.step()-s.m.idle))
+		}
 		return err
 	})
 }

@@ -77,7 +77,7 @@ func (c *Conn) Unbind() { c.ctx, c.ttl, c.guard, c.deleted = nil, 0, nil, 0 }
 
 // TrackTTL has every single GET bring the key's time to live along, in the
 // same round trip; see TTL.
-func (c *Conn) TrackTTL(on bool) { c.trackTTL = on }
+func (c *Conn) TrackTTL(on bool) { c.trackTTL, c.ttl = on, 0 }
 
 // TTL is the time to live of the key of the last GET, negative where it has
 // none or does not exist.
