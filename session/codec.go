@@ -15,9 +15,9 @@ import (
 )
 
 // Codec is the default codec. It writes the types that sessions mostly hold
-// (string, []byte, bool, int, int32, int64, float64, time.Time) with a tag each,
-// a tenth of what gob needs for its descriptions of types; any other value as
-// gob, with gob.Register as ever. Equal sessions are equal bytes. It reads what
+// (string, []byte, bool, int, int32, int64, float64, time.Time) with a tag each
+// and without gob's descriptions of types, which most of a gob session is; any
+// other value as gob, with gob.Register as ever. Equal sessions are equal bytes. It reads what
 // scs' gob codec has written as well.
 type Codec struct{}
 
