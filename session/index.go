@@ -52,7 +52,7 @@ func (x *index) bound(ctx context.Context) (context.Context, context.CancelFunc)
 func (x *index) add(ctx context.Context, user, hash, replaces string, deadline time.Time) (epoch string, err error) {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
-	reply, err := x.enter.Run(ctx, x.caller, x.keys(user), hash, deadline.UnixMilli(), replaces, x.m.maxSessions).StringSlice()
+	reply, err := x.enter.Run(ctx, x.caller, x.keys(user), hash, deadline.UnixMicro(), replaces, x.m.maxSessions).StringSlice()
 	if err != nil || len(reply) == 0 {
 		return "", fmt.Errorf("%w: index: %w", ErrUnavailable, err)
 	}

@@ -1,9 +1,9 @@
 -- index.lua: enter a session into its user's index.
--- KEYS[1] sorted set of token hashes by the deadline of the session in ms, KEYS[2] epoch
--- ARGV[1] token hash, ARGV[2] deadline in ms, ARGV[3] hash it replaces or "", ARGV[4] most sessions, 0 for any number
+-- KEYS[1] sorted set of token hashes by the deadline of the session in µs, KEYS[2] epoch
+-- ARGV[1] token hash, ARGV[2] deadline in µs, fine enough that no two are equal, ARGV[3] hash it replaces or "", ARGV[4] most sessions, 0 for any number
 -- Reply   {epoch, hashes that are too many …}
 local t = redis.call('TIME')
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', t[1] * 1000 + math.floor(t[2] / 1000))
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', t[1] * 1000000 + t[2])
 if ARGV[3] ~= '' then redis.call('ZREM', KEYS[1], ARGV[3]) end
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 local reply = {redis.call('GET', KEYS[2]) or '0'}
@@ -18,5 +18,5 @@ if most > 0 and count > most then
   end
 end
 local top = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
-redis.call('PEXPIREAT', KEYS[1], top[2])
+redis.call('PEXPIREAT', KEYS[1], math.ceil(tonumber(top[2]) / 1000))
 return reply
