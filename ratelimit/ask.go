@@ -28,6 +28,8 @@ type question struct {
 	mode string
 	// count is how many such requests are asked for together, 0 for one.
 	count int
+	// asked is when the deny cache was asked, in vain; 0 if it was not yet.
+	asked int64
 	hold  string // id of the place that is asked of a concurrency policy, "" for none
 }
 
@@ -73,22 +75,30 @@ func (l *Limiter) denyKey(set *policies, key string) string {
 }
 
 func (l *Limiter) decide(ctx context.Context, q question) (Decision, error) {
-	asked := l.nanos()
-	denyKey := l.denyKey(q.set, q.key)
-	if l.denied != nil {
-		switch {
-		case q.cost > 0 && q.mode == take:
-			if r := l.denied.find(denyKey, q.cost, asked); r != nil {
-				return r.at(q.cost, asked), nil
-			}
-		case q.cost < 0:
-			l.denied.forget(denyKey)
+	asked, denyKey := q.asked, l.denyKey(q.set, q.key)
+	if asked == 0 {
+		asked = l.nanos()
+		if r := l.remembered(q, asked); r != nil {
+			return r.at(q.cost, asked), nil
 		}
+	}
+	if q.cost < 0 {
+		l.denied.forget(denyKey)
 	}
 	if l.hot != nil && q.cost == 1 && q.mode == take && len(q.set.all) == 1 && q.set.all[0].kind == cellRate {
 		return l.together(ctx, q, denyKey, asked)
 	}
 	return l.call(ctx, q, denyKey, asked)
+}
+
+// remembered is the refusal that still answers a request, nil when Redis must be
+// asked. It is looked for once for a request: what it returns may depend on who
+// looked before.
+func (l *Limiter) remembered(q question, now int64) *refusal {
+	if l.denied == nil || q.cost <= 0 || q.mode != take {
+		return nil
+	}
+	return l.denied.find(l.denyKey(q.set, q.key), q.cost, now)
 }
 
 // call asks Redis, unless it is known to be away, and remembers what it says.

@@ -138,7 +138,7 @@ func (l *Limiter) together(ctx context.Context, q question, denyKey string, aske
 // lead asks for a batch and hands out the answers. The first is the caller's.
 func (l *Limiter) lead(ctx context.Context, q question, denyKey string, batch []*waiter) (Decision, error) {
 	asked := l.nanos()
-	if r := l.denied.find(denyKey, q.cost, asked); r != nil { // known since
+	if r := l.denied.holds(denyKey, q.cost, asked); r != nil { // known since
 		d := r.at(q.cost, asked)
 		for _, w := range batch[1:] {
 			w.came <- turn{decision: d}

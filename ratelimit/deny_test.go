@@ -181,3 +181,44 @@ func TestDenyCacheIsBounded(t *testing.T) {
 		t.Errorf("%d of 1000 refusals were asked for: more are remembered than there is room for", got)
 	}
 }
+
+// Through the Handler as well: when a second is over one request asks Redis,
+// and at its time a blocked client is served.
+func TestTheHandlerAsksAgain(t *testing.T) {
+	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
+	c := newClock()
+	make := func() *ratelimit.Limiter {
+		return limiter(t, rdb, redis_rate.PerMinute(1), ratelimit.WithClock(c.now), ratelimit.WithKeyPrefix(prefix))
+	}
+	here, there := make(), make()
+	h := here.Handler(served)
+	for i, want := range []int{200, 429, 429} {
+		if got := request(h, http.MethodGet).Code; got != want {
+			t.Fatalf("request %d: got %d, want %d", i, got, want)
+		}
+	}
+	c.advance(time.Minute)
+	if got := request(h, http.MethodGet).Code; got != 200 {
+		t.Errorf("at the time that was named: got %d, want 200", got)
+	}
+	request(h, http.MethodGet)
+	if err := there.Reset(t.Context(), "192.0.2.1/32"); err != nil {
+		t.Fatal(err)
+	}
+	c.advance(time.Second)
+	if got := request(h, http.MethodGet).Code; got != 200 {
+		t.Errorf("a second after a reset elsewhere: got %d, want 200", got)
+	}
+
+	// A step of less than a second: the first that comes at its time is served.
+	h = limiter(t, rdb, redis_rate.PerSecond(5), ratelimit.WithClock(c.now)).Handler(served)
+	for range 7 {
+		request(h, http.MethodGet)
+	}
+	for round := range 5 {
+		c.advance(200 * time.Millisecond)
+		if first, second := request(h, http.MethodGet).Code, request(h, http.MethodGet).Code; first != 200 || second != 429 {
+			t.Errorf("round %d: got %d and %d, want 200 and 429", round, first, second)
+		}
+	}
+}

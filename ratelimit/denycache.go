@@ -33,7 +33,7 @@ type refusal struct {
 	asked     int64 // before Redis was: never later than its own moment
 	notBefore int64
 	recheck   int64 // when Redis is asked again although it would refuse
-	probing   int64 // until when another request asks at notBefore, 0 if none
+	probing   bool  // a request has gone to ask at notBefore
 	step      int64 // what one cost takes to drain; 0 when that says nothing
 	decision  Decision
 	text      render
@@ -64,7 +64,7 @@ func (c *denyCache) find(key string, cost, now int64) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.entries[key]
-	if r == nil || cost < r.cost || cost > r.cost && (r.decision.policy == nil || r.decision.more != nil) {
+	if r == nil || !r.answers(cost) {
 		return nil
 	}
 	if now < r.notBefore {
@@ -77,14 +77,34 @@ func (c *denyCache) find(key string, cost, now int64) *refusal {
 	// At notBefore exactly one such request fits, until the next step. The
 	// first asks Redis; others that come while it does would be refused.
 	if r.step > 0 && cost == r.cost && now < r.notBefore+r.step && now < r.recheck {
-		if r.probing == 0 {
-			r.probing = now
+		if !r.probing {
+			r.probing = true
 			return nil
 		}
 		return r
 	}
 	delete(s.entries, key)
 	return nil
+}
+
+// holds is find without going to ask: the refusal whose time has plainly not
+// come. It is for a request that has looked before.
+func (c *denyCache) holds(key string, cost, now int64) *refusal {
+	if c == nil {
+		return nil
+	}
+	s := c.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.entries[key]; r != nil && r.answers(cost) && now < r.notBefore && now < r.recheck {
+		return r
+	}
+	return nil
+}
+
+// answers reports whether what is known tells what a request of this cost gets.
+func (r *refusal) answers(cost int64) bool {
+	return cost == r.cost || cost > r.cost && r.decision.policy != nil && r.decision.more == nil
 }
 
 // put remembers what a refused request, or one that took the last, was told.
@@ -119,9 +139,10 @@ func (c *denyCache) forget(key string) {
 func (r *refusal) at(cost, now int64) Decision {
 	d := r.decision
 	gone := time.Duration(now - r.asked)
-	d.State = later(d.State, gone)
+	d.Source = FromDenyCache
 	if p := d.policy; p != nil && d.more == nil {
-		u, debt := p.units, d.debt
+		u := p.units
+		debt := drained(bucket{debt: d.debt}, gone.Microseconds(), u)
 		if now >= r.notBefore { // another request is just taking what is there
 			debt = min(debt+r.cost*u.token, u.capacity())
 		}
@@ -130,7 +151,9 @@ func (r *refusal) at(cost, now int64) Decision {
 			retry = micros(debt+cost*u.token-u.capacity(), u.drain)
 		}
 		d.State = bucketState(p, u, debt, retry)
+		return d
 	}
+	d.State = later(d.State, gone)
 	if d.more != nil {
 		more := make([]State, len(d.more))
 		for i, s := range d.more {
@@ -138,7 +161,6 @@ func (r *refusal) at(cost, now int64) Decision {
 		}
 		d.more = more
 	}
-	d.Source = FromDenyCache
 	return d
 }
 

@@ -36,10 +36,13 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if l.plain && l.refuseAgain(w, r, q) {
+		asked, done := l.refuseAgain(w, r, q)
+		if done {
 			return
 		}
-		d, _ := l.observed(r.Context(), q) // the decision holds; the hook has the error
+		once := q
+		once.asked = asked
+		d, _ := l.observed(r.Context(), once) // the decision holds; the hook has the error
 		if !d.Allowed && l.maxDelay > 0 && !l.shadow {
 			if d = l.wait(r.Context(), q, d); r.Context().Err() != nil && !d.Allowed {
 				return // nobody is there to be answered

@@ -102,23 +102,24 @@ func (c *render) of(p *policy, d Decision) *rendered {
 }
 
 // refuseAgain answers a request whose refusal is remembered, byte for byte as
-// Redis' own would be. It is for limiters without anything special.
-func (l *Limiter) refuseAgain(w http.ResponseWriter, r *http.Request, q question) bool {
-	if l.denied == nil || len(q.set.all) != 1 {
-		return false
+// Redis' own would be. It is for limiters without anything special. If it has
+// looked for one in vain, asked is when.
+func (l *Limiter) refuseAgain(w http.ResponseWriter, r *http.Request, q question) (asked int64, done bool) {
+	if !l.plain || len(q.set.all) != 1 {
+		return 0, false
 	}
 	now := l.nanos()
-	ref := l.denied.find(l.denyKey(q.set, q.key), q.cost, now)
+	ref := l.remembered(q, now)
 	if ref == nil {
-		return false
+		return now, false
 	}
 	d := ref.at(q.cost, now)
 	if d.RetryAfter <= 0 {
-		return false // of a cost above the burst, which is rare
+		return 0, false // of a cost above the burst, which is rare
 	}
 	text := ref.text.of(&q.set.all[0], d)
 	if text == nil {
-		return false
+		return 0, false
 	}
 	h := w.Header()
 	add(h, policyHeader, q.set.all[0].field)
@@ -126,5 +127,5 @@ func (l *Limiter) refuseAgain(w http.ResponseWriter, r *http.Request, q question
 	h["Retry-After"] = []string{text.retry}
 	h["Cache-Control"] = []string{"no-store"}
 	writeBody(w, r, http.StatusTooManyRequests, text.body)
-	return true
+	return now, true
 }
