@@ -27,6 +27,10 @@
 // cookie are marked no-store. Against cross-site request forgery use
 // [net/http.CrossOriginProtection] around the handler.
 //
+// [WithEncryption] encrypts the values at rest. A failover can bring back a
+// session that was just logged out, for replication is asynchronous:
+// [WithWaitReplicas] waits for the replicas and says [ErrUnconfirmed] otherwise.
+//
 // # Users and devices
 //
 // [Manager.Login] binds a session to a user and enters it into the user's
@@ -54,7 +58,10 @@
 // logged out or has expired since, it stays gone: nothing is written, the cookie
 // is removed, [ErrGone] goes to the hook ([WithRejectGone] answers 401). A
 // rotation that meets a logout is undone. A request that only reads never
-// writes the value.
+// writes the value, and what is put as it already is is not written; a map or a
+// pointer's value that was changed in place is. Where requests of one session
+// must not run at once at all, put a lock around the Handler, by
+// [Manager.RequestKey].
 //
 // # Coming from scs
 //
@@ -67,4 +74,5 @@
 // session:v1:<cookie name>:<hash> is a string, the encoded session, with the
 // TTL of the idle timeout, at most until the deadline. After Login,
 // user:session:v1:<cookie name>:{<hash>}:s and :e are the user's index.
+// [Manager.Iterate] visits all sessions, for operators.
 package session

@@ -106,3 +106,20 @@ func ExampleWithMerge() {
 	fmt.Println(err)
 	// Output: <nil>
 }
+
+// Requests of one session one after the other, over all instances: a lock by
+// the session's key stands around the sessions.
+func ExampleManager_RequestKey() {
+	var sessions *session.Manager // from New
+	byKey := func(r *http.Request) (string, error) { return sessions.RequestKey(r), nil }
+	_ = byKey // lockmw.New(rdb, lockmw.WithKey(byKey))
+}
+
+// What is stored is encrypted; to change the key, put the new one first once
+// every instance has it.
+func ExampleWithEncryption() {
+	key := make([]byte, 32) // from your secret store
+	_, err := session.New(redis.NewClient(&redis.Options{}), session.WithEncryption(key))
+	fmt.Println(err)
+	// Output: <nil>
+}

@@ -53,7 +53,7 @@ func cookie(w *httptest.ResponseRecorder) (value string, ok bool) {
 
 // topologies are those the guard is tested on.
 func topologies(t *testing.T, fn func(t *testing.T, g *redistest.Target)) {
-	for _, get := range []func(testing.TB) *redistest.Target{redistest.Standalone, redistest.Cluster} {
+	for _, get := range []func(testing.TB) *redistest.Target{redistest.Standalone, redistest.Sentinel, redistest.Cluster} {
 		g := get(t)
 		t.Run(g.Name, func(t *testing.T) { fn(t, g) })
 	}

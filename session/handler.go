@@ -23,9 +23,12 @@ import (
 // [Manager.Require]. After a panic nothing is saved.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		st := &state{m: m, parent: r.Context(), tokens: m.tokens(r)}
-		ctx := &lazy{r.Context(), st}
-		outer := w.Header().Clone() // what a refusal goes back to
+		st := newState(m, r.Context(), m.tokens(r))
+		ctx := &st.ctx
+		var outer http.Header // what a refusal goes back to
+		if h := w.Header(); len(h) > 0 {
+			outer = h.Clone()
+		}
 		b, rw := respw.Wrap(w, respw.Hooks{Header: func(int) bool {
 			if !st.touched() {
 				return true
@@ -101,10 +104,13 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 		noStore(h)
 		return nil
 	}
-	switch m.Status(ctx) {
+	switch st.status(ctx) {
 	case scs.Modified:
 		token, err := st.commit(ctx)
 		switch {
+		case err == nil && st.skipped && token == st.client:
+			st.touch(ctx)
+			return nil
 		case errors.Is(err, ErrGone) && !m.rejectGone:
 			m.failed(ctx, err)
 			m.removeCookie(h)
@@ -141,29 +147,36 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	if err := left(); err != nil {
 		return "", err
 	}
+	if st.skipped {
+		return token, nil
+	}
 	st.moved(ctx)
 	if m.hooks.Saved != nil {
 		m.hooks.Saved(ctx)
 	}
 	st.mu.Lock()
-	old := st.old
+	old, created := st.old, token != st.client
 	st.old = nil
 	st.mu.Unlock()
-	if s, ok := m.Store.(*store); ok {
-		for _, hash := range old {
-			was, err := s.deleted(ctx, hash)
-			switch {
-			case err != nil:
-				m.failed(ctx, err)
-			case !was && hash == st.loadedHash():
-				// Logged out while it was being rotated: the new one must not
-				// outlive it.
-				if err := s.delete(ctx, st.savedHash()); err != nil {
-					return "", err
-				}
-				return "", ErrGone
+	for _, hash := range old {
+		was, err := m.store.deleted(ctx, hash)
+		switch {
+		case err != nil:
+			m.failed(ctx, err)
+		case !was && hash == st.loadedHash():
+			// Logged out while it was being rotated: the new one must not
+			// outlive it.
+			if err := m.store.delete(ctx, st.savedHash()); err != nil {
+				return "", err
 			}
+			return "", ErrGone
 		}
+	}
+	switch {
+	case len(old) > 0:
+		m.event(ctx, Rotated, st.savedHash())
+	case created:
+		m.event(ctx, Created, st.savedHash())
 	}
 	return token, nil
 }
@@ -171,8 +184,7 @@ func (st *state) commit(ctx context.Context) (string, error) {
 // settle replaces scs' data by what was just saved, as unmodified, so that a
 // later change shows. It costs no round trip: the store remembers the bytes.
 func (st *state) settle(ctx context.Context, token string) {
-	plain := context.WithValue(st.parent, stateKey{st.m}, st)
-	loaded, err := st.m.Load(plain, token)
+	loaded, err := st.m.Load(&st.plain, token)
 	if err != nil {
 		return // a value that cannot be read back is saved again at return
 	}
@@ -189,7 +201,7 @@ func (st *state) saveLate(ctx context.Context) {
 		}
 		return
 	}
-	switch m.Status(ctx) {
+	switch st.status(ctx) {
 	case scs.Modified:
 		if token := m.Token(ctx); token == "" || token != st.client {
 			m.failed(ctx, ErrHeadersSent)
@@ -209,8 +221,7 @@ func (m *Manager) step() time.Duration { return max(m.idle/10, time.Second) }
 // touch renews the idle timeout when a tenth of it is over.
 func (st *state) touch(ctx context.Context) {
 	m := st.m
-	s, ok := m.Store.(*store)
-	if !ok || st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-m.step() {
+	if st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-m.step() {
 		return
 	}
 	at := time.Now().Add(m.idle)
@@ -219,7 +230,7 @@ func (st *state) touch(ctx context.Context) {
 			return // it cannot be renewed any further
 		}
 	}
-	if err := s.touch(ctx, st.hash, at); err != nil {
+	if err := m.store.touch(ctx, st.hash, at); err != nil {
 		m.failed(ctx, err)
 	}
 }

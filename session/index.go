@@ -88,7 +88,10 @@ func (x *index) revoke(ctx context.Context, user, except string) (int, error) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return 0, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
 	}
-	return len(hashes), x.unlink(ctx, hashes)
+	if err := x.unlink(ctx, hashes); err != nil {
+		return len(hashes), err
+	}
+	return len(hashes), x.confirm(ctx, hashes...)
 }
 
 const unlinkBatch = 1000
@@ -112,7 +115,50 @@ func (x *index) unlink(ctx context.Context, hashes []string) error {
 	return nil
 }
 
+func (x *index) hashes(ctx context.Context, user string) ([]string, error) {
+	ctx, cancel := x.bound(ctx)
+	defer cancel()
+	cmd := redis.NewStringSliceCmd(ctx, "zrange", x.keys(user)[0], 0, -1)
+	if err := x.caller.Process(ctx, cmd); err != nil {
+		return nil, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+	}
+	return cmd.Val(), nil
+}
+
+// kept is what Redis has of a session.
+type kept struct {
+	bytes   []byte // nil when it is gone
+	expires time.Time
+}
+
+func (x *index) values(ctx context.Context, hashes []string) ([]kept, error) {
+	if len(hashes) == 0 {
+		return nil, nil
+	}
+	bound, cancel := x.bound(ctx)
+	defer cancel()
+	pipe := x.rdb.Pipeline()
+	gets, ttls := make([]*redis.StringCmd, len(hashes)), make([]*redis.DurationCmd, len(hashes))
+	for i, hash := range hashes {
+		gets[i], ttls[i] = pipe.Get(bound, x.m.prefix+hash), pipe.PTTL(bound, x.m.prefix+hash)
+	}
+	err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+	}
+	now, values := time.Now(), make([]kept, len(hashes))
+	for i := range hashes {
+		if b, err := gets[i].Bytes(); err == nil {
+			values[i] = kept{b, now.Add(ttls[i].Val())}
+		}
+	}
+	return values, nil
+}
+
 func hashOf(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	var in [tokenLength]byte // on the stack: this runs for most requests
+	var out [tokenLength]byte
+	sum := sha256.Sum256(append(in[:0], token...))
+	base64.RawURLEncoding.Encode(out[:], sum[:])
+	return string(out[:])
 }

@@ -23,13 +23,12 @@ func (s *store) findLegacy(ctx context.Context, st *state) (b []byte, found bool
 
 // moved deletes what scs kept, once the session is saved in our place or gone.
 func (st *state) moved(ctx context.Context) {
-	s, ok := st.m.Store.(*store)
-	if !ok || st.moving == "" {
+	if st.moving == "" {
 		return
 	}
 	token := st.moving
 	st.moving = ""
-	err := s.with(context.WithoutCancel(ctx), st.m.saveTimeout, func(p *pair) error { return p.legacy.Delete(token) })
+	err := st.m.store.with(context.WithoutCancel(ctx), st.m.saveTimeout, func(p *pair) error { return p.legacy.Delete(token) })
 	if err != nil {
 		st.m.failed(ctx, err)
 	}

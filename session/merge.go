@@ -15,38 +15,34 @@ import (
 // since, their changes and ours are merged, key by key, and it begins anew; if
 // the session is gone it stays gone. Each new beginning means that another
 // request has made progress; it goes on until the time for saving is over.
-func (s *store) commitGuarded(ctx context.Context, st *state, hash string, base, mine []byte, expiry time.Time) error {
+func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine []byte, expiry time.Time) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.m.saveTimeout)
 	defer cancel()
+	hash, key := base.hash, s.m.prefix+base.hash
 	last, done := s.turns.take(wait, hash)
-	var written []byte
+	var written *value
 	defer func() { done(written) }()
-	if last != nil && !bytes.Equal(last, base) { // known to have changed: merge before asking
+	if last != nil && !bytes.Equal(last.stored, base.stored) { // known to have changed: merge before asking
 		var err error
-		if mine, err = s.m.merge(base, mine, last); err != nil {
+		if mine, err = s.m.merge(base.bytes, mine, last.bytes); err != nil {
 			return err
 		}
 		base = last
 	}
 	for merged := 0; ; merged++ {
-		var guardErr error
-		err := s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error {
-			p.conn.Guard(base)
-			err := p.store.Commit(hash, mine, expiry)
-			var conflict *redigopool.ConflictError
-			if errors.As(err, &conflict) || errors.Is(err, redigopool.ErrGone) {
-				guardErr, err = err, nil // Redis has answered
-			}
+		stored, err := s.m.seal.seal(key, mine)
+		if err != nil {
 			return err
-		})
+		}
+		guardErr, err := s.replace(ctx, base, stored, expiry)
 		if err != nil {
 			return err
 		}
 		var conflict *redigopool.ConflictError
 		switch {
 		case guardErr == nil:
-			written = mine
-			st.committed(hash, mine)
+			written = &value{hash, mine, stored}
+			st.committed(written)
 			if merged > 0 && s.m.hooks.Merged != nil {
 				s.m.hooks.Merged(ctx, merged)
 			}
@@ -56,29 +52,48 @@ func (s *store) commitGuarded(ctx context.Context, st *state, hash string, base,
 		case wait.Err() != nil:
 			return ErrConflict
 		}
-		if mine, err = s.m.merge(base, mine, conflict.Current); err != nil {
+		theirs, err := s.m.seal.open(key, conflict.Current)
+		if err != nil {
+			return err
+		}
+		if mine, err = s.m.merge(base.bytes, mine, theirs); err != nil {
 			return err
 		}
 		if len(mine) > s.m.maxSize { // together they are too much
 			return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(mine), s.m.maxSize)
 		}
-		base = conflict.Current
+		base = &value{hash, theirs, conflict.Current}
 	}
+}
+
+// replace writes if Redis still has base. What the guard says is no failure of
+// Redis.
+func (s *store) replace(ctx context.Context, base *value, stored []byte, expiry time.Time) (guardErr, err error) {
+	err = s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error {
+		p.conn.Guard(base.stored)
+		err := p.store.Commit(base.hash, stored, expiry)
+		var conflict *redigopool.ConflictError
+		if errors.As(err, &conflict) || errors.Is(err, redigopool.ErrGone) {
+			guardErr, err = err, nil
+		}
+		return err
+	})
+	return guardErr, err
 }
 
 // merge takes from mine what mine has changed since base, and the rest from
 // theirs. Where both have changed a key, mine wins, for it is later, unless
 // WithMerge decides.
 func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
-	_, was, err := decodeAny(m, base)
+	_, was, err := codec{m.codec}.decode(base)
 	if err != nil {
 		return nil, err
 	}
-	deadline, ours, err := decodeAny(m, mine)
+	deadline, ours, err := codec{m.codec}.decode(mine)
 	if err != nil {
 		return nil, err
 	}
-	_, result, err := decodeAny(m, theirs)
+	_, result, err := codec{m.codec}.decode(theirs)
 	if err != nil {
 		return nil, err
 	}
@@ -108,14 +123,4 @@ func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
 		}
 	}
 	return m.codec.Encode(deadline, result)
-}
-
-// decodeAny decodes without looking at the deadline, which this request has
-// checked already.
-func decodeAny(m *Manager, b []byte) (time.Time, map[string]any, error) {
-	deadline, values, err := codec{m.codec}.decode(b)
-	if err != nil {
-		return deadline, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return deadline, values, nil
 }

@@ -37,6 +37,9 @@ type Hooks struct {
 	Saved func(ctx context.Context)
 	// Merged is called after a save that met so many saves of other requests.
 	Merged func(ctx context.Context, times int)
+	// Event is called when a session was created, rotated or destroyed, and for
+	// a token that no session has.
+	Event func(ctx context.Context, e Event)
 	// Failed is called for each failure: of Redis, [ErrGone], [ErrConflict],
 	// [ErrHeadersSent], [ErrCorrupt], [ErrTooLarge].
 	Failed func(ctx context.Context, err error)
@@ -56,6 +59,12 @@ type config struct {
 	failAnonymous bool
 	rejectGone    bool
 	maxSessions   int
+	sealKeys      [][]byte
+	readPlain     bool
+	seal          *sealer // nil without keys
+	waits         bool
+	waitReplicas  int
+	waitTimeout   time.Duration
 	legacyPrefix  string
 	mergeKey      func(key string, base, mine, theirs any) any
 	maxSize       int
@@ -155,6 +164,19 @@ func WithScsSessions(prefix string) Option {
 	return optionFunc(func(c *config) { c.legacyPrefix = prefix })
 }
 
+// WithEncryption encrypts values at rest with AES-256-GCM: whoever can read Redis
+// reads no session, and whoever can write to it forges none. The first key
+// encrypts, all decrypt: to change it, add the new one behind, then everywhere
+// put it first, then take the old one away when [WithLifetime] is over. Keys are 32 random bytes. The default is none.
+func WithEncryption(keys ...[]byte) Option {
+	return optionFunc(func(c *config) { c.sealKeys = keys })
+}
+
+// WithReadPlaintext(true) reads sessions that are not encrypted although
+// [WithEncryption] is set, so that turning it on logs nobody out. Take it away
+// when [WithLifetime] is over. The default is false.
+func WithReadPlaintext(on bool) Option { return optionFunc(func(c *config) { c.readPlain = on }) }
+
 // WithMaxSessions ends a user's oldest sessions when [Manager.Login] makes more
 // than n. The default is 0: any number.
 func WithMaxSessions(n int) Option { return optionFunc(func(c *config) { c.maxSessions = n }) }
@@ -213,6 +235,11 @@ func (c *config) settle(rdb redis.UniversalClient) error {
 	check(c.maxSize > 0, "WithMaxSize", "%d is not above 0", c.maxSize)
 	check(c.legacyPrefix == "" || !strings.HasPrefix(c.prefix, c.legacyPrefix) && !strings.HasPrefix(c.legacyPrefix, c.prefix), "WithScsSessions", "the prefix and that of this package's sessions contain one another: a hash could pass for a token")
 	check(c.maxSessions >= 0, "WithMaxSessions", "%d is below 0", c.maxSessions)
+	for i, key := range c.sealKeys {
+		check(len(key) == sealKeySize, "WithEncryption", "key %d has %d bytes, not %d", i+1, len(key), sealKeySize)
+	}
+	check(!c.readPlain || len(c.sealKeys) > 0, "WithReadPlaintext", "means nothing without WithEncryption")
+	check(!c.waits || c.waitReplicas > 0 && c.waitTimeout >= time.Millisecond, "WithWaitReplicas", "needs a replica and a millisecond at least")
 	check(c.codec != nil, "WithCodec", "is nil")
 	check(c.logger != nil, "WithLogger", "is nil")
 	check(!readsReplicas(rdb), "rdb", "reads from replicas: a session would be missing right after login")

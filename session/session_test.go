@@ -179,7 +179,7 @@ func TestNothingUsedNothingPaid(t *testing.T) {
 			a := newApp(t, rdb)
 			for range 8 { // every master learns the script of guarded saves
 				a.cookie = ""
-				a.get("/put?k=a&v=1")
+				a.get("/put?k=a&v=0")
 				a.get("/put?k=a&v=1")
 			}
 			count := redistest.Count(rdb)

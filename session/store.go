@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -99,32 +97,42 @@ func (s *store) with(ctx context.Context, timeout time.Duration, fn func(*pair) 
 // client is gone.
 func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool, err error) {
 	st := s.m.state(ctx)
+	hash = st.at(hash)
 	if st != nil {
 		if b, ok := st.remembered(hash); ok {
 			return b, true, nil
 		}
 	}
+	var stored []byte
+	var ttl time.Duration
 	err = s.with(ctx, s.m.loadTimeout, func(p *pair) error {
 		now := time.Now()
 		ask := st != nil && !s.fresh.is(hash, now)
 		p.conn.TrackTTL(ask)
-		b, found, err = p.store.Find(hash)
-		if ttl := p.conn.TTL(); ask && found && ttl > 0 {
+		stored, found, err = p.store.Find(hash)
+		if ttl = p.conn.TTL(); ask && found && ttl > 0 {
 			s.fresh.set(hash, now.Add(ttl-(s.m.idle-s.m.step())))
-		}
-		if st != nil && found {
-			st.found(hash, b, p.conn.TTL())
 		}
 		return err
 	})
-	if err == nil && !found && st != nil {
+	switch {
+	case err != nil:
+		return nil, false, err
+	case !found && st != nil:
 		return s.findLegacy(ctx, st)
+	case !found:
+		return nil, false, nil
 	}
-	return b, found, err
+	b, err = s.m.seal.open(s.m.prefix+hash, stored)
+	if st != nil {
+		st.found(&value{hash, b, stored}, ttl)
+	}
+	return b, err == nil, err
 }
 
 // CommitCtx runs although the client may be gone: the work is done, and a
-// login that was answered must be a login.
+// login that was answered must be a login. What is as it was read is not
+// written.
 func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, expiry time.Time) error {
 	if len(b) > s.m.maxSize {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), s.m.maxSize)
@@ -133,14 +141,23 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, expiry tim
 		expiry = idle
 	}
 	st := s.m.state(ctx)
+	hash = st.at(hash)
 	if st != nil {
-		if base := st.read(hash); base != nil {
-			return s.commitGuarded(ctx, st, hash, base, b, expiry)
+		base := st.read(hash)
+		if st.skipped = base != nil && s.m.same(base.bytes, b); st.skipped {
+			return nil
+		}
+		if base != nil {
+			return s.commitGuarded(ctx, st, base, b, expiry)
 		}
 	}
-	err := s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error { return p.store.Commit(hash, b, expiry) })
+	stored, err := s.m.seal.seal(s.m.prefix+hash, b)
+	if err != nil {
+		return err
+	}
+	err = s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error { return p.store.Commit(hash, stored, expiry) })
 	if st != nil && err == nil {
-		st.committed(hash, b)
+		st.committed(&value{hash, b, stored})
 	}
 	return err
 }
@@ -151,10 +168,11 @@ func (s *store) DeleteCtx(ctx context.Context, hash string) error {
 		return nil
 	}
 	if st := s.m.state(ctx); st != nil {
+		hash = st.at(hash)
 		if st.rotated(hash) {
 			return nil
 		}
-		st.remember(nil)
+		st.forget()
 	}
 	return s.delete(ctx, hash)
 }
@@ -203,7 +221,4 @@ func (s *store) Commit(hash string, b []byte, expiry time.Time) error {
 func (s *store) Delete(hash string) error { return s.DeleteCtx(context.Background(), hash) }
 
 // noToken is the hash of a session that has no token yet.
-var noToken = func() string {
-	sum := sha256.Sum256(nil)
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}()
+var noToken = hashOf("")

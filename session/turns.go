@@ -16,12 +16,12 @@ type turns struct {
 type turn struct {
 	held  chan struct{} // of capacity 1
 	users int
-	last  []byte // what the last of them wrote
+	last  *value // what the last of them wrote
 }
 
 // take waits for its turn. done gives it back, with what was written, nil for
 // nothing.
-func (t *turns) take(ctx context.Context, hash string) (last []byte, done func(written []byte)) {
+func (t *turns) take(ctx context.Context, hash string) (last *value, done func(written *value)) {
 	t.mu.Lock()
 	if t.all == nil {
 		t.all = map[string]*turn{}
@@ -44,7 +44,7 @@ func (t *turns) take(ctx context.Context, hash string) (last []byte, done func(w
 	if held {
 		last = u.last
 	}
-	return last, func(written []byte) {
+	return last, func(written *value) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if held {

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // The keys of what Login keeps in the session itself.
@@ -45,30 +43,40 @@ func (m *Manager) Login(ctx context.Context, user, address, userAgent string) er
 // User is the user of [Manager.Login], "" for an anonymous session.
 func (m *Manager) User(ctx context.Context) string { return m.GetString(ctx, userKey) }
 
-// Destroy ends the session, here and in its user's index.
+// Destroy ends the session, here and in its user's index. After
+// [ErrUnconfirmed] it is ended all the same.
 func (m *Manager) Destroy(ctx context.Context) error {
 	user, token := m.User(ctx), m.Token(ctx)
 	if err := m.SessionManager.Destroy(ctx); err != nil {
 		return err
 	}
-	if st := m.state(ctx); st != nil {
+	st := m.state(ctx)
+	if st != nil {
 		st.moved(ctx)
 	}
-	if user != "" && token != "" {
-		if err := m.index.remove(ctx, user, hashOf(token)); err != nil {
+	if token == "" {
+		return nil
+	}
+	hash := st.hashOf(token)
+	m.event(ctx, Destroyed, hash)
+	if user != "" {
+		if err := m.index.remove(ctx, user, hash); err != nil {
 			m.failed(ctx, fmt.Errorf("session: index: %w", err)) // it names a session that is gone: harmless
 		}
 	}
-	return nil
+	return m.index.confirm(ctx, hash)
 }
 
 // Device is one session of a user.
 type Device struct {
 	// Handle names it for Revoke. It is part of the token's hash and opens
 	// nothing.
-	Handle    string
-	Created   time.Time
-	Deadline  time.Time
+	Handle   string
+	Created  time.Time
+	Deadline time.Time
+	// LastSeen is exact to a tenth of the idle time. In the last idle time
+	// before the deadline it is when that began.
+	LastSeen  time.Time
 	Address   string
 	UserAgent string
 	Current   bool // the session of ctx
@@ -87,16 +95,20 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 	current := ""
 	if st := m.state(ctx); st != nil {
 		if token := m.Token(ctx); token != "" {
-			current = hashOf(token)
+			current = st.hashOf(token)
 		}
 	}
 	var devices []Device
-	for i, b := range values {
-		deadline, data, err := codec{m.codec}.Decode(b)
-		if b == nil || err != nil || data[userKey] != user {
+	for i, v := range values {
+		if v.bytes == nil {
+			continue
+		}
+		deadline, data, err := m.open(hashes[i], v.bytes)
+		if err != nil || data[userKey] != user {
 			continue // ended by itself, or of somebody else by now
 		}
 		d := Device{Handle: hashes[i][:handleSize], Deadline: deadline, Current: hashes[i] == current}
+		d.LastSeen = v.expires.Add(-m.idle)
 		created, _ := data[createdKey].(string)
 		d.Created, _ = time.Parse(time.RFC3339, created)
 		d.Address, _ = data[addressKey].(string)
@@ -105,6 +117,15 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 	}
 	slices.SortStableFunc(devices, func(a, b Device) int { return b.Created.Compare(a.Created) })
 	return devices, nil
+}
+
+// open decodes what Redis has of a session.
+func (m *Manager) open(hash string, stored []byte) (deadline time.Time, data map[string]any, err error) {
+	b, err := m.seal.open(m.prefix+hash, stored)
+	if err != nil {
+		return time.Time{}, nil, err
+	}
+	return codec{m.codec}.Decode(b)
 }
 
 // ErrNoDevice is a handle that none of the user's sessions has.
@@ -121,7 +142,10 @@ func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 			if err := m.index.unlink(ctx, []string{hash}); err != nil {
 				return err
 			}
-			return m.index.remove(ctx, user, hash)
+			if err := m.index.remove(ctx, user, hash); err != nil {
+				return err
+			}
+			return m.index.confirm(ctx, hash)
 		}
 	}
 	return ErrNoDevice
@@ -139,42 +163,7 @@ func (m *Manager) RevokeOthers(ctx context.Context) (int, error) {
 	if user == "" || token == "" {
 		return 0, errors.New("session: nobody is logged in")
 	}
-	return m.index.revoke(ctx, user, hashOf(token))
-}
-
-func (x *index) hashes(ctx context.Context, user string) ([]string, error) {
-	ctx, cancel := x.bound(ctx)
-	defer cancel()
-	cmd := redis.NewStringSliceCmd(ctx, "zrange", x.keys(user)[0], 0, -1)
-	if err := x.caller.Process(ctx, cmd); err != nil {
-		return nil, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
-	}
-	return cmd.Val(), nil
-}
-
-// values are the stored sessions, nil for those that are gone.
-func (x *index) values(ctx context.Context, hashes []string) ([][]byte, error) {
-	bound, cancel := x.bound(ctx)
-	defer cancel()
-	pipe := x.rdb.Pipeline()
-	cmds := make([]*redis.StringCmd, len(hashes))
-	for i, hash := range hashes {
-		cmds[i] = pipe.Get(bound, x.m.prefix+hash)
-	}
-	if len(cmds) == 0 {
-		return nil, nil
-	}
-	err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
-	}
-	values := make([][]byte, len(cmds))
-	for i, cmd := range cmds {
-		if b, err := cmd.Bytes(); err == nil {
-			values[i] = b
-		}
-	}
-	return values, nil
+	return m.index.revoke(ctx, user, m.state(ctx).hashOf(token))
 }
 
 // entered enters a session that is new, or was rotated, or has another
@@ -187,15 +176,14 @@ func (st *state) entered(ctx context.Context) (left func() error, err error) {
 	if user == "" || token == "" {
 		return nothing, nil
 	}
-	hash, deadline := hashOf(token), m.Deadline(ctx)
+	hash, deadline := st.hashOf(token), m.Deadline(ctx)
 	st.mu.Lock()
-	known := st.indexed == hash && st.indexedUntil.Equal(deadline)
 	replaces := ""
 	if len(st.old) > 0 {
 		replaces = st.old[0]
 	}
 	st.mu.Unlock()
-	if known {
+	if st.indexed(hash, user, deadline) {
 		return nothing, nil
 	}
 	epoch, err := m.index.add(ctx, user, hash, replaces, deadline)
@@ -205,17 +193,22 @@ func (st *state) entered(ctx context.Context) (left func() error, err error) {
 	return func() error {
 		now, err := m.index.epoch(ctx, user)
 		if err == nil && now == epoch {
-			st.mu.Lock()
-			st.indexed, st.indexedUntil = hash, deadline
-			st.mu.Unlock()
 			return nil
 		}
-		if s, ok := m.Store.(*store); ok {
-			err = errors.Join(err, s.delete(ctx, hash), m.index.remove(ctx, user, hash))
-		}
-		if err != nil {
+		if err = errors.Join(err, m.store.delete(ctx, hash), m.index.remove(ctx, user, hash)); err != nil {
 			return err
 		}
 		return ErrGone
 	}, nil
+}
+
+// indexed reports whether the index has the session as it is: whatever is
+// stored was entered before it was stored.
+func (st *state) indexed(hash, user string, deadline time.Time) bool {
+	base := st.read(hash)
+	if base == nil {
+		return false
+	}
+	until, was, err := codec{st.m.codec}.decode(base.bytes)
+	return err == nil && was[userKey] == user && until.Equal(deadline)
 }

@@ -1,0 +1,240 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// state is what a request knows of its session.
+type state struct {
+	m      *Manager
+	ctx    lazy     // what handlers get
+	plain  plain    // what the store gets
+	tokens []string // well-formed ones of the cookie
+
+	mu       sync.Mutex
+	once     sync.Once
+	data     any    // scs' session data, nil while untouched
+	err      error  // of the load
+	corrupt  bool   // the cookie is to be removed
+	client   string // the token that the client has
+	renewing bool
+	old      []string      // hashes to delete once the new session is saved
+	ttl      time.Duration // of the key, when it was loaded
+	hash     string        // of the token that was loaded
+	saved    *value        // what was just written, to be read back without Redis
+	base     *value        // what Redis had when this request read or wrote it
+
+	loading string // the token that is being loaded
+	moving  string // the token of a session that is still in scs' own place
+
+	// stored is the hash of a session that is visited without its token, in
+	// place of the hash of what stands for its token.
+	stored  string
+	skipped bool // the last commit found nothing that was changed
+}
+
+// value is an encoded session.
+type value struct {
+	hash   string
+	bytes  []byte
+	stored []byte // as Redis has it: bytes, or bytes encrypted
+}
+
+type stateKey struct{ m *Manager }
+
+func (m *Manager) state(ctx context.Context) *state {
+	st, _ := ctx.Value(stateKey{m}).(*state)
+	return st
+}
+
+// lazy is a request's context in which the session is loaded when somebody
+// looks for it.
+type lazy struct {
+	context.Context
+	st *state
+}
+
+func (c *lazy) Value(key any) any {
+	switch key {
+	case c.st.m.key:
+		return c.st.load()
+	case stateKey{c.st.m}:
+		return c.st
+	}
+	return c.Context.Value(key)
+}
+
+// plain is a request's context for the store, in which nothing is loaded.
+type plain struct {
+	context.Context
+	st *state
+}
+
+func (c *plain) Value(key any) any {
+	if key == (stateKey{c.st.m}) {
+		return c.st
+	}
+	return c.Context.Value(key)
+}
+
+// newState returns a state and its two contexts in one piece.
+func newState(m *Manager, parent context.Context, tokens []string) *state {
+	st := &state{m: m, tokens: tokens}
+	st.ctx, st.plain = lazy{parent, st}, plain{parent, st}
+	return st
+}
+
+// load loads the session once and returns scs' data, an empty session's after
+// an error.
+func (st *state) load() any {
+	st.once.Do(func() {
+		m := st.m
+		ctx := &st.plain
+		for _, token := range st.tokens {
+			st.loading = token
+			loaded, err := m.Load(ctx, token)
+			switch {
+			case errors.Is(err, ErrCorrupt):
+				st.drop(ctx, err)
+				continue
+			case errors.Is(err, errExpired):
+				continue
+			case err != nil:
+				st.empty(err)
+				return
+			}
+			if m.Token(loaded) != "" {
+				if st.moving != "" { // to be saved in our place
+					m.Put(loaded, movedKey, true)
+					m.Remove(loaded, movedKey)
+				}
+				st.set(loaded.Value(m.key), token, nil)
+				m.loaded(ctx, true)
+				return
+			}
+			if m.hooks.Event != nil {
+				m.event(ctx, Unknown, hashOf(token))
+			}
+		}
+		st.empty(nil)
+		m.loaded(ctx, false)
+	})
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.data
+}
+
+// empty begins a new session; err says whether that is for want of Redis.
+func (st *state) empty(err error) {
+	ctx, _ := st.m.Load(context.Background(), "") // without a token it cannot fail
+	st.set(ctx.Value(st.m.key), "", err)
+}
+
+func (st *state) set(data any, client string, err error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.data, st.client, st.err = data, client, err
+}
+
+// committed keeps what was just written, as what Redis has and to be read back.
+func (st *state) committed(v *value) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.saved, st.base = v, v
+}
+
+// found keeps what was loaded.
+func (st *state) found(v *value, ttl time.Duration) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.hash, st.ttl, st.base = v.hash, ttl, v
+}
+
+// read is what Redis had of a session when this request saw it, nil for a new one.
+func (st *state) read(hash string) *value {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.base == nil || st.base.hash != hash {
+		return nil
+	}
+	return st.base
+}
+
+// hash is where the session of a token is.
+func (st *state) hashOf(token string) string {
+	if st != nil && st.stored != "" && token == st.stored {
+		return token
+	}
+	return hashOf(token)
+}
+
+// at is where the session is that scs looks for under this hash.
+func (st *state) at(hash string) string {
+	if st != nil && st.stored != "" && hash == hashOf(st.stored) {
+		return st.stored
+	}
+	return hash
+}
+
+// loadedHash is that of the session that was loaded, "" for none.
+func (st *state) loadedHash() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.hash
+}
+
+// savedHash is that of the session that was just written.
+func (st *state) savedHash() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.saved == nil {
+		return ""
+	}
+	return st.saved.hash
+}
+
+// forget forgets what was just written.
+func (st *state) forget() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.saved = nil
+}
+
+func (st *state) remembered(hash string) ([]byte, bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.saved == nil || st.saved.hash != hash {
+		return nil, false
+	}
+	return st.saved.bytes, true
+}
+
+// rotated takes the hash of a session that is being replaced; false if it is not.
+func (st *state) rotated(hash string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.renewing {
+		st.old = append(st.old, hash)
+	}
+	return st.renewing
+}
+
+// drop forgets a value nobody can read.
+func (st *state) drop(ctx context.Context, err error) {
+	st.corrupt = true
+	st.m.failed(ctx, err)
+	if st.hash != "" {
+		if err := st.m.store.delete(ctx, st.hash); err != nil {
+			st.m.failed(ctx, err)
+		}
+	}
+}
+
+func (st *state) touched() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.data != nil
+}

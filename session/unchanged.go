@@ -1,0 +1,95 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+)
+
+// same reports whether two encodings are of equal sessions. [Codec] writes equal
+// bytes but for maps; scs' codec writes any order.
+func (m *Manager) same(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	c := codec{m.codec}
+	until, was, err := c.decode(a)
+	deadline, now, err2 := c.decode(b)
+	return err == nil && err2 == nil && until.Equal(deadline) && reflect.DeepEqual(was, now)
+}
+
+// status is scs', but for a value that was changed in place, a map or what a
+// pointer points to, which scs does not see.
+func (st *state) status(ctx context.Context) scs.Status {
+	m := st.m
+	status := m.Status(ctx)
+	if status != scs.Unmodified || st.err != nil {
+		return status
+	}
+	st.mu.Lock()
+	base := st.base
+	st.mu.Unlock()
+	if base == nil || !changeable(base.bytes) {
+		return status
+	}
+	values, mutable := map[string]any{}, ""
+	for _, key := range m.Keys(ctx) {
+		if v := m.Get(ctx, key); !immutable(v) {
+			values[key], mutable = v, key
+		}
+	}
+	if mutable == "" {
+		return status
+	}
+	_, was, err := codec{m.codec}.decode(base.bytes)
+	if err != nil {
+		return status
+	}
+	for key, v := range values {
+		if !reflect.DeepEqual(was[key], v) {
+			m.Put(ctx, key, v)
+			return scs.Modified
+		}
+	}
+	return status
+}
+
+// changeable reports whether a session may hold values that can be changed in
+// place. It is cheap for what [Codec] wrote, and true for anything else.
+func changeable(b []byte) bool {
+	if !bytes.HasPrefix(b, []byte(magic)) {
+		return true
+	}
+	r := &reader{b: b[len(magic):]}
+	r.varint()
+	r.varint()
+	for count := r.uvarint(); count > 0 && !r.failed; count-- {
+		r.text()
+		switch tag := r.take(1); {
+		case r.failed:
+		case tag[0] == 's' || tag[0] == 't':
+			r.text()
+		case tag[0] == 'i' || tag[0] == '3' || tag[0] == '6':
+			r.varint()
+		case tag[0] == 'd':
+			r.take(8)
+		case tag[0] != 'y' && tag[0] != 'n':
+			return true
+		}
+	}
+	return r.failed
+}
+
+func immutable(value any) bool {
+	switch value.(type) {
+	case nil, string, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64, time.Time, time.Duration:
+		return true
+	}
+	return false
+}
