@@ -82,10 +82,11 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	n := b.inFlight.Add(1)
 	defer b.inFlight.Add(-1)
 	sent, known := once(cmd)
-	if b.conn.config.Retries == 0 || !batchable(cmd) {
+	fits := batchable(cmd)
+	if b.conn.config.Retries == 0 || !fits {
 		sent = cmd
 	}
-	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !known || !batchable(cmd) || b.circuit != nil && b.circuit.Open() {
+	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !known || !fits || b.circuit != nil && b.circuit.Open() {
 		return b.UniversalClient.Process(ctx, sent)
 	}
 	if err := ctx.Err(); err != nil {
@@ -127,12 +128,7 @@ func process[C redis.Cmder](b *Batched, ctx context.Context, cmd C, other func(c
 }
 
 func (b *Batched) script(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
-	all := make([]any, 0, 3+len(keys)+len(args))
-	all = append(all, name, script, len(keys))
-	for _, key := range keys {
-		all = append(all, key)
-	}
-	cmd := redis.NewCmd(ctx, append(all, args...)...)
+	cmd := redis.NewCmd(ctx, bounded.ScriptArgs(name, script, keys, args)...)
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3)
 	}

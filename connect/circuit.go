@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
 )
 
@@ -77,18 +77,12 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 			for _, cmd := range cmds {
 				cmd.SetErr(c.conn.explain(cmd.Err()))
 			}
-		case err != nil && err != redis.Nil && unmarked(cmds): //nolint:errorlint // the usual answer is identical
-			// No connection came about, as with a wrong password. go-redis
-			// leaves the commands without error then, and empty.
+		case err != nil && err != redis.Nil && bounded.Unmarked(cmds): //nolint:errorlint // the usual answer is identical
 			_ = failAll(cmds, err)
 		}
 		c.report(ctx, ticket, worst, start)
 		return err
 	}
-}
-
-func unmarked(cmds []redis.Cmder) bool {
-	return !slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Err() != nil })
 }
 
 func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {

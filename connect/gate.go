@@ -119,9 +119,14 @@ func (c *Conn) explain(err error) error {
 		hint := fmt.Sprintf("%d of %d connections are in use, the pool has %d for each node", s.TotalConns-s.IdleConns, s.TotalConns, c.config.PoolSize)
 		return &UnavailableError{Conn: c.name, Err: err, Hint: hint}
 	case unreachable(err):
-		return &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
+		return c.unavailable(err)
 	}
 	return err
+}
+
+// unavailable is err with what the last dial said.
+func (c *Conn) unavailable(err error) *UnavailableError {
+	return &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
 }
 
 // unreachable reports whether err means that Redis did not answer. What Redis

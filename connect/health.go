@@ -56,7 +56,7 @@ func (c *Conn) Health(ctx context.Context) Health {
 	h.OK, h.Stats = err == nil, c.Stats()
 	if err != nil {
 		if already := (*UnavailableError)(nil); !errors.As(err, &already) {
-			err = &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
+			err = c.unavailable(err)
 		}
 		h.Error = err.Error()
 	}

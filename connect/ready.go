@@ -30,7 +30,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 		if errors.Is(err, ErrClosed) {
 			return err
 		}
-		unavailable := &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
+		unavailable := c.unavailable(err)
 		if already := (*UnavailableError)(nil); errors.As(err, &already) {
 			unavailable.Err, unavailable.LastDial = already.Err, already.LastDial
 		}

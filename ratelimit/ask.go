@@ -186,7 +186,7 @@ func (l *Limiter) ask(ctx context.Context, q question) (Decision, error) {
 		if err != nil {
 			return Decision{}, err
 		}
-		d := Decision{Allowed: reply[3] > 0, Source: FromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
+		d := Decision{Allowed: reply[3] > 0, Source: FromRedis, set: q.set, admitted: int(reply[3]), wait: waiting(reply[0])}
 		d.State = bucketOf(p, reply[1], reply[0], reply[2])
 		return d, nil
 	}
@@ -256,20 +256,20 @@ func stateOf(p *policy, reply []int64) State {
 	if p.kind == cellRate {
 		return bucketOf(p, reply[0], reply[1], reply[2])
 	}
-	return State{Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(max(reply[0], 0)), RetryAfter: wait(reply[1]),
-		ResetAfter: wait(reply[2]), NextAfter: wait(reply[3])}
+	return State{Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(max(reply[0], 0)), RetryAfter: waiting(reply[1]),
+		ResetAfter: waiting(reply[2]), NextAfter: waiting(reply[3])}
 }
 
 func bucketOf(p *policy, debt, retry, blocked int64) State {
-	s := bucketState(p, p.units, min(max(debt, 0), p.units.capacity()), wait(retry))
+	s := bucketState(p, p.units, min(max(debt, 0), p.units.capacity()), waiting(retry))
 	if blocked > 0 {
 		s.Remaining, s.policy = 0, nil
-		s.ResetAfter, s.NextAfter = max(s.ResetAfter, wait(blocked)), max(s.NextAfter, wait(blocked))
+		s.ResetAfter, s.NextAfter = max(s.ResetAfter, waiting(blocked)), max(s.NextAfter, waiting(blocked))
 	}
 	return s
 }
 
-func wait(us int64) time.Duration {
+func waiting(us int64) time.Duration {
 	if us < 0 {
 		return Never
 	}

@@ -3,12 +3,13 @@ package redigopool
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 // flush runs the queue: stretches of ordinary commands as one pipeline each,
@@ -100,7 +101,7 @@ func (c *Conn) runBatch(ctx context.Context, batch *[]command) error {
 		_, err := pipe.Exec(ctx)
 		return err
 	})
-	if err != nil && (!fromServer(err) || unmarked(sent)) {
+	if err != nil && (!fromServer(err) || bounded.Unmarked(sent)) {
 		return wrapped(cmds[0].name, err)
 	}
 	if ttl != nil {
@@ -117,13 +118,6 @@ func (c *Conn) runBatch(ctx context.Context, batch *[]command) error {
 		c.replies = append(c.replies, reply)
 	}
 	return nil
-}
-
-// unmarked reports whether no command has an error although the pipeline has
-// one: no connection came about, as with a wrong password, and go-redis leaves
-// the commands empty.
-func unmarked(sent []goredis.Cmder) bool {
-	return !slices.ContainsFunc(sent, func(cmd goredis.Cmder) bool { return cmd.Err() != nil })
 }
 
 // exec runs a transaction.
@@ -159,7 +153,7 @@ func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
 		_, err := pipe.Exec(ctx)
 		return err
 	})
-	if err != nil && (!fromServer(err) || unmarked(sent)) {
+	if err != nil && (!fromServer(err) || bounded.Unmarked(sent)) {
 		return nil, wrapped("EXEC", err)
 	}
 	all := failure{}

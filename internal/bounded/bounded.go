@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -203,12 +204,7 @@ func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, 
 		}
 	}
 	if hash != "" {
-		all := make([]any, 0, 3+len(keys)+len(args))
-		all = append(all, "evalsha", hash, len(keys))
-		for _, key := range keys {
-			all = append(all, key)
-		}
-		cmd := redis.NewIntSliceCmd(ctx, append(all, args...)...)
+		cmd := redis.NewIntSliceCmd(ctx, ScriptArgs("evalsha", hash, keys, args)...)
 		cmd.SetFirstKeyPos(3)
 		var err error
 		if c.honors { // without a closure: this is the hot path of the limiter
@@ -226,15 +222,25 @@ func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, 
 	return script.Eval(ctx, c, keys, args...).Int64Slice()
 }
 
-func (c *Caller) once(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
+// ScriptArgs are the words of EVAL and its kin.
+func ScriptArgs(name, script string, keys []string, args []any) []any {
 	all := make([]any, 0, 3+len(keys)+len(args))
 	all = append(all, name, script, len(keys))
 	for _, key := range keys {
 		all = append(all, key)
 	}
-	all = append(all, args...)
+	return append(all, args...)
+}
 
-	cmd := redis.NewCmd(ctx, all...)
+// Unmarked reports whether no command has an error although their pipeline has
+// one: no connection came about, as with a wrong password. go-redis leaves the
+// commands empty then.
+func Unmarked(cmds []redis.Cmder) bool {
+	return !slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return cmd.Err() != nil })
+}
+
+func (c *Caller) once(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
+	cmd := redis.NewCmd(ctx, ScriptArgs(name, script, keys, args)...)
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3) // else a cluster client routes by the script's name
 	}
