@@ -2,6 +2,7 @@ package redishttp_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -35,12 +36,13 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 			"<name>": `[A-Za-z0-9._-]+`, "<hash>": `[0-9a-f]{32}`, "<cookie>": `__Host-session`, "<token hash>": `[A-Za-z0-9_-]{43}`,
 			"<bucket>": `[0-9]+-per-[0-9a-z.-]+`, "<window>": `[0-9]+-in-[0-9a-z.]+`, "<places>": `[0-9]+-at-once`,
 			"<buckets>": `1`, "<n>": `\d+`, "<variant>": `[0-9a-f.]+`,
+			"<id>": `[A-Z2-7]{26}`, "<session key>": `session:v1:__Host-session:[A-Za-z0-9_-]{43}`,
 		} {
 			form = strings.ReplaceAll(form, placeholder, pattern)
 		}
 		types[regexp.MustCompile("^"+form+"$")] = strings.Replace(m[2], "sorted set", "zset", 1)
 	}
-	if len(types) != 11 {
+	if len(types) != 14 {
 		t.Fatalf("the document lists %d keys", len(types))
 	}
 
@@ -50,7 +52,8 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	sessions, e2 := session.New(rdb)
 	responses, e3 := cache.New(rdb, cache.WithTimeouts(5*time.Second, 5*time.Second))
 	locks, e4 := lockmw.New(rdb, lockmw.WithKey(func(r *http.Request) (string, error) { return "}{" + r.URL.Path, nil }))
-	for _, err := range []error{e1, e2, e3, e4} {
+	confirmed, e5 := session.New(rdb, session.WithWaitReplicas(1, time.Millisecond))
+	for _, err := range []error{e1, e2, e3, e4, e5} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +70,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		}
 		w.Header().Set("Cache-Control", "public, max-age=60")
 		w.Header().Set("Vary", "Accept")
-		fmt.Fprint(w, "page")
+		fmt.Fprint(w, strings.Repeat("page", 20_000)) // more than an entry holds itself
 	})))))
 	found := map[string]bool{}
 	scan := func() {
@@ -119,6 +122,17 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	if n, err := sessions.RevokeAll(t.Context(), "bob"); n != 0 || err != nil {
 		t.Error(n, err)
 	}
+	confirmed.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if err := confirmed.Login(r.Context(), "carol", "", ""); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := confirmed.Commit(r.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := confirmed.Destroy(r.Context()); !errors.Is(err, session.ErrUnconfirmed) {
+			t.Errorf("got %v, want ErrUnconfirmed", err)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
 	close(stop)
 	<-scanned
 	scan()

@@ -2,12 +2,14 @@ package cache
 
 import (
 	"context"
-	"crypto/rand"
 	_ "embed" // for the script
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,10 +21,16 @@ import (
 //go:embed purge.lua
 var purgeSource string
 
-// ErrUnavailable is a Redis that is known to be down and was not asked.
-var ErrUnavailable = errors.New("cache: redis is unavailable")
+// Errors of a [Cache].
+var (
+	// ErrUnavailable is a Redis that is known to be down and was not asked.
+	ErrUnavailable = errors.New("cache: redis is unavailable")
+	errPending     = errors.New("cache: an invalidation is still to be written")
+)
 
-// Cache is a shared response cache. It is safe for concurrent use.
+// Cache is a shared response cache. It is safe for concurrent use. It starts
+// goroutines only for refreshes in the background and for invalidations that
+// have to be retried; Close waits for them.
 type Cache struct {
 	config
 	rdb     Client
@@ -30,12 +38,24 @@ type Cache struct {
 	purge   *redis.Script
 	memo    memo
 	breaker breaker.Breaker
+	shares  shares
+	flights flights
+	near    *near
+	pending pending
+	stats   counters
+	gen     atomic.Uint64 // of the purges that this process knows of
+
+	mu     sync.Mutex // of closed and of what is added to work
+	closed bool
+	work   sync.WaitGroup
+	base   context.Context // of work
+	cancel context.CancelFunc
 }
 
 // New returns a Cache that stores responses in rdb. It does not dial; all
 // mistakes are reported at once, as joined [*OptionError].
 func New(rdb Client, opts ...Option) (*Cache, error) {
-	c := &Cache{config: defaults(rdb), rdb: rdb, purge: redis.NewScriptServerSHA(purgeSource), memo: memo{names: map[string][]string{}}}
+	c := &Cache{config: defaults(rdb), rdb: rdb, purge: redis.NewScriptServerSHA(purgeSource), memo: memo{known: map[string]known{}}}
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(&c.config)
@@ -49,7 +69,40 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 	if !c.caller.HonorsDeadlines() {
 		c.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
 	}
+	c.near = newNear(c.nearBytes, c.nearTTL)
+	c.base, c.cancel = context.WithCancel(context.Background())
 	return c, nil
+}
+
+// Close ends what runs in the background, and waits for it until ctx ends. The
+// client stays open. Requests are still served, without refreshes.
+func (c *Cache) Close(ctx context.Context) error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	done := make(chan struct{})
+	go func() {
+		c.work.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cache: close: %w", context.Cause(ctx))
+	}
+}
+
+// background runs fn on a goroutine that Close waits for; false after Close.
+func (c *Cache) background(fn func(ctx context.Context)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.work.Go(func() { fn(c.base) })
+	return true
 }
 
 // Response is a stored response.
@@ -62,98 +115,36 @@ type Response struct {
 }
 
 // Lookup returns the stored response for a GET or HEAD request, nil if there is
-// none that is fresh and suits the request's Cache-Control. It runs no
-// handler.
+// none that is fresh and suits the request's Cache-Control. It runs no handler
+// and refreshes nothing.
 func (c *Cache) Lookup(ctx context.Context, r *http.Request) (*Response, Status, error) {
 	f, s, err := c.lookup(ctx, r)
-	if err != nil || f.entry == nil {
+	if err != nil || !s.Hit || f.left() <= 0 {
 		return nil, s, err
 	}
-	return &Response{Status: f.entry.status, Header: f.entry.header, Body: f.entry.body, Age: f.age(), TTL: f.ttl}, s, nil
-}
-
-// age is by Redis' clock alone: what is left of the life it was stored for.
-func (f *found) age() time.Duration { return f.entry.age + f.entry.life - f.ttl }
-
-func (c *Cache) lookup(ctx context.Context, r *http.Request) (found, Status, error) {
-	if reason := bypass(r); reason != "" {
-		return found{}, Status{Forward: "bypass", Detail: reason}, nil
+	inline, err := f.entry.inline()
+	if err == nil && f.entry.id != "" {
+		inline, err = io.ReadAll(&body{ctx: ctx, c: c, f: &f, inline: inline})
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return found{}, Status{Forward: "method"}, nil
-	}
-	control := parseControl(r.Header)
-	if control.has("no-store") {
-		return found{}, Status{Forward: "request", Detail: "no-store"}, nil
-	}
-	ticket, ok := c.breaker.Allow()
-	if !ok {
-		return found{}, Status{Forward: "bypass", Detail: "store-error"}, ErrUnavailable
-	}
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
-	defer cancel()
-	f, err := c.find(bound, requestTarget(r), r.Header)
-	c.report(ctx, ticket, err)
 	if err != nil {
-		return found{}, Status{Forward: "bypass", Detail: "store-error"}, fmt.Errorf("cache: look up: %w", err)
+		return nil, s, wrapped("read", err)
 	}
-	switch {
-	case f.entry == nil:
-		return f, Status{Forward: f.state}, nil
-	case !acceptable(control, r.Header, f.age(), f.ttl):
-		f.entry = nil
-		return f, Status{Forward: "request"}, nil
-	}
-	return f, Status{Hit: true, TTL: f.ttl}, nil
+	return &Response{Status: f.entry.status, Header: f.entry.header.Clone(), Body: inline, Age: f.age(), TTL: f.left()}, s, nil
 }
 
-func (c *Cache) report(ctx context.Context, t breaker.Ticket, err error) {
-	switch c.breaker.Report(t, breaker.Of(err), err) {
-	case breaker.Opened:
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached")
-	case breaker.Closed:
-		c.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, responses are cached again")
+// lookup is look without the crowd and without hooks.
+func (c *Cache) lookup(ctx context.Context, r *http.Request) (found, Status, error) {
+	if ctx != r.Context() {
+		r = r.WithContext(ctx)
 	}
+	f, s, _, err := c.looked(r, parseControl(r.Header), false)
+	return f, s, err
 }
 
-// Purge makes the stored responses of absolute URLs void, all variants, in one
-// round trip each. When it has returned, no response is served whose handler
-// was called before. The error joins those of all URLs.
-func (c *Cache) Purge(ctx context.Context, urls ...string) error {
-	var errs []error
-	for _, raw := range urls {
-		target, err := urlTarget(raw)
-		if err == nil {
-			p := c.place(target)
-			err = c.mark(ctx, p.log, "u:"+p.hash)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("cache: purge: %w", err)) // the URL may hold a secret
-		}
-	}
-	return errors.Join(errs...)
+func (c *Cache) logAway(ctx context.Context) {
+	c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached")
 }
 
-// PurgeAll makes every entry of this cache void, in one round trip a bucket.
-// Other keys in the same Redis are not touched.
-func (c *Cache) PurgeAll(ctx context.Context) error {
-	var errs []error
-	for n := range c.buckets {
-		if err := c.mark(ctx, c.bucketBase(n)+"log"); err != nil {
-			errs = append(errs, fmt.Errorf("cache: purge all: %w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// mark writes to a purge log. It goes on when the client has gone: the change
-// it follows has happened.
-func (c *Cache) mark(ctx context.Context, log string, fields ...string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.storeTimeout)
-	defer cancel()
-	args := []any{rand.Text(), c.logTTL().Milliseconds(), maxLogFields}
-	for _, field := range fields {
-		args = append(args, field)
-	}
-	return c.purge.Run(ctx, c.caller, []string{log}, args...).Err()
+func (c *Cache) logBack(ctx context.Context) {
+	c.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, responses are cached again")
 }

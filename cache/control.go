@@ -14,8 +14,12 @@ type control map[string]string
 // parseControl reads all lines; of a directive given twice the first counts,
 // but for the restrictive ones it does not matter.
 func parseControl(h http.Header) control {
+	lines := h["Cache-Control"]
+	if len(lines) == 0 {
+		return nil
+	}
 	c := control{}
-	for _, line := range h["Cache-Control"] {
+	for _, line := range lines {
 		for line != "" {
 			var item string
 			item, line = cutItem(line)
@@ -35,8 +39,10 @@ func parseControl(h http.Header) control {
 // cutItem cuts at the next comma outside of quotes.
 func cutItem(s string) (item, rest string) {
 	quoted := false
-	for i := range len(s) {
+	for i := 0; i < len(s); i++ {
 		switch {
+		case quoted && s[i] == '\\':
+			i++
 		case s[i] == '"':
 			quoted = !quoted
 		case s[i] == ',' && !quoted:
@@ -58,16 +64,17 @@ func (c control) seconds(name string) (d time.Duration, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	return deltaSeconds(arg), true
+	d, _ = deltaSeconds(arg)
+	return d, true
 }
 
-func deltaSeconds(s string) time.Duration {
+func deltaSeconds(s string) (d time.Duration, ok bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0
+		return 0, false
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n > 1<<31 {
 		n = 1 << 31
 	}
-	return time.Duration(n) * time.Second
+	return time.Duration(n) * time.Second, true
 }

@@ -1,8 +1,11 @@
 package cache
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -10,28 +13,56 @@ import (
 
 // entry is a stored response. In Redis it is one string:
 //
-//	version, then each with its length: target, incarnation, sequence, status,
-//	age, life, number of fields, (name, value)…, body
+//	version, target, incarnation, sequence, status, age, fresh, swr, sie, keep,
+//	delta, flags, size, id, tags, fields, inline body
 //
-// and nothing after. The target is the whole primary key, so that an entry of
-// another URL, by whatever accident, is a miss.
+// numbers as varints, strings and lists with their length before them, and
+// nothing after. The target is the whole primary key, so that an entry of
+// another URL, by whatever accident, is a miss. A body above [inlineSize] goes
+// on in chunks, whose keys hold the id.
 type entry struct {
 	target string
-	inc    string        // of the purge log when the handler was called
-	seq    int64         // of the purge log when the handler was called
-	status int           //
+	inc    string // of the purge log when the handler was called
+	seq    int64  // of the purge log when the handler was called
+	status int
 	age    time.Duration // when it was stored
-	life   time.Duration // for which it was stored
+	lives
+	delta  time.Duration // what the handler took
+	flags  flags
+	size   int64  // of the whole body
+	id     string // of the chunks, "" for none
+	tags   []string
 	header http.Header
-	body   []byte
+	body   []byte // the inline part
 }
 
-const entryVersion = 1
+type flags uint64
+
+const (
+	strictFlag flags = 1 << iota
+	sharedFlag       // may answer requests with Authorization
+	steadyFlag       // immutable (RFC 8246): no validation, no early refresh
+	flateFlag        // body is compressed; there are no chunks
+)
+
+const (
+	entryVersion = 2
+	inlineSize   = 64 << 10
+	chunkSize    = 256 << 10
+)
 
 var errEntry = errors.New("not an entry")
 
+func (e *entry) chunks() int {
+	return int((e.size - min(e.size, inlineSize) + chunkSize - 1) / chunkSize)
+}
+
 func (e *entry) encode() []byte {
-	b := make([]byte, 0, 512+len(e.body))
+	flags := e.flags
+	if e.strict {
+		flags |= strictFlag
+	}
+	b := make([]byte, 0, 512+len(e.target)+len(e.body))
 	b = append(b, entryVersion)
 	str := func(s string) {
 		b = binary.AppendUvarint(b, uint64(len(s)))
@@ -39,17 +70,22 @@ func (e *entry) encode() []byte {
 	}
 	str(e.target)
 	str(e.inc)
-	fields := 0
-	for _, values := range e.header {
-		fields += len(values)
-	}
-	for _, n := range []int64{e.seq, int64(e.status), e.age.Milliseconds(), e.life.Milliseconds(), int64(fields)} {
+	ms := func(d time.Duration) int64 { return d.Milliseconds() }
+	for _, n := range []int64{e.seq, int64(e.status), ms(e.age), ms(e.fresh), ms(e.swr), ms(e.sie), ms(e.keep), ms(e.delta), int64(flags), e.size} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	names := make([]string, 0, len(e.header))
-	for name := range e.header {
-		names = append(names, name)
+	str(e.id)
+	b = binary.AppendUvarint(b, uint64(len(e.tags)))
+	for _, tag := range e.tags {
+		str(tag)
 	}
+	fields := 0
+	names := make([]string, 0, len(e.header))
+	for name, values := range e.header {
+		names = append(names, name)
+		fields += len(values)
+	}
+	b = binary.AppendUvarint(b, uint64(fields))
 	slices.Sort(names)
 	for _, name := range names {
 		for _, value := range e.header[name] {
@@ -88,6 +124,16 @@ func (r *reader) bytes() []byte {
 	return out
 }
 
+func (r *reader) duration() time.Duration {
+	const most = int64(100 * 365 * 24 * time.Hour / time.Millisecond)
+	n := r.number()
+	if n > most {
+		r.ok = false
+		return 0
+	}
+	return time.Duration(n) * time.Millisecond
+}
+
 // decodeEntry trusts nothing: Redis is shared, and versions differ during a
 // deploy. The body shares b's memory.
 func decodeEntry(b []byte) (*entry, error) {
@@ -95,14 +141,22 @@ func decodeEntry(b []byte) (*entry, error) {
 		return nil, errEntry
 	}
 	r := &reader{b: b[1:], ok: true}
-	e := &entry{target: string(r.bytes()), inc: string(r.bytes()), seq: r.number(), status: int(r.number())}
-	age, life := r.number(), r.number()
-	fields := r.number()
-	const most = int64(100 * 365 * 24 * time.Hour / time.Millisecond)
-	if !r.ok || age > most || life > most || fields > int64(len(r.b)) || e.status < 200 || e.status > 999 {
+	e := &entry{target: string(r.bytes()), inc: string(r.bytes()), seq: r.number(), status: int(r.number()), age: r.duration()}
+	e.fresh, e.swr, e.sie, e.keep, e.delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
+	e.flags, e.size = flags(r.number()), r.number()
+	e.strict = e.flags&strictFlag != 0
+	e.id = string(r.bytes())
+	tags := r.number()
+	if !r.ok || tags > maxTags || e.status < 200 || e.status > 999 {
 		return nil, errEntry
 	}
-	e.age, e.life = time.Duration(age)*time.Millisecond, time.Duration(life)*time.Millisecond
+	for range tags {
+		e.tags = append(e.tags, string(r.bytes()))
+	}
+	fields := r.number()
+	if fields > int64(len(r.b)) {
+		return nil, errEntry
+	}
 	e.header = make(http.Header, min(fields, 32))
 	for range fields {
 		name := string(r.bytes())
@@ -112,8 +166,42 @@ func decodeEntry(b []byte) (*entry, error) {
 		e.header[name] = append(e.header[name], string(r.bytes()))
 	}
 	e.body = r.bytes()
-	if !r.ok || len(r.b) != 0 {
+	if !r.ok || len(r.b) != 0 || !e.whole() {
 		return nil, errEntry
 	}
 	return e, nil
+}
+
+// whole reports whether size, chunks and inline part go together.
+func (e *entry) whole() bool {
+	if e.flags&flateFlag != 0 {
+		return e.id == "" && e.size <= inlineSize
+	}
+	return int64(len(e.body)) == min(e.size, inlineSize) && (e.id != "") == (e.size > inlineSize) && e.size < 1<<40
+}
+
+// shrink compresses the body if that saves a fifth.
+func (e *entry) shrink() {
+	var buf bytes.Buffer
+	w, err := flate.NewWriter(&buf, flate.BestSpeed)
+	if err != nil {
+		return
+	}
+	if _, err := w.Write(e.body); err != nil || w.Close() != nil || buf.Len() > len(e.body)*4/5 {
+		return
+	}
+	e.body = buf.Bytes()
+	e.flags |= flateFlag
+}
+
+// inline is the inline part of the body as it was.
+func (e *entry) inline() ([]byte, error) {
+	if e.flags&flateFlag == 0 {
+		return e.body, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(e.body)), e.size+1))
+	if err != nil || int64(len(b)) != e.size {
+		return nil, errors.Join(errEntry, err)
+	}
+	return b, nil
 }

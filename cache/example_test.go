@@ -54,5 +54,5 @@ func ExampleNew_mistakes() {
 	fmt.Println(err)
 	// Output:
 	// cache: rdb: is nil
-	// cache: WithMaxBody: -1 is not within 0 and 64 MiB
+	// cache: WithMaxBody: -1 is not above 0
 }

@@ -1,35 +1,42 @@
 package cache
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// memo remembers the selecting headers of URLs, so that the first round trip
-// asks for the right variant. Being wrong costs a second one, so it is bounded
-// and may forget.
+// memo remembers of URLs what helps to ask Redis the right question at once.
+// Being wrong costs a round trip, so it is bounded and may forget.
 type memo struct {
 	mu    sync.Mutex
-	names map[string][]string
+	known map[string]known // by hash of the target
+}
+
+type known struct {
+	names []string  // selecting headers
+	tags  []string  // of the entry seen last
+	until time.Time // when that is stale
+	open  time.Time // until when requests are not collapsed, for nothing is stored
 }
 
 const maxMemo = 10_000
 
-func (m *memo) get(hash string) []string {
+func (m *memo) get(hash string) known {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.names[hash]
+	return m.known[hash]
 }
 
-func (m *memo) put(hash string, names []string) {
+func (m *memo) change(hash string, fn func(*known)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(names) == 0 {
-		delete(m.names, hash)
-		return
-	}
-	if len(m.names) >= maxMemo {
-		for other := range m.names { // any one: map order is random
-			delete(m.names, other)
+	k, there := m.known[hash]
+	fn(&k)
+	if !there && len(m.known) >= maxMemo {
+		for other := range m.known { // any one: map order is random
+			delete(m.known, other)
 			break
 		}
 	}
-	m.names[hash] = names
+	m.known[hash] = k
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -48,11 +49,27 @@ type config struct {
 	identifier   string
 	timeout      time.Duration
 	storeTimeout time.Duration
-	maxBody      int
+	maxBody      int64
 	maxTTL       time.Duration
 	buckets      int
 	hooks        Hooks
 	logger       *slog.Logger
+
+	targets        []string
+	heuristic      bool
+	defaultTTL     time.Duration
+	keep           time.Duration
+	vary           []string
+	varyCookie     bool
+	key            func(*http.Request) string
+	skip           func(*http.Request) bool
+	compress       bool
+	waitMax        time.Duration
+	leaseTTL       time.Duration
+	beta           float64
+	refreshTimeout time.Duration
+	nearBytes      int64
+	nearTTL        time.Duration
 }
 
 // WithName tells caches apart that share a Redis; caches of one name share
@@ -73,11 +90,11 @@ func WithTimeouts(lookup, store time.Duration) Option {
 }
 
 // WithMaxBody bounds a stored body in bytes; larger ones stream past. The
-// default is 1 MiB.
-func WithMaxBody(n int) Option { return optionFunc(func(c *config) { c.maxBody = n }) }
+// default is 8 MiB.
+func WithMaxBody(n int64) Option { return optionFunc(func(c *config) { c.maxBody = n }) }
 
-// WithMaxTTL bounds how long an entry is kept, whatever the response says. The
-// default is 24h.
+// WithMaxTTL bounds how long an entry is fresh, and how long it may be served
+// stale, whatever the response says. The default is 24h.
 func WithMaxTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.maxTTL = d }) }
 
 // WithBuckets spreads the entries over so many slots of a cluster. All
@@ -95,7 +112,9 @@ func defaults(rdb Client) config {
 	c := config{
 		prefix: "cache", name: "default", identifier: "redishttp",
 		timeout: 50 * time.Millisecond, storeTimeout: time.Second,
-		maxBody: 1 << 20, maxTTL: 24 * time.Hour, buckets: 1,
+		maxBody: 8 << 20, maxTTL: 24 * time.Hour, buckets: 1,
+		targets: []string{"Cdn-Cache-Control"}, heuristic: true, keep: 10 * time.Minute,
+		waitMax: 3 * time.Second, leaseTTL: 10 * time.Second, beta: 1, refreshTimeout: 30 * time.Second,
 		logger: slog.New(slog.DiscardHandler),
 	}
 	if _, cluster := bounded.Unwrap(rdb).(*redis.ClusterClient); cluster {
@@ -121,9 +140,10 @@ func (c *config) validate(hasClient bool) error {
 	check(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
 	check(validToken.MatchString(c.identifier), "WithIdentifier", "is not a structured field token (RFC 9651)")
 	check(c.timeout > 0 && c.storeTimeout > 0, "WithTimeouts", "are not above 0")
-	check(c.maxBody > 0 && c.maxBody <= 64<<20, "WithMaxBody", fmt.Sprintf("%d is not within 0 and 64 MiB", c.maxBody))
+	check(c.maxBody > 0, "WithMaxBody", fmt.Sprintf("%d is not above 0", c.maxBody))
 	check(c.maxTTL >= time.Second, "WithMaxTTL", fmt.Sprintf("%v is below 1s", c.maxTTL))
 	check(c.buckets >= 1 && c.buckets <= 4096, "WithBuckets", fmt.Sprintf("%d is not within 1 and 4096", c.buckets))
+	c.checkMore(check)
 	check(c.logger != nil, "WithLogger", "is nil")
 	return errors.Join(errs...)
 }

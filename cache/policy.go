@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -10,22 +12,22 @@ import (
 // of requests and responses. A reason is the detail of Cache-Status, "" for yes.
 
 // bypass says why a request is none of the cache's business.
-func bypass(r *http.Request) string {
+func (c *config) bypass(r *http.Request) string {
 	switch {
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
 		return "request-body" // its content is not part of the key
-	case len(r.Header["Authorization"]) > 0:
-		return "authorization"
 	case len(r.Header["Upgrade"]) > 0:
 		return "upgrade"
+	case c.skip != nil && c.skip(r):
+		return "rule"
 	}
 	return ""
 }
 
 // unstorable says why a response must not be stored. h is what the handler
-// set, without the fields of middlewares further out.
-func unstorable(r *http.Request, status int, h http.Header, maxBody int) string {
-	c := parseControl(h)
+// set, without the fields of middlewares further out, and d its directives.
+func (c *config) unstorable(r *http.Request, status int, h http.Header, d control) string {
+	noStore := d.has("no-store") && (!d.has("must-understand") || !understood(status))
 	switch {
 	case r.Method != http.MethodGet:
 		return "method"
@@ -33,143 +35,178 @@ func unstorable(r *http.Request, status int, h http.Header, maxBody int) string 
 		return "nothing-written"
 	case status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified:
 		return "status"
-	case len(h["Content-Range"]) > 0:
-		return "content-range"
-	case len(h["Set-Cookie"]) > 0 || len(h["Set-Cookie2"]) > 0:
+	case d.has("must-understand") && !understood(status):
+		return "status"
+	case len(h["Set-Cookie"]) > 0:
 		return "set-cookie"
 	case len(h["Trailer"]) > 0:
 		return "trailer"
-	case c.has("no-store"):
+	case noStore:
 		return "no-store"
-	case c.has("private"):
+	case d.has("private"):
 		return "private"
-	case c.has("no-cache"):
-		return "no-cache"
+	case len(r.Header["Authorization"]) > 0 && !forAll(d):
+		return "authorization"
 	case strings.HasPrefix(h.Get("Content-Type"), "text/event-stream"):
 		return "event-stream"
 	}
-	for _, name := range varyNames(h) {
-		if name == "*" || name == "Cookie" || name == "Authorization" {
+	names := varyNames(h)
+	for _, name := range names {
+		if name == "*" || name == "Authorization" || name == "Cookie" && !c.varyCookie {
 			return "vary"
 		}
 	}
-	if len(varyNames(h)) > maxVary {
+	if len(names) > maxVary {
 		return "vary"
 	}
-	if n := h.Get("Content-Length"); n != "" && deltaSeconds(n) > time.Duration(maxBody)*time.Second {
-		return "too-large"
+	if n := h.Get("Content-Length"); n != "" {
+		if size, ok := deltaSeconds(n); ok && size > time.Duration(c.maxBody)*time.Second {
+			return "too-large"
+		}
 	}
 	return ""
 }
 
-// freshness is how long a response may be served (RFC 9111, section 4.2.1): s-maxage, then
-// max-age, then Expires; nothing is guessed.
-func freshness(h http.Header, now time.Time) time.Duration {
-	c := parseControl(h)
-	if d, ok := c.seconds("s-maxage"); ok {
-		return d
+// forAll reports whether a response to a request with Authorization may be
+// shared (RFC 9111, section 3.5).
+func forAll(d control) bool {
+	return d.has("public") || d.has("must-revalidate") || d.has("s-maxage")
+}
+
+// understood are the final status codes this cache knows the meaning of
+// (section 3).
+func understood(status int) bool { return http.StatusText(status) != "" }
+
+// lives is for how long a response may be used, from the moment it is stored.
+type lives struct {
+	fresh    time.Duration // at most 0: it must be validated each time
+	swr, sie time.Duration // after that, see RFC 5861
+	keep     time.Duration // in the store: for these, and to be validated
+	strict   bool          // never to be served stale
+}
+
+// maxHeuristic bounds a guess.
+const maxHeuristic = 24 * time.Hour
+
+// lifetimes of a response of this age (RFC 9111, section 4.2.1): s-maxage, then
+// max-age, then Expires, then what the options say, then a guess.
+func (c *config) lifetimes(r *http.Request, status int, h http.Header, d control, targeted bool, age time.Duration, now time.Time) lives {
+	fresh, explicit := explicitFreshness(h, d, targeted, now)
+	switch {
+	case explicit:
+	case c.defaultTTL > 0 && len(d) == 0 && successful(status):
+		fresh = c.defaultTTL
+	case c.heuristic && (guessable(status) || d.has("public")) && len(r.Header["Cookie"]) == 0 && !d.has("no-cache"):
+		if modified, err := parseTime(h.Get("Last-Modified")); err == nil {
+			fresh = min(date(h, now).Sub(modified)/10, maxHeuristic)
+		}
 	}
-	if d, ok := c.seconds("max-age"); ok {
-		return d
+	_, shared := d["s-maxage"]
+	l := lives{fresh: max(fresh-age, 0), strict: d.has("must-revalidate") || d.has("proxy-revalidate") || shared || d.has("no-cache")}
+	if d.has("no-cache") {
+		l.fresh = 0
+	}
+	if !l.strict {
+		l.swr, _ = d.seconds("stale-while-revalidate")
+		l.sie, _ = d.seconds("stale-if-error")
+	}
+	l.fresh = min(l.fresh, c.maxTTL)
+	l.swr, l.sie = min(l.swr, c.maxTTL), min(l.sie, c.maxTTL)
+	l.keep = l.fresh + max(l.swr, l.sie)
+	if h.Get("ETag") != "" || h.Get("Last-Modified") != "" {
+		l.keep = max(l.keep, l.fresh+c.keep)
+	}
+	return l
+}
+
+func explicitFreshness(h http.Header, d control, targeted bool, now time.Time) (fresh time.Duration, explicit bool) {
+	if fresh, ok := d.seconds("s-maxage"); ok {
+		return fresh, true
+	}
+	if fresh, ok := d.seconds("max-age"); ok {
+		return fresh, true
 	}
 	expires := h["Expires"]
-	if len(expires) != 1 {
-		return 0
+	if targeted || len(expires) == 0 {
+		return 0, false
 	}
-	at, err := http.ParseTime(expires[0])
-	if err != nil {
-		return 0
+	at, err := parseTime(expires[0])
+	if err != nil || len(expires) > 1 {
+		return 0, true
 	}
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		date = now
+	return at.Sub(date(h, now)), true
+}
+
+func date(h http.Header, now time.Time) time.Time {
+	if at, err := parseTime(h.Get("Date")); err == nil {
+		return at
 	}
-	return at.Sub(date)
+	return now
+}
+
+func successful(status int) bool {
+	return status == http.StatusOK || status == http.StatusNonAuthoritativeInfo || status == http.StatusNoContent
+}
+
+// guessable are the codes that are heuristically cacheable (RFC 9110, section 15.1).
+func guessable(status int) bool {
+	return slices.Contains([]int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}, status)
 }
 
 // initialAge is what a response that comes from another cache has already
-// (section 4.2.3).
+// (RFC 9111, sections 4.2.3 and 5.1): of a list the first counts, what is no
+// number does not.
 func initialAge(h http.Header, now time.Time) time.Duration {
 	var age time.Duration
-	if v := h["Age"]; len(v) > 0 {
-		item, _ := cutItem(v[0])
-		age = deltaSeconds(strings.TrimSpace(item))
+	if lines := h["Age"]; len(lines) > 0 {
+		item, _ := cutItem(lines[0])
+		age, _ = deltaSeconds(strings.TrimSpace(item))
 	}
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		age = max(age, now.Sub(date).Truncate(time.Second))
+	if at, err := parseTime(h.Get("Date")); err == nil {
+		age = max(age, now.Sub(at).Truncate(time.Second))
 	}
 	return age
 }
 
-// acceptable says why a request wants something newer than a fresh response of
-// this age (section 5.2.1).
-func acceptable(c control, h http.Header, age, ttl time.Duration) bool {
-	if c.has("no-cache") || len(h["Cache-Control"]) == 0 && strings.EqualFold(strings.TrimSpace(h.Get("Pragma")), "no-cache") {
+var errTime = errors.New("not an HTTP date")
+
+// parseTime reads an HTTP date in its three forms (RFC 9110, section 5.6.7),
+// of exactly that shape: package time takes one digit for two, and any number of spaces.
+func parseTime(s string) (time.Time, error) {
+	const long, ansi = len(http.TimeFormat), len(time.ANSIC)
+	_, obsolete, _ := strings.Cut(s, ", ")
+	switch {
+	case len(s) == long && strings.EqualFold(s[long-3:], "GMT"):
+		s = s[:long-3] + "GMT"
+	case len(s) == ansi:
+	case len(obsolete) == len("02-Jan-06 15:04:05 GMT"):
+	default:
+		return time.Time{}, errTime
+	}
+	return http.ParseTime(s)
+}
+
+// wants says whether a request takes an answer of this age with so much
+// freshness left, which may be negative (section 5.2.1).
+func wants(d control, h http.Header, age, fresh time.Duration) bool {
+	if d.has("no-cache") || len(h["Cache-Control"]) == 0 && strings.EqualFold(strings.TrimSpace(h.Get("Pragma")), "no-cache") {
 		return false
 	}
-	if d, ok := c.seconds("max-age"); ok && age > d {
+	if limit, ok := d.seconds("max-age"); ok && age > limit {
 		return false
 	}
-	if d, ok := c.seconds("min-fresh"); ok && ttl < d {
+	if limit, ok := d.seconds("min-fresh"); ok && fresh < limit {
 		return false
 	}
 	return true
 }
 
-// hop are the fields that are not stored: of one connection (RFC 9110, section 7.6.1), of
-// this cache, and those that tell one client its own numbers.
-var hop = map[string]bool{
-	"Connection": true, "Keep-Alive": true, "Proxy-Authenticate": true, "Proxy-Authentication-Info": true, "Proxy-Authorization": true, "Proxy-Connection": true,
-	"Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
-	"Age": true, "Cache-Status": true, "Content-Length": true,
-	"Ratelimit": true, "Ratelimit-Policy": true, "Retry-After": true,
-}
-
-// storedHeader is what of a handler's header goes into the store.
-func storedHeader(h http.Header, now time.Time) http.Header {
-	out := make(http.Header, len(h)+1)
-	named := strings.ToLower(strings.Join(h["Connection"], ","))
-	for name, values := range h {
-		if hop[name] || strings.HasPrefix(name, "X-Ratelimit-") || strings.HasPrefix(name, http.TrailerPrefix) || listed(named, name) {
-			continue
-		}
-		out[name] = values
+// toleratesStale is max-stale, with or without a limit.
+func toleratesStale(d control, fresh time.Duration) bool {
+	arg, ok := d["max-stale"]
+	if !ok {
+		return false
 	}
-	if out.Get("Date") == "" {
-		out.Set("Date", now.UTC().Format(http.TimeFormat))
-	}
-	return out
-}
-
-func listed(list, name string) bool {
-	for item := range strings.SplitSeq(list, ",") {
-		if strings.EqualFold(strings.TrimSpace(item), name) {
-			return true
-		}
-	}
-	return false
-}
-
-// own is what the handler made of the header map it was given: fields that
-// were there before belong to middlewares further out, which write to the same
-// map, and so do the first values of a field that was added to.
-func own(before, after http.Header) http.Header {
-	out := make(http.Header, len(after))
-	for name, values := range after {
-		if len(values) == 0 {
-			continue
-		}
-		old := before[name]
-		shared := 0
-		for shared < len(old) && shared < len(values) && old[shared] == values[shared] {
-			shared++
-		}
-		if shared == len(old) {
-			values = values[shared:]
-		}
-		if len(values) > 0 {
-			out[name] = values
-		}
-	}
-	return out
+	limit, _ := d.seconds("max-stale")
+	return arg == "" || -fresh <= limit
 }

@@ -1,5 +1,6 @@
 -- purge.lua: note in the purge log of a bucket that things were purged now.
--- KEYS[1] the log, a hash: _inc (incarnation), _seq (number of the last purge), _floor, and u:<hash> = number of its last purge
+-- KEYS[1] the log, a hash: _inc (incarnation), _seq (number of the last purge), _floor, and for each thing the number of its last
+--         purge: u:<hash> a URL, t:<hash> a tag, su:<hash> and st:<hash> the same, softly
 -- ARGV[1] random incarnation, used if the log is new
 -- ARGV[2] TTL of the log in ms, longer than any entry lives
 -- ARGV[3] number of fields above which the log starts afresh: everything is purged, which is safe

@@ -11,12 +11,14 @@ import (
 // (RFC 9211).
 type Status struct {
 	Hit bool
-	TTL time.Duration // of a hit
+	TTL time.Duration // of a hit; negative for a stale one
 	// Forward says why the handler was called: uri-miss, vary-miss, stale,
 	// request, method or bypass.
 	Forward string
 	// ForwardStatus is the status the handler answered with.
 	ForwardStatus int
+	// Collapsed says that the request waited for another's.
+	Collapsed bool
 	// Stored says that the response is stored when it is complete.
 	Stored bool
 	// Detail says why it is not, or why the store was not asked.
@@ -42,6 +44,9 @@ func (s Status) String() string {
 	}
 	if s.Stored {
 		add("; stored")
+	}
+	if s.Collapsed {
+		add("; collapsed")
 	}
 	if s.Detail != "" {
 		add("; detail=", s.Detail)

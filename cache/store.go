@@ -5,98 +5,214 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-const maxLogFields = 50_000
-
-// place is where a target lives: all its keys are in one slot, with the purge
-// log of its bucket.
-type place struct {
-	target, hash         string
-	log, vary, entryBase string
-}
-
-func (c *Cache) place(target string) place {
-	h := digest(target)
-	n, _ := strconv.ParseUint(h[:8], 16, 64)
-	base := c.bucketBase(int(n % uint64(c.buckets)))
-	return place{target: target, hash: h, log: base + "log", vary: base + "v:" + h, entryBase: base + "e:" + h + ":"}
-}
-
-// bucketBase carries the number of buckets as well, so that instances that
-// disagree about it never meet.
-func (c *Cache) bucketBase(n int) string {
-	return fmt.Sprintf("%s:v1:%s:{%d.%d}:", c.prefix, c.name, c.buckets, n)
-}
-
-// logTTL is longer than any entry lives: each fill and purge renews it, so a
-// log that expires leaves no entry behind, and one that is lost makes all
-// entries of its bucket void.
-func (c *Cache) logTTL() time.Duration { return 2*c.maxTTL + time.Hour }
-
-// found is what a look-up brings.
+// found is what a look-up brings. It is shared by the requests that asked
+// together and not changed.
 type found struct {
 	place
-	names []string // headers that select among variants
-	inc   string   // of the log: what is stored later must carry them,
-	seq   int64    // for a purge in between must win
-	entry *entry   // nil if there is none that counts
-	ttl   time.Duration
-	state string // uri-miss, vary-miss or stale
+	names   []string // headers that select among variants
+	variant string
+	inc     string // of the log: what is stored later must carry them,
+	seq     int64  // for a purge in between must win
+	entry   *entry // nil if there is none that counts; it may be stale
+	elapsed time.Duration
+	soft    bool   // purged softly: stale, whatever it says
+	lease   string // ours, "" if it was not asked for or is another's
+	claimed *atomic.Bool
+	open    bool   // nothing is stored here, requests need not wait for each other
+	state   string // uri-miss, vary-miss or stale
 }
+
+// age is by Redis' clock alone: what is left of the life it was stored for.
+func (f *found) age() time.Duration { return f.entry.age + f.elapsed }
+
+// left is the freshness that is left, negative for a stale entry.
+func (f *found) left() time.Duration {
+	left := f.entry.fresh - f.elapsed
+	if f.soft {
+		return min(left, -time.Millisecond)
+	}
+	return left
+}
+
+func (f *found) fresh() bool { return f.entry != nil && f.left() > 0 }
+
+// claim takes the lease, if it is this process' and no other request has it.
+func (f *found) claim() bool { return f.lease != "" && f.claimed.CompareAndSwap(false, true) }
+
+// openMark in place of a lease says that what is there is not stored.
+const openMark = "-"
 
 // find asks for everything in one round trip: the names of the selecting
 // headers, the entry that the last known names lead to, its TTL and the purge
-// log. A second one is needed only when this process knew other names.
-func (c *Cache) find(ctx context.Context, target string, h map[string][]string) (found, error) {
-	f := found{place: c.place(target)}
-	f.names = c.memo.get(f.hash)
+// log, and, when the entry is likely to be missing, the lease to make it. A second
+// one is needed only when this process knew other names or tags.
+func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
+	k := c.memo.get(p.hash)
+	f := found{place: p, names: k.names, variant: c.variant(k.names, h)}
+	f.open = time.Now().Before(k.open)
+	lease = lease && !f.open
 	var (
 		names *redis.StringSliceCmd
-		body  *redis.StringCmd
-		ttl   *redis.DurationCmd
-		log   *redis.SliceCmd
+		held  *redis.StringCmd
+		a     answer
 	)
-	err := c.pipeline(ctx, func(p redis.Pipeliner) {
-		names = p.SMembers(ctx, f.vary)
-		body = p.Get(ctx, f.entryBase+variant(f.names, h))
-		ttl = p.PTTL(ctx, f.entryBase+variant(f.names, h))
-		log = p.HMGet(ctx, f.log, "_inc", "_seq", "_floor", "u:"+f.hash)
+	token := ""
+	err := c.pipeline(ctx, func(pipe redis.Pipeliner) {
+		names = pipe.SMembers(ctx, f.vary())
+		a.ask(ctx, pipe, &f, k.tags)
+		if lease {
+			token = rand.Text()
+			pipe.SetNX(ctx, f.leaseKey(f.variant), token, c.leaseTTL)
+			held = pipe.Get(ctx, f.leaseKey(f.variant))
+		}
 	})
 	if err != nil {
 		return f, err
 	}
+	if held != nil {
+		f.open = held.Val() == openMark
+		if held.Val() == token {
+			f.lease, f.claimed = token, new(atomic.Bool)
+		}
+	}
+	e := a.entry(&f)
 	stored := names.Val()
 	slices.Sort(stored)
-	if !slices.Equal(stored, f.names) {
-		f.names = stored
-		c.memo.put(f.hash, stored)
-		if err := c.pipeline(ctx, func(p redis.Pipeliner) {
-			body = p.Get(ctx, f.entryBase+variant(f.names, h))
-			ttl = p.PTTL(ctx, f.entryBase+variant(f.names, h))
-		}); err != nil {
+	known := slices.Equal(stored, f.names)
+	if !known || e != nil && !covers(a.tags, e.tags) {
+		// Another variant, or tags whose purges are not known yet.
+		if f.lease != "" && !known {
+			c.release(f)
+			f.lease = ""
+		}
+		tags := a.tags
+		if e != nil {
+			tags = e.tags
+		}
+		f.names, f.variant = stored, c.variant(stored, h)
+		a = answer{}
+		if err := c.pipeline(ctx, func(pipe redis.Pipeliner) { a.ask(ctx, pipe, &f, tags) }); err != nil {
 			return f, err
 		}
-	}
-	numbers := log.Val()
-	if len(numbers) != 4 {
-		return f, fmt.Errorf("log of %d fields, want 4", len(numbers))
-	}
-	f.inc, _ = numbers[0].(string)
-	f.seq = integer(numbers[1])
-	if f.inc == "" {
-		if f.inc, f.seq, err = c.begin(ctx, f.log); err != nil {
-			return f, err
+		if e = a.entry(&f); e != nil && !covers(a.tags, e.tags) {
+			e = nil // changed again: a miss
 		}
 	}
-	f.judge(body, ttl.Val(), integer(numbers[2]), integer(numbers[3]))
+	if err := a.numbers(ctx, c, &f); err != nil {
+		return f, err
+	}
+	f.judge(e, &a)
+	c.remember(&f)
+	if f.lease != "" && f.fresh() {
+		c.release(f)
+		f.lease = ""
+	}
 	return f, nil
 }
+
+// answer is what one pipeline says about an entry.
+type answer struct {
+	body  *redis.StringCmd
+	ttl   *redis.DurationCmd
+	log   *redis.SliceCmd
+	tags  []string
+	floor int64
+	// purged and soft are the latest purges that concern the URL or the tags.
+	purged, soft int64
+}
+
+func (a *answer) ask(ctx context.Context, pipe redis.Pipeliner, f *found, tags []string) {
+	a.tags = tags
+	fields := make([]string, 0, 5+2*len(tags))
+	fields = append(fields, "_inc", "_seq", "_floor", "u:"+f.url, "su:"+f.url)
+	for _, tag := range tags {
+		d := digest(tag)
+		fields = append(fields, "t:"+d, "st:"+d)
+	}
+	// The log before the entry: what is stored in between is newer than both.
+	a.log = pipe.HMGet(ctx, f.log, fields...)
+	a.body = pipe.Get(ctx, f.entryKey(f.variant))
+	a.ttl = pipe.PTTL(ctx, f.entryKey(f.variant))
+}
+
+// entry is what is stored, if it can be read and is of this target.
+func (a *answer) entry(f *found) *entry {
+	b, err := a.body.Bytes()
+	if err != nil || a.ttl.Val() <= 0 {
+		return nil
+	}
+	e, err := decodeEntry(b)
+	if err != nil || e.target != f.target || a.ttl.Val() > e.keep {
+		return nil
+	}
+	return e
+}
+
+func (a *answer) numbers(ctx context.Context, c *Cache, f *found) (err error) {
+	log := a.log.Val()
+	if len(log) != 5+2*len(a.tags) {
+		return fmt.Errorf("log of %d fields", len(log))
+	}
+	f.inc, _ = log[0].(string)
+	f.seq, a.floor = integer(log[1]), integer(log[2])
+	for i, v := range log[3:] {
+		if i%2 == 0 {
+			a.purged = max(a.purged, integer(v))
+		} else {
+			a.soft = max(a.soft, integer(v))
+		}
+	}
+	if f.inc == "" {
+		f.inc, f.seq, err = c.begin(ctx, f.log)
+	}
+	return err
+}
+
+// judge decides whether the entry counts: of this log, and not purged since its
+// handler was called.
+func (f *found) judge(e *entry, a *answer) {
+	f.state = "uri-miss"
+	if len(f.names) > 0 {
+		f.state = "vary-miss"
+	}
+	if e == nil || e.inc != f.inc {
+		return
+	}
+	f.state = "stale"
+	// A sequence above the log's was given out by a master that has since
+	// been replaced by one that did not know of it.
+	if e.seq < a.floor || e.seq < a.purged || e.seq > f.seq {
+		return
+	}
+	f.entry, f.elapsed, f.soft = e, e.keep-a.ttl.Val(), e.seq < a.soft
+}
+
+func (c *Cache) remember(f *found) {
+	c.memo.change(f.hash, func(k *known) {
+		k.names = f.names
+		k.until = time.Time{}
+		if f.entry != nil {
+			k.tags, k.until = f.entry.tags, time.Now().Add(f.left())
+		}
+		if !f.open {
+			k.open = time.Time{}
+		} else if k.open.IsZero() {
+			k.open = time.Now().Add(openLocally)
+		}
+	})
+}
+
+// openLocally is how long another instance's mark is taken on trust.
+const openLocally = time.Second
 
 // begin starts a purge log that was never written, or lost.
 func (c *Cache) begin(ctx context.Context, log string) (inc string, seq int64, err error) {
@@ -116,28 +232,13 @@ func (c *Cache) begin(ctx context.Context, log string) (inc string, seq int64, e
 	return inc, seq, nil
 }
 
-// judge decides whether the entry counts: of this target and this log, and
-// not purged since its handler was called.
-func (f *found) judge(body *redis.StringCmd, ttl time.Duration, floor, purged int64) {
-	f.state = "uri-miss"
-	if len(f.names) > 0 {
-		f.state = "vary-miss"
+func covers(asked, tags []string) bool {
+	for _, tag := range tags {
+		if !slices.Contains(asked, tag) {
+			return false
+		}
 	}
-	b, err := body.Bytes()
-	if err != nil || ttl <= 0 {
-		return
-	}
-	e, err := decodeEntry(b)
-	if err != nil || e.target != f.target || e.inc != f.inc {
-		return
-	}
-	// A sequence above the log's was given out by a master that has since
-	// been replaced by one that did not know of it.
-	if e.seq < floor || e.seq < purged || e.seq > f.seq || ttl > e.life {
-		f.state = "stale"
-		return
-	}
-	f.entry, f.ttl = e, ttl
+	return true
 }
 
 func integer(v any) int64 {
@@ -146,9 +247,14 @@ func integer(v any) int64 {
 	return n
 }
 
+var (
+	errVary = errors.New("too many selecting headers")
+)
+
 // fill stores an entry, in one round trip. Whether it still counts is found
-// out by who reads it: a purge since the look-up has a higher number.
-func (c *Cache) fill(ctx context.Context, f found, h map[string][]string, e *entry) error {
+// out by who reads it: a purge since the look-up has a higher number. Chunks
+// are there already.
+func (c *Cache) fill(ctx context.Context, f found, h http.Header, e *entry) error {
 	names := varyNames(e.header)
 	for _, name := range f.names {
 		if !slices.Contains(names, name) {
@@ -157,10 +263,13 @@ func (c *Cache) fill(ctx context.Context, f found, h map[string][]string, e *ent
 	}
 	slices.Sort(names)
 	if len(names) > 2*maxVary {
-		return errors.New("too many selecting headers")
+		return errVary
+	}
+	if c.compress && e.id == "" && e.size >= minCompress && compressible(e.header) {
+		e.shrink()
 	}
 	e.target, e.inc, e.seq = f.target, f.inc, f.seq
-	value := e.encode()
+	value, variant := e.encode(), c.variant(names, h)
 	err := c.pipeline(ctx, func(p redis.Pipeliner) {
 		if len(names) > 0 {
 			// A set is the union of what all responses varied by. It outlives
@@ -169,14 +278,22 @@ func (c *Cache) fill(ctx context.Context, f found, h map[string][]string, e *ent
 			for i, name := range names {
 				members[i] = name
 			}
-			p.SAdd(ctx, f.vary, members...)
-			p.PExpire(ctx, f.vary, c.logTTL())
+			p.SAdd(ctx, f.vary(), members...)
+			p.PExpire(ctx, f.vary(), c.logTTL())
 		}
-		p.Set(ctx, f.entryBase+variant(names, h), value, e.life)
+		for n := range e.chunks() {
+			p.PExpire(ctx, f.chunkKey(e.id, n), e.keep+chunkGrace)
+		}
+		p.Set(ctx, f.entryKey(variant), value, e.keep)
 		p.PExpire(ctx, f.log, c.logTTL())
+		if f.lease != "" {
+			p.Del(ctx, f.leaseKey(f.variant))
+		}
 	})
 	if err == nil {
-		c.memo.put(f.hash, names)
+		c.memo.change(f.hash, func(k *known) {
+			*k = known{names: names, tags: e.tags, until: time.Now().Add(e.fresh)}
+		})
 	}
 	return err
 }

@@ -45,6 +45,9 @@ type readerFrom struct{ b *Writer }
 
 func (r readerFrom) ReadFrom(src io.Reader) (int64, error) {
 	if !r.b.before(http.StatusOK) {
+		if r.b.hooks.Swallow {
+			return io.Copy(io.Discard, src)
+		}
 		return 0, ErrReplaced
 	}
 	if inner, ok := r.b.rw.(io.ReaderFrom); ok && r.b.hooks.Body == nil {

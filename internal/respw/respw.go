@@ -31,6 +31,10 @@ type Hooks struct {
 	// the handler's own header is dropped, and its writes return ErrReplaced.
 	Header func(status int) bool
 
+	// Swallow has the writes of a replaced response succeed and go nowhere, for
+	// a handler that need not know, such as a proxy that aborts on errors.
+	Swallow bool
+
 	// Body sees each piece of the body after the underlying writer took it,
 	// with what the writer returned. p holds just the n bytes written. It must
 	// not keep p. When set, io.ReaderFrom is served by copying, for bytes that
@@ -111,7 +115,7 @@ func (b *Writer) WriteHeader(status int) {
 
 func (b *Writer) Write(p []byte) (int, error) {
 	if !b.before(http.StatusOK) {
-		return 0, ErrReplaced
+		return b.dropped(len(p))
 	}
 	n, err := b.rw.Write(p)
 	b.saw(p[:n], err)
@@ -124,7 +128,7 @@ func (b *Writer) WriteString(s string) (int, error) {
 		return b.Write([]byte(s))
 	}
 	if !b.before(http.StatusOK) {
-		return 0, ErrReplaced
+		return b.dropped(len(s))
 	}
 	n, err := io.WriteString(b.rw, s)
 	b.written += int64(n)
@@ -138,9 +142,17 @@ func (b *Writer) FlushError() error {
 		return http.ErrNotSupported
 	}
 	if !b.before(http.StatusOK) {
-		return ErrReplaced
+		_, err := b.dropped(0)
+		return err
 	}
 	return http.NewResponseController(b.rw).Flush()
+}
+
+func (b *Writer) dropped(n int) (int, error) {
+	if b.hooks.Swallow {
+		return n, nil
+	}
+	return 0, ErrReplaced
 }
 
 func (b *Writer) saw(p []byte, err error) {

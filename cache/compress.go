@@ -1,0 +1,21 @@
+package cache
+
+import (
+	"net/http"
+	"strings"
+)
+
+// minCompress is below what compression does not pay.
+const minCompress = 1 << 10
+
+// compressible reports whether a body is likely to shrink and may be touched.
+// What clients get is the same bytes, so ETag and Vary stay the handler's.
+func compressible(h http.Header) bool {
+	if h.Get("Content-Encoding") != "" || parseControl(h).has("no-transform") {
+		return false
+	}
+	kind, _, _ := strings.Cut(strings.ToLower(h.Get("Content-Type")), ";")
+	kind = strings.TrimSpace(kind)
+	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "json") || strings.HasSuffix(kind, "xml") ||
+		kind == "application/javascript" || kind == "application/wasm"
+}

@@ -1,0 +1,288 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/respw"
+)
+
+// attempt is one call of the handler.
+type attempt struct {
+	c       *Cache
+	w       http.ResponseWriter
+	r       *http.Request // the client's
+	d       control       // of the request
+	f       found
+	s       Status
+	fl      *leading // nil when nobody waits
+	before  http.Header
+	begun   time.Time
+	asks    bool // with a condition of ours
+	quiet   bool // there is no client
+	e       *entry
+	length  int64 // what Content-Length promises, -1 for nothing
+	rec     *recorder
+	wrapper *respw.Writer
+	after   func() // what is to be stored instead of the handler's response
+}
+
+// fetch calls next and stores its response if it may be.
+func (c *Cache) fetch(w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status, fl *leading) {
+	a := &attempt{c: c, w: w, r: r, d: d, f: f, s: s, fl: fl}
+	a.run(next)
+}
+
+func (a *attempt) run(next http.Handler) {
+	a.before = a.w.Header().Clone() // fields of middlewares further out, on the same map
+	if a.before == nil {
+		a.before = http.Header{}
+	}
+	a.begun, a.length = time.Now(), -1
+	a.rec = &recorder{c: a.c, ctx: a.r.Context(), f: &a.f, max: a.c.maxBody, store: a.f.inc != ""}
+	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.write, Swallow: true})
+	a.wrapper = b
+	a.call(next, rw)
+	if a.after != nil {
+		a.after()
+		return
+	}
+	a.c.served(a.r.Context(), a.s)
+	a.finish()
+}
+
+// call runs the handler. A panic of a handler that has not answered is an error
+// that a stale response may stand in for.
+func (a *attempt) call(next http.Handler, rw http.ResponseWriter) {
+	defer func() {
+		p := recover()
+		switch {
+		case p == nil:
+		case a.after != nil && p == http.ErrAbortHandler: //nolint:errorlint // it is compared by identity
+			return // a proxy that saw its response replaced
+		case a.after == nil && a.wrapper.Status() == 0 && !a.wrapper.Hijacked() && onError(a.d, &a.f):
+			a.c.failed(a.r.Context(), fmt.Errorf("cache: the handler panicked: %v", p))
+			a.stale(http.StatusInternalServerError)
+		default:
+			a.rec.drop()
+			panic(p)
+		}
+	}()
+	next.ServeHTTP(rw, a.request())
+	a.wrapper.Finish()
+}
+
+// request is what the handler gets: the client's, with the condition of a
+// stored response in place of the client's own if there is one.
+func (a *attempt) request() *http.Request {
+	if a.f.entry == nil || a.f.entry.status != http.StatusOK {
+		return a.r
+	}
+	etag, modified := a.f.entry.header.Get("Etag"), a.f.entry.header.Get("Last-Modified")
+	if etag == "" && modified == "" || !a.c.readable(a.r.Context(), &a.f) {
+		return a.r
+	}
+	a.asks = true
+	r := a.r.WithContext(a.r.Context())
+	r.Header = a.r.Header.Clone()
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"} {
+		delete(r.Header, name)
+	}
+	if etag != "" {
+		r.Header.Set("If-None-Match", etag)
+	}
+	if modified != "" {
+		r.Header.Set("If-Modified-Since", modified)
+	}
+	return r
+}
+
+// header decides, when the handler's header is known, what becomes of it. It
+// returns false when a stored response has been sent instead.
+func (a *attempt) header(status int) bool {
+	h := own(a.before, a.w.Header())
+	a.s.ForwardStatus = status
+	switch {
+	case a.asks && status == http.StatusNotModified:
+		a.validated(h)
+		return false
+	case (status == 500 || status >= 502 && status <= 504) && onError(a.d, &a.f):
+		a.stale(status)
+		return false
+	}
+	a.consider(status, h)
+	if a.e != nil {
+		if n, err := strconv.ParseInt(a.w.Header().Get("Content-Length"), 10, 64); err == nil {
+			a.length = n
+		}
+		a.rec.on = true
+	}
+	a.opened()
+	a.c.write(a.w.Header(), a.s)
+	return true
+}
+
+// consider decides whether the response is stored.
+func (a *attempt) consider(status int, h http.Header) {
+	c, now := a.c, time.Now()
+	if a.f.target == "" || a.s.Detail != "" && a.f.inc != "" {
+		return // none of the cache's business
+	}
+	d, targeted := c.directives(h)
+	detail := c.unstorable(a.r, status, h, d)
+	tags, ok := tagsOf(h)
+	if detail == "" && !ok {
+		detail = "tags"
+	}
+	age := initialAge(h, now)
+	l := c.lifetimes(a.r, status, h, d, targeted, age, now)
+	if detail == "" && l.keep < time.Millisecond {
+		detail = "not-fresh"
+		if d.has("no-cache") {
+			detail = "no-cache" // and nothing to validate with
+		}
+	}
+	if detail != "" {
+		if a.s.Detail == "" {
+			a.s.Detail = detail
+		}
+		return
+	}
+	a.s.Stored = a.f.inc != ""
+	a.e = &entry{status: status, age: age, lives: l, delta: now.Sub(a.begun), tags: tags, header: storedHeader(h, now)}
+	if forAll(d) {
+		a.e.flags |= sharedFlag
+	}
+	if d.has("immutable") {
+		a.e.flags |= steadyFlag
+	}
+}
+
+// openFor is how long requests for something that is not stored do not wait
+// for each other.
+const openFor = 2 * time.Minute
+
+// opened lets those go who wait for a response that will not help them, before
+// its body is there.
+func (a *attempt) opened() {
+	if a.e != nil && a.e.fresh > 0 {
+		return
+	}
+	d := openFor
+	if a.s.ForwardStatus == 0 || a.s.ForwardStatus >= 500 || a.s.ForwardStatus == http.StatusNotModified || a.s.ForwardStatus == http.StatusPartialContent {
+		d = time.Second // that passes
+	}
+	if a.fl != nil {
+		a.c.markOpen(a.r.Context(), &a.f, d)
+		a.c.flights.land(a.fl.key, a.fl.flight, open)
+	}
+}
+
+// finish stores what was recorded, if it is whole.
+func (a *attempt) finish() {
+	c, ctx := a.c, a.r.Context()
+	whole := a.e != nil && a.rec.on && !a.wrapper.Hijacked() && a.wrapper.Status() != 0 && ctx.Err() == nil &&
+		(a.length < 0 || a.length == a.rec.size) && (a.e.status != http.StatusNoContent || a.rec.size == 0)
+	if !whole || !a.rec.finish(a.e) {
+		a.rec.drop()
+		if a.e != nil && a.rec.size > a.rec.max {
+			a.e = nil
+			a.opened() // it is too large, and will be
+		} else if a.f.lease != "" {
+			c.release(a.f)
+		}
+		return
+	}
+	a.keep(a.e)
+}
+
+// keep stores an entry, or leaves it to those who wait if Redis is away.
+func (a *attempt) keep(e *entry) {
+	c := a.c
+	if a.f.inc == "" {
+		if a.fl != nil && e.id == "" {
+			names := varyNames(e.header)
+			a.fl.kept = &found{place: a.f.place, names: names, variant: c.variant(names, a.r.Header), entry: e}
+			c.flights.land(a.fl.key, a.fl.flight, stored)
+		}
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.r.Context()), c.storeTimeout)
+	defer cancel()
+	err := c.fill(ctx, a.f, a.r.Header, e)
+	c.report(a.r.Context(), breaker.Ticket{}, err)
+	switch {
+	case err == nil:
+		c.stats.fills.Add(1)
+		c.near.forget(a.f.hash)
+		if a.fl != nil {
+			c.flights.land(a.fl.key, a.fl.flight, stored)
+		}
+	case errors.Is(err, errVary):
+	default:
+		c.failed(a.r.Context(), wrapped("store", err))
+	}
+}
+
+// validated answers with the stored response that a 304 has made fresh (RFC
+// 9111, section 4.3.4).
+func (a *attempt) validated(h http.Header) {
+	c, now := a.c, time.Now()
+	merged := *a.f.entry
+	merged.header = updated(a.f.entry.header, h, now)
+	d, targeted := c.directives(merged.header)
+	merged.age = initialAge(merged.header, now)
+	if len(h["Age"]) == 0 && len(h["Date"]) == 0 { // as old as its validation
+		merged.age = 0
+		merged.header.Set("Date", now.UTC().Format(http.TimeFormat))
+		delete(merged.header, "Age")
+	}
+	merged.lives = c.lifetimes(a.r, merged.status, merged.header, d, targeted, merged.age, now)
+	merged.flags &^= strictFlag
+	if tags, ok := tagsOf(merged.header); ok {
+		merged.tags = tags
+	}
+	detail := c.unstorable(a.r, merged.status, merged.header, d)
+	if a.r.Method == http.MethodHead && detail == "method" {
+		detail = "" // what is stored is the response to a GET
+	}
+	a.s.Stored = detail == "" && merged.keep >= time.Millisecond && a.f.inc != ""
+	restore(a.w.Header(), a.before)
+	for _, line := range h["Set-Cookie"] { // this client's, nobody else's
+		a.w.Header().Add("Set-Cookie", line)
+	}
+	shown := a.f
+	shown.entry, shown.elapsed, shown.soft = &merged, 0, false
+	a.e = nil
+	if merged.fresh <= 0 {
+		a.opened()
+	}
+	a.after = func() {
+		if a.s.Stored {
+			a.keep(&merged)
+		} else if a.f.lease != "" {
+			c.release(a.f)
+		}
+	}
+	if !a.quiet {
+		c.answer(a.w, a.r, &shown, a.s)
+	}
+}
+
+// stale answers with a stale response instead of an error.
+func (a *attempt) stale(status int) {
+	a.s.ForwardStatus, a.s.Detail = status, "stale-if-error"
+	restore(a.w.Header(), a.before)
+	a.opened()
+	a.after = func() {}
+	if !a.quiet {
+		a.c.answer(a.w, a.r, &a.f, a.s)
+	}
+}
+
+func wrapped(what string, err error) error { return fmt.Errorf("cache: %s: %w", what, err) }

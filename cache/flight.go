@@ -1,0 +1,179 @@
+package cache
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// flights are the handler calls under way in this process that others wait
+// for. Who waits never gets the response of another: it looks the store up
+// again, and what the store may not give it, it does not get.
+type flights struct {
+	mu  sync.Mutex
+	all map[string]*flight
+}
+
+type flight struct {
+	done chan struct{}
+	once sync.Once
+	// Set before done is closed.
+	outcome outcome
+	kept    *found // the response, when Redis was away and could not keep it
+	gen     uint64 // of the purges that this process knew of when it began
+}
+
+type outcome int
+
+const (
+	lost   outcome = iota // aborted, or not known: somebody else may try
+	stored                // to be found in the store
+	open                  // nothing is stored here: everybody for themselves
+)
+
+// join returns the flight for a key, and whether the caller is to make it.
+func (fs *flights) join(key string, gen uint64) (f *flight, leads bool) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if f := fs.all[key]; f != nil {
+		return f, false
+	}
+	if fs.all == nil {
+		fs.all = map[string]*flight{}
+	}
+	f = &flight{done: make(chan struct{}), gen: gen}
+	fs.all[key] = f
+	return f, true
+}
+
+// land lets everybody go who waits; the first outcome counts.
+func (fs *flights) land(key string, f *flight, o outcome) {
+	f.once.Do(func() {
+		fs.mu.Lock()
+		delete(fs.all, key)
+		fs.mu.Unlock()
+		f.outcome = o
+		close(f.done)
+	})
+}
+
+// poll is how often the store is looked up while another instance makes the
+// response: one request of this process does it for all.
+func poll(waited time.Duration) time.Duration {
+	pause := min(max(waited/16, 3*time.Millisecond), 50*time.Millisecond)
+	return pause + time.Duration(rand.Int64N(int64(pause/2)))
+}
+
+// collapse has one request in the fleet call the handler, and the others wait
+// for the store to have its response.
+func (c *Cache) collapse(w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status) {
+	begun := time.Now()
+	ctx, cancel := context.WithDeadline(r.Context(), begun.Add(c.waitMax))
+	defer cancel()
+	for range maxRounds {
+		key := f.hash + f.variant
+		fl, leads := c.flights.join(key, c.gen.Load())
+		if !leads {
+			select {
+			case <-fl.done:
+			case <-ctx.Done():
+				c.fetch(w, r, next, d, f, s, nil)
+				return
+			}
+			s.Collapsed = true
+			if k := fl.kept; k != nil && c.gen.Load() == fl.gen && k.fresh() && k.variant == c.variant(k.names, r.Header) {
+				c.answer(w, r, k, s)
+				return
+			}
+			if fl.outcome == open {
+				c.fetch(w, r, next, d, f, s, nil)
+				return
+			}
+			// What was stored since is not from before this request.
+			if c.again(w, r, next, d, &f, s, true) {
+				return
+			}
+			if f.open {
+				break
+			}
+			continue
+		}
+		c.leads(ctx, w, r, next, d, f, s, &leading{fl, key, begun})
+		return
+	}
+	s.Collapsed = false
+	c.fetch(w, r, next, d, f, s, nil)
+}
+
+// maxRounds is how often a request waits for others.
+const maxRounds = 3
+
+type leading struct {
+	*flight
+	key   string
+	begun time.Time
+}
+
+// leads makes the response for this process, once it has the lease for the fleet.
+func (c *Cache) leads(ctx context.Context, w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status, fl *leading) {
+	defer c.flights.land(fl.key, fl.flight, lost)
+	if f.inc != "" && !f.claim() && !c.lead(ctx, r, &f, fl.begun) {
+		// Another instance has made it, or none will, or the time is up.
+		if c.again(w, r, next, d, &f, s, false) {
+			c.flights.land(fl.key, fl.flight, stored)
+			return
+		}
+		c.flights.land(fl.key, fl.flight, open)
+		c.fetch(w, r, next, d, f, s, nil)
+		return
+	}
+	c.fetch(w, r, next, d, f, s, fl)
+}
+
+// again looks the store up once more, or takes f as it is, and answers if that
+// can be done without the handler.
+func (c *Cache) again(w http.ResponseWriter, r *http.Request, next http.Handler, d control, f *found, s Status, look bool) bool {
+	if look {
+		now, err := c.ask(r.Context(), f.place, r.Header, true)
+		if err != nil {
+			return false
+		}
+		*f = c.seen(r, now)
+	}
+	v := c.judge(d, r, f)
+	if v == forward || !c.readable(r.Context(), f) {
+		return false
+	}
+	s.Collapsed = true
+	if v == serveStale {
+		c.refresh(r, next, *f)
+	}
+	c.answer(w, r, f, s)
+	return true
+}
+
+// lead waits until this process has the lease to make a response. It is false
+// when that is not needed any more: another made it, it is not stored, or the
+// time is up.
+func (c *Cache) lead(ctx context.Context, r *http.Request, f *found, begun time.Time) bool {
+	for {
+		now, err := c.ask(ctx, f.place, r.Header, true)
+		if err != nil {
+			return true // without a store there is no lease
+		}
+		*f = c.seen(r, now)
+		switch {
+		case f.claim():
+			return true
+		case f.fresh() || f.open:
+			return false
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(poll(time.Since(begun))):
+		}
+	}
+}

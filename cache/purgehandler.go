@@ -1,0 +1,68 @@
+package cache
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+)
+
+// PurgeRequest is the body of a request to [Cache.PurgeHandler].
+type PurgeRequest struct {
+	URLs []string `json:"urls,omitempty"`
+	Tags []string `json:"tags,omitempty"`
+	All  bool     `json:"all,omitempty"`
+	Soft bool     `json:"soft,omitempty"` // stale instead of void; not with All
+}
+
+const maxPurgeBody = 1 << 20
+
+// PurgeHandler purges on request: POST with a [PurgeRequest] as JSON. It answers
+// 204 when it is done, 403 when authorize returns an error, 400 for what it does
+// not understand and 503 when Redis does not answer. authorize must not be nil:
+// an open purge endpoint is an attack on the origin. Protect it like any unsafe
+// route against forged requests if it trusts cookies.
+func (c *Cache) PurgeHandler(authorize func(*http.Request) error) (http.Handler, error) {
+	if authorize == nil {
+		return nil, &OptionError{Option: "PurgeHandler", Reason: "authorize is nil"}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			return
+		}
+		if err := authorize(r); err != nil {
+			http.Error(w, http.StatusText(http.StatusForbidden), http.StatusForbidden)
+			return
+		}
+		var p PurgeRequest
+		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPurgeBody))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&p); err != nil || p.All && (p.Soft || len(p.URLs)+len(p.Tags) > 0) || !p.All && len(p.URLs)+len(p.Tags) == 0 {
+			http.Error(w, "not a purge request", http.StatusBadRequest)
+			return
+		}
+		switch err := c.purgeRequest(r, p); {
+		case errors.Is(err, errURL):
+			http.Error(w, errURL.Error(), http.StatusBadRequest)
+		case err != nil:
+			c.failed(r.Context(), err)
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}), nil
+}
+
+func (c *Cache) purgeRequest(r *http.Request, p PurgeRequest) error {
+	ctx := r.Context()
+	switch {
+	case p.All:
+		return c.PurgeAll(ctx)
+	case p.Soft:
+		return errors.Join(c.SoftPurge(ctx, p.URLs...), c.SoftPurgeTags(ctx, p.Tags...))
+	}
+	return errors.Join(c.Purge(ctx, p.URLs...), c.PurgeTags(ctx, p.Tags...))
+}

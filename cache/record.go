@@ -1,0 +1,111 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var errChunk = errors.New("a part of the body is gone")
+
+const (
+	// chunkLife is how long chunks stay that no entry refers to: of a response
+	// that is being made, or was never finished.
+	chunkLife  = 10 * time.Minute
+	chunkGrace = time.Minute // chunks outlive their entry, for who is reading
+)
+
+// recorder keeps a body as it passes: the first part in memory, the rest in
+// Redis, chunk by chunk. It never holds more than one chunk beside the first
+// part.
+type recorder struct {
+	c      *Cache
+	ctx    context.Context // the request's values
+	f      *found
+	max    int64
+	on     bool
+	store  bool   // false: keep the first part only, there is no store
+	first  []byte // at most inlineSize
+	rest   []byte // of the chunk that is being filled
+	size   int64
+	id     string
+	chunks int
+}
+
+func (t *recorder) write(p []byte, err error) {
+	if !t.on {
+		return
+	}
+	t.size += int64(len(p))
+	if err != nil || t.size > t.max || !t.store && t.size > inlineSize {
+		t.drop()
+		return
+	}
+	if room := inlineSize - len(t.first); room > 0 {
+		n := min(room, len(p))
+		t.first = append(t.first, p[:n]...)
+		p = p[n:]
+	}
+	for len(p) > 0 && t.on {
+		n := min(chunkSize-len(t.rest), len(p))
+		if t.rest == nil {
+			t.rest = make([]byte, 0, chunkSize)
+		}
+		t.rest = append(t.rest, p[:n]...)
+		p = p[n:]
+		if len(t.rest) == chunkSize {
+			t.flush()
+		}
+	}
+}
+
+// flush writes a chunk. The handler waits: it must not run ahead of Redis.
+func (t *recorder) flush() {
+	if len(t.rest) == 0 || !t.on {
+		return
+	}
+	if t.id == "" {
+		t.id = rand.Text()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), t.c.storeTimeout)
+	defer cancel()
+	value := t.rest
+	err := t.c.pipeline(ctx, func(p redis.Pipeliner) { p.Set(ctx, t.f.chunkKey(t.id, t.chunks), value, chunkLife) })
+	t.chunks++
+	t.rest = nil // a call that was left behind may still read it
+	if err != nil {
+		t.c.failed(t.ctx, wrapped("store", err))
+		t.drop()
+	}
+}
+
+// drop gives up; chunks that were written are removed, or expire.
+func (t *recorder) drop() {
+	t.on, t.first, t.rest = false, nil, nil
+	if t.chunks == 0 {
+		return
+	}
+	keys := make([]string, t.chunks)
+	for n := range keys {
+		keys[n] = t.f.chunkKey(t.id, n)
+	}
+	t.chunks = 0
+	t.c.background(func(ctx context.Context) {
+		bound, cancel := context.WithTimeout(ctx, t.c.storeTimeout)
+		defer cancel()
+		_ = t.c.pipeline(bound, func(p redis.Pipeliner) { p.Unlink(bound, keys...) }) // they expire anyway
+	})
+}
+
+// finish puts the body into an entry; false if it was not kept.
+func (t *recorder) finish(e *entry) bool {
+	t.flush()
+	if !t.on {
+		return false
+	}
+	e.body, e.size, e.id = t.first, t.size, t.id
+	return true
+}

@@ -1,0 +1,95 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// early reports whether a fresh response is refreshed before it is stale, as
+// one request in a while does, the sooner the longer the handler takes (Vattani
+// et al., Optimal Probabilistic Cache Stampede Prevention, 2015).
+func (c *Cache) early(f *found) bool {
+	e := f.entry
+	if c.beta == 0 || e.delta <= 0 || e.flags&steadyFlag != 0 || f.left() <= 0 {
+		return false
+	}
+	return float64(e.delta)*c.beta*-math.Log(1-rand.Float64()) >= float64(f.left())
+}
+
+// refresh makes a stored response anew in the background, once in the fleet. It
+// runs with the values of the request but not until its end.
+func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
+	if alone(r) == "partial" && len(r.Header["Authorization"]) > 0 {
+		return // the handler would answer this client
+	}
+	key := f.hash + f.variant
+	fl, leads := c.flights.join(key, c.gen.Load())
+	if !leads {
+		return
+	}
+	lead := &leading{fl, key, time.Now()}
+	started := c.background(func(ctx context.Context) {
+		defer c.flights.land(key, fl, lost)
+		defer func() {
+			if p := recover(); p != nil {
+				c.failed(r.Context(), fmt.Errorf("cache: refresh: the handler panicked: %v", p))
+			}
+		}()
+		ctx, cancel := context.WithTimeout(ctx, c.refreshTimeout)
+		defer cancel()
+		ctx = values{ctx, r.Context()}
+		if !f.claim() {
+			now, err := c.ask(ctx, f.place, r.Header, true)
+			if err != nil || now.fresh() && !c.due(&now) {
+				return
+			}
+			if !now.claim() {
+				if now.lease = c.grab(ctx, &now); now.lease == "" {
+					return // another instance does it
+				}
+			}
+			f = now
+		}
+		clone := r.Clone(ctx)
+		clone.Method, clone.Body = http.MethodGet, http.NoBody
+		for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range", "Cache-Control", "Pragma"} {
+			delete(clone.Header, name)
+		}
+		c.stats.refreshes.Add(1)
+		a := &attempt{c: c, w: nobody{http.Header{}}, r: clone, f: f, s: Status{Forward: "stale"}, fl: lead, quiet: true}
+		a.run(next)
+	})
+	if !started {
+		c.flights.land(key, fl, lost)
+	}
+}
+
+// due reports whether a fresh response is near its end, so that a refresh that was asked
+// for is still wanted.
+func (c *Cache) due(f *found) bool {
+	return f.left() < max(f.entry.fresh/10, 20*f.entry.delta)
+}
+
+// values has the values of one context and the end of another.
+type values struct {
+	context.Context
+	from context.Context
+}
+
+func (v values) Value(key any) any {
+	if found := v.Context.Value(key); found != nil {
+		return found
+	}
+	return v.from.Value(key)
+}
+
+// nobody takes a response that no client waits for.
+type nobody struct{ h http.Header }
+
+func (n nobody) Header() http.Header         { return n.h }
+func (n nobody) Write(p []byte) (int, error) { return len(p), nil }
+func (n nobody) WriteHeader(int)             {}

@@ -1,0 +1,120 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/redishttp/redishttp/internal/breaker"
+)
+
+// shares has a crowd of requests that ask for the same thing share their
+// look-ups: whoever comes while one is under way joins the next, which begins
+// after it came. So nobody is told of a time before its request.
+type shares struct {
+	mu  sync.Mutex
+	all map[string]*share
+}
+
+type share struct {
+	running *asking
+	next    *asking // nil while nobody waits
+}
+
+type asking struct {
+	done chan struct{}
+	f    found
+	err  error
+}
+
+// do returns what ask says, or said to others that began to wait with us.
+func (s *shares) do(key string, ask func() (found, error)) (found, error) {
+	s.mu.Lock()
+	if s.all == nil {
+		s.all = map[string]*share{}
+	}
+	sh := s.all[key]
+	mine := &asking{}
+	switch {
+	case sh == nil:
+		sh = &share{running: mine}
+		s.all[key] = sh
+		s.mu.Unlock()
+	case sh.next != nil:
+		other := sh.next
+		s.mu.Unlock()
+		<-other.done
+		return other.f, other.err
+	default:
+		mine.done = make(chan struct{})
+		sh.next = mine
+		before := sh.running
+		if before.done == nil {
+			before.done = make(chan struct{})
+		}
+		s.mu.Unlock()
+		<-before.done
+	}
+	defer s.finish(key, sh, mine)
+	mine.f, mine.err = ask()
+	return mine.f, mine.err
+}
+
+// finish lets those go who wait for mine, and the next begin.
+func (s *shares) finish(key string, sh *share, mine *asking) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sh.running, sh.next = sh.next, nil; sh.running == nil {
+		delete(s.all, key)
+	}
+	if mine.done != nil {
+		close(mine.done)
+	}
+}
+
+// ask looks a request's place up, unless Redis is known to be down.
+func (c *Cache) ask(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
+	k := c.memo.get(p.hash)
+	key := p.hash + c.variant(k.names, h)
+	lease = lease && c.waitMax > 0 && !time.Now().Before(k.until)
+	if lease {
+		key += "+"
+	}
+	f, err := c.shares.do(key, func() (found, error) {
+		ticket, ok := c.breaker.Allow()
+		if !ok {
+			return found{place: p}, ErrUnavailable
+		}
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+		defer cancel()
+		f, err := c.find(bound, p, h, lease)
+		c.report(ctx, ticket, err)
+		return f, err
+	})
+	if err == nil && f.variant != c.variant(f.names, h) {
+		// Whoever asked for us had other values in headers that select, as it
+		// turned out. Now it is known which they are.
+		ticket, ok := c.breaker.Allow()
+		if !ok {
+			return found{place: p}, ErrUnavailable
+		}
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+		defer cancel()
+		f, err = c.find(bound, p, h, false)
+		c.report(ctx, ticket, err)
+	}
+	if err != nil {
+		return found{place: p, variant: c.variant(k.names, h), names: k.names}, err
+	}
+	return f, nil
+}
+
+func (c *Cache) report(ctx context.Context, t breaker.Ticket, err error) {
+	switch c.breaker.Report(t, breaker.Of(err), err) {
+	case breaker.Opened:
+		c.logAway(ctx)
+	case breaker.Closed:
+		c.logBack(ctx)
+	}
+}

@@ -1,0 +1,63 @@
+package cache
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+const (
+	maxTags      = 128 // of one response; further ones make it unstorable
+	maxTagLength = 1024
+)
+
+// tagsOf are the groups a response is in: Cache-Groups (RFC 9875, a list of
+// strings), Surrogate-Key (words) and Cache-Tag (a list), deduplicated. ok is
+// false when there are too many to keep, for then a purge would miss some.
+func tagsOf(h http.Header) (tags []string, ok bool) {
+	for _, line := range h["Surrogate-Key"] {
+		tags = append(tags, strings.Fields(line)...)
+	}
+	for _, line := range h["Cache-Tag"] {
+		for tag := range strings.SplitSeq(line, ",") {
+			if tag = strings.TrimSpace(tag); tag != "" {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	tags = append(tags, groups(h["Cache-Groups"])...)
+	slices.Sort(tags)
+	tags = slices.Compact(tags)
+	tooLong := slices.ContainsFunc(tags, func(tag string) bool { return len(tag) > maxTagLength })
+	return tags, len(tags) <= maxTags && !tooLong
+}
+
+// groups reads a list of strings (RFC 9651, section 3.1); a field that is not
+// one counts as absent (RFC 9875, section 2).
+func groups(lines []string) []string {
+	var out []string
+	for rest := strings.TrimSpace(strings.Join(lines, ",")); rest != ""; {
+		value, _, after, ok := bareItem(rest)
+		if !ok || !strings.HasPrefix(value, `"`) {
+			return nil
+		}
+		out = append(out, value[1:])
+		rest = strings.TrimLeft(after, " \t")
+		if strings.HasPrefix(rest, ";") { // parameters mean nothing here
+			if i := strings.IndexByte(rest, ','); i >= 0 {
+				rest = rest[i:]
+			} else {
+				rest = ""
+			}
+		}
+		if rest != "" {
+			if rest[0] != ',' {
+				return nil
+			}
+			if rest = strings.TrimLeft(rest[1:], " \t"); rest == "" {
+				return nil
+			}
+		}
+	}
+	return out
+}
