@@ -12,11 +12,19 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: ci
-ci: check-tidy check-fmt vet staticcheck test ## everything that must hold before a change lands
+ci: check-tidy check-fmt vet staticcheck test conformance-if-possible ## everything that must hold before a change lands
 
 .PHONY: test
 test: redis ## every test of every module, on real servers
 	@$(call each,go test -race -shuffle=on -count=1 -timeout 10m ./...)
+
+.PHONY: conformance
+conformance: redis ## http-cache-tests against examples/proxy, compared with its list (needs Node)
+	@.ci/conformance
+
+.PHONY: conformance-if-possible
+conformance-if-possible: redis
+	@OPTIONAL=1 .ci/conformance
 
 .PHONY: redis
 redis: ## install redis-server and redis-sentinel where they are missing

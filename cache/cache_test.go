@@ -1,12 +1,14 @@
 package cache_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +28,57 @@ func newCache(t testing.TB, rdb cache.Client, opts ...cache.Option) *cache.Cache
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 	return c
+}
+
+// each visits every key of a prefix on all masters.
+func each(t testing.TB, rdb redis.UniversalClient, pattern string, fn func(c *redis.Client, key string)) {
+	t.Helper()
+	scan := func(ctx context.Context, c *redis.Client) error {
+		keys, err := c.Keys(ctx, pattern).Result()
+		for _, key := range keys {
+			fn(c, key)
+		}
+		return err
+	}
+	var err error
+	if cluster, ok := rdb.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
+		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return scan(ctx, c)
+		})
+	} else {
+		err = scan(t.Context(), rdb.(*redis.Client))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// older makes all entries of a prefix older: the age of an entry is what is gone of
+// its time in Redis.
+func older(t testing.TB, rdb redis.UniversalClient, prefix string, d time.Duration) {
+	t.Helper()
+	n := 0
+	each(t, rdb, prefix+"*:e:*", func(c *redis.Client, key string) {
+		n++
+		left := c.PTTL(t.Context(), key).Val()
+		if err := c.PExpire(t.Context(), key, left-d).Err(); err != nil {
+			t.Error(err)
+		}
+	})
+	if n == 0 {
+		t.Error("nothing is stored")
+	}
 }
 
 // do makes a request; header lines are "Name: value".

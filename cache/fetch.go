@@ -70,6 +70,10 @@ func (a *attempt) call(next http.Handler, rw http.ResponseWriter) {
 			a.stale(http.StatusInternalServerError)
 		default:
 			a.rec.drop()
+			if a.e = nil; a.wrapper.Status() == 0 {
+				a.s.ForwardStatus = http.StatusInternalServerError
+			}
+			a.opened() // who waits does not wait for this
 			panic(p)
 		}
 	}()
@@ -194,7 +198,7 @@ func (a *attempt) finish() {
 			a.e = nil
 			a.opened() // it is too large, and will be
 		} else if a.f.lease != "" {
-			c.release(a.f)
+			c.release(a.f.leaseKey(a.f.variant))
 		}
 		return
 	}
@@ -266,7 +270,7 @@ func (a *attempt) validated(h http.Header) {
 		if a.s.Stored {
 			a.keep(&merged)
 		} else if a.f.lease != "" {
-			c.release(a.f)
+			c.release(a.f.leaseKey(a.f.variant))
 		}
 	}
 	if !a.quiet {

@@ -33,7 +33,7 @@ func storedHeader(h http.Header, now time.Time) http.Header {
 
 // notUpdated are the fields of a 304 that say something of the stored content
 // and do not replace what is stored (RFC 9111, section 3.2).
-var notUpdated = map[string]bool{"Content-Encoding": true, "Content-Length": true, "Content-Md5": true, "Content-Range": true, "Etag": true, "Set-Cookie": true, "Set-Cookie2": true}
+var notUpdated = map[string]bool{"Content-Encoding": true, "Content-Length": true, "Content-Md5": true, "Content-Range": true, "Etag": true, "Set-Cookie": true}
 
 // updated is a stored header after a 304 with these fields.
 func updated(stored, fields http.Header, now time.Time) http.Header {

@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	"crypto/rand"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,11 +28,11 @@ func (c *Cache) markOpen(ctx context.Context, f *found, d time.Duration) {
 
 // release gives a lease back that is not needed. It has just been taken, so it
 // is not another's by now.
-func (c *Cache) release(f found) {
+func (c *Cache) release(lease string) {
 	c.background(func(ctx context.Context) {
 		bound, cancel := context.WithTimeout(ctx, c.storeTimeout)
 		defer cancel()
-		_ = c.pipeline(bound, func(p redis.Pipeliner) { p.Del(bound, f.leaseKey(f.variant)) }) // it expires anyway
+		_ = c.pipeline(bound, func(p redis.Pipeliner) { p.Del(bound, lease) }) // it expires anyway
 	})
 }
 
@@ -48,6 +47,5 @@ func (c *Cache) grab(ctx context.Context, f *found) string {
 	}); err != nil || !got.Val() {
 		return ""
 	}
-	f.claimed = new(atomic.Bool)
 	return token
 }

@@ -43,16 +43,17 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 		defer cancel()
 		ctx = values{ctx, r.Context()}
 		if !f.claim() {
-			now, err := c.ask(ctx, f.place, r.Header, true)
-			if err != nil || now.fresh() && !c.due(&now) {
+			token := c.grab(ctx, &f)
+			if token == "" {
+				return // another instance does it
+			}
+			now, err := c.ask(ctx, f.place, r.Header, false) // it may just have been done
+			if err != nil || now.fresh() && !c.due(&now) || now.variant != f.variant {
+				c.release(f.leaseKey(f.variant))
 				return
 			}
-			if !now.claim() {
-				if now.lease = c.grab(ctx, &now); now.lease == "" {
-					return // another instance does it
-				}
-			}
 			f = now
+			f.lease = token
 		}
 		clone := r.Clone(ctx)
 		clone.Method, clone.Body = http.MethodGet, http.NoBody

@@ -67,13 +67,13 @@ func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (f
 	)
 	token := ""
 	err := c.pipeline(ctx, func(pipe redis.Pipeliner) {
-		names = pipe.SMembers(ctx, f.vary())
-		a.ask(ctx, pipe, &f, k.tags)
-		if lease {
+		if lease { // before the entry: who held it before has stored by now
 			token = rand.Text()
 			pipe.SetNX(ctx, f.leaseKey(f.variant), token, c.leaseTTL)
 			held = pipe.Get(ctx, f.leaseKey(f.variant))
 		}
+		names = pipe.SMembers(ctx, f.vary())
+		a.ask(ctx, pipe, &f, k.tags)
 	})
 	if err != nil {
 		return f, err
@@ -91,7 +91,7 @@ func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (f
 	if !known || e != nil && !covers(a.tags, e.tags) {
 		// Another variant, or tags whose purges are not known yet.
 		if f.lease != "" && !known {
-			c.release(f)
+			c.release(f.leaseKey(f.variant))
 			f.lease = ""
 		}
 		tags := a.tags
@@ -113,7 +113,7 @@ func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (f
 	f.judge(e, &a)
 	c.remember(&f)
 	if f.lease != "" && f.fresh() {
-		c.release(f)
+		c.release(f.leaseKey(f.variant))
 		f.lease = ""
 	}
 	return f, nil
