@@ -501,3 +501,9 @@ func TestEveryMistakeIsReported(t *testing.T) {
 		t.Error("a nil *redis.Client is taken")
 	}
 }
+
+func redisClient(t testing.TB, o *redis.Options) *redis.Client {
+	c := redis.NewClient(o)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
