@@ -40,6 +40,7 @@ type Cache struct {
 	breaker breaker.Breaker
 	shares  shares
 	flights flights
+	leases  leases
 	near    *near
 	pending pending
 	stats   counters

@@ -79,7 +79,7 @@ func (c *Cache) collapse(w http.ResponseWriter, r *http.Request, next http.Handl
 			select {
 			case <-fl.done:
 			case <-ctx.Done():
-				c.fetch(w, r, next, d, f, s, nil)
+				c.alone(w, r, next, d, f, s)
 				return
 			}
 			s.Collapsed = true
@@ -88,7 +88,7 @@ func (c *Cache) collapse(w http.ResponseWriter, r *http.Request, next http.Handl
 				return
 			}
 			if fl.outcome == open {
-				c.fetch(w, r, next, d, f, s, nil)
+				c.alone(w, r, next, d, f, s)
 				return
 			}
 			// What was stored since is not from before this request.
@@ -103,7 +103,13 @@ func (c *Cache) collapse(w http.ResponseWriter, r *http.Request, next http.Handl
 		c.leads(ctx, w, r, next, d, f, s, &leading{fl, key, begun})
 		return
 	}
-	s.Collapsed = false
+	c.alone(w, r, next, d, f, s)
+}
+
+// alone calls the handler for one request only.
+func (c *Cache) alone(w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status) {
+	c.giveBack(&f)
+	f.lease, s.Collapsed = "", false
 	c.fetch(w, r, next, d, f, s, nil)
 }
 
@@ -119,14 +125,14 @@ type leading struct {
 // leads makes the response for this process, once it has the lease for the fleet.
 func (c *Cache) leads(ctx context.Context, w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status, fl *leading) {
 	defer c.flights.land(fl.key, fl.flight, lost)
-	if f.inc != "" && !f.claim() && !c.lead(ctx, r, &f, fl.begun) {
+	if f.inc != "" && !c.lead(ctx, r, &f, fl.begun) {
 		// Another instance has made it, or none will, or the time is up.
 		if c.again(w, r, next, d, &f, s, false) {
 			c.flights.land(fl.key, fl.flight, stored)
 			return
 		}
 		c.flights.land(fl.key, fl.flight, open)
-		c.fetch(w, r, next, d, f, s, nil)
+		c.alone(w, r, next, d, f, s)
 		return
 	}
 	c.fetch(w, r, next, d, f, s, fl)
@@ -149,6 +155,8 @@ func (c *Cache) again(w http.ResponseWriter, r *http.Request, next http.Handler,
 	s.Collapsed = true
 	if v == serveStale {
 		c.refresh(r, next, *f)
+	} else {
+		c.giveBack(f)
 	}
 	c.answer(w, r, f, s)
 	return true
@@ -158,16 +166,30 @@ func (c *Cache) again(w http.ResponseWriter, r *http.Request, next http.Handler,
 // when that is not needed any more: another made it, it is not stored, or the
 // time is up.
 func (c *Cache) lead(ctx context.Context, r *http.Request, f *found, begun time.Time) bool {
+	if f.lease != "" && c.leases.claim(f.leaseKey(f.variant), f.lease) != "" {
+		return true // what f says is as new as the lease
+	}
 	for {
-		now, err := c.ask(ctx, f.place, r.Header, true)
+		lease := f.leaseKey(f.variant)
+		token := c.leases.claim(lease, "")
+		now, err := c.ask(ctx, f.place, r.Header, token == "")
 		if err != nil {
 			return true // without a store there is no lease
 		}
 		*f = c.seen(r, now)
+		if token == "" && f.lease != "" {
+			token, lease = c.leases.claim(f.leaseKey(f.variant), f.lease), f.leaseKey(f.variant)
+		}
+		f.lease = token
+		same := lease == f.leaseKey(f.variant)
 		switch {
-		case f.claim():
+		case token != "" && same && !f.fresh():
 			return true
-		case f.fresh() || f.open:
+		case token != "":
+			c.release(lease)
+			f.lease = ""
+		}
+		if f.fresh() || f.open {
 			return false
 		}
 		select {

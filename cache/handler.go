@@ -20,6 +20,10 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d := parseControl(r.Header)
 		f, s, v := c.look(r, d)
+		if f.lease != "" {
+			took := f
+			defer c.giveBack(&took)
+		}
 		switch {
 		case v == serve || v == serveStale:
 			if v == serveStale || c.early(&f) {
@@ -37,6 +41,7 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 		case c.collapsible(r, &f, s):
 			c.collapse(w, r, next, d, f, s)
 		default:
+			f.lease = "" // for who collapses
 			c.fetch(w, r, next, d, f, s, nil)
 		}
 	})
@@ -53,7 +58,7 @@ const (
 
 // look finds out what the store has for a request and what may be done with it.
 func (c *Cache) look(r *http.Request, d control) (found, Status, verdict) {
-	f, s, v, err := c.looked(r, d, alone(r) == "")
+	f, s, v, err := c.looked(r, d, lonely(r) == "")
 	if err != nil {
 		c.failed(r.Context(), err)
 	}
@@ -147,8 +152,8 @@ func onError(d control, f *found) bool {
 	return -f.left() <= max(f.entry.sie, asked)
 }
 
-// alone says why a request does not wait for others, "" if it does.
-func alone(r *http.Request) string {
+// lonely says why a request does not wait for others, "" if it does.
+func lonely(r *http.Request) string {
 	h := r.Header
 	switch {
 	case r.Method != http.MethodGet:
@@ -167,7 +172,7 @@ func (c *Cache) collapsible(r *http.Request, f *found, s Status) bool {
 	if f.target == "" || f.open || c.waitMax == 0 || s.Forward == "request" {
 		return false
 	}
-	return alone(r) == "" || f.entry != nil && r.Method == http.MethodGet && len(r.Header["Authorization"]) == 0
+	return lonely(r) == "" || f.entry != nil && r.Method == http.MethodGet && len(r.Header["Authorization"]) == 0
 }
 
 func (c *Cache) served(ctx context.Context, s Status) {

@@ -79,7 +79,7 @@ func (n *near) put(f found, at time.Time) {
 	if size > n.max/8 {
 		return
 	}
-	f.lease, f.claimed = "", nil
+	f.lease = ""
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	group := n.all[f.hash]

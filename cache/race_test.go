@@ -61,7 +61,13 @@ func purgesAgainstFills(t *testing.T, g *redistest.Target, nearTTL time.Duration
 	for round := range rounds {
 		var wg sync.WaitGroup
 		for _, h := range instances {
-			wg.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", page, nil)) })
+			wg.Go(func() {
+				start := time.Now()
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", page, nil))
+				if took := time.Since(start); took > 2*time.Second {
+					t.Errorf("round %d: a request waited %v for a lease that nobody used", round, took)
+				}
+			})
 		}
 		want := version.Add(1)
 		var err error

@@ -23,7 +23,7 @@ func (c *Cache) early(f *found) bool {
 // refresh makes a stored response anew in the background, once in the fleet. It
 // runs with the values of the request but not until its end.
 func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
-	if alone(r) == "partial" && len(r.Header["Authorization"]) > 0 {
+	if lonely(r) == "partial" && len(r.Header["Authorization"]) > 0 {
 		return // the handler would answer this client
 	}
 	key := f.hash + f.variant
@@ -42,14 +42,18 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 		ctx, cancel := context.WithTimeout(ctx, c.refreshTimeout)
 		defer cancel()
 		ctx = values{ctx, r.Context()}
-		if !f.claim() {
-			token := c.grab(ctx, &f)
+		lease := f.leaseKey(f.variant)
+		if f.lease == "" || c.leases.claim(lease, f.lease) == "" {
+			token := c.leases.claim(lease, "")
+			if token == "" {
+				token = c.grab(ctx, lease)
+			}
 			if token == "" {
 				return // another instance does it
 			}
 			now, err := c.ask(ctx, f.place, r.Header, false) // it may just have been done
 			if err != nil || now.fresh() && !c.due(&now) || now.variant != f.variant {
-				c.release(f.leaseKey(f.variant))
+				c.release(lease)
 				return
 			}
 			f = now

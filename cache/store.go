@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -25,8 +24,7 @@ type found struct {
 	entry   *entry // nil if there is none that counts; it may be stale
 	elapsed time.Duration
 	soft    bool   // purged softly: stale, whatever it says
-	lease   string // ours, "" if it was not asked for or is another's
-	claimed *atomic.Bool
+	lease   string // that this look-up took, "" for none
 	open    bool   // nothing is stored here, requests need not wait for each other
 	state   string // uri-miss, vary-miss or stale
 }
@@ -44,9 +42,6 @@ func (f *found) left() time.Duration {
 }
 
 func (f *found) fresh() bool { return f.entry != nil && f.left() > 0 }
-
-// claim takes the lease, if it is this process' and no other request has it.
-func (f *found) claim() bool { return f.lease != "" && f.claimed.CompareAndSwap(false, true) }
 
 // openMark in place of a lease says that what is there is not stored.
 const openMark = "-"
@@ -81,7 +76,7 @@ func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (f
 	if held != nil {
 		f.open = held.Val() == openMark
 		if held.Val() == token {
-			f.lease, f.claimed = token, new(atomic.Bool)
+			f.lease = token
 		}
 	}
 	e := a.entry(&f)
@@ -112,9 +107,12 @@ func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (f
 	}
 	f.judge(e, &a)
 	c.remember(&f)
-	if f.lease != "" && f.fresh() {
+	switch {
+	case f.lease != "" && f.fresh():
 		c.release(f.leaseKey(f.variant))
 		f.lease = ""
+	case f.lease != "":
+		c.leases.offer(f.leaseKey(f.variant), f.lease, c.leaseTTL)
 	}
 	return f, nil
 }
