@@ -27,7 +27,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 		}
 		h[name] = values[:len(values):len(values)] // shared: who appends copies
 	}
-	h.Set("Age", strconv.FormatInt(int64(f.age()/time.Second), 10))
+	h["Age"] = []string{strconv.FormatInt(int64(f.age()/time.Second), 10)}
 	c.write(h, s)
 	inline, err := e.inline()
 	if err != nil {
@@ -45,22 +45,37 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 		if _, typed := h["Content-Type"]; !typed {
 			h["Content-Type"] = nil // as it was: none, not a guess
 		}
-		modified, err := http.ParseTime(h.Get("Last-Modified"))
-		if err != nil && notModifiedSinceDate(r, h) {
-			w.WriteHeader(http.StatusNotModified)
+		if conditional(r) {
+			modified := time.Time{}
+			if lm := h.Get("Last-Modified"); lm != "" {
+				modified, _ = http.ParseTime(lm)
+			} else if notModifiedSinceDate(r, h) {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			// Conditional and range requests (RFC 9110, sections 13 and 14).
+			http.ServeContent(w, r, "", modified, b)
 			return
 		}
-		// Conditional and range requests (RFC 9110, sections 13 and 14).
-		http.ServeContent(w, r, "", modified, b)
-		return
+		h["Accept-Ranges"] = []string{"bytes"}
 	}
-	if e.size > 0 {
-		h.Set("Content-Length", strconv.FormatInt(e.size, 10))
+	if e.size > 0 || e.status == http.StatusOK {
+		h["Content-Length"] = []string{strconv.FormatInt(e.size, 10)}
 	}
 	w.WriteHeader(e.status)
-	if r.Method != http.MethodHead {
+	switch {
+	case r.Method == http.MethodHead:
+	case e.id == "":
+		_, _ = w.Write(inline)
+	default:
 		_, _ = io.Copy(w, b)
 	}
+}
+
+// conditional reports whether a request asks for something else than the whole.
+func conditional(r *http.Request) bool {
+	h := r.Header
+	return len(h["Range"]) > 0 || len(h["If-None-Match"]) > 0 || len(h["If-Modified-Since"]) > 0 || len(h["If-Match"]) > 0 || len(h["If-Unmodified-Since"]) > 0
 }
 
 // notModifiedSinceDate stands in for Last-Modified where there is none (RFC

@@ -36,6 +36,7 @@ type Cache struct {
 	rdb     Client
 	caller  *bounded.Caller
 	purge   *redis.Script
+	bases   []bucket
 	memo    memo
 	breaker breaker.Breaker
 	shares  shares
@@ -70,6 +71,7 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 	if !c.caller.HonorsDeadlines() {
 		c.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
 	}
+	c.bases = c.bucketsOf()
 	c.near = newNear(c.nearBytes, c.nearTTL)
 	c.base, c.cancel = context.WithCancel(context.Background())
 	return c, nil

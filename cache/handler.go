@@ -136,7 +136,7 @@ func (c *Cache) judge(d control, r *http.Request, f *found) verdict {
 		return forward
 	case toleratesStale(d, left):
 		return serve
-	case -left <= f.entry.swr:
+	case f.entry.swr > 0 && -left <= f.entry.swr:
 		return serveStale
 	}
 	return forward
@@ -149,7 +149,8 @@ func onError(d control, f *found) bool {
 		return false
 	}
 	asked, _ := d.seconds("stale-if-error")
-	return -f.left() <= max(f.entry.sie, asked)
+	window := max(f.entry.sie, asked)
+	return window > 0 && -f.left() <= window
 }
 
 // lonely says why a request does not wait for others, "" if it does.
@@ -160,7 +161,7 @@ func lonely(r *http.Request) string {
 		return "method"
 	case len(h["Authorization"]) > 0 || len(h["Range"]) > 0:
 		return "partial"
-	case len(h["If-None-Match"])+len(h["If-Modified-Since"])+len(h["If-Match"])+len(h["If-Unmodified-Since"]) > 0:
+	case conditional(r):
 		return "conditional"
 	}
 	return ""

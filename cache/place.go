@@ -26,8 +26,8 @@ func (c *Cache) place(target, extra string) place {
 		p.hash = digest(p.target)
 	}
 	n, _ := strconv.ParseUint(p.url[:8], 16, 64)
-	p.base = c.bucketBase(int(n % uint64(c.buckets)))
-	p.log = p.base + "log"
+	bucket := &c.bases[n%uint64(c.buckets)]
+	p.base, p.log = bucket.base, bucket.log
 	return p
 }
 
@@ -44,10 +44,17 @@ func (p *place) entryKey(v string) string         { return p.base + "e:" + p.has
 func (p *place) leaseKey(v string) string         { return p.base + "l:" + p.hash + ":" + v }
 func (p *place) chunkKey(id string, n int) string { return p.base + "c:" + id + ":" + strconv.Itoa(n) }
 
-// bucketBase carries the number of buckets as well, so that instances that
-// disagree about it never meet.
-func (c *Cache) bucketBase(n int) string {
-	return fmt.Sprintf("%s:v1:%s:{%d.%d}:", c.prefix, c.name, c.buckets, n)
+// bucket is the fixed part of the keys of one. It carries the number of buckets
+// as well, so that instances that disagree about it never meet.
+type bucket struct{ base, log string }
+
+func (c *config) bucketsOf() []bucket {
+	all := make([]bucket, c.buckets)
+	for n := range all {
+		base := fmt.Sprintf("%s:v1:%s:{%d.%d}:", c.prefix, c.name, c.buckets, n)
+		all[n] = bucket{base, base + "log"}
+	}
+	return all
 }
 
 // logTTL is longer than any entry lives: each fill and purge renews it, so a

@@ -96,7 +96,10 @@ func (c *config) lifetimes(r *http.Request, status int, h http.Header, d control
 	case explicit:
 	case c.defaultTTL > 0 && len(d) == 0 && successful(status):
 		fresh = c.defaultTTL
-	case c.heuristic && (guessable(status) || d.has("public")) && len(r.Header["Cookie"]) == 0 && !d.has("no-cache"):
+	case d.has("no-cache"):
+	case len(r.Header["Cookie"]) > 0 && !d.has("public"):
+		return lives{} // nobody says that it is for all, and it may be for one
+	case c.heuristic && (guessable(status) || d.has("public")):
 		if modified, err := parseTime(h.Get("Last-Modified")); err == nil {
 			fresh = min(date(h, now).Sub(modified)/10, maxHeuristic)
 		}

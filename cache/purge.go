@@ -77,9 +77,9 @@ func (c *Cache) PurgeAll(ctx context.Context) error {
 }
 
 func (c *Cache) logs() []string {
-	logs := make([]string, c.buckets)
+	logs := make([]string, len(c.bases))
 	for n := range logs {
-		logs[n] = c.bucketBase(n) + "log"
+		logs[n] = c.bases[n].log
 	}
 	return logs
 }

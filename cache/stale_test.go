@@ -218,3 +218,50 @@ func TestRefreshAheadOfExpiry(t *testing.T) {
 		}
 	}
 }
+
+// What does not say that it is for all, and answers a request with a cookie, is
+// not even stored to be validated: a 304 to the next user would hand it out.
+func TestCookiesAreNotGuessedAt(t *testing.T) {
+	for name, tc := range map[string]struct {
+		lines []string
+		want  string
+	}{
+		"nothing said":   {[]string{"Last-Modified: Mon, 02 Jan 2006 15:04:05 GMT"}, "for bob"},
+		"an etag":        {[]string{`ETag: "1"`}, "for bob"},
+		"no-cache":       {[]string{`ETag: "1"`, "Cache-Control: no-cache"}, "for alice"}, // the handler says it has not changed
+		"public":         {[]string{"Last-Modified: Mon, 02 Jan 2006 15:04:05 GMT", "Cache-Control: public"}, "for alice"},
+		"max-age":        {[]string{"Cache-Control: max-age=60"}, "for alice"},
+		"private":        {[]string{`ETag: "1"`, "Cache-Control: private"}, "for bob"},
+		"nothing at all": {nil, "for bob"},
+	} {
+		h := newCache(t, redistest.Standalone(t).Client(t)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for _, line := range tc.lines {
+				name, value, _ := strings.Cut(line, ": ")
+				w.Header().Add(name, value)
+			}
+			if r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Modified-Since") != "" {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			fmt.Fprint(w, "for ", r.Header.Get("Cookie"))
+		}))
+		do(h, "GET", "/", "Cookie: alice")
+		if w := do(h, "GET", "/", "Cookie: bob"); w.Body.String() != tc.want {
+			t.Errorf("%s: got %q, want %q: %s", name, w.Body, tc.want, w.Header().Get("Cache-Status"))
+		}
+	}
+}
+
+// A response that allows nothing is not served stale, not at its very end either.
+func TestNothingIsServedStaleThatDoesNotAllowIt(t *testing.T) {
+	var s site
+	h := newCache(t, redistest.Standalone(t).Client(t)).Handler(&s)
+	for range 200 { // some are asked for in the millisecond in which they were stored
+		s.set(answering("old", `ETag: "1"`, "Cache-Control: max-age=0"))
+		do(h, "GET", "/")
+		s.set(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", 500) })
+		if w := do(h, "GET", "/"); w.Code != 500 {
+			t.Fatalf("got %d %s", w.Code, w.Header().Get("Cache-Status"))
+		}
+	}
+}

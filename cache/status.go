@@ -56,4 +56,6 @@ func (s Status) String() string {
 
 // write appends the member of this cache: the one nearest to the user is last
 // (section 2).
-func (c *Cache) write(h http.Header, s Status) { h.Add("Cache-Status", c.identifier+s.String()) }
+func (c *Cache) write(h http.Header, s Status) {
+	h["Cache-Status"] = append(h["Cache-Status"], c.identifier+s.String())
+}
