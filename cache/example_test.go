@@ -2,9 +2,15 @@ package cache_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/connect"
@@ -55,4 +61,47 @@ func ExampleNew_mistakes() {
 	// Output:
 	// cache: rdb: is nil
 	// cache: WithMaxBody: -1 is not above 0
+}
+
+// Handlers that send no Cache-Control can be cached for a while by route.
+func ExampleWithDefaultTTL() {
+	responses, err := cache.New(redis.NewClient(&redis.Options{}),
+		cache.WithDefaultTTL(time.Minute),
+		cache.WithVary("Accept-Language"),
+		cache.WithBypass(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/admin/") }),
+	)
+	fmt.Println(responses != nil, err)
+	// Output: true <nil>
+}
+
+// A purge of a tag, by a service that knows what changed.
+func ExampleCache_PurgeTags() {
+	var responses *cache.Cache // from New
+	changed := func(ctx context.Context, product int) error {
+		return responses.PurgeTags(ctx, fmt.Sprint("product-", product)) // Surrogate-Key of all pages that show it
+	}
+	_ = changed
+}
+
+// An endpoint that purges for those who may.
+func ExampleCache_PurgeHandler() {
+	responses, err := cache.New(redis.NewClient(&redis.Options{}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	purge, err := responses.PurgeHandler(func(r *http.Request) error {
+		if r.Header.Get("Authorization") != "Bearer "+os.Getenv("PURGE_TOKEN") {
+			return errors.New("not allowed")
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w := httptest.NewRecorder()
+	purge.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/purge", strings.NewReader(`{"tags":["product-7"]}`)))
+	fmt.Println(w.Code)
+	// Output: 403
 }

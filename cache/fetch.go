@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/personal"
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
@@ -140,8 +141,12 @@ func (a *attempt) consider(status int, h http.Header) {
 	d, targeted := c.directives(h)
 	detail := c.unstorable(a.r, status, h, d)
 	tags, ok := tagsOf(h)
-	if detail == "" && !ok {
+	switch {
+	case detail != "":
+	case !ok:
 		detail = "tags"
+	case a.personal(d):
+		detail = "session"
 	}
 	age := initialAge(h, now)
 	l := c.lifetimes(a.r, status, h, d, targeted, age, now)
@@ -165,6 +170,12 @@ func (a *attempt) consider(status int, h http.Header) {
 	if d.has("immutable") {
 		a.e.flags |= steadyFlag
 	}
+}
+
+// personal reports whether the handler has looked who asks, by a session
+// further out, and does not say that what it answers is for all.
+func (a *attempt) personal(d control) bool {
+	return !d.has("public") && !d.has("s-maxage") && personal.Touched(a.r.Context())
 }
 
 // openFor is how long requests for something that is not stored do not wait
@@ -254,6 +265,9 @@ func (a *attempt) validated(h http.Header) {
 	detail := c.unstorable(a.r, merged.status, merged.header, d)
 	if a.r.Method == http.MethodHead && detail == "method" {
 		detail = "" // what is stored is the response to a GET
+	}
+	if a.personal(d) {
+		detail = "session"
 	}
 	a.s.Stored = detail == "" && merged.keep >= time.Millisecond && a.f.inc != ""
 	restore(a.w.Header(), a.before)

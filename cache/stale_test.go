@@ -144,8 +144,8 @@ func TestStaleWhileRevalidate(t *testing.T) {
 // must-revalidate forbids.
 func TestStaleIfError(t *testing.T) {
 	fails := map[string]http.HandlerFunc{
-		"500":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", 500) },
-		"503":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", 503) },
+		"500":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusInternalServerError) },
+		"http.StatusServiceUnavailable":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusServiceUnavailable) },
 		"panic": func(http.ResponseWriter, *http.Request) { panic("broken") },
 	}
 	for name, fail := range fails {
@@ -259,7 +259,7 @@ func TestNothingIsServedStaleThatDoesNotAllowIt(t *testing.T) {
 	for range 200 { // some are asked for in the millisecond in which they were stored
 		s.set(answering("old", `ETag: "1"`, "Cache-Control: max-age=0"))
 		do(h, "GET", "/")
-		s.set(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", 500) })
+		s.set(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusInternalServerError) })
 		if w := do(h, "GET", "/"); w.Code != 500 {
 			t.Fatalf("got %d %s", w.Code, w.Header().Get("Cache-Status"))
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/personal"
 )
 
 // state is what a request knows of its session.
@@ -63,6 +65,8 @@ func (c *lazy) Value(key any) any {
 		return c.st.load()
 	case stateKey{c.st.m}:
 		return c.st
+	case personal.Key{}:
+		return func() bool { return c.st.personal() }
 	}
 	return c.Context.Value(key)
 }
@@ -232,6 +236,9 @@ func (st *state) drop(ctx context.Context, err error) {
 		}
 	}
 }
+
+// personal tells a cache further in that the response may be about this client.
+func (st *state) personal() bool { return st.touched() || personal.Touched(st.ctx.Context) }
 
 func (st *state) touched() bool {
 	st.mu.Lock()

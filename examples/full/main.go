@@ -61,6 +61,7 @@ func run(ctx context.Context, listen, redisURL string, out io.Writer) error {
 		return err
 	}
 	defer a.locks.Close(context.WithoutCancel(ctx))
+	defer a.responses.Close(context.WithoutCancel(ctx))
 
 	ln, err := net.Listen("tcp", listen)
 	if err != nil {
