@@ -145,7 +145,7 @@ func TestStaleWhileRevalidate(t *testing.T) {
 func TestStaleIfError(t *testing.T) {
 	fails := map[string]http.HandlerFunc{
 		"500":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusInternalServerError) },
-		"http.StatusServiceUnavailable":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusServiceUnavailable) },
+		"503":   func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "sorry", http.StatusServiceUnavailable) },
 		"panic": func(http.ResponseWriter, *http.Request) { panic("broken") },
 	}
 	for name, fail := range fails {
