@@ -26,7 +26,7 @@ type Explanation struct {
 // Explain looks a request up without answering it, for operators.
 func (c *Cache) Explain(ctx context.Context, r *http.Request) (Explanation, error) {
 	f, s, err := c.lookup(ctx, r)
-	x := Explanation{Status: s, Log: f.log, Vary: f.names, Purges: f.seq, Open: f.open}
+	x := Explanation{Status: s, Log: f.log, Vary: fieldsOf(f.names), Purges: f.seq, Open: f.open}
 	if f.target != "" {
 		x.Key = f.entryKey(f.variant)
 	}

@@ -245,9 +245,10 @@ func integer(v any) int64 {
 	return n
 }
 
-var (
-	errVary = errors.New("too many selecting headers")
-)
+var errVary = errors.New("too many selecting headers")
+
+// maxLanguages bounds what a handler can make the store remember of a target.
+const maxLanguages = 64
 
 // fill stores an entry, in one round trip. Whether it still counts is found
 // out by who reads it: a purge since the look-up has a higher number. Chunks
@@ -260,14 +261,24 @@ func (c *Cache) fill(ctx context.Context, f found, h http.Header, e *entry) erro
 		}
 	}
 	slices.Sort(names)
-	if len(names) > 2*maxVary {
+	if len(fieldsOf(names)) > 2*maxVary || len(names) > 2*maxVary+maxLanguages {
 		return errVary
+	}
+	lang := language(fieldsOf(names), e.header)
+	if lang != "" && !slices.Contains(names, lang) {
+		names = append(names, lang)
+		slices.Sort(names)
 	}
 	if c.compress && e.id == "" && e.size >= minCompress && compressible(e.header) {
 		e.shrink()
 	}
 	e.target, e.inc, e.seq = f.target, f.inc, f.seq
-	value, variant := e.encode(), c.variant(names, h)
+	value, variant, byLang := e.encode(), c.variant(names, h), ""
+	if lang != "" { // what those get who like it best
+		other := h.Clone()
+		other.Set("Accept-Language", lang[len(langMark):])
+		byLang = c.variant(names, other)
+	}
 	err := c.pipeline(ctx, func(p redis.Pipeliner) {
 		if len(names) > 0 {
 			// A set is the union of what all responses varied by. It outlives
@@ -283,6 +294,9 @@ func (c *Cache) fill(ctx context.Context, f found, h http.Header, e *entry) erro
 			p.PExpire(ctx, f.chunkKey(e.id, n), e.keep+chunkGrace)
 		}
 		p.Set(ctx, f.entryKey(variant), value, e.keep)
+		if byLang != "" && byLang != variant {
+			p.Set(ctx, f.entryKey(byLang), value, e.keep)
+		}
 		p.PExpire(ctx, f.log, c.logTTL())
 		if f.lease != "" {
 			p.Del(ctx, f.leaseKey(f.variant))

@@ -47,7 +47,7 @@ func (c *config) variant(names []string, h http.Header) string {
 		if sum == nil {
 			sum = sha256.New()
 		}
-		sum.Write([]byte(join(name, normalized(name, values))))
+		sum.Write([]byte(join(name, normalized(name, values, names))))
 	}
 	for _, name := range unkeyed {
 		add(name)
@@ -55,25 +55,56 @@ func (c *config) variant(names []string, h http.Header) string {
 	for _, name := range c.vary {
 		add(name)
 	}
-	for _, name := range names {
+	fields := fieldsOf(names)
+	for _, name := range fields {
 		add(name)
 	}
 	suffix := "0" // no header selects
 	if sum != nil {
 		suffix = hex.EncodeToString(sum.Sum(nil)[:16])
 	}
-	if len(names) == 0 {
+	if len(fields) == 0 {
 		return suffix
 	}
-	return suffix + "." + digest(join(names...))[:8]
+	return suffix + "." + digest(join(fields...))[:8]
+}
+
+// Among the names that are stored for a target are the languages in which it
+// was seen, marked so that they cannot be field names.
+const langMark = "{"
+
+// fieldsOf are the names without the languages.
+func fieldsOf(names []string) []string {
+	isLang := func(name string) bool { return strings.HasPrefix(name, langMark) }
+	if !slices.ContainsFunc(names, isLang) {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), isLang)
+}
+
+// language is the mark for a response that varies by Accept-Language and says
+// in which one it is, "" for others.
+func language(fields []string, h http.Header) string {
+	lang := strings.ToLower(strings.TrimSpace(h.Get("Content-Language")))
+	if !slices.Contains(fields, "Accept-Language") || len(h["Content-Language"]) != 1 || !validToken.MatchString(lang) {
+		return ""
+	}
+	return langMark + lang
 }
 
 // normalized makes one of the many ways to write the same: lines folded, white
 // space around list members dropped, and of the two fields that browsers send
 // in so many ways the order and the case too.
-func normalized(name string, values []string) string {
+//
+// Who likes one language best, in which the target is known to be, gets that
+// whatever else he takes: a handler would choose it too.
+func normalized(name string, values, known []string) string {
 	if name == "Accept-Encoding" || name == "Accept-Language" {
-		return preferences(strings.ToLower(strings.Join(values, ",")))
+		list, best := preferences(strings.ToLower(strings.Join(values, ",")))
+		if name == "Accept-Language" && best != "" && slices.Contains(known, langMark+best) {
+			return langMark + best
+		}
+		return list
 	}
 	if len(values) == 1 && !strings.Contains(values[0], ",") {
 		return strings.TrimSpace(values[0])
@@ -91,7 +122,8 @@ func normalized(name string, values []string) string {
 
 // preferences orders a list by weight, then by name: members of one weight are
 // equally welcome (RFC 9110, section 12.4.2). What is refused with q=0 is dropped.
-func preferences(list string) string {
+// best is the first if it is liked better than all others.
+func preferences(list string) (normal, best string) {
 	type preference struct {
 		name   string
 		weight float64
@@ -120,5 +152,8 @@ func preferences(list string) string {
 		}
 		b.WriteByte(',')
 	}
-	return b.String()
+	if len(all) == 1 || len(all) > 1 && all[0].weight > all[1].weight {
+		best = all[0].name
+	}
+	return b.String(), best
 }
