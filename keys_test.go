@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/cronlock"
 	"github.com/redishttp/redishttp/ratelimit"
 	"github.com/redishttp/redishttp/session"
 )
@@ -42,7 +44,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		}
 		types[regexp.MustCompile("^"+form+"$")] = strings.Replace(m[2], "sorted set", "zset", 1)
 	}
-	if len(types) != 14 {
+	if len(types) != 16 {
 		t.Fatalf("the document lists %d keys", len(types))
 	}
 
@@ -133,10 +135,44 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 			t.Errorf("got %v, want ErrUnconfirmed", err)
 		}
 	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	jobs, err := cronlock.New(rdb, cronlock.WithTakeover(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tick, watches := time.Now(), sync.WaitGroup{}
+	job, err := jobs.Job("report", func(context.Context) error {
+		watches.Go(func() { // another instance that watches
+			if o, err := watcher(t, rdb).Run(context.Background(), tick); o != cronlock.Already || err != nil {
+				t.Errorf("the watcher: %s, %v", o, err)
+			}
+		})
+		redistest.Eventually(t, 10*time.Second, func() bool { return len(rdb.Keys(context.Background(), "cron:*:w").Val()) == 1 }, "nobody watches")
+		<-time.After(100 * time.Millisecond) // for the scan
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := job.Run(t.Context(), tick); o != cronlock.Ran || err != nil {
+		t.Errorf("the job: %s, %v", o, err)
+	}
+	watches.Wait()
 	close(stop)
 	<-scanned
 	scan()
 	if len(found) != len(types) {
 		t.Errorf("%d of the %d documented keys were seen: %v", len(found), len(types), found)
 	}
+}
+
+func watcher(t *testing.T, rdb cronlock.Client) *cronlock.Job {
+	r, err := cronlock.New(rdb, cronlock.WithTakeover(true), cronlock.WithTTL(time.Second), cronlock.WithNodeTimeout(400*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := r.Job("report", func(context.Context) error { return errors.New("ran twice") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
 }

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/go-redis/redis_rate/v10 v10.0.1
 	github.com/redishttp/redishttp v0.0.0
+	github.com/robfig/cron/v3 v3.0.1
 )
 
 require (

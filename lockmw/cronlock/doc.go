@@ -1,0 +1,46 @@
+// Package cronlock has a job that many instances schedule run on one of them:
+// once for each tick, whatever their clocks say.
+//
+//	runner, err := cronlock.New(rdb)
+//	if err != nil { … }
+//	defer runner.Close(ctx)
+//	report, err := runner.Job("nightly-report", func(ctx context.Context) error { … })
+//	if err != nil { … }
+//	c := cron.New() // robfig/cron, or any other scheduler
+//	c.Schedule(schedule, report.Func(schedule))
+//
+// # How it decides
+//
+// A tick is the time at which the schedule says that the job is due, not when
+// an instance wakes up. Redis remembers the latest tick that was begun and begins no tick
+// twice, nor one before it: neither the length of the job nor the difference
+// between clocks matters. A tick that lies further ahead of the server's clock than
+// [WithMaxAhead] waits for it, so that one fast clock does not run the fleet; one that is later than
+// [WithMaxLate] is dropped. Intervals without a common phase ("every 10 minutes")
+// have no ticks; [WithMinGap] bounds the time from start to start instead.
+// Each decision is one round trip, and no instance sleeps for it.
+//
+// # While it runs
+//
+// The run has a lease of 30 seconds that is renewed at a third of it. If it cannot be
+// renewed, or another took the job over, its context ends with a cause that
+// matches [lockmw.ErrLost], before another can begin. [Run.Fence] grows from run to run: store it with
+// what the job writes, and refuse smaller ones.
+//
+// With [WithTakeover] the instances that did not get the tick watch: if the
+// holder dies before it has reported the end, exactly one of them runs the same
+// tick again, and those that became due meanwhile follow in order. Without it the
+// tick is lost, and the next one runs.
+//
+// # When Redis fails
+//
+// A job whose tick cannot be decided does not run; [Job.Run] returns
+// [lockmw.ErrUnavailable]. A run that cannot be renewed is cancelled before its
+// lease ends. After a failover that lost the decision a tick may run once more.
+//
+// # Keys
+//
+// cron:v1:<name>:{<hash>} is a hash, the state of one job. It lives for 8 days
+// after the last run ([WithRetention]): longer than the time between two ticks,
+// or a tick could run again. …:w, a hash, has the ticks that are watched.
+package cronlock

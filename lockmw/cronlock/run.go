@@ -1,0 +1,143 @@
+package cronlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redishttp/redishttp/lockmw"
+)
+
+// run runs the job under its lease and reports the end.
+func (j *Job) run(parent context.Context, run Run, owner string, sent time.Time) (err error) {
+	ctx, cancel := context.WithCancelCause(context.WithValue(parent, runKey{}, run))
+	stop := context.AfterFunc(j.r.base, func() { cancel(lockmw.ErrClosed) })
+	defer stop()
+	if j.maxRun > 0 {
+		limit := time.AfterFunc(j.maxRun, func() { cancel(fmt.Errorf("cronlock: %w: longer than %v", context.DeadlineExceeded, j.maxRun)) })
+		defer limit.Stop()
+	}
+	renewed := make(chan struct{})
+	go func() { // a job may take hours
+		defer close(renewed)
+		j.keep(ctx, cancel, run, owner, sent)
+	}()
+	if j.hooks.Started != nil {
+		j.hooks.Started(ctx, run)
+	}
+	start := time.Now()
+	completed := false
+	defer func() { // a panic is a run that did not complete
+		lost := lostFrom(ctx)
+		cancel(context.Canceled)
+		<-renewed
+		took := time.Since(start)
+		if !completed {
+			err = errors.New("cronlock: the job panicked")
+		}
+		j.report(owner, err, completed && !errors.Is(err, lockmw.ErrClosed))
+		if lost != nil {
+			err = errors.Join(err, lost)
+		}
+		if j.hooks.Finished != nil {
+			j.hooks.Finished(parent, run, took, err)
+		}
+	}()
+	err = j.fn(ctx)
+	completed = true
+	return err
+}
+
+func lostFrom(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, lockmw.ErrLost) {
+		return cause
+	}
+	return nil
+}
+
+// keep renews the lease until ctx ends, and ends it before the lease does if it
+// cannot be renewed. The larger of wall-clock and monotonic time counts: the
+// latter stands still while a machine is suspended.
+func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run, owner string, since time.Time) {
+	lose := func(reason lockmw.Reason) { cancel(&lockmw.LostError{Reason: reason, Fence: run.Fence}) }
+	margin := max(j.ttl/10, 50*time.Millisecond)
+	next := time.NewTimer(j.ttl / 3)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		now := time.Now()
+		left := j.ttl - j.ttl/100 - 2*time.Millisecond - max(now.Sub(since), now.Round(0).Sub(since.Round(0))) - margin
+		if left <= 0 {
+			lose(lockmw.Expired)
+			return
+		}
+		bound, done := context.WithTimeout(context.WithoutCancel(ctx), min(j.nodeTimeout, left))
+		code, err := j.r.renew.Run(bound, j.r.caller, []string{j.key}, owner, ms(j.ttl), ms(j.retention)).Int64()
+		done()
+		switch {
+		case err != nil:
+			j.logger.LogAttrs(ctx, slog.LevelWarn, "the lease of a job cannot be renewed", slog.String("job", j.name))
+			next.Reset(min(j.ttl/12, max(left, time.Millisecond)))
+		case code == 1:
+			since = now
+			next.Reset(j.ttl / 3)
+		case code == 0:
+			lose(lockmw.Taken)
+			return
+		default:
+			lose(lockmw.StateLost)
+			return
+		}
+	}
+}
+
+const maxErrorText = 500
+
+// report records the end. A report that is lost leaves the run to its lease,
+// after which it may be taken over: so it is tried until then.
+func (j *Job) report(owner string, err error, completed bool) {
+	text, flag := "", 0
+	if err != nil {
+		text = err.Error()
+		text = text[:min(len(text), maxErrorText)]
+	}
+	if completed {
+		flag = 1
+	}
+	until := time.Now().Add(j.ttl)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		ctx, cancel := context.WithTimeout(context.Background(), j.nodeTimeout)
+		callErr := j.r.finish.Run(ctx, j.r.caller, []string{j.key}, owner, ms(j.retention), text, flag).Err()
+		cancel()
+		if callErr == nil {
+			return
+		}
+		if time.Now().Add(pause).After(until) {
+			if j.hooks.Failed != nil {
+				j.hooks.Failed(context.Background(), j.name, fmt.Errorf("%w: the end was not recorded: %w", lockmw.ErrUnavailable, callErr))
+			}
+			return
+		}
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-j.r.base.Done(): // Close does not wait for a Redis that is away
+			wait.Stop()
+			return
+		}
+	}
+}
+
+// undo gives up a run that may have begun although its reply was lost, so that
+// the tick can be taken over at once.
+func (j *Job) undo(owner string) {
+	ctx, cancel := context.WithTimeout(context.Background(), j.nodeTimeout)
+	defer cancel()
+	_ = j.r.finish.Run(ctx, j.r.caller, []string{j.key}, owner, ms(j.retention), "the answer was lost", 0).Err() // or its lease ends
+}
