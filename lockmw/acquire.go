@@ -105,7 +105,7 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 		sent := time.Now()
 		// The wait may end while the call is on its way; its result is then
 		// unknown, so it is not cut short.
-		a, err := l.ask(context.WithoutCancel(timed), w.keys, w.owner, w.wait, w.queued)
+		a, err := l.store.ask(context.WithoutCancel(timed), w.keys, w.owner, w.wait, w.queued)
 		switch {
 		case err != nil && !(w.wait && transient(err)):
 			l.undo(w.keys, w.owner)
@@ -117,7 +117,13 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 		case a.full:
 			return nil, ErrQueueFull
 		case !w.wait:
+			if a.split {
+				l.undo(w.keys, w.owner)
+			}
 			return nil, &BusyError{RetryAfter: a.left}
+		case a.split: // what it got would keep others from a majority
+			l.undo(w.keys, w.owner)
+			w.owner = l.newOwner()
 		default:
 			w.queued = true
 		}
@@ -125,7 +131,7 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 			ch, done := l.wake.wait(w.owner)
 			defer done()
 			turn = ch
-			if l.wake.subscribe(timed) && err == nil {
+			if l.rdb != nil && l.wake.subscribe(timed) && err == nil {
 				continue // a message may have been missed before
 			}
 		}

@@ -100,9 +100,7 @@ func (k *Lock) renew() {
 	}
 	l := k.l
 	sent := time.Now()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.ctx), l.nodeTimeout)
-	defer cancel()
-	code, err := l.renewScript(ctx, k)
+	code, err := l.store.renew(context.WithoutCancel(k.ctx), k.keys, k.owner)
 	switch {
 	case err != nil:
 		k.schedule(l.ttl / 12)
@@ -116,10 +114,6 @@ func (k *Lock) renew() {
 	default:
 		k.lose(StateLost)
 	}
-}
-
-func (l *Locker) renewScript(ctx context.Context, k *Lock) (int64, error) {
-	return l.renew.Run(ctx, l.caller, k.keys[:1], k.owner, l.ttl.Milliseconds(), retention.Milliseconds()).Int64()
 }
 
 func (k *Lock) schedule(d time.Duration) {
@@ -185,10 +179,10 @@ func (k *Lock) Release(context.Context) error {
 }
 
 func (l *Locker) giveBack(k *Lock) error {
-	code, err := l.let(k.keys, k.owner, false)
+	code, err := l.store.let(k.keys, k.owner, false)
 	first := err
 	if err != nil {
-		code, err = l.let(k.keys, k.owner, false)
+		code, err = l.store.let(k.keys, k.owner, false)
 	}
 	if err != nil {
 		l.undo(k.keys, k.owner)

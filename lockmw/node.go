@@ -1,0 +1,113 @@
+package lockmw
+
+import (
+	"context"
+	_ "embed" // for the scripts
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+)
+
+var (
+	//go:embed acquire.lua
+	acquireSource string
+	//go:embed renew.lua
+	renewSource string
+	//go:embed release.lua
+	releaseSource string
+)
+
+// store is where locks are: one deployment, or several masters that vote. Each
+// call is bounded by the node timeout.
+type store interface {
+	// ask takes the lock for owner, or a place in its queue.
+	ask(ctx context.Context, keys []string, owner string, queue, queued bool) (answer, error)
+	// renew extends the lease: 1 renewed, 0 somebody else's, -1 gone.
+	renew(ctx context.Context, keys []string, owner string) (int64, error)
+	// let gives the lock up, or a place in the queue: 1 done, 0 somebody
+	// else's, -1 gone.
+	let(keys []string, owner string, leaving bool) (int64, error)
+	// wait waits for calls that nobody waits for.
+	wait()
+}
+
+// node is one deployment: a server, a sentinel group or a cluster.
+type node struct {
+	l       *Locker
+	caller  *bounded.Caller
+	acquire *redis.Script
+	extend  *redis.Script
+	release *redis.Script
+}
+
+func newNode(l *Locker, rdb bounded.Client) *node {
+	return &node{l: l, caller: bounded.New(rdb), acquire: redis.NewScriptServerSHA(acquireSource),
+		extend: redis.NewScriptServerSHA(renewSource), release: redis.NewScriptServerSHA(releaseSource)}
+}
+
+// answer is the reply of acquire.lua.
+type answer struct {
+	granted, full bool
+	fence         uint64
+	left          time.Duration
+	split         bool // of masters that vote: some did, so begin anew under another name
+}
+
+func decodeAnswer(v any) (answer, error) {
+	list, ok := v.([]any)
+	if !ok || len(list) != 3 {
+		return answer{}, fmt.Errorf("reply %T, want three values", v)
+	}
+	code, ok1 := list[0].(int64)
+	left, ok2 := list[2].(int64)
+	if !ok1 || !ok2 || left < 0 {
+		return answer{}, errors.New("reply is not of numbers")
+	}
+	a := answer{granted: code == 1, full: code == -1, left: time.Duration(left) * time.Millisecond}
+	if a.granted {
+		text, _ := list[1].(string)
+		fence, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || fence == 0 {
+			return answer{}, errors.New("reply has no fence")
+		}
+		a.fence = fence
+	}
+	return a, nil
+}
+
+func (n *node) ask(ctx context.Context, keys []string, owner string, queue, queued bool) (answer, error) {
+	l := n.l
+	ctx, cancel := context.WithTimeout(ctx, l.nodeTimeout)
+	defer cancel()
+	v, err := n.acquire.Run(ctx, n.caller, keys, owner, l.channel(), l.ttl.Milliseconds(), retention.Milliseconds(), bit(queue), l.maxWaiters, bit(queued)).Result()
+	if err != nil {
+		return answer{}, err
+	}
+	return decodeAnswer(v)
+}
+
+func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
+	defer cancel()
+	return n.extend.Run(ctx, n.caller, keys[:1], owner, n.l.ttl.Milliseconds(), retention.Milliseconds()).Int64()
+}
+
+func (n *node) let(keys []string, owner string, leaving bool) (int64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), n.l.nodeTimeout)
+	defer cancel()
+	return n.release.Run(ctx, n.caller, keys, owner, retention.Milliseconds(), grant.Milliseconds(), dead.Milliseconds(), bit(leaving)).Int64()
+}
+
+func (n *node) wait() {}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
