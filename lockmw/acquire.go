@@ -94,11 +94,21 @@ func (w *waiting) run(ctx context.Context) (*Lock, error) {
 func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 	l := w.l
 	if w.wait {
-		leave, err := l.lines.enter(timed, w.key)
-		if err != nil {
+		p, leave, err := l.lines.enter(timed, w.key)
+		defer leave()
+		var h handed
+		if err == nil {
+			h = l.inherit(timed, w.key, p)
+		} else {
+			h = l.lines.withdraw(p) // it may have been given meanwhile
+		}
+		switch {
+		case h.owner != "":
+			leave() // the next must be first before this one lets go
+			return w.inherited(parent, h)
+		case timed.Err() != nil:
 			return nil, &BusyError{RetryAfter: l.ttl, cause: parent.Err()}
 		}
-		defer leave()
 	}
 	var turn <-chan struct{}
 	for {
@@ -171,6 +181,22 @@ func (w *waiting) granted(parent context.Context, a answer, sent time.Time) (*Lo
 		l.undo(w.keys, w.owner)
 	}
 	return k, err
+}
+
+// inherited takes over a lock of this process.
+func (w *waiting) inherited(parent context.Context, h handed) (*Lock, error) {
+	l := w.l
+	k, err := l.grant(parent, w.key, w.keys, h.owner, h.fence, h.since)
+	if err != nil { // closed meanwhile; the lock is nobody's any more
+		l.undo(w.keys, h.owner)
+		return nil, err
+	}
+	k.streak = h.streak
+	if err := parent.Err(); err != nil {
+		_ = k.Release(parent) // to the next
+		return nil, &BusyError{RetryAfter: l.ttl, cause: err}
+	}
+	return k, nil
 }
 
 type heldKey struct{}

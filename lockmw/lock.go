@@ -14,6 +14,7 @@ type Lock struct {
 	keys   []string
 	owner  string
 	fence  uint64
+	streak int // how often this process has passed the lock on to itself
 	parent context.Context
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -66,8 +67,8 @@ func (l *Locker) grant(ctx context.Context, key string, keys []string, owner str
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.expire = time.AfterFunc(k.valid()-l.margin(), func() { k.checkExpired() })
-	k.next = time.AfterFunc(l.ttl/3, k.renew)
-	l.held[owner] = k
+	k.next = time.AfterFunc(max(l.ttl/3-time.Since(sent), 0), k.renew)
+	l.held[owner], l.local[key] = k, k
 	return k, nil
 }
 
@@ -136,7 +137,7 @@ func (k *Lock) lose(reason Reason) {
 	k.next.Stop()
 	k.mu.Unlock()
 	k.cancel(k.lost)
-	k.l.forget(k.owner) // there is nothing to release: Close need not wait
+	k.l.forget(k) // there is nothing to release: Close need not wait
 	if k.l.hooks.Lost != nil {
 		k.l.hooks.Lost(k.ctx, k.lost)
 	}
@@ -171,6 +172,9 @@ func (k *Lock) Release(context.Context) error {
 	k.renewing.Lock() // one in flight would set the lease again
 	defer k.renewing.Unlock()
 	k.cancel(context.Canceled)
+	if lost == nil && k.l.passOn(k) {
+		return nil
+	}
 	err := k.l.giveBack(k)
 	if lost != nil {
 		return lost
@@ -187,7 +191,7 @@ func (l *Locker) giveBack(k *Lock) error {
 	if err != nil {
 		l.undo(k.keys, k.owner)
 	}
-	l.forget(k.owner)
+	l.forget(k)
 	switch {
 	case err != nil:
 		return unavailable(err)
@@ -206,13 +210,14 @@ func (k *Lock) isReleased() bool {
 }
 
 // forget strikes a lock off the list of those held.
-func (l *Locker) forget(owner string) {
+func (l *Locker) forget(k *Lock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, held := l.held[owner]; !held {
+	l.disinherit(k)
+	if l.held[k.owner] != k {
 		return
 	}
-	delete(l.held, owner)
+	delete(l.held, k.owner)
 	if l.closed && len(l.held) == 0 {
 		close(l.idle)
 	}

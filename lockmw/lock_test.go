@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -395,11 +396,13 @@ func TestWithoutPubSubRights(t *testing.T) {
 	opt.Username, opt.Password = "app", "pw"
 	rdb := redis.NewClient(opt)
 	defer rdb.Close()
-	l := locker(t, rdb, lockmw.WithTTL(2*time.Second), lockmw.WithNodeTimeout(100*time.Millisecond))
+	prefix := redistest.Prefix(t)
+	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithNodeTimeout(100*time.Millisecond))
+	other := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithNodeTimeout(100*time.Millisecond))
 	k := acquire(t, l, "k")
 	got := make(chan error, 1)
 	go func() {
-		k, err := l.Acquire(context.Background(), "k")
+		k, err := other.Acquire(context.Background(), "k")
 		if err == nil {
 			k.Release(context.Background())
 		}
@@ -424,5 +427,81 @@ func TestEveryMistakeIsReported(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "lockmw: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}
+	}
+}
+
+// Waiters of one process take over from each other without asking Redis, with a
+// fence each, in order; every sixteenth time others get their turn. A holder
+// that loses the lock leaves nobody behind who believes to have it.
+func TestHandOver(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
+		rdb, prefix := g.Client(t), redistest.Prefix(t)
+		one, two := locker(t, rdb, lockmw.WithKeyPrefix(prefix)), locker(t, g.Client(t), lockmw.WithKeyPrefix(prefix))
+		first := acquire(t, one, "key")
+		var mu sync.Mutex
+		var order, fences []uint64
+		var wg sync.WaitGroup
+		enter := func(l *lockmw.Locker, id uint64) {
+			wg.Go(func() {
+				k := acquire(t, l, "key")
+				mu.Lock()
+				order, fences = append(order, id), append(fences, k.Fence())
+				mu.Unlock()
+				if err := k.Release(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		for id := range uint64(40) { // in this order, one after the other
+			enter(one, id)
+			redistest.Eventually(t, patience, func() bool { return one.Waiting("key") == int(id)+1 }, "does not wait")
+		}
+		enter(two, 1000)
+		waitQueued(t, rdb, prefix)
+		count := redistest.Count(rdb)
+		fence := first.Fence()
+		first.Release(t.Context())
+		wg.Wait()
+		if n := count.Trips(); n > 30 {
+			t.Errorf("%d round trips for 40 locks", n)
+		}
+		if !slices.IsSorted(fences) || fences[0] <= fence || len(slices.Compact(slices.Clone(fences))) != 41 {
+			t.Errorf("fences %v after %d", fences, fence)
+		}
+		at := slices.Index(order, 1000)
+		if at < 10 || at > 20 {
+			t.Errorf("the other process was served as number %d", at+1)
+		}
+		if mine := slices.Delete(slices.Clone(order), at, at+1); !slices.IsSorted(mine) {
+			t.Errorf("not in order: %v", order)
+		}
+	})
+}
+
+// A holder that loses the lock: its next waiter asks Redis, and gets a greater
+// fence.
+func TestHandOverAfterALoss(t *testing.T) {
+	rdb := redistest.NewServer(t).Client(t)
+	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(200*time.Millisecond))
+	k := acquire(t, l, "key")
+	next := make(chan uint64, 1)
+	go func() {
+		n, err := l.Acquire(context.Background(), "key")
+		if err != nil {
+			t.Error(err)
+			next <- 0
+			return
+		}
+		next <- n.Fence()
+		_ = n.Release(context.Background())
+	}()
+	redistest.Eventually(t, patience, func() bool { return l.Waiting("key") == 1 }, "does not wait")
+	rdb.FlushAll(t.Context())
+	<-k.Context().Done()
+	if fence := <-next; fence <= k.Fence() {
+		t.Errorf("fence %d after %d", fence, k.Fence())
+	}
+	if err := k.Release(t.Context()); !errors.Is(err, lockmw.ErrLost) {
+		t.Errorf("release: %v", err)
 	}
 }

@@ -27,6 +27,7 @@ type Locker struct {
 
 	mu       sync.Mutex
 	held     map[string]*Lock // by owner
+	local    map[string]*Lock // by key: held by this process, for handover.go
 	closed   bool
 	idle     chan struct{} // closed when closed and nothing is held
 	quit     chan struct{} // closed when closed
@@ -48,7 +49,7 @@ func New(rdb Client, opts ...Option) (*Locker, error) {
 }
 
 func newLocker(opts []Option) *Locker {
-	l := &Locker{config: defaults(), instance: rand.Text(), held: map[string]*Lock{}, idle: make(chan struct{}), quit: make(chan struct{})}
+	l := &Locker{config: defaults(), instance: rand.Text(), held: map[string]*Lock{}, local: map[string]*Lock{}, idle: make(chan struct{}), quit: make(chan struct{})}
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(&l.config)
