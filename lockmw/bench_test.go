@@ -2,10 +2,14 @@ package lockmw_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
@@ -79,4 +83,60 @@ func BenchmarkContended(b *testing.B) {
 	b.ReportMetric(ratios[len(ratios)/2], "ours/mutex")
 	b.ReportMetric(fair[len(fair)/2], "most/least")
 	b.ReportMetric(float64(commands)/float64(locks), "commands/lock")
+}
+
+// BenchmarkUncontended has each goroutine lock a key of its own, and compares
+// with what a lock costs at least: SET NX PX, and a script that compares and
+// deletes. An iteration is a round in which each works for a moment in turn.
+func BenchmarkUncontended(b *testing.B) {
+	rdb := redistest.NewServer(b).Client(b)
+	l, err := lockmw.New(rdb)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = l.Close(context.Background()) })
+	release := redis.NewScriptServerSHA(`if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`)
+	bare := func(key string) {
+		if ok, err := rdb.SetNX(context.Background(), key, "me", 10*time.Second).Result(); !ok || err != nil {
+			b.Error(ok, err)
+		}
+		_ = release.Run(context.Background(), rdb, []string{key}, "me").Err()
+	}
+	ours := func(key string) {
+		k, err := l.TryAcquire(context.Background(), key)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		_ = k.Release(context.Background())
+	}
+	pairs := func(n int, fn func(key string)) float64 {
+		const moment = 200 * time.Millisecond
+		var count atomic.Int64
+		var wg sync.WaitGroup
+		start := time.Now()
+		for i := range n {
+			wg.Go(func() {
+				for key := fmt.Sprint("bench", i); time.Since(start) < moment; count.Add(1) {
+					fn(key)
+				}
+			})
+		}
+		wg.Wait()
+		return float64(count.Load()) / time.Since(start).Seconds()
+	}
+	for _, n := range []int{1, 64} {
+		b.Run(fmt.Sprintf("n=%d", n), func(b *testing.B) {
+			var base, ratios []float64
+			for b.Loop() {
+				theirs := pairs(n, bare)
+				base, ratios = append(base, theirs), append(ratios, pairs(n, ours)/theirs)
+			}
+			slices.Sort(base)
+			slices.Sort(ratios)
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(base[len(base)/2], "bare/s")
+			b.ReportMetric(ratios[len(ratios)/2], "ours/bare")
+		})
+	}
 }

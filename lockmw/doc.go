@@ -14,6 +14,23 @@
 // whose turn it is. Each holder has a fence, a number that grows from holder to
 // holder: a store that refuses smaller ones is safe even where a lock is not.
 //
+// Waiters of one process take over from a holder of the same process without a
+// round trip, up to sixteen in a row, with a fence each; then other processes
+// get their turn.
+//
+// # Several masters
+//
+// [NewRedlock] asks an odd number of independent masters, and a majority must
+// grant: the loss of a minority loses no lock, and a node that hangs costs
+// nothing. The fence is agreed on by a second round. A node that has lost its data
+// abstains for a lease. It is for those who cannot bear that a failover of one deployment
+// may lose a lock; the fence is cheaper where what is protected can check it.
+//
+// # For operators
+//
+// [Locker.Inspect] says who holds a lock and how many wait, [Locker.ForceRelease]
+// takes it away.
+//
 // A lock that cannot be renewed is given up a tenth of its lease before it
 // ends: the holder's context is cancelled with [ErrLost] before another can
 // begin. What was asked of Redis is never sent twice; a lock whose grant was
@@ -39,4 +56,5 @@
 // fence, and …:q a sorted set of waiters; both live for the lease and ten
 // minutes. Waiters are woken on the channel
 // lockmw:v1:<name>:wake:<instance>; an ACL without channels makes them poll.
+// lockmw:v1:<name>:boot is on each master of NewRedlock.
 package lockmw

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/connect"
 	"github.com/redishttp/redishttp/connect/embedded"
 	"github.com/redishttp/redishttp/lockmw"
@@ -35,4 +37,19 @@ func Example() {
 	// Output:
 	// busy: true
 	// released: true
+}
+
+// Over independent masters a majority must grant.
+func ExampleNewRedlock() {
+	var nodes []lockmw.Client
+	for _, addr := range []string{"a:6379", "b:6379", "c:6379"} {
+		nodes = append(nodes, redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true}))
+	}
+	locks, err := lockmw.NewRedlock(nodes)
+	fmt.Println(locks != nil, err)
+	_, err = lockmw.NewRedlock(nodes[:2])
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// lockmw: nodes: 2 is not an odd number of 3 or more
 }
