@@ -14,8 +14,8 @@
 // validated. Never: private, no-store, Set-Cookie, Vary with *, Cookie or Authorization, partial or
 // aborted responses, answers to requests with a body, answers to requests with
 // Authorization unless public, s-maxage or must-revalidate says so, bodies above 8 MiB.
-// What says nothing of the kind is not stored for a request with a cookie, and
-// what a handler made from a session of this module only if it is public or has s-maxage.
+// What says nothing of the kind is not stored for a request with a cookie, nor
+// served to one, and what a handler made from a session of this module only if it is public or has s-maxage.
 //
 // The key is the scheme, the host and the path and query as they were sent,
 // not decoded; Vary selects among variants, and so do fields like

@@ -39,10 +39,11 @@ type entry struct {
 type flags uint64
 
 const (
-	strictFlag flags = 1 << iota
-	sharedFlag       // may answer requests with Authorization
-	steadyFlag       // immutable (RFC 8246): no validation, no early refresh
-	flateFlag        // body is compressed; there are no chunks
+	strictFlag   flags = 1 << iota
+	sharedFlag         // may answer requests with Authorization
+	steadyFlag         // immutable (RFC 8246): no validation, no early refresh
+	flateFlag          // body is compressed; there are no chunks
+	implicitFlag       // not for requests with a cookie
 )
 
 const (
@@ -59,8 +60,11 @@ func (e *entry) chunks() int {
 
 func (e *entry) encode() []byte {
 	flags := e.flags
-	if e.strict {
+	if flags &^= strictFlag | implicitFlag; e.strict {
 		flags |= strictFlag
+	}
+	if e.implicit {
+		flags |= implicitFlag
 	}
 	b := make([]byte, 0, 512+len(e.target)+len(e.body))
 	b = append(b, entryVersion)
@@ -144,7 +148,7 @@ func decodeEntry(b []byte) (*entry, error) {
 	e := &entry{target: string(r.bytes()), inc: string(r.bytes()), seq: r.number(), status: int(r.number()), age: r.duration()}
 	e.fresh, e.swr, e.sie, e.keep, e.delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
 	e.flags, e.size = flags(r.number()), r.number()
-	e.strict = e.flags&strictFlag != 0
+	e.strict, e.implicit = e.flags&strictFlag != 0, e.flags&implicitFlag != 0
 	e.id = string(r.bytes())
 	tags := r.number()
 	if !r.ok || tags > maxTags || e.status < 200 || e.status > 999 {

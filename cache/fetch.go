@@ -258,7 +258,6 @@ func (a *attempt) validated(h http.Header) {
 		delete(merged.header, "Age")
 	}
 	merged.lives = c.lifetimes(a.r, merged.status, merged.header, d, targeted, merged.age, now)
-	merged.flags &^= strictFlag
 	if tags, ok := tagsOf(merged.header); ok {
 		merged.tags = tags
 	}

@@ -83,9 +83,11 @@ func (c *Cache) collapse(w http.ResponseWriter, r *http.Request, next http.Handl
 				return
 			}
 			s.Collapsed = true
-			if k := fl.kept; k != nil && c.gen.Load() == fl.gen && k.fresh() && k.variant == c.variant(k.names, r.Header) {
-				c.answer(w, r, k, s)
-				return
+			if fl.kept != nil && c.gen.Load() == fl.gen && fl.kept.variant == c.variant(fl.kept.names, r.Header) {
+				if k := c.seen(r, *fl.kept); c.judge(d, r, &k) == serve {
+					c.answer(w, r, &k, s)
+					return
+				}
 			}
 			if fl.outcome == open {
 				c.alone(w, r, next, d, f, s)

@@ -113,9 +113,9 @@ func (c *Cache) looked(r *http.Request, d control, lease bool) (found, Status, v
 }
 
 // seen is what a request may see of what was found: one with Authorization only
-// what is for all.
+// what is for all, one with a cookie only what somebody has said may be stored.
 func (c *Cache) seen(r *http.Request, f found) found {
-	if f.entry != nil && len(r.Header["Authorization"]) > 0 && f.entry.flags&sharedFlag == 0 {
+	if e := f.entry; e != nil && (e.flags&sharedFlag == 0 && len(r.Header["Authorization"]) > 0 || e.implicit && len(r.Header["Cookie"]) > 0) {
 		f.entry, f.state = nil, "request"
 	}
 	return f

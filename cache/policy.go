@@ -83,6 +83,7 @@ type lives struct {
 	swr, sie time.Duration // after that, see RFC 5861
 	keep     time.Duration // in the store: for these, and to be validated
 	strict   bool          // never to be served stale
+	implicit bool          // nobody has said that it may be stored
 }
 
 // maxHeuristic bounds a guess.
@@ -92,6 +93,7 @@ const maxHeuristic = 24 * time.Hour
 // max-age, then Expires, then what the options say, then a guess.
 func (c *config) lifetimes(r *http.Request, status int, h http.Header, d control, targeted bool, age time.Duration, now time.Time) lives {
 	fresh, explicit := explicitFreshness(h, d, targeted, now)
+	implicit := false
 	switch {
 	case explicit:
 	case c.defaultTTL > 0 && len(d) == 0 && successful(status):
@@ -99,13 +101,14 @@ func (c *config) lifetimes(r *http.Request, status int, h http.Header, d control
 	case d.has("no-cache"):
 	case len(r.Header["Cookie"]) > 0 && !d.has("public"):
 		return lives{} // nobody says that it is for all, and it may be for one
-	case c.heuristic && (guessable(status) || d.has("public")):
-		if modified, err := parseTime(h.Get("Last-Modified")); err == nil {
+	default:
+		implicit = !d.has("public")
+		if modified, err := parseTime(h.Get("Last-Modified")); err == nil && c.heuristic && (guessable(status) || !implicit) {
 			fresh = min(date(h, now).Sub(modified)/10, maxHeuristic)
 		}
 	}
 	_, shared := d["s-maxage"]
-	l := lives{fresh: max(fresh-age, 0), strict: d.has("must-revalidate") || d.has("proxy-revalidate") || shared || d.has("no-cache")}
+	l := lives{fresh: max(fresh-age, 0), implicit: implicit, strict: d.has("must-revalidate") || d.has("proxy-revalidate") || shared || d.has("no-cache")}
 	if d.has("no-cache") {
 		l.fresh = 0
 	}

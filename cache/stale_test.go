@@ -252,6 +252,36 @@ func TestCookiesAreNotGuessedAt(t *testing.T) {
 	}
 }
 
+// What was stored for a request without a cookie, because nobody said anything,
+// is not for one with a cookie: it may be logged in.
+func TestGuessesAreNotForCookies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		line string
+		want string
+	}{
+		"guessed":   {"Last-Modified: Mon, 02 Jan 2006 15:04:05 GMT", "for alice"},
+		"validator": {`ETag: "1"`, "for alice"},
+		"said":      {"Cache-Control: max-age=60", "for "},
+	} {
+		h := newCache(t, redistest.Standalone(t).Client(t)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			name, value, _ := strings.Cut(tc.line, ": ")
+			w.Header().Set(name, value)
+			if r.Header.Get("If-None-Match") != "" {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			fmt.Fprint(w, "for ", r.Header.Get("Cookie"))
+		}))
+		do(h, "GET", "/")
+		if w := do(h, "GET", "/", "Cookie: alice"); w.Body.String() != tc.want {
+			t.Errorf("%s: got %q, want %q: %s", name, w.Body, tc.want, w.Header().Get("Cache-Status"))
+		}
+		if w := do(h, "GET", "/"); w.Body.String() != "for " {
+			t.Errorf("%s: without a cookie after it: %q", name, w.Body)
+		}
+	}
+}
+
 // A response that allows nothing is not served stale, not at its very end either.
 func TestNothingIsServedStaleThatDoesNotAllowIt(t *testing.T) {
 	var s site
