@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,14 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-func TestMain(m *testing.M) { redistest.Main(m) }
+// The test binary is also a process of TestChaos.
+func TestMain(m *testing.M) {
+	if locks := os.Getenv("LOCKMW_TEST_LOCKS"); locks != "" {
+		worker(locks, os.Getenv("LOCKMW_TEST_DATABASE"))
+		return
+	}
+	redistest.Main(m)
+}
 
 const patience = 20 * time.Second
 
