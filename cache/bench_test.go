@@ -13,15 +13,9 @@ import (
 
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/internal/bench"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
-
-// sink is a ResponseWriter that costs nothing.
-type sink struct{ h http.Header }
-
-func (s *sink) Header() http.Header         { return s.h }
-func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
-func (s *sink) WriteHeader(int)             {}
 
 // BenchmarkHits compares hits with a bare go-redis GET of the same body, and
 // with a handler that a user would write around one, in one run: an iteration
@@ -52,7 +46,7 @@ func BenchmarkHits(b *testing.B) {
 		work := map[string]func(r *http.Request){
 			"get": func(r *http.Request) { _, _ = rdb.Get(r.Context(), key).Bytes() },
 			"handler": func(r *http.Request) {
-				w := &sink{http.Header{}}
+				w := bench.NewDiscard()
 				value, err := rdb.Get(r.Context(), key).Bytes()
 				if err != nil {
 					page(w, r)
@@ -61,8 +55,8 @@ func BenchmarkHits(b *testing.B) {
 				w.Header().Set("Content-Type", "application/octet-stream")
 				_, _ = w.Write(value)
 			},
-			"ours": func(r *http.Request) { store.ServeHTTP(&sink{http.Header{}}, r) },
-			"near": func(r *http.Request) { near.ServeHTTP(&sink{http.Header{}}, r) },
+			"ours": func(r *http.Request) { store.ServeHTTP(bench.NewDiscard(), r) },
+			"near": func(r *http.Request) { near.ServeHTTP(bench.NewDiscard(), r) },
 		}
 		names := []string{"get", "handler", "ours", "near"}
 		for _, n := range []int{1, 64} {
@@ -70,49 +64,20 @@ func BenchmarkHits(b *testing.B) {
 				done := map[string][]float64{}
 				for b.Loop() {
 					for _, name := range names {
-						done[name] = append(done[name], throughput(n, work[name]))
+						done[name] = append(done[name], bench.Throughput(n, func(int) func() {
+							r := httptest.NewRequest("GET", "/page", nil)
+							return func() { work[name](r) }
+						}))
 					}
 				}
 				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(median(done["get"], nil), "get/s")
+				b.ReportMetric(bench.Median(done["get"], nil), "get/s")
 				for _, name := range names[1:] {
-					b.ReportMetric(median(done[name], done["get"]), name+"/get")
+					b.ReportMetric(bench.Median(done[name], done["get"]), name+"/get")
 				}
 			})
 		}
 	}
-}
-
-func throughput(n int, fn func(r *http.Request)) float64 {
-	const moment = 100 * time.Millisecond
-	var count atomic.Int64
-	var wg sync.WaitGroup
-	start := time.Now()
-	for range n {
-		wg.Go(func() {
-			r := httptest.NewRequest("GET", "/page", nil)
-			mine := int64(0)
-			for time.Since(start) < moment {
-				for range 4 {
-					fn(r)
-					mine++
-				}
-			}
-			count.Add(mine)
-		})
-	}
-	wg.Wait()
-	return float64(count.Load()) / time.Since(start).Seconds()
-}
-
-// median of values, each divided by its base in the same round.
-func median(values, base []float64) float64 {
-	all := slices.Clone(values)
-	for i := range base {
-		all[i] /= base[i]
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
 }
 
 // BenchmarkExpired sends 256 requests at once to an entry that has just expired,
@@ -141,7 +106,7 @@ func BenchmarkExpired(b *testing.B) {
 		for i := range took {
 			wg.Go(func() {
 				start := time.Now()
-				all[i%2].ServeHTTP(&sink{http.Header{}}, httptest.NewRequest("GET", "/", nil))
+				all[i%2].ServeHTTP(bench.NewDiscard(), httptest.NewRequest("GET", "/", nil))
 				took[i] = time.Since(start)
 			})
 		}
@@ -151,5 +116,5 @@ func BenchmarkExpired(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(calls.Load())/float64(b.N), "calls/crowd")
-	b.ReportMetric(median(late, nil), "p99-late-ms")
+	b.ReportMetric(bench.Median(late, nil), "p99-late-ms")
 }

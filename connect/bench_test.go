@@ -4,15 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/internal/bench"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -127,55 +125,29 @@ func BenchmarkBatched(b *testing.B) {
 					done := make([][]float64, len(clients))
 					for b.Loop() {
 						for i, rdb := range clients {
-							done[i] = append(done[i], work(b, n, func(ctx context.Context, i int) error {
-								key := keys[i%len(keys)]
-								if command == "GET" {
-									return rdb.Get(ctx, key).Err()
+							done[i] = append(done[i], bench.Throughput(n, func(i int) func() {
+								return func() {
+									key := keys[i%len(keys)]
+									i++
+									err := error(nil)
+									if command == "GET" {
+										err = rdb.Get(b.Context(), key).Err()
+									} else {
+										err = counter.Run(b.Context(), rdb, []string{key}).Err()
+									}
+									if err != nil {
+										b.Error(err)
+									}
 								}
-								return counter.Run(ctx, rdb, []string{key}).Err()
 							}))
 						}
 					}
 					b.ReportMetric(0, "ns/op")
-					b.ReportMetric(median(done[0], nil), "go-redis/s")
-					b.ReportMetric(median(done[1], done[0]), "connect/go-redis")
-					b.ReportMetric(median(done[2], done[0]), "batched/go-redis")
+					b.ReportMetric(bench.Median(done[0], nil), "go-redis/s")
+					b.ReportMetric(bench.Median(done[1], done[0]), "connect/go-redis")
+					b.ReportMetric(bench.Median(done[2], done[0]), "batched/go-redis")
 				})
 			}
 		}
 	}
-}
-
-// work has n goroutines call for a moment and returns calls per second.
-func work(b *testing.B, n int, call func(ctx context.Context, i int) error) float64 {
-	b.Helper()
-	const moment = 100 * time.Millisecond
-	var calls atomic.Int64
-	var wg sync.WaitGroup
-	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
-	defer cancel()
-	start := time.Now()
-	for g := range n {
-		wg.Go(func() {
-			for i := g; time.Since(start) < moment; i++ {
-				if err := call(ctx, i); err != nil {
-					b.Error(err)
-					return
-				}
-				calls.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	return float64(calls.Load()) / time.Since(start).Seconds()
-}
-
-// median of values, each divided by its base in the same round.
-func median(values, base []float64) float64 {
-	all := slices.Clone(values)
-	for i := range base {
-		all[i] /= base[i]
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
 }

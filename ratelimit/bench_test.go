@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,21 +12,12 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/internal/bench"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/ratelimit"
 )
 
 var _ ratelimit.Engine = (*redis_rate.Limiter)(nil)
-
-// sink is a ResponseWriter that costs nothing.
-type sink struct {
-	h      http.Header
-	status int
-}
-
-func (s *sink) Header() http.Header         { return s.h }
-func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
-func (s *sink) WriteHeader(status int)      { s.status = status }
 
 var served = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 
@@ -108,9 +98,9 @@ func BenchmarkHandler(b *testing.B) {
 					}
 				}
 				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(median(done["redis_rate"], nil), "redis_rate/s")
+				b.ReportMetric(bench.Median(done["redis_rate"], nil), "redis_rate/s")
 				for _, name := range names {
-					b.ReportMetric(median(done[name], done["redis_rate"]), name+"/redis_rate")
+					b.ReportMetric(bench.Median(done[name], done["redis_rate"]), name+"/redis_rate")
 				}
 			})
 		}
@@ -121,55 +111,27 @@ func BenchmarkHandler(b *testing.B) {
 // per second.
 func work(b *testing.B, n int, spread bool, status int, h http.Handler) float64 {
 	b.Helper()
-	const moment = 100 * time.Millisecond
-	var count, wrong atomic.Int64
-	var wg sync.WaitGroup
-	ask := func(r *http.Request) {
-		w := &sink{h: http.Header{}, status: 200}
-		h.ServeHTTP(w, r)
-		if w.status != status {
-			wrong.Add(1)
-		}
-	}
-	request := func(i int) *http.Request {
+	var wrong atomic.Int64
+	client := func(i int) func() {
 		r, _ := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
 		r.RemoteAddr = "203.0.113.7:1234"
 		if spread {
 			r.RemoteAddr = fmt.Sprintf("10.0.0.%d:1234", i)
 		}
-		return r
-	}
-	ask(request(0)) // the one that a flood is allowed
-	wrong.Store(0)
-	start := time.Now()
-	for i := range n {
-		wg.Go(func() {
-			r := request(i)
-			mine := int64(0)
-			for time.Since(start) < moment {
-				for range 8 {
-					ask(r)
-					mine++
-				}
+		return func() {
+			w := bench.NewDiscard()
+			if h.ServeHTTP(w, r); w.Status != status {
+				wrong.Add(1)
 			}
-			count.Add(mine)
-		})
+		}
 	}
-	wg.Wait()
+	client(0)() // the one that a flood is allowed
+	wrong.Store(0)
+	perSecond := bench.Throughput(n, client)
 	if wrong.Load() > 0 {
 		b.Errorf("%d answers are not %d", wrong.Load(), status)
 	}
-	return float64(count.Load()) / time.Since(start).Seconds()
-}
-
-// median of values, each divided by its base in the same round.
-func median(values, base []float64) float64 {
-	all := slices.Clone(values)
-	for i := range base {
-		all[i] /= base[i]
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
+	return perSecond
 }
 
 // BenchmarkAllow counts allocations.
@@ -183,9 +145,9 @@ func BenchmarkAllow(b *testing.B) {
 		b.ReportAllocs()
 		r, _ := http.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
 		r.RemoteAddr = "203.0.113.7:1234"
-		w := &sink{h: http.Header{}}
+		w := bench.NewDiscard()
 		for b.Loop() {
-			clear(w.h)
+			clear(w.H)
 			h.ServeHTTP(w, r)
 		}
 	})

@@ -5,27 +5,18 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/alexedwards/scs/redisstore"
 	"github.com/alexedwards/scs/v2"
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/internal/bench"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/session"
 )
-
-// sink is a ResponseWriter that costs nothing.
-type sink struct{ h http.Header }
-
-func (s *sink) Header() http.Header         { return s.h }
-func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
-func (s *sink) WriteHeader(int)             {}
 
 // data are the methods that both managers have.
 type data interface {
@@ -87,49 +78,19 @@ func BenchmarkSession(b *testing.B) {
 				done := map[string][]float64{}
 				for b.Loop() {
 					for _, name := range names {
-						done[name] = append(done[name], work(b, n, handlers[name], path, cookies[name]))
+						done[name] = append(done[name], bench.Throughput(n, func(i int) func() {
+							r := httptest.NewRequest("GET", path, nil)
+							r.Header.Set("Cookie", cookies[name][i])
+							return func() { handlers[name].ServeHTTP(bench.NewDiscard(), r) }
+						}))
 					}
 				}
 				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(median(done["scs"], nil), "scs/s")
+				b.ReportMetric(bench.Median(done["scs"], nil), "scs/s")
 				for _, name := range names[1:] {
-					b.ReportMetric(median(done[name], done["scs"]), name+"/scs")
+					b.ReportMetric(bench.Median(done[name], done["scs"]), name+"/scs")
 				}
 			})
 		}
 	}
-}
-
-func work(b *testing.B, n int, h http.Handler, path string, cookies []string) float64 {
-	b.Helper()
-	const moment = 100 * time.Millisecond
-	var count atomic.Int64
-	var wg sync.WaitGroup
-	start := time.Now()
-	for i := range n {
-		wg.Go(func() {
-			r := httptest.NewRequest("GET", path, nil)
-			r.Header.Set("Cookie", cookies[i])
-			mine := int64(0)
-			for time.Since(start) < moment {
-				for range 4 {
-					h.ServeHTTP(&sink{http.Header{}}, r)
-					mine++
-				}
-			}
-			count.Add(mine)
-		})
-	}
-	wg.Wait()
-	return float64(count.Load()) / time.Since(start).Seconds()
-}
-
-// median of values, each divided by its base in the same round.
-func median(values, base []float64) float64 {
-	all := slices.Clone(values)
-	for i := range base {
-		all[i] /= base[i]
-	}
-	slices.Sort(all)
-	return all[len(all)/2]
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 
+	"github.com/redishttp/redishttp/internal/bench"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/session"
 )
@@ -197,9 +198,9 @@ func overhead(t testing.TB, m *scs.SessionManager, wrap func(http.Handler) http.
 	c, _ := cookie(w)
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Cookie", c)
-	out := &sink{http.Header{}}
+	out := bench.NewDiscard()
 	return func() {
-		clear(out.h)
+		clear(out.H)
 		h.ServeHTTP(out, r)
 	}
 }
