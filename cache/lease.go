@@ -86,6 +86,26 @@ func (c *Cache) grab(ctx context.Context, key string) string {
 	return token
 }
 
+// take gets a lease for a refresh. A request that is served meanwhile may have
+// taken it in its look-up, to give it to whoever refreshes or back; so it is
+// tried a few times.
+func (c *Cache) take(ctx context.Context, key string) string {
+	for range 5 {
+		if token := c.leases.claim(key, ""); token != "" {
+			return token
+		}
+		if token := c.grab(ctx, key); token != "" {
+			return token
+		}
+		select {
+		case <-ctx.Done():
+			return ""
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return ""
+}
+
 // markOpen marks a place as one where nothing is stored, here and for the other
 // instances, so that its requests do not wait for each other.
 func (c *Cache) markOpen(ctx context.Context, f *found, d time.Duration) {

@@ -44,10 +44,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 		ctx = values{ctx, r.Context()}
 		lease := f.leaseKey(f.variant)
 		if f.lease == "" || c.leases.claim(lease, f.lease) == "" {
-			token := c.leases.claim(lease, "")
-			if token == "" {
-				token = c.grab(ctx, lease)
-			}
+			token := c.take(ctx, lease)
 			if token == "" {
 				return // another instance does it
 			}

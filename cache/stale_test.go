@@ -134,9 +134,12 @@ func TestStaleWhileRevalidate(t *testing.T) {
 		if n := s.calls.Load(); n != 2 || value.Load() != "kept" {
 			t.Errorf("%d calls, want 2: the first and one refresh; context value %v", n, value.Load())
 		}
-		older(t, rdb, prefix, 3*time.Minute+59*time.Second) // beyond: nothing is left to serve
+		// Beyond the window nothing is left to serve.
+		s.set(answering("old", "Cache-Control: max-age=60, stale-while-revalidate=60"))
+		do(instances[1], "GET", "/beyond")
+		older(t, rdb, prefix, 4*time.Minute)
 		s.set(answering("newest", "Cache-Control: max-age=60"))
-		want(t, do(instances[1], "GET", "/"), 200, "newest", "fwd=uri-miss")
+		want(t, do(instances[1], "GET", "/beyond"), 200, "newest", "fwd=uri-miss")
 	})
 }
 
