@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -142,12 +141,4 @@ func (c *Cache) lookup(ctx context.Context, r *http.Request) (found, Status, err
 	}
 	f, s, _, err := c.looked(r, parseControl(r.Header), false)
 	return f, s, err
-}
-
-func (c *Cache) logAway(ctx context.Context) {
-	c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached")
-}
-
-func (c *Cache) logBack(ctx context.Context) {
-	c.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, responses are cached again")
 }

@@ -35,17 +35,20 @@ type attempt struct {
 
 // fetch calls next and stores its response if it may be.
 func (c *Cache) fetch(w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status, fl *leading) {
-	a := &attempt{c: c, w: w, r: r, d: d, f: f, s: s, fl: fl}
+	a := c.attempt(w, r)
+	a.d, a.f, a.s, a.fl = d, f, s, fl
 	a.run(next)
 }
 
+// attempt returns one that is ready to run.
+func (c *Cache) attempt(w http.ResponseWriter, r *http.Request) *attempt {
+	a := &attempt{c: c, w: w, r: r, begun: time.Now(), length: -1}
+	a.before = w.Header().Clone() // fields of middlewares further out, on the same map
+	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.maxBody}
+	return a
+}
+
 func (a *attempt) run(next http.Handler) {
-	a.before = a.w.Header().Clone() // fields of middlewares further out, on the same map
-	if a.before == nil {
-		a.before = http.Header{}
-	}
-	a.begun, a.length = time.Now(), -1
-	a.rec = &recorder{c: a.c, ctx: a.r.Context(), f: &a.f, max: a.c.maxBody, store: a.f.inc != ""}
 	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.write, Swallow: true})
 	a.wrapper = b
 	a.call(next, rw)
@@ -121,15 +124,21 @@ func (a *attempt) header(status int) bool {
 		return false
 	}
 	a.consider(status, h)
-	if a.e != nil {
-		if n, err := strconv.ParseInt(a.w.Header().Get("Content-Length"), 10, 64); err == nil {
-			a.length = n
-		}
-		a.rec.on = true
-	}
+	a.record()
 	a.opened()
 	a.c.write(a.w.Header(), a.s)
 	return true
+}
+
+// record keeps the body from now on, if the response is stored.
+func (a *attempt) record() {
+	if a.e == nil {
+		return
+	}
+	if n, err := strconv.ParseInt(a.w.Header().Get("Content-Length"), 10, 64); err == nil {
+		a.length = n
+	}
+	a.rec.on = true
 }
 
 // consider decides whether the response is stored.
@@ -194,7 +203,7 @@ func (a *attempt) opened() {
 	}
 	if a.fl != nil {
 		a.c.markOpen(a.r.Context(), &a.f, d)
-		a.c.flights.land(a.fl.key, a.fl.flight, open)
+		a.c.flights.land(a.fl.key, a.fl.flight, true)
 	}
 }
 
@@ -223,7 +232,7 @@ func (a *attempt) keep(e *entry) {
 		if a.fl != nil && e.id == "" {
 			names := varyNames(e.header)
 			a.fl.kept = &found{place: a.f.place, names: names, variant: c.variant(names, a.r.Header), entry: e}
-			c.flights.land(a.fl.key, a.fl.flight, stored)
+			c.flights.land(a.fl.key, a.fl.flight, false)
 		}
 		return
 	}
@@ -236,7 +245,7 @@ func (a *attempt) keep(e *entry) {
 		c.stats.fills.Add(1)
 		c.near.forget(a.f.hash)
 		if a.fl != nil {
-			c.flights.land(a.fl.key, a.fl.flight, stored)
+			c.flights.land(a.fl.key, a.fl.flight, false)
 		}
 	case errors.Is(err, errVary):
 	default:

@@ -20,18 +20,10 @@ type flight struct {
 	done chan struct{}
 	once sync.Once
 	// Set before done is closed.
-	outcome outcome
+	open bool   // nothing is stored here: everybody for themselves
 	kept    *found // the response, when Redis was away and could not keep it
 	gen     uint64 // of the purges that this process knew of when it began
 }
-
-type outcome int
-
-const (
-	lost   outcome = iota // aborted, or not known: somebody else may try
-	stored                // to be found in the store
-	open                  // nothing is stored here: everybody for themselves
-)
 
 // join returns the flight for a key, and whether the caller is to make it.
 func (fs *flights) join(key string, gen uint64) (f *flight, leads bool) {
@@ -48,13 +40,14 @@ func (fs *flights) join(key string, gen uint64) (f *flight, leads bool) {
 	return f, true
 }
 
-// land lets everybody go who waits; the first outcome counts.
-func (fs *flights) land(key string, f *flight, o outcome) {
+// land lets everybody go who waits, to look the store up again unless nothing is
+// stored here; the first time counts.
+func (fs *flights) land(key string, f *flight, open bool) {
 	f.once.Do(func() {
 		fs.mu.Lock()
 		delete(fs.all, key)
 		fs.mu.Unlock()
-		f.outcome = o
+		f.open = open
 		close(f.done)
 	})
 }
@@ -89,7 +82,7 @@ func (c *Cache) collapse(w http.ResponseWriter, r *http.Request, next http.Handl
 					return
 				}
 			}
-			if fl.outcome == open {
+			if fl.open {
 				c.alone(w, r, next, d, f, s)
 				return
 			}
@@ -126,14 +119,14 @@ type leading struct {
 
 // leads makes the response for this process, once it has the lease for the fleet.
 func (c *Cache) leads(ctx context.Context, w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status, fl *leading) {
-	defer c.flights.land(fl.key, fl.flight, lost)
+	defer c.flights.land(fl.key, fl.flight, false)
 	if f.inc != "" && !c.lead(ctx, r, &f, fl.begun) {
 		// Another instance has made it, or none will, or the time is up.
 		if c.again(w, r, next, d, &f, s, false) {
-			c.flights.land(fl.key, fl.flight, stored)
+			c.flights.land(fl.key, fl.flight, false)
 			return
 		}
-		c.flights.land(fl.key, fl.flight, open)
+		c.flights.land(fl.key, fl.flight, true)
 		c.alone(w, r, next, d, f, s)
 		return
 	}

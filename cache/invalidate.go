@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -22,17 +21,13 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, next http.Handle
 		next.ServeHTTP(w, r)
 		return
 	}
-	before := w.Header().Clone()
-	a := &attempt{c: c, w: w, r: r, before: before, begun: time.Now(), length: -1}
-	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.maxBody, store: true}
+	a := c.attempt(w, r)
 	a.wrapper, w = respw.Wrap(w, respw.Hooks{Body: a.rec.write, Header: func(status int) bool {
-		h := own(before, a.w.Header())
+		h := own(a.before, a.w.Header())
 		if s.ForwardStatus = status; status < 400 {
 			c.invalidate(r, h)
 		}
-		if a.ofPost(status, h) {
-			s.Stored, a.rec.on = true, true
-		}
+		s.Stored = a.ofPost(status, h)
 		c.write(a.w.Header(), s)
 		return true
 	}})
@@ -64,11 +59,9 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 	if err != nil {
 		return false
 	}
-	if n, err := strconv.ParseInt(a.w.Header().Get("Content-Length"), 10, 64); err == nil {
-		a.length = n
-	}
 	a.r, a.f = get, f
 	a.consider(status, h)
+	a.record()
 	return a.e != nil
 }
 

@@ -27,7 +27,6 @@ type recorder struct {
 	f      *found
 	max    int64
 	on     bool
-	store  bool   // false: keep the first part only, there is no store
 	first  []byte // at most inlineSize
 	rest   []byte // of the chunk that is being filled
 	size   int64
@@ -40,7 +39,8 @@ func (t *recorder) write(p []byte, err error) {
 		return
 	}
 	t.size += int64(len(p))
-	if err != nil || t.size > t.max || !t.store && t.size > inlineSize {
+	// Without a store the first part is all that can be kept.
+	if err != nil || t.size > t.max || t.f.inc == "" && t.size > inlineSize {
 		t.drop()
 		return
 	}

@@ -23,7 +23,7 @@ func (c *Cache) early(f *found) bool {
 // refresh makes a stored response anew in the background, once in the fleet. It
 // runs with the values of the request but not until its end.
 func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
-	if lonely(r) == "partial" && len(r.Header["Authorization"]) > 0 {
+	if len(r.Header["Authorization"]) > 0 {
 		return // the handler would answer this client
 	}
 	key := f.hash + f.variant
@@ -33,7 +33,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	}
 	lead := &leading{fl, key, time.Now()}
 	started := c.background(func(ctx context.Context) {
-		defer c.flights.land(key, fl, lost)
+		defer c.flights.land(key, fl, false)
 		defer func() {
 			if p := recover(); p != nil {
 				c.failed(r.Context(), fmt.Errorf("cache: refresh: the handler panicked: %v", p))
@@ -62,11 +62,12 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 			delete(clone.Header, name)
 		}
 		c.stats.refreshes.Add(1)
-		a := &attempt{c: c, w: nobody{http.Header{}}, r: clone, f: f, s: Status{Forward: "stale"}, fl: lead, quiet: true}
+		a := c.attempt(nobody{http.Header{}}, clone)
+		a.f, a.s, a.fl, a.quiet = f, Status{Forward: "stale"}, lead, true
 		a.run(next)
 	})
 	if !started {
-		c.flights.land(key, fl, lost)
+		c.flights.land(key, fl, false)
 	}
 }
 

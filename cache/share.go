@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -76,45 +77,43 @@ func (s *shares) finish(key string, sh *share, mine *asking) {
 // ask looks a request's place up, unless Redis is known to be down.
 func (c *Cache) ask(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
 	k := c.memo.get(p.hash)
-	key := p.hash + c.variant(k.names, h)
+	guess := found{place: p, names: k.names, variant: c.variant(k.names, h)}
+	key := p.hash + guess.variant
 	lease = lease && c.waitMax > 0 && !time.Now().Before(k.until)
 	if lease {
 		key += "+"
 	}
-	f, err := c.shares.do(key, func() (found, error) {
-		ticket, ok := c.breaker.Allow()
-		if !ok {
-			return found{place: p}, ErrUnavailable
+	f, err := c.shares.do(key, func() (found, error) { return c.askNow(ctx, guess, k, h, lease) })
+	if err == nil && f.variant != guess.variant {
+		if variant := c.variant(f.names, h); f.variant != variant {
+			// Whoever asked for us had other values in headers that select, as it
+			// turned out. Now it is known which they are.
+			f, err = c.askNow(ctx, found{place: p, names: f.names, variant: variant}, c.memo.get(p.hash), h, false)
 		}
-		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
-		defer cancel()
-		f, err := c.find(bound, p, h, lease)
-		c.report(ctx, ticket, err)
-		return f, err
-	})
-	if err == nil && f.variant != c.variant(f.names, h) {
-		// Whoever asked for us had other values in headers that select, as it
-		// turned out. Now it is known which they are.
-		ticket, ok := c.breaker.Allow()
-		if !ok {
-			return found{place: p}, ErrUnavailable
-		}
-		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
-		defer cancel()
-		f, err = c.find(bound, p, h, false)
-		c.report(ctx, ticket, err)
 	}
 	if err != nil {
-		return found{place: p, variant: c.variant(k.names, h), names: k.names}, err
+		return guess, err
 	}
 	return f, nil
+}
+
+func (c *Cache) askNow(ctx context.Context, guess found, k known, h http.Header, lease bool) (found, error) {
+	ticket, ok := c.breaker.Allow()
+	if !ok {
+		return guess, ErrUnavailable
+	}
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+	defer cancel()
+	f, err := c.find(bound, guess, k, h, lease)
+	c.report(ctx, ticket, err)
+	return f, err
 }
 
 func (c *Cache) report(ctx context.Context, t breaker.Ticket, err error) {
 	switch c.breaker.Report(t, breaker.Of(err), err) {
 	case breaker.Opened:
-		c.logAway(ctx)
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached")
 	case breaker.Closed:
-		c.logBack(ctx)
+		c.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, responses are cached again")
 	}
 }

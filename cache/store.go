@@ -47,12 +47,10 @@ func (f *found) fresh() bool { return f.entry != nil && f.left() > 0 }
 const openMark = "-"
 
 // find asks for everything in one round trip: the names of the selecting
-// headers, the entry that the last known names lead to, its TTL and the purge
+// headers, the entry that the guessed names and variant lead to, its TTL and the purge
 // log, and, when the entry is likely to be missing, the lease to make it. A second
 // one is needed only when this process knew other names or tags.
-func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
-	k := c.memo.get(p.hash)
-	f := found{place: p, names: k.names, variant: c.variant(k.names, h)}
+func (c *Cache) find(ctx context.Context, f found, k known, h http.Header, lease bool) (found, error) {
 	f.open = time.Now().Before(k.open)
 	lease = lease && !f.open
 	var (

@@ -86,7 +86,6 @@ func bareItem(s string) (value string, no bool, rest string, ok bool) {
 	if s == "" {
 		return "", false, "", false
 	}
-	end := func(n int) string { return s[:n] }
 	switch ch := s[0]; {
 	case ch == '?':
 		if len(s) < 2 || s[1] != '0' && s[1] != '1' {
@@ -115,7 +114,7 @@ func bareItem(s string) (value string, no bool, rest string, ok bool) {
 		for n < len(s) && (s[n] >= '0' && s[n] <= '9' || s[n] == '.') {
 			n++
 		}
-		number := end(n)
+		number := s[:n]
 		digits := strings.TrimPrefix(number, "-")
 		if digits == "" || strings.HasPrefix(digits, ".") || strings.HasSuffix(digits, ".") || strings.Count(digits, ".") > 1 || len(digits) > 16 {
 			return "", false, "", false
@@ -126,7 +125,7 @@ func bareItem(s string) (value string, no bool, rest string, ok bool) {
 		for n < len(s) && (s[n] > 0x20 && s[n] < 0x7f && strings.IndexByte(`"(),;<=>?@[\]{}`, s[n]) < 0) {
 			n++
 		}
-		return end(n), false, s[n:], true
+		return s[:n], false, s[n:], true
 	case ch == ':':
 		i := strings.IndexByte(s[1:], ':')
 		if i < 0 {
