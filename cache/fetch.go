@@ -143,42 +143,50 @@ func (a *attempt) record() {
 
 // consider decides whether the response is stored.
 func (a *attempt) consider(status int, h http.Header) {
-	c, now := a.c, time.Now()
+	now := time.Now()
 	if a.f.target == "" || a.s.Detail != "" && a.f.inc != "" {
 		return // none of the cache's business
 	}
-	d, targeted := c.directives(h)
-	detail := c.unstorable(a.r, status, h, d)
-	tags, ok := tagsOf(h)
-	switch {
-	case detail != "":
-	case !ok:
-		detail = "tags"
-	case a.personal(d):
-		detail = "session"
-	}
-	age := initialAge(h, now)
-	l := c.lifetimes(a.r, status, h, d, targeted, age, now)
-	if detail == "" && l.keep < time.Millisecond {
-		detail = "not-fresh"
-		if d.has("no-cache") {
-			detail = "no-cache" // and nothing to validate with
-		}
-	}
-	if detail != "" {
+	e := entry{status: status, age: initialAge(h, now), delta: now.Sub(a.begun), header: h}
+	if detail := a.assess(a.r, &e, now); detail != "" {
 		if a.s.Detail == "" {
 			a.s.Detail = detail
 		}
 		return
 	}
 	a.s.Stored = a.f.inc != ""
-	a.e = &entry{status: status, age: age, lives: l, delta: now.Sub(a.begun), tags: tags, header: storedHeader(h, now)}
+	e.header = storedHeader(h, now)
+	a.e = &e
+}
+
+// assess sets what follows from the status, the header and the age of e, the
+// response to r, or says why it must not be stored.
+func (a *attempt) assess(r *http.Request, e *entry, now time.Time) (detail string) {
+	d, targeted := a.c.directives(e.header)
+	var ok bool
+	e.tags, ok = tagsOf(e.header)
+	e.lives = a.c.lifetimes(r, e.status, e.header, d, targeted, e.age, now)
+	e.flags &^= sharedFlag | steadyFlag
 	if forAll(d) {
-		a.e.flags |= sharedFlag
+		e.flags |= sharedFlag
 	}
 	if d.has("immutable") {
-		a.e.flags |= steadyFlag
+		e.flags |= steadyFlag
 	}
+	if detail := a.c.unstorable(r, e.status, e.header, d); detail != "" {
+		return detail
+	}
+	switch {
+	case !ok:
+		return "tags"
+	case a.personal(d):
+		return "session"
+	case e.keep >= time.Millisecond:
+		return ""
+	case d.has("no-cache"):
+		return "no-cache" // and nothing to validate with
+	}
+	return "not-fresh"
 }
 
 // personal reports whether the handler has looked who asks, by a session
@@ -259,25 +267,15 @@ func (a *attempt) validated(h http.Header) {
 	c, now := a.c, time.Now()
 	merged := *a.f.entry
 	merged.header = updated(a.f.entry.header, h, now)
-	d, targeted := c.directives(merged.header)
 	merged.age = initialAge(merged.header, now)
 	if len(h["Age"]) == 0 && len(h["Date"]) == 0 { // as old as its validation
 		merged.age = 0
 		merged.header.Set("Date", now.UTC().Format(http.TimeFormat))
 		delete(merged.header, "Age")
 	}
-	merged.lives = c.lifetimes(a.r, merged.status, merged.header, d, targeted, merged.age, now)
-	if tags, ok := tagsOf(merged.header); ok {
-		merged.tags = tags
-	}
-	detail := c.unstorable(a.r, merged.status, merged.header, d)
-	if a.r.Method == http.MethodHead && detail == "method" {
-		detail = "" // what is stored is the response to a GET
-	}
-	if a.personal(d) {
-		detail = "session"
-	}
-	a.s.Stored = detail == "" && merged.keep >= time.Millisecond && a.f.inc != ""
+	get := *a.r
+	get.Method = http.MethodGet // which what is stored answers, also to a HEAD
+	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.inc != ""
 	restore(a.w.Header(), a.before)
 	for _, line := range h["Set-Cookie"] { // this client's, nobody else's
 		a.w.Header().Add("Set-Cookie", line)

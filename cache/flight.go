@@ -21,8 +21,8 @@ type flight struct {
 	once sync.Once
 	// Set before done is closed.
 	open bool   // nothing is stored here: everybody for themselves
-	kept    *found // the response, when Redis was away and could not keep it
-	gen     uint64 // of the purges that this process knew of when it began
+	kept *found // the response, when Redis was away and could not keep it
+	gen  uint64 // of the purges that this process knew of when it began
 }
 
 // join returns the flight for a key, and whether the caller is to make it.

@@ -88,6 +88,32 @@ func TestValidation(t *testing.T) {
 	})
 }
 
+// What a 304 says replaces what was said before, also about who may have it.
+func TestA304ChangesWhoMayHaveIt(t *testing.T) {
+	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
+	var s site
+	h := newCache(t, rdb, cache.WithKeyPrefix(prefix)).Handler(&s)
+	s.set(answering("page", `ETag: "1"`, "Cache-Control: public, max-age=60"))
+	do(h, "GET", "/")
+	want(t, do(h, "GET", "/", "Authorization: Basic YTpi"), 200, "page", "hit")
+	older(t, rdb, prefix, 2*time.Minute)
+	s.set(answering("page", `ETag: "1"`, "Cache-Control: max-age=60"))
+	want(t, do(h, "GET", "/"), 200, "page", "fwd=stale; fwd-status=304; stored")
+	s.set(answering("for one", "Cache-Control: max-age=60"))
+	want(t, do(h, "GET", "/", "Authorization: Basic YTpi"), 200, "for one", "fwd=")
+	want(t, do(h, "GET", "/"), 200, "page", "hit")
+	// A HEAD stores what a GET would, and no more.
+	for control, stored := range map[string]string{"no-store": "", "max-age=60": "; stored"} {
+		older(t, rdb, prefix, 2*time.Minute)
+		s.set(answering("page", `ETag: "1"`, "Cache-Control: "+control))
+		w := do(h, "HEAD", "/")
+		want(t, w, 200, "", "fwd=stale; fwd-status=304"+stored)
+		if got := strings.Contains(w.Header().Get("Cache-Status"), "stored"); got != (stored != "") {
+			t.Errorf("%s by HEAD: %s", control, w.Header().Get("Cache-Status"))
+		}
+	}
+}
+
 // no-cache is stored and validated each time.
 func TestNoCacheIsValidatedEachTime(t *testing.T) {
 	var s site
