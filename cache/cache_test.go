@@ -28,13 +28,7 @@ func newCache(t testing.TB, rdb cache.Client, opts ...cache.Option) *cache.Cache
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := c.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	redistest.CloseAfter(t, patience, c)
 	return c
 }
 

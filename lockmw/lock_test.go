@@ -36,13 +36,7 @@ func locker(t testing.TB, rdb lockmw.Client, opts ...lockmw.Option) *lockmw.Lock
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := l.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	redistest.CloseAfter(t, patience, l)
 	return l
 }
 

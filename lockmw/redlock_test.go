@@ -44,13 +44,7 @@ func (m *masters) locker(t *testing.T, opts ...lockmw.Option) *lockmw.Locker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := l.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	redistest.CloseAfter(t, patience, l)
 	return l
 }
 

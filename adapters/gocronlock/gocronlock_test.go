@@ -29,13 +29,7 @@ func runners(t *testing.T, n int, opts ...cronlock.Option) []*cronlock.Runner {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			defer cancel()
-			if err := r.Close(ctx); err != nil {
-				t.Error(err)
-			}
-		})
+		redistest.CloseAfter(t, patience, r)
 		all[i] = r
 	}
 	return all

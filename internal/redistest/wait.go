@@ -37,6 +37,18 @@ func Eventually(t testing.TB, d time.Duration, cond func() bool, msg string, arg
 	}
 }
 
+// CloseAfter closes c when the test has ended, and fails it if that takes
+// longer than d or returns an error.
+func CloseAfter(t testing.TB, d time.Duration, c interface{ Close(context.Context) error }) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // ours are the packages whose goroutines NoLeaks looks for.
 var ours = []string{"github.com/redishttp/", "github.com/redis/go-redis/", "github.com/gomodule/redigo/", "github.com/alicebob/miniredis/"}
 

@@ -38,13 +38,7 @@ func runner(t testing.TB, rdb cronlock.Client, opts ...cronlock.Option) *cronloc
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := r.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	redistest.CloseAfter(t, patience, r)
 	return r
 }
 
