@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/redishttp/redishttp/lockmw/internal/lease"
 )
 
 // Lock is one held lock. It renews itself at a third of its lease until it is
@@ -46,14 +48,7 @@ func (k *Lock) Valid() time.Duration {
 	return k.valid()
 }
 
-// valid counts from before the call was sent, with a drift of 1 % and 2 ms.
-// The larger of wall-clock and monotonic time counts: the latter stands still
-// while a machine is suspended.
-func (k *Lock) valid() time.Duration {
-	now := time.Now()
-	elapsed := max(now.Sub(k.since), now.Round(0).Sub(k.since.Round(0)))
-	return k.l.ttl - k.l.ttl/100 - 2*time.Millisecond - elapsed
-}
+func (k *Lock) valid() time.Duration { return lease.Left(k.l.ttl, k.since, time.Now()) }
 
 // grant makes the Lock of a successful acquire.
 func (l *Locker) grant(ctx context.Context, key string, keys []string, owner string, fence uint64, sent time.Time) (*Lock, error) {
@@ -66,7 +61,7 @@ func (l *Locker) grant(ctx context.Context, key string, keys []string, owner str
 	k.ctx, k.cancel = context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.expire = time.AfterFunc(k.valid()-l.margin(), func() { k.checkExpired() })
+	k.expire = time.AfterFunc(k.valid()-lease.Margin(l.ttl), func() { k.checkExpired() })
 	k.next = time.AfterFunc(max(l.ttl/3-time.Since(sent), 0), k.renew)
 	l.held[owner], l.local[key] = k, k
 	return k, nil
@@ -74,7 +69,7 @@ func (l *Locker) grant(ctx context.Context, key string, keys []string, owner str
 
 func (k *Lock) checkExpired() {
 	k.mu.Lock()
-	left := k.valid() - k.l.margin()
+	left := k.valid() - lease.Margin(k.l.ttl)
 	if left > 0 && !k.released && k.lost == nil {
 		k.expire.Reset(left) // it was renewed meanwhile
 		k.mu.Unlock()
@@ -90,7 +85,7 @@ func (k *Lock) renew() {
 	defer k.renewing.Unlock()
 	k.mu.Lock()
 	over := k.released || k.lost != nil
-	late := k.valid() <= k.l.margin()
+	late := k.valid() <= lease.Margin(k.l.ttl)
 	k.mu.Unlock()
 	if over {
 		return

@@ -134,10 +134,6 @@ func (c *config) validate(hasClient bool) error {
 	return errors.Join(errs...)
 }
 
-// margin is how long before its lease ends a lock that cannot be renewed is
-// given up, so that its holder has stopped when the next begins.
-func (c *config) margin() time.Duration { return max(c.ttl/10, 50*time.Millisecond) }
-
 // retention keeps the fence and the last owner after a lease ends: fences
 // grow, and a holder that comes back learns that it lost.
 const retention = 10 * time.Minute

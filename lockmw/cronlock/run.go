@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/internal/lease"
 )
 
 // run runs the job under its lease and reports the end.
@@ -58,11 +59,9 @@ func lostFrom(ctx context.Context) error {
 }
 
 // keep renews the lease until ctx ends, and ends it before the lease does if it
-// cannot be renewed. The larger of wall-clock and monotonic time counts: the
-// latter stands still while a machine is suspended.
+// cannot be renewed.
 func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run, owner string, since time.Time) {
 	lose := func(reason lockmw.Reason) { cancel(&lockmw.LostError{Reason: reason, Fence: run.Fence}) }
-	margin := max(j.ttl/10, 50*time.Millisecond)
 	next := time.NewTimer(j.ttl / 3)
 	defer next.Stop()
 	for {
@@ -72,7 +71,7 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run,
 		case <-next.C:
 		}
 		now := time.Now()
-		left := j.ttl - j.ttl/100 - 2*time.Millisecond - max(now.Sub(since), now.Round(0).Sub(since.Round(0))) - margin
+		left := lease.Left(j.ttl, since, now) - lease.Margin(j.ttl)
 		if left <= 0 {
 			lose(lockmw.Expired)
 			return
@@ -112,9 +111,7 @@ func (j *Job) report(owner string, err error, completed bool) {
 	}
 	until := time.Now().Add(j.ttl)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		ctx, cancel := context.WithTimeout(context.Background(), j.nodeTimeout)
-		callErr := j.r.finish.Run(ctx, j.r.caller, []string{j.key}, owner, ms(j.retention), text, flag).Err()
-		cancel()
+		callErr := j.end(owner, text, flag)
 		if callErr == nil {
 			return
 		}
@@ -136,8 +133,10 @@ func (j *Job) report(owner string, err error, completed bool) {
 
 // undo gives up a run that may have begun although its reply was lost, so that
 // the tick can be taken over at once.
-func (j *Job) undo(owner string) {
+func (j *Job) undo(owner string) { _ = j.end(owner, "the answer was lost", 0) } // or its lease ends
+
+func (j *Job) end(owner, text string, completed int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), j.nodeTimeout)
 	defer cancel()
-	_ = j.r.finish.Run(ctx, j.r.caller, []string{j.key}, owner, ms(j.retention), "the answer was lost", 0).Err() // or its lease ends
+	return j.r.finish.Run(ctx, j.r.caller, []string{j.key}, owner, ms(j.retention), text, completed).Err()
 }

@@ -48,11 +48,13 @@ func (j *Job) Func(s Schedule) func() {
 // Wrap is Func as a job wrapper of robfig/cron (JobWrapper), whose Job type is J: the
 // wrapped job is what runs, and this job's own function is not called.
 func Wrap[J interface{ Run() }](r *Runner, name string, s Schedule, opts ...Option) (func(J) J, error) {
-	if _, err := r.Job(name, func(context.Context) error { return nil }, opts...); err != nil {
+	made, err := r.Job(name, func(context.Context) error { return nil }, opts...)
+	if err != nil {
 		return nil, err
 	}
 	return func(inner J) J {
-		job, _ := r.Job(name, func(context.Context) error { inner.Run(); return nil }, opts...) // checked above
+		job := *made
+		job.fn = func(context.Context) error { inner.Run(); return nil }
 		outer, ok := any(runFunc(job.Func(s))).(J)
 		if !ok {
 			return inner // J is not the interface; it cannot be wrapped
