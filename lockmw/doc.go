@@ -9,7 +9,10 @@
 // # How it works
 //
 // A lock is a lease of 10 seconds, by the server's clock, renewed at a third
-// while it is held. Uncontended it costs two round trips. Waiters queue in
+// while it is held. If that clock is set, by less than ten minutes, no lock is
+// taken away: a holder that never released is succeeded after its lease only by those
+// who have seen the clock run evenly for as long, by others a lease later.
+// Uncontended it costs two round trips. Waiters queue in
 // order of arrival, the first of each process in Redis, and a release wakes the one
 // whose turn it is. Each holder has a fence, a number that grows from holder to
 // holder: a store that refuses smaller ones is safe even where a lock is not.
@@ -52,9 +55,9 @@
 //
 // # Keys
 //
-// lockmw:v1:<name>:{<hash>} is a hash with the holder, its expiry and the
-// fence, and …:q a sorted set of waiters; both live for the lease and ten
-// minutes. Waiters are woken on the channel
+// lockmw:v1:<name>:{<hash>} is a string with the holder, its expiry and the
+// fence, …:q a sorted set of waiters and …:w when they polled; they live for the
+// lease and ten minutes. Waiters are woken on the channel
 // lockmw:v1:<name>:wake:<instance>; an ACL without channels makes them poll.
 // lockmw:v1:<name>:boot is on each master of NewRedlock.
 package lockmw

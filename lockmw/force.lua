@@ -1,9 +1,9 @@
 -- force.lua: take a lock away from its holder, who is told.
--- KEYS[1] the lock, KEYS[2] its queue, as in acquire.lua
--- ARGV    1 owner that it is taken from
+-- KEYS[1] the lock, as in acquire.lua
+-- ARGV    1 owner that it is taken from  2 first part of wake-up channels
 -- Reply   1 taken away | 0 somebody else holds it, or nobody
-local h = redis.call('HMGET', KEYS[1], 'o', 'i')
-if h[1] ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'o', '', 'x', 0, 'i', '')
-if h[2] and h[2] ~= '' then redis.call('PUBLISH', h[2], 'lost|' .. ARGV[1]) end
+local k, o, rest = string.match(redis.call('GET', KEYS[1]) or '', '^([hg])([^|]*)|%d+|%d+|(.*)')
+if o ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], 'f|0|0|' .. rest, 'KEEPTTL')
+redis.call('PUBLISH', ARGV[2] .. string.match(o, '^[^:]*'), 'lost|' .. o)
 return 1

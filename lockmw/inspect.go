@@ -32,7 +32,7 @@ var errVoters = errors.New("lockmw: is not for NewRedlock: ask the masters one b
 // Inspect reads the state of the lock of key, for operators. It is stale at
 // once: do not decide by it.
 func (l *Locker) Inspect(ctx context.Context, key string) (Info, error) {
-	v, err := l.operate(ctx, inspectSource, key)
+	v, err := l.operate(ctx, key, func(n *node) *redis.Script { return n.inspect })
 	if err != nil {
 		return Info{}, err
 	}
@@ -52,19 +52,19 @@ func (l *Locker) Inspect(ctx context.Context, key string) (Info, error) {
 // operators. The holder's context ends with [ErrLost] as soon as it hears of it, which is
 // not before the next begins: pass [Lock.Fence] to what you protect. It reports whether the owner still had the lock.
 func (l *Locker) ForceRelease(ctx context.Context, key, owner string) (bool, error) {
-	v, err := l.operate(ctx, forceSource, key, owner)
+	v, err := l.operate(ctx, key, func(n *node) *redis.Script { return n.force }, owner, l.wakeBase)
 	n, _ := v.(int64)
 	return n == 1, err
 }
 
-func (l *Locker) operate(ctx context.Context, source, key string, args ...any) (any, error) {
+func (l *Locker) operate(ctx context.Context, key string, script func(*node) *redis.Script, args ...any) (any, error) {
 	n, single := l.store.(*node)
 	if !single {
 		return nil, errVoters
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.nodeTimeout)
 	defer cancel()
-	v, err := redis.NewScriptServerSHA(source).Run(ctx, n.caller, l.keys(key), args...).Result()
+	v, err := script(n).Run(ctx, n.caller, l.keys(key), args...).Result()
 	if err != nil {
 		return nil, unavailable(err)
 	}

@@ -229,7 +229,8 @@ func TestLost(t *testing.T) {
 		rdb := s.Client(t)
 		k := acquire(t, locker(t, rdb, opts...), "k")
 		keys, _ := rdb.Keys(t.Context(), "*").Result()
-		rdb.HSet(t.Context(), keys[0], "o", "another")
+		_, rest, _ := strings.Cut(rdb.Get(t.Context(), keys[0]).Val(), "|")
+		rdb.Set(t.Context(), keys[0], "hanother|"+rest, time.Minute)
 		lost(t, k, lockmw.Taken)
 	})
 	for name, fault := range map[string]func(*redistest.Server){"killed": (*redistest.Server).Kill, "paused": (*redistest.Server).Pause} {

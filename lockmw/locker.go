@@ -20,6 +20,8 @@ type Locker struct {
 	config
 	rdb      Client // for wake-ups; nil for masters that vote
 	store    store
+	base     string // the first part of every key
+	wakeBase string // and of wake-up channels, which end with the instance
 	instance string // 128 random bits; owners are instance:counter
 	counter  atomic.Uint64
 	lines    lines
@@ -55,6 +57,8 @@ func newLocker(opts []Option) *Locker {
 			opt.apply(&l.config)
 		}
 	}
+	l.base = l.prefix + ":v1:" + l.name + ":"
+	l.wakeBase = l.base + "wake:"
 	l.wake.init(l)
 	return l
 }
@@ -65,14 +69,16 @@ func (l *Locker) warn(n *node) {
 	}
 }
 
-// keys are the lock and its queue. What a client may have chosen is hashed.
+// keys are the lock, its queue and its polls. What a client may have chosen is
+// hashed.
 func (l *Locker) keys(key string) []string {
 	sum := sha256.Sum256([]byte(key))
-	lock := l.prefix + ":v1:" + l.name + ":{" + hex.EncodeToString(sum[:16]) + "}"
-	return []string{lock, lock + ":q"}
+	lock := l.base + "{" + hex.EncodeToString(sum[:16]) + "}"
+	return []string{lock, lock + ":q", lock + ":w"}
 }
 
-func (l *Locker) channel() string { return l.prefix + ":v1:" + l.name + ":wake:" + l.instance }
+// life is that of the keys of a lock, in ms.
+func (l *Locker) life() int64 { return (l.ttl + retention).Milliseconds() }
 
 func (l *Locker) newOwner() string {
 	return l.instance + ":" + strconv.FormatUint(l.counter.Add(1), 36)

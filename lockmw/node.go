@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/lockmw/internal/lease"
 )
 
 var (
@@ -43,11 +44,15 @@ type node struct {
 	acquire *redis.Script
 	extend  *redis.Script
 	release *redis.Script
+	inspect *redis.Script
+	force   *redis.Script
+	clock   clock
 }
 
 func newNode(l *Locker, rdb bounded.Client) *node {
 	return &node{l: l, caller: bounded.New(rdb), acquire: redis.NewScriptServerSHA(acquireSource),
-		extend: redis.NewScriptServerSHA(renewSource), release: redis.NewScriptServerSHA(releaseSource)}
+		extend: redis.NewScriptServerSHA(renewSource), release: redis.NewScriptServerSHA(releaseSource),
+		inspect: redis.NewScriptServerSHA(inspectSource), force: redis.NewScriptServerSHA(forceSource)}
 }
 
 // answer is the reply of acquire.lua.
@@ -55,20 +60,22 @@ type answer struct {
 	granted, full bool
 	fence         uint64
 	left          time.Duration
-	split         bool // of masters that vote: some did, so begin anew under another name
+	now           int64 // the server's time, in ms
+	split         bool  // of masters that vote: some did, so begin anew under another name
 }
 
 func decodeAnswer(v any) (answer, error) {
 	list, ok := v.([]any)
-	if !ok || len(list) != 3 {
-		return answer{}, fmt.Errorf("reply %T, want three values", v)
+	if !ok || len(list) != 4 {
+		return answer{}, fmt.Errorf("reply %T, want four values", v)
 	}
 	code, ok1 := list[0].(int64)
 	left, ok2 := list[2].(int64)
-	if !ok1 || !ok2 || left < 0 {
+	now, ok3 := list[3].(int64)
+	if !ok1 || !ok2 || !ok3 || left < 0 {
 		return answer{}, errors.New("reply is not of numbers")
 	}
-	a := answer{granted: code == 1, full: code == -1, left: time.Duration(left) * time.Millisecond}
+	a := answer{granted: code == 1, full: code == -1, left: time.Duration(left) * time.Millisecond, now: now}
 	if a.granted {
 		text, _ := list[1].(string)
 		fence, err := strconv.ParseUint(text, 10, 64)
@@ -84,23 +91,36 @@ func (n *node) ask(ctx context.Context, keys []string, owner string, queue, queu
 	l := n.l
 	ctx, cancel := context.WithTimeout(ctx, l.nodeTimeout)
 	defer cancel()
-	v, err := n.acquire.Run(ctx, n.caller, keys, owner, l.channel(), l.ttl.Milliseconds(), retention.Milliseconds(), bit(queue), l.maxWaiters, bit(queued)).Result()
+	sent := time.Now()
+	mode := 0
+	switch {
+	case queued:
+		mode = 2
+	case queue:
+		mode = 1
+	}
+	tolerance := lease.Margin(l.ttl) / 2 // the other half is for the holder to stop
+	v, err := n.acquire.Run(ctx, n.caller, keys, owner, l.ttl.Milliseconds(), l.life(), l.wakeBase, mode, l.maxWaiters, n.clock.expect(sent, l.ttl), tolerance.Milliseconds()).Result()
 	if err != nil {
 		return answer{}, err
 	}
-	return decodeAnswer(v)
+	a, err := decodeAnswer(v)
+	if err == nil {
+		n.clock.saw(a.now, sent, time.Now(), tolerance)
+	}
+	return a, err
 }
 
 func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	return n.extend.Run(ctx, n.caller, keys[:1], owner, n.l.ttl.Milliseconds(), retention.Milliseconds()).Int64()
+	return n.extend.Run(ctx, n.caller, keys[:1], owner, n.l.ttl.Milliseconds(), n.l.life()).Int64()
 }
 
 func (n *node) let(keys []string, owner string, leaving bool) (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), n.l.nodeTimeout)
 	defer cancel()
-	return n.release.Run(ctx, n.caller, keys, owner, retention.Milliseconds(), grant.Milliseconds(), dead.Milliseconds(), bit(leaving)).Int64()
+	return n.release.Run(ctx, n.caller, keys, owner, retention.Milliseconds(), bit(leaving), n.l.wakeBase, grant.Milliseconds(), dead.Milliseconds()).Int64()
 }
 
 func (n *node) wait() {}

@@ -88,7 +88,7 @@ func (l *Locker) Bootstrap(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (l *Locker) bootKey() string { return l.prefix + ":v1:" + l.name + ":boot" }
+func (l *Locker) bootKey() string { return l.base + "boot" }
 
 // bootLife keeps a node's word that it has its data; a set of masters that was
 // not used for so long abstains for a lease.

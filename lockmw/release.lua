@@ -1,35 +1,33 @@
 -- release.lua: let the lock go, or leave its queue, and wake the next waiter.
--- KEYS[1] the lock, KEYS[2] its queue, as in acquire.lua
--- ARGV    1 owner  2 retention ms  3 reservation ms  4 a waiter that has not polled for so many ms is dead  5 leaving the queue (1|0)
+-- KEYS    the lock, its queue and its polls, as in acquire.lua
+-- ARGV    1 owner  2 retention ms  3 leaving the queue (1|0)  4 first part of wake-up channels  5 reservation ms  6 a waiter that has
+--         not polled for so many ms is dead
 -- Reply   1 released or passed on | 0 not ours | -1 its state is gone
-local h = redis.call('HMGET', KEYS[1], 'o', 'r')
-local me = ARGV[1]
-if ARGV[5] == '1' then
+local me, v = ARGV[1], redis.call('GET', KEYS[1])
+if ARGV[3] == '1' then
   redis.call('ZREM', KEYS[2], me)
-  redis.call('HDEL', KEYS[1], 'w:' .. me)
+  redis.call('HDEL', KEYS[3], me)
 end
-if not h[1] then return -1 end
-if h[1] == me then
-  redis.call('HSET', KEYS[1], 'o', '', 'x', 0, 'i', '')
-elseif not (h[2] == me and h[1] == '') then
-  return 0
-end
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-if h[2] then redis.call('HDEL', KEYS[1], 'r', 'rx') end
-while true do
-  local w = redis.call('ZPOPMIN', KEYS[2])
-  if not w[1] then break end
-  local s = redis.call('HGET', KEYS[1], 'w:' .. w[1])
-  redis.call('HDEL', KEYS[1], 'w:' .. w[1])
-  if s then
-    local i = string.find(s, '|', 1, true)
-    if now - tonumber(string.sub(s, i + 1)) <= tonumber(ARGV[4]) then -- alive: its turn is reserved while it comes
-      redis.call('HSET', KEYS[1], 'r', w[1], 'rx', string.format('%.0f', now + tonumber(ARGV[3])))
-      redis.call('PUBLISH', string.sub(s, 1, i - 1), 'go|' .. w[1])
+if not v then return -1 end
+local o, f, q = string.match(v, '^.([^|]*)|%d+|%d+|(%d+)|(.)')
+if o ~= me then return 0 end
+local free = 'f|0|0|' .. f .. '|'
+if q == '1' then
+  local t = redis.call('TIME')
+  local now = t[1] * 1000 + math.floor(t[2] / 1000)
+  q = '0'
+  while true do
+    local w = redis.call('ZPOPMIN', KEYS[2])
+    if not w[1] then break end
+    local polled = redis.call('HGET', KEYS[3], w[1])
+    redis.call('HDEL', KEYS[3], w[1])
+    if polled and now - polled <= tonumber(ARGV[6]) then -- alive: its turn is reserved while it comes
+      q = redis.call('ZCARD', KEYS[2]) > 0 and '1' or '0'
+      free = 'r' .. w[1] .. '|' .. now + ARGV[5] .. '|' .. ARGV[5] .. '|' .. f .. '|'
+      redis.call('PUBLISH', ARGV[4] .. string.match(w[1], '^[^:]*'), 'go|' .. w[1])
       break
     end
   end
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[1], free .. q, 'PX', ARGV[2])
 return 1

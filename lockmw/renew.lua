@@ -1,12 +1,12 @@
 -- renew.lua: extend the lease.
--- KEYS[1] the lock
--- ARGV    1 owner  2 lease ms  3 retention ms
+-- KEYS[1] the lock, as in acquire.lua
+-- ARGV    1 owner  2 lease ms  3 life of the key ms
 -- Reply   1 renewed | 0 somebody else holds it | -1 its state is gone (flush, failover): never made again
-local o = redis.call('HGET', KEYS[1], 'o')
-if not o then return -1 end
-if o ~= ARGV[1] then return 0 end
+local v = redis.call('GET', KEYS[1])
+if not v then return -1 end
+local k, o, rest = string.match(v, '^(.)([^|]*)|%d+|%d+|(.*)')
+if o ~= ARGV[1] or k == 'r' then return 0 end
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('HSET', KEYS[1], 'x', string.format('%.0f', now + tonumber(ARGV[2])))
-redis.call('PEXPIRE', KEYS[1], ARGV[2] + ARGV[3])
+redis.call('SET', KEYS[1], 'h' .. o .. '|' .. now + ARGV[2] .. '|' .. ARGV[2] .. '|' .. rest, 'PX', ARGV[3])
 return 1

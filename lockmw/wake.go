@@ -51,7 +51,7 @@ func (w *wake) subscribe(ctx context.Context) bool {
 	}
 	started := w.pubsub == nil
 	if started {
-		w.pubsub = w.l.rdb.Subscribe(context.WithoutCancel(ctx), w.l.channel())
+		w.pubsub = w.l.rdb.Subscribe(context.WithoutCancel(ctx), w.l.wakeBase+w.l.instance)
 		messages := w.pubsub.ChannelWithSubscriptions()
 		w.stopped.Go(func() { w.listen(messages) })
 	}

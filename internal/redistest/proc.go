@@ -62,8 +62,9 @@ func (r *registry) stopAll() {
 	}
 }
 
-// start runs a program of the Redis distribution in dir.
-func start(dir, program string, args ...string) (*process, error) {
+// start runs a program of the Redis distribution in dir. A nil env is that of
+// this process.
+func start(dir, program string, env []string, args ...string) (*process, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		return nil, fmt.Errorf("redistest: %s is not installed: install Debian's packages redis-server and redis-sentinel, or Redis 7 elsewhere (`make redis` tries)", program)
@@ -74,7 +75,7 @@ func start(dir, program string, args ...string) (*process, error) {
 	}
 	defer log.Close()
 	p := &process{cmd: exec.Command(path, args...), log: log.Name(), done: make(chan struct{})}
-	p.cmd.Dir = dir
+	p.cmd.Dir, p.cmd.Env = dir, env
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = dieWithParent()
 	processes.onForker(func() { err = p.cmd.Start() })

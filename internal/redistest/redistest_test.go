@@ -214,3 +214,19 @@ func TestPrefixesDiffer(t *testing.T) {
 		t.Errorf("two prefixes: both %s", a)
 	}
 }
+
+func TestAClockThatIsSet(t *testing.T) {
+	s := redistest.NewServer(t, redistest.WithClock())
+	rdb := s.Client(t)
+	for _, d := range []time.Duration{0, time.Hour, -time.Hour, 0} {
+		s.SetClock(t, d)
+		before := time.Now()
+		now, err := rdb.Time(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ahead := now.Sub(before) - d; ahead < -time.Millisecond || ahead > time.Since(before)+time.Millisecond {
+			t.Errorf("set by %v: the server is %v ahead", d, ahead+d)
+		}
+	}
+}

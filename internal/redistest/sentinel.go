@@ -159,7 +159,7 @@ func (s *SentinelServers) newSentinelServer(master *Server, authority *certs) (*
 		if err = os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		if server.proc, err = start(dir, server.program, conf); err != nil {
+		if server.proc, err = start(dir, server.program, nil, conf); err != nil {
 			return nil, err
 		}
 		if err = server.waitUp(); err == nil {

@@ -35,6 +35,8 @@ type Server struct {
 	program string
 	proc    *process
 	cluster bool
+	clock   string   // the file that says how far the clock is ahead
+	env     []string // nil for that of this process
 }
 
 // A ServerOption changes what [NewServer] starts.
@@ -86,6 +88,11 @@ func newServer(opts ...ServerOption) (*Server, error) {
 			return nil, err
 		}
 	}
+	if s.clock != "" {
+		if s.env, err = s.shim(); err != nil {
+			return nil, err
+		}
+	}
 	for range 5 { // another process may take the port between the draw and the bind
 		if s.socket == "" {
 			if s.port, err = freePort(); err != nil {
@@ -132,7 +139,7 @@ func (s *Server) start() error {
 		args = append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000",
 			"--cluster-allow-replica-migration", "no", "--cluster-config-file", "nodes.conf")
 	}
-	p, err := start(s.dir, s.program, append(args, s.args...)...)
+	p, err := start(s.dir, s.program, s.env, append(args, s.args...)...)
 	if err != nil {
 		return err
 	}

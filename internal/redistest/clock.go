@@ -1,0 +1,51 @@
+//go:build unix
+
+package redistest
+
+import (
+	_ "embed" // for the shim
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+//go:embed shim/clock.c
+var clockSource []byte
+
+// WithClock starts the server with a clock that [Server.SetClock] sets. It needs
+// a C compiler, as does the race detector.
+func WithClock() ServerOption { return func(s *Server) { s.clock = "clock" } }
+
+// SetClock sets the server's time of day ahead of the machine's, or behind it
+// if d is negative, from now on.
+func (s *Server) SetClock(t testing.TB, d time.Duration) {
+	t.Helper()
+	f, err := os.OpenFile(s.clock, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(d.Microseconds())), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shim compiles what the server is preloaded with, and returns its environment.
+func (s *Server) shim() ([]string, error) {
+	s.clock = filepath.Join(s.dir, "clock")
+	source, library := s.clock+".c", s.clock+".so"
+	if err := os.WriteFile(source, clockSource, 0o600); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(s.clock, make([]byte, 8), 0o600); err != nil {
+		return nil, err
+	}
+	if out, err := exec.Command("cc", "-O1", "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("redistest: the clock's shim: %w\n%s", err, out)
+	}
+	return append(os.Environ(), "LD_PRELOAD="+library, "REDISTEST_CLOCK="+s.clock), nil
+}
