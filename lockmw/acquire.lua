@@ -1,51 +1,25 @@
--- acquire.lua: take the lock, or queue for it.
+-- acquire.lua: take a lock that nobody holds or waits for, which is most of them. Whatever else there is, queue.lua decides.
 -- KEYS[1] the lock, a string "<kind><owner>|<expiry, ms of the server's clock>|<lease ms>|<first of 16 fences>|<queue>": kind h held,
 --         g held, with grace after a clock that may have been set, r reserved for a waiter, f free; queue 1 if somebody may wait
--- KEYS[2] the queue, a sorted set of waiters by arrival (us)   KEYS[3] when each waiter polled last, a hash (ms)
--- ARGV    1 owner  2 lease ms  3 life of the keys ms  4 first part of wake-up channels  5 if busy: 0 go away, 1 queue, 2 queued before
---         6 longest queue  7 the server's time (ms) as the caller expects it after watching the clock for a lease, 0 if it has not
---         8 tolerance of that, ms
--- Reply   {1, fence, 0, now ms} granted | {0, "0", ms until it may be free, now} busy | {-1, "0", ms, now} busy and the queue is full
--- Asking twice with one owner grants once, with one fence. The other 15 are for holders of the same process.
-local me, v = ARGV[1], redis.call('GET', KEYS[1])
+-- ARGV    1 owner  2 lease ms
+-- Reply   {1, fence, 0, now ms} granted | {0, "0", ms left of the holder's lease, now} busy | {2, "0", 0, now} ask queue.lua
+-- Asking twice with one owner grants once, with one fence. The other 15 are for holders of the same process. The state is kept
+-- for ten minutes after the lease, for fences grow, and a holder that comes back is to learn that it lost.
+local v = redis.call('GET', KEYS[1])
 local t = redis.call('TIME')
 local us = t[1] * 1000000 + t[2]
 local now = math.floor(us / 1000)
-local q = '0'
 if v then
-  local k, o, x, l, f
-  k, o, x, l, f, q = string.match(v, '^(.)([^|]*)|(%d+)|(%d+)|(%d+)|(.)')
-  local left = x - now
-  if k == 'h' or k == 'g' then
-    if o == me and left > 0 then return {1, f, 0, now} end
-    local even = math.abs(now - ARGV[7]) <= tonumber(ARGV[8])
-    if left > tonumber(l) or left <= 0 and k == 'h' and o ~= me and not even then -- the clock may have been set: a lease more
-      left = tonumber(l)
-      redis.call('SET', KEYS[1], 'g' .. o .. '|' .. now + l .. '|' .. l .. '|' .. f .. '|' .. q, 'PX', ARGV[3])
-      v = redis.call('GET', KEYS[1])
-    end
-  elseif k == 'r' and (o == me or left > tonumber(l)) then
-    left = 0
-  end
-  if left > 0 then
-    if ARGV[5] == '0' then return {0, '0', left, now} end
-    if not redis.call('ZSCORE', KEYS[2], me) and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then return {-1, '0', left, now} end
-    redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', us), me)
-    redis.call('HSET', KEYS[3], me, now)
-    redis.call('PEXPIRE', KEYS[2], ARGV[3])
-    redis.call('PEXPIRE', KEYS[3], ARGV[3])
-    if q ~= '1' then redis.call('SET', KEYS[1], string.sub(v, 1, -2) .. '1', 'KEEPTTL') end
+  local f = string.match(v, '^f|0|0|(%d+)|0')
+  if not f then
+    local k, o, x, l, fence = string.match(v, '^(.)([^|]*)|(%d+)|(%d+)|(%d+)')
+    local left = x - now
+    if k ~= 'h' or left <= 0 or left > tonumber(l) then return {2, '0', 0, now} end
+    if o == ARGV[1] then return {1, fence, 0, now} end
     return {0, '0', left, now}
-  end
-  if (k == 'h' or k == 'g') and o ~= me then -- the last holder never released: tell it
-    redis.call('PUBLISH', ARGV[4] .. string.match(o, '^[^:]*'), 'lost|' .. o)
   end
   if us <= f + 15 then us = f + 16 end -- the fence grows even when the clock does not
 end
-if ARGV[5] == '2' then
-  redis.call('ZREM', KEYS[2], me)
-  redis.call('HDEL', KEYS[3], me)
-end
 local fence = string.format('%.0f', us)
-redis.call('SET', KEYS[1], 'h' .. me .. '|' .. now + ARGV[2] .. '|' .. ARGV[2] .. '|' .. fence .. '|' .. q, 'PX', ARGV[3])
+redis.call('SET', KEYS[1], 'h' .. ARGV[1] .. '|' .. now + ARGV[2] .. '|' .. ARGV[2] .. '|' .. fence .. '|0', 'PX', ARGV[2] + 600000)
 return {1, fence, 0, now}

@@ -3,11 +3,13 @@ package lockmw
 import (
 	"sync"
 	"time"
+
+	"github.com/redishttp/redishttp/lockmw/internal/lease"
 )
 
 // clock watches a server's clock, which leases in Redis go by, against the
 // monotonic one of this process. If the server's is set forward, leases look
-// expired that are not: acquire.lua takes over from a holder that never released
+// expired that are not: queue.lua takes over from a holder that never released
 // only for a caller that has seen the clock run evenly for a lease. The others
 // give that holder one lease more.
 type clock struct {
@@ -38,11 +40,15 @@ func (c *clock) saw(server int64, sent, now time.Time, tolerance time.Duration) 
 
 // expect returns the server's time at now, in ms since 1970, or 0 if it has not
 // been watched for a lease.
-func (c *clock) expect(now time.Time, lease time.Duration) int64 {
+func (c *clock) expect(now time.Time, ttl time.Duration) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.base.IsZero() || now.Sub(c.since) < lease {
+	if c.base.IsZero() || now.Sub(c.since) < ttl {
 		return 0
 	}
 	return now.Sub(c.base).Milliseconds() + (c.lo+c.hi)/2
 }
+
+// tolerance is how much a clock may be off: half of the margin, the other half is
+// for a holder to stop.
+func (c *config) tolerance() time.Duration { return lease.Margin(c.ttl) / 2 }

@@ -52,7 +52,7 @@ func (l *Locker) Inspect(ctx context.Context, key string) (Info, error) {
 // operators. The holder's context ends with [ErrLost] as soon as it hears of it, which is
 // not before the next begins: pass [Lock.Fence] to what you protect. It reports whether the owner still had the lock.
 func (l *Locker) ForceRelease(ctx context.Context, key, owner string) (bool, error) {
-	v, err := l.operate(ctx, key, func(n *node) *redis.Script { return n.force }, owner, l.wakeBase)
+	v, err := l.operate(ctx, key, func(n *node) *redis.Script { return n.force }, owner)
 	n, _ := v.(int64)
 	return n == 1, err
 }

@@ -77,9 +77,6 @@ func (l *Locker) keys(key string) []string {
 	return []string{lock, lock + ":q", lock + ":w"}
 }
 
-// life is that of the keys of a lock, in ms.
-func (l *Locker) life() int64 { return (l.ttl + retention).Milliseconds() }
-
 func (l *Locker) newOwner() string {
 	return l.instance + ":" + strconv.FormatUint(l.counter.Add(1), 36)
 }

@@ -11,12 +11,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
-	"github.com/redishttp/redishttp/lockmw/internal/lease"
 )
 
 var (
 	//go:embed acquire.lua
 	acquireSource string
+	//go:embed queue.lua
+	queueSource string
 	//go:embed renew.lua
 	renewSource string
 	//go:embed release.lua
@@ -42,6 +43,7 @@ type node struct {
 	l       *Locker
 	caller  *bounded.Caller
 	acquire *redis.Script
+	queue   *redis.Script
 	extend  *redis.Script
 	release *redis.Script
 	inspect *redis.Script
@@ -50,14 +52,15 @@ type node struct {
 }
 
 func newNode(l *Locker, rdb bounded.Client) *node {
-	return &node{l: l, caller: bounded.New(rdb), acquire: redis.NewScriptServerSHA(acquireSource),
+	return &node{l: l, caller: bounded.New(rdb), acquire: redis.NewScriptServerSHA(acquireSource), queue: redis.NewScriptServerSHA(queueSource),
 		extend: redis.NewScriptServerSHA(renewSource), release: redis.NewScriptServerSHA(releaseSource),
 		inspect: redis.NewScriptServerSHA(inspectSource), force: redis.NewScriptServerSHA(forceSource)}
 }
 
-// answer is the reply of acquire.lua.
+// answer is the reply of acquire.lua, queue.lua and vote.lua.
 type answer struct {
 	granted, full bool
+	unknown       bool // queue.lua has to say
 	fence         uint64
 	left          time.Duration
 	now           int64 // the server's time, in ms
@@ -75,7 +78,7 @@ func decodeAnswer(v any) (answer, error) {
 	if !ok1 || !ok2 || !ok3 || left < 0 {
 		return answer{}, errors.New("reply is not of numbers")
 	}
-	a := answer{granted: code == 1, full: code == -1, left: time.Duration(left) * time.Millisecond, now: now}
+	a := answer{granted: code == 1, full: code == -1, unknown: code == 2, left: time.Duration(left) * time.Millisecond, now: now}
 	if a.granted {
 		text, _ := list[1].(string)
 		fence, err := strconv.ParseUint(text, 10, 64)
@@ -88,10 +91,13 @@ func decodeAnswer(v any) (answer, error) {
 }
 
 func (n *node) ask(ctx context.Context, keys []string, owner string, queue, queued bool) (answer, error) {
-	l := n.l
-	ctx, cancel := context.WithTimeout(ctx, l.nodeTimeout)
-	defer cancel()
-	sent := time.Now()
+	lease := n.l.ttl.Milliseconds()
+	if !queued {
+		a, err := n.run(ctx, n.acquire, keys[:1], owner, lease)
+		if err != nil || !a.unknown && (!queue || a.granted) {
+			return a, err
+		}
+	}
 	mode := 0
 	switch {
 	case queued:
@@ -99,14 +105,20 @@ func (n *node) ask(ctx context.Context, keys []string, owner string, queue, queu
 	case queue:
 		mode = 1
 	}
-	tolerance := lease.Margin(l.ttl) / 2 // the other half is for the holder to stop
-	v, err := n.acquire.Run(ctx, n.caller, keys, owner, l.ttl.Milliseconds(), l.life(), l.wakeBase, mode, l.maxWaiters, n.clock.expect(sent, l.ttl), tolerance.Milliseconds()).Result()
+	return n.run(ctx, n.queue, keys, owner, lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.tolerance().Milliseconds())
+}
+
+func (n *node) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
+	defer cancel()
+	sent := time.Now()
+	v, err := script.Run(ctx, n.caller, keys, args...).Result()
 	if err != nil {
 		return answer{}, err
 	}
 	a, err := decodeAnswer(v)
 	if err == nil {
-		n.clock.saw(a.now, sent, time.Now(), tolerance)
+		n.clock.saw(a.now, sent, time.Now(), n.l.tolerance())
 	}
 	return a, err
 }
@@ -114,20 +126,16 @@ func (n *node) ask(ctx context.Context, keys []string, owner string, queue, queu
 func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	return n.extend.Run(ctx, n.caller, keys[:1], owner, n.l.ttl.Milliseconds(), n.l.life()).Int64()
+	return n.extend.Run(ctx, n.caller, keys[:1], owner, n.l.ttl.Milliseconds()).Int64()
 }
 
 func (n *node) let(keys []string, owner string, leaving bool) (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), n.l.nodeTimeout)
 	defer cancel()
-	return n.release.Run(ctx, n.caller, keys, owner, retention.Milliseconds(), bit(leaving), n.l.wakeBase, grant.Milliseconds(), dead.Milliseconds()).Int64()
+	if leaving {
+		return n.release.Run(ctx, n.caller, keys, owner, 1).Int64()
+	}
+	return n.release.Run(ctx, n.caller, keys, owner).Int64()
 }
 
 func (n *node) wait() {}
-
-func bit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}

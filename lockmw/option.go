@@ -133,14 +133,3 @@ func (c *config) validate(hasClient bool) error {
 	check(c.logger != nil, "WithLogger", "is nil")
 	return errors.Join(errs...)
 }
-
-// retention keeps the fence and the last owner after a lease ends: fences
-// grow, and a holder that comes back learns that it lost.
-const retention = 10 * time.Minute
-
-// grant is how long a woken waiter has the lock to itself before others may
-// take it; dead is when a waiter that does not poll is passed over.
-const (
-	grant = 100 * time.Millisecond
-	dead  = 3 * time.Second
-)

@@ -105,7 +105,7 @@ func (q *quorum) voteOf(ctx context.Context, n *node, keys []string, owner strin
 	l := q.l
 	ctx, cancel := context.WithTimeout(ctx, l.nodeTimeout)
 	defer cancel()
-	v, err := q.vote.Run(ctx, n.caller, []string{keys[0], l.bootKey()}, owner, l.ttl.Milliseconds(), l.life(), l.ttl.Milliseconds(), bootLife.Milliseconds()).Result()
+	v, err := q.vote.Run(ctx, n.caller, []string{keys[0], l.bootKey()}, owner, l.ttl.Milliseconds(), l.ttl.Milliseconds(), bootLife.Milliseconds()).Result()
 	if err != nil {
 		return answer{}, err
 	}
@@ -118,7 +118,7 @@ func (q *quorum) agree(ctx context.Context, keys []string, owner string, fence u
 	done := collect(q, func(n *node) (int64, error) {
 		ctx, cancel := context.WithTimeout(ctx, q.l.nodeTimeout)
 		defer cancel()
-		return q.fence.Run(ctx, n.caller, keys[:1], owner, strconv.FormatUint(fence, 10), q.l.life()).Int64()
+		return q.fence.Run(ctx, n.caller, keys[:1], owner, strconv.FormatUint(fence, 10)).Int64()
 	})
 	written, missed := 0, []error{}
 	for range q.nodes {

@@ -1,10 +1,9 @@
 -- release.lua: let the lock go, or leave its queue, and wake the next waiter.
--- KEYS    the lock, its queue and its polls, as in acquire.lua
--- ARGV    1 owner  2 retention ms  3 leaving the queue (1|0)  4 first part of wake-up channels  5 reservation ms  6 a waiter that has
---         not polled for so many ms is dead
+-- KEYS    the lock, its queue and its polls, as in queue.lua
+-- ARGV    1 owner  2 leave the queue, too (or absent)
 -- Reply   1 released or passed on | 0 not ours | -1 its state is gone
 local me, v = ARGV[1], redis.call('GET', KEYS[1])
-if ARGV[3] == '1' then
+if ARGV[2] then
   redis.call('ZREM', KEYS[2], me)
   redis.call('HDEL', KEYS[3], me)
 end
@@ -21,13 +20,13 @@ if q == '1' then
     if not w[1] then break end
     local polled = redis.call('HGET', KEYS[3], w[1])
     redis.call('HDEL', KEYS[3], w[1])
-    if polled and now - polled <= tonumber(ARGV[6]) then -- alive: its turn is reserved while it comes
+    if polled and now - polled <= 3000 then -- alive: its turn is reserved for 100 ms while it comes
       q = redis.call('ZCARD', KEYS[2]) > 0 and '1' or '0'
-      free = 'r' .. w[1] .. '|' .. now + ARGV[5] .. '|' .. ARGV[5] .. '|' .. f .. '|'
-      redis.call('PUBLISH', ARGV[4] .. string.match(w[1], '^[^:]*'), 'go|' .. w[1])
+      free = 'r' .. w[1] .. '|' .. now + 100 .. '|100|' .. f .. '|'
+      redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(w[1], '^[^:]*'), 'go|' .. w[1])
       break
     end
   end
 end
-redis.call('SET', KEYS[1], free .. q, 'PX', ARGV[2])
+redis.call('SET', KEYS[1], free .. q, 'PX', 600000)
 return 1
