@@ -13,13 +13,13 @@ import (
 // Acquire takes the lock of key and waits for it until ctx ends; then the
 // error matches [ErrBusy] and ctx's. The lock's context descends from ctx.
 func (l *Locker) Acquire(ctx context.Context, key string) (*Lock, error) {
-	return l.take(ctx, key, time.Time{}, true)
+	return l.take(ctx, key, time.Time{}, true, false)
 }
 
 // TryAcquire takes the lock of key if it is free, and returns a [*BusyError]
 // at once if it is not.
 func (l *Locker) TryAcquire(ctx context.Context, key string) (*Lock, error) {
-	return l.take(ctx, key, time.Time{}, false)
+	return l.take(ctx, key, time.Time{}, false, false)
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
@@ -36,7 +36,7 @@ func transient(err error) bool {
 }
 
 // take acquires the lock; a zero until waits as long as ctx.
-func (l *Locker) take(ctx context.Context, key string, until time.Time, wait bool) (*Lock, error) {
+func (l *Locker) take(ctx context.Context, key string, until time.Time, wait, share bool) (*Lock, error) {
 	if l.isClosed() {
 		return nil, ErrClosed
 	}
@@ -45,7 +45,7 @@ func (l *Locker) take(ctx context.Context, key string, until time.Time, wait boo
 		return nil, ErrNested
 	}
 	start := time.Now()
-	w := &waiting{l: l, key: key, keys: l.keys(key), owner: l.newOwner(), until: until, wait: wait}
+	w := &waiting{l: l, key: key, keys: l.keys(key), owner: l.newOwner(), until: until, query: query{share: share, queue: wait}}
 	k, err := w.run(ctx)
 	switch {
 	case err == nil:
@@ -70,13 +70,12 @@ func (l *Locker) failed(ctx context.Context, err error) {
 
 // waiting is one call of take.
 type waiting struct {
-	l      *Locker
-	key    string
-	keys   []string
-	owner  string
-	until  time.Time
-	wait   bool
-	queued bool
+	l     *Locker
+	key   string
+	keys  []string
+	owner string
+	until time.Time
+	query
 }
 
 func (w *waiting) run(ctx context.Context) (*Lock, error) {
@@ -93,7 +92,7 @@ func (w *waiting) run(ctx context.Context) (*Lock, error) {
 // descends from.
 func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 	l := w.l
-	if w.wait {
+	if w.queue {
 		p, leave, err := l.lines.enter(timed, w.key)
 		defer leave()
 		var h handed
@@ -115,18 +114,20 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 		sent := time.Now()
 		// The wait may end while the call is on its way; its result is then
 		// unknown, so it is not cut short.
-		a, err := l.store.ask(context.WithoutCancel(timed), w.keys, w.owner, w.wait, w.queued)
+		a, err := l.store.ask(context.WithoutCancel(timed), w.keys, w.owner, w.query)
 		switch {
-		case err != nil && !(w.wait && transient(err)):
+		case err != nil && !(w.queue && transient(err)):
 			l.undo(w.keys, w.owner)
 			return nil, unavailable(err)
 		case err != nil:
 			a.left = 50 * time.Millisecond
 		case a.granted:
 			return w.granted(parent, a, sent)
+		case a.mismatch:
+			return nil, ErrPermits
 		case a.full:
 			return nil, ErrQueueFull
-		case !w.wait:
+		case !w.queue:
 			if a.split {
 				l.undo(w.keys, w.owner)
 			}

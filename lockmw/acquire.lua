@@ -3,8 +3,7 @@
 --         g held, with grace after a clock that may have been set, r reserved for a waiter, f free; queue 1 if somebody may wait
 -- ARGV    1 owner  2 lease ms
 -- Reply   {1, fence, 0, now ms} granted | {0, "0", ms left of the holder's lease, now} busy | {2, "0", 0, now} ask queue.lua
--- Asking twice with one owner grants once, with one fence. The other 15 are for holders of the same process. The state is kept
--- for ten minutes after the lease, for fences grow, and a holder that comes back is to learn that it lost.
+-- The other 15 fences are for holders of the same process. The state is kept for ten minutes after the lease, for fences grow, and a holder that comes back is to learn that it lost.
 local v = redis.call('GET', KEYS[1])
 local t = redis.call('TIME')
 local us = t[1] * 1000000 + t[2]
@@ -12,10 +11,9 @@ local now = math.floor(us / 1000)
 if v then
   local f = string.match(v, '^f|0|0|(%d+)|0')
   if not f then
-    local k, o, x, l, fence = string.match(v, '^(.)([^|]*)|(%d+)|(%d+)|(%d+)')
+    local k, o, x, l = string.match(v, '^(.)([^|]*)|(%d+)|(%d+)')
     local left = x - now
-    if k ~= 'h' or left <= 0 or left > tonumber(l) then return {2, '0', 0, now} end
-    if o == ARGV[1] then return {1, fence, 0, now} end
+    if k ~= 'h' or o == ARGV[1] or left <= 0 or left > tonumber(l) then return {2, '0', 0, now} end
     return {0, '0', left, now}
   end
   if us <= f + 15 then us = f + 16 end -- the fence grows even when the clock does not

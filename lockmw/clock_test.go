@@ -112,7 +112,11 @@ func TestSuccessionOfADeadHolder(t *testing.T) {
 }
 
 func redisClient(t testing.TB, addr string) *redis.Client {
-	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true, MaxRetries: -1})
+	rdb := redisClientFor(addr)
 	t.Cleanup(func() { _ = rdb.Close() })
 	return rdb
+}
+
+func redisClientFor(addr string) *redis.Client {
+	return redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true, MaxRetries: -1})
 }

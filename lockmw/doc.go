@@ -21,6 +21,12 @@
 // round trip, up to sixteen in a row, with a fence each; then other processes
 // get their turn.
 //
+// # Readers, and more than one
+//
+// With [WithReadWrite] readers share a lock that a writer has to itself; with
+// [WithPermits] n hold it at a time. They queue in one order, nobody is starved, and a
+// permit of a holder that died returns with the end of its lease.
+//
 // # Several masters
 //
 // [NewRedlock] asks an odd number of independent masters, and a majority must
@@ -56,8 +62,8 @@
 // # Keys
 //
 // lockmw:v1:<name>:{<hash>} is a string with the holder, its expiry and the
-// fence, …:q a sorted set of waiters and …:w when they polled; they live for the
-// lease and ten minutes. Waiters are woken on the channel
+// fence, …:q a sorted set of waiters and …:w when they polled, and for locks that several hold …:p the holders and …:m their
+// state; they live for the lease and ten minutes. Waiters are woken on the channel
 // lockmw:v1:<name>:wake:<instance>; an ACL without channels makes them poll.
 // lockmw:v1:<name>:boot is on each master of NewRedlock.
 package lockmw

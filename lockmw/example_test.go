@@ -53,3 +53,58 @@ func ExampleNewRedlock() {
 	// true <nil>
 	// lockmw: nodes: 2 is not an odd number of 3 or more
 }
+
+// A semaphore: at most two imports run at a time, over all instances.
+func ExampleWithPermits() {
+	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	imports, err := lockmw.New(conn.Client(), lockmw.WithName("imports"), lockmw.WithPermits(2))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer imports.Close(context.Background())
+	for range 3 {
+		k, err := imports.TryAcquire(context.Background(), "all")
+		fmt.Println(err)
+		if err == nil {
+			defer k.Release(context.Background())
+		}
+	}
+	// Output:
+	// <nil>
+	// <nil>
+	// lockmw: busy
+}
+
+// Readers share what a writer has to itself.
+func ExampleWithReadWrite() {
+	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	reports, err := lockmw.New(conn.Client(), lockmw.WithName("reports"), lockmw.WithReadWrite(true))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer reports.Close(context.Background())
+	for range 2 {
+		k, err := reports.AcquireShared(context.Background(), "2026")
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer k.Release(context.Background())
+	}
+	_, err = reports.TryAcquire(context.Background(), "2026")
+	fmt.Println(err)
+	// Output:
+	// lockmw: busy
+}

@@ -35,16 +35,21 @@ func (l *Locker) Handler(next http.Handler) http.Handler {
 			problem(w, r, http.StatusInternalServerError, "", 0)
 			return
 		}
-		k, err := l.take(r.Context(), key, time.Now().Add(l.wait), l.wait > 0)
+		k, err := l.take(r.Context(), key, time.Now().Add(l.wait), l.wait > 0, l.readWrite && safe(r.Method))
 		switch {
 		case err == nil:
 			l.serve(w, r, next, k)
-		case l.failOpen && errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrQueueFull):
+		case l.failOpen && errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrPermits):
 			next.ServeHTTP(w, r)
 		default:
 			l.refuse(w, r, err)
 		}
 	})
+}
+
+// safe methods only read (RFC 9110, section 9.2.1).
+func safe(method string) bool {
+	return slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, method)
 }
 
 func (l *Locker) serve(w http.ResponseWriter, r *http.Request, next http.Handler, k *Lock) {

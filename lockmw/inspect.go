@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 var (
@@ -25,6 +23,7 @@ type Info struct {
 	Left    time.Duration // of the lease, which the holder may renew
 	Fence   uint64        // the last that was reserved
 	Waiters int           // instances that wait in Redis
+	Holders int           // above 1 for readers and permits; Owner and Left are those of one of them
 }
 
 var errVoters = errors.New("lockmw: is not for NewRedlock: ask the masters one by one")
@@ -32,12 +31,16 @@ var errVoters = errors.New("lockmw: is not for NewRedlock: ask the masters one b
 // Inspect reads the state of the lock of key, for operators. It is stale at
 // once: do not decide by it.
 func (l *Locker) Inspect(ctx context.Context, key string) (Info, error) {
-	v, err := l.operate(ctx, key, func(n *node) *redis.Script { return n.inspect })
+	o, ok := l.store.(operator)
+	if !ok {
+		return Info{}, errVoters
+	}
+	v, err := o.look(ctx, l.keys(key))
 	if err != nil {
-		return Info{}, err
+		return Info{}, unavailable(err)
 	}
 	list, _ := v.([]any)
-	if len(list) != 4 {
+	if len(list) < 4 {
 		return Info{}, fmt.Errorf("lockmw: inspect: reply of %d values", len(list))
 	}
 	owner, _ := list[0].(string)
@@ -45,28 +48,28 @@ func (l *Locker) Inspect(ctx context.Context, key string) (Info, error) {
 	text, _ := list[2].(string)
 	waiters, _ := list[3].(int64)
 	fence, _ := strconv.ParseUint(text, 10, 64)
-	return Info{Held: owner != "", Owner: owner, Left: time.Duration(left) * time.Millisecond, Fence: fence, Waiters: int(waiters)}, nil
+	info := Info{Held: owner != "", Owner: owner, Left: time.Duration(left) * time.Millisecond, Fence: fence, Waiters: int(waiters)}
+	if info.Held {
+		info.Holders = 1
+	}
+	if len(list) > 4 { // a lock that several may hold
+		holders, _ := list[4].(int64)
+		info.Holders = int(holders)
+	}
+	return info, nil
 }
 
 // ForceRelease takes the lock of key from the owner that Inspect has named, for
 // operators. The holder's context ends with [ErrLost] as soon as it hears of it, which is
 // not before the next begins: pass [Lock.Fence] to what you protect. It reports whether the owner still had the lock.
 func (l *Locker) ForceRelease(ctx context.Context, key, owner string) (bool, error) {
-	v, err := l.operate(ctx, key, func(n *node) *redis.Script { return n.force }, owner)
-	n, _ := v.(int64)
-	return n == 1, err
-}
-
-func (l *Locker) operate(ctx context.Context, key string, script func(*node) *redis.Script, args ...any) (any, error) {
-	n, single := l.store.(*node)
-	if !single {
-		return nil, errVoters
+	o, ok := l.store.(operator)
+	if !ok {
+		return false, errVoters
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.nodeTimeout)
-	defer cancel()
-	v, err := script(n).Run(ctx, n.caller, l.keys(key), args...).Result()
+	n, err := o.take(ctx, l.keys(key), owner)
 	if err != nil {
-		return nil, unavailable(err)
+		return false, unavailable(err)
 	}
-	return v, nil
+	return n == 1, nil
 }

@@ -63,7 +63,10 @@ func (l *Locker) grant(ctx context.Context, key string, keys []string, owner str
 	defer k.mu.Unlock()
 	k.expire = time.AfterFunc(k.valid()-lease.Margin(l.ttl), func() { k.checkExpired() })
 	k.next = time.AfterFunc(max(l.ttl/3-time.Since(sent), 0), k.renew)
-	l.held[owner], l.local[key] = k, k
+	l.held[owner] = k
+	if !l.several() {
+		l.local[key] = k
+	}
 	return k, nil
 }
 

@@ -19,11 +19,14 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// The test binary is also a process of TestChaos.
+// The test binary is also a process of TestChaos, and of TestPermitsOfTheDeadReturn.
 func TestMain(m *testing.M) {
 	if locks := os.Getenv("LOCKMW_TEST_LOCKS"); locks != "" {
 		worker(locks, os.Getenv("LOCKMW_TEST_DATABASE"))
 		return
+	}
+	if addr := os.Getenv("LOCKMW_TEST_PERMIT"); addr != "" {
+		permitHolder(addr)
 	}
 	redistest.Main(m)
 }

@@ -46,6 +46,9 @@ func New(rdb Client, opts ...Option) (*Locker, error) {
 	}
 	n := newNode(l, rdb)
 	l.rdb, l.store = rdb, n
+	if l.several() {
+		l.store = newShared(n)
+	}
 	l.warn(n)
 	return l, nil
 }

@@ -28,7 +28,7 @@ var (
 // call is bounded by the node timeout.
 type store interface {
 	// ask takes the lock for owner, or a place in its queue.
-	ask(ctx context.Context, keys []string, owner string, queue, queued bool) (answer, error)
+	ask(ctx context.Context, keys []string, owner string, q query) (answer, error)
 	// renew extends the lease: 1 renewed, 0 somebody else's, -1 gone.
 	renew(ctx context.Context, keys []string, owner string) (int64, error)
 	// let gives the lock up, or a place in the queue: 1 done, 0 somebody
@@ -36,6 +36,18 @@ type store interface {
 	let(keys []string, owner string, leaving bool) (int64, error)
 	// wait waits for calls that nobody waits for.
 	wait()
+}
+
+// operator is what a store has for operators.
+type operator interface {
+	look(ctx context.Context, keys []string) (any, error)                          // the reply of inspect.lua
+	take(ctx context.Context, keys []string, owner string) (code int64, err error) // that of force.lua
+}
+
+// query is what is asked for.
+type query struct {
+	share         bool // not all of it
+	queue, queued bool // if it is busy: wait, and it does already
 }
 
 // node is one deployment: a server, a sentinel group or a cluster.
@@ -61,6 +73,7 @@ func newNode(l *Locker, rdb bounded.Client) *node {
 type answer struct {
 	granted, full bool
 	unknown       bool // queue.lua has to say
+	mismatch      bool // of the number of permits
 	fence         uint64
 	left          time.Duration
 	now           int64 // the server's time, in ms
@@ -78,7 +91,7 @@ func decodeAnswer(v any) (answer, error) {
 	if !ok1 || !ok2 || !ok3 || left < 0 {
 		return answer{}, errors.New("reply is not of numbers")
 	}
-	a := answer{granted: code == 1, full: code == -1, unknown: code == 2, left: time.Duration(left) * time.Millisecond, now: now}
+	a := answer{granted: code == 1, full: code == -1, unknown: code == 2, mismatch: code == -3, left: time.Duration(left) * time.Millisecond, now: now}
 	if a.granted {
 		text, _ := list[1].(string)
 		fence, err := strconv.ParseUint(text, 10, 64)
@@ -90,29 +103,28 @@ func decodeAnswer(v any) (answer, error) {
 	return a, nil
 }
 
-func (n *node) ask(ctx context.Context, keys []string, owner string, queue, queued bool) (answer, error) {
+func (n *node) ask(ctx context.Context, keys []string, owner string, q query) (answer, error) {
 	lease := n.l.ttl.Milliseconds()
-	if !queued {
+	if !q.queued {
 		a, err := n.run(ctx, n.acquire, keys[:1], owner, lease)
-		if err != nil || !a.unknown && (!queue || a.granted) {
+		if err != nil || !a.unknown && (!q.queue || a.granted) {
 			return a, err
 		}
 	}
 	mode := 0
 	switch {
-	case queued:
+	case q.queued:
 		mode = 2
-	case queue:
+	case q.queue:
 		mode = 1
 	}
 	return n.run(ctx, n.queue, keys, owner, lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.tolerance().Milliseconds())
 }
 
+// run runs a script that answers as acquire.lua does.
 func (n *node) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
-	defer cancel()
 	sent := time.Now()
-	v, err := script.Run(ctx, n.caller, keys, args...).Result()
+	v, err := n.reply(ctx, script, keys, args...)
 	if err != nil {
 		return answer{}, err
 	}
@@ -123,19 +135,35 @@ func (n *node) run(ctx context.Context, script *redis.Script, keys []string, arg
 	return a, err
 }
 
-func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {
+func (n *node) reply(ctx context.Context, script *redis.Script, keys []string, args ...any) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	return n.extend.Run(ctx, n.caller, keys[:1], owner, n.l.ttl.Milliseconds()).Int64()
+	return script.Run(ctx, n.caller, keys, args...).Result()
+}
+
+func (n *node) code(ctx context.Context, script *redis.Script, keys []string, args ...any) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
+	defer cancel()
+	return script.Run(ctx, n.caller, keys, args...).Int64()
+}
+
+func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {
+	return n.code(ctx, n.extend, keys[:1], owner, n.l.ttl.Milliseconds())
 }
 
 func (n *node) let(keys []string, owner string, leaving bool) (int64, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), n.l.nodeTimeout)
-	defer cancel()
 	if leaving {
-		return n.release.Run(ctx, n.caller, keys, owner, 1).Int64()
+		return n.code(context.Background(), n.release, keys, owner, 1)
 	}
-	return n.release.Run(ctx, n.caller, keys, owner).Int64()
+	return n.code(context.Background(), n.release, keys, owner)
+}
+
+func (n *node) look(ctx context.Context, keys []string) (any, error) {
+	return n.reply(ctx, n.inspect, keys)
+}
+
+func (n *node) take(ctx context.Context, keys []string, owner string) (int64, error) {
+	return n.code(ctx, n.force, keys, owner)
 }
 
 func (n *node) wait() {}

@@ -54,6 +54,8 @@ type config struct {
 	methods      []string
 	busyStatus   int
 	failOpen     bool
+	readWrite    bool
+	permits      int
 	hooks        Hooks
 	logger       *slog.Logger
 }
@@ -105,7 +107,7 @@ func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
 func defaults() config {
-	return config{prefix: "lockmw", name: "default", ttl: 10 * time.Second, wait: 5 * time.Second, maxWaiters: 1000,
+	return config{prefix: "lockmw", name: "default", ttl: 10 * time.Second, wait: 5 * time.Second, maxWaiters: 1000, permits: 1,
 		key: ByPattern, busyStatus: http.StatusConflict, logger: slog.New(slog.DiscardHandler)}
 }
 
@@ -128,8 +130,13 @@ func (c *config) validate(hasClient bool) error {
 	check(c.wait >= 0, "WithWait", fmt.Sprintf("%v is below 0", c.wait))
 	check(c.nodeTimeout > 0 && c.nodeTimeout < c.ttl/2, "WithNodeTimeout", fmt.Sprintf("%v is not within 0 and half of the TTL", c.nodeTimeout))
 	check(c.maxWaiters > 0, "WithMaxWaiters", fmt.Sprintf("%d is not above 0", c.maxWaiters))
+	check(c.permits > 0, "WithPermits", fmt.Sprintf("%d is not above 0", c.permits))
+	check(!c.readWrite || c.permits == 1, "WithPermits", "does not go with WithReadWrite")
 	check(c.key != nil, "WithKey", "is nil")
 	check(slices.Contains([]int{409, 423, 429}, c.busyStatus), "WithBusyStatus", fmt.Sprintf("%d is not 409, 423 or 429", c.busyStatus))
 	check(c.logger != nil, "WithLogger", "is nil")
 	return errors.Join(errs...)
 }
+
+// several reports whether a lock may have more than one holder.
+func (c *config) several() bool { return c.readWrite || c.permits > 1 }

@@ -4,6 +4,7 @@
 -- ARGV    1 owner  2 lease ms  3 if busy: 0 go away, 1 queue, 2 queued before  4 longest queue  5 the server's time (ms) as the caller
 --         expects it after watching the clock for a lease, 0 if it has not  6 tolerance of that, ms
 -- Reply   {1, fence, 0, now ms} granted | {0, "0", ms until it may be free, now} busy | {-1, "0", ms, now} busy and the queue is full
+-- Asking twice with one owner grants once, with one fence.
 local me, life, v = ARGV[1], ARGV[2] + 600000, redis.call('GET', KEYS[1])
 local t = redis.call('TIME')
 local us = t[1] * 1000000 + t[2]
@@ -14,7 +15,10 @@ if v then
   k, o, x, l, f, q = string.match(v, '^(.)([^|]*)|(%d+)|(%d+)|(%d+)|(.)')
   local left = x - now
   if k == 'h' or k == 'g' then
-    if o == me and left > 0 then return {1, f, 0, now} end
+    if o == me and left > 0 then -- the reply was lost: the lease counts from now
+      redis.call('SET', KEYS[1], 'h' .. me .. '|' .. now + ARGV[2] .. '|' .. ARGV[2] .. '|' .. f .. '|' .. q, 'PX', life)
+      return {1, f, 0, now}
+    end
     local even = math.abs(now - ARGV[5]) <= tonumber(ARGV[6])
     if left > tonumber(l) or left <= 0 and k == 'h' and o ~= me and not even then -- the clock may have been set: a lease more
       left = tonumber(l)

@@ -52,7 +52,7 @@ func collectAt[T any](q *quorum, ask func(i int) (T, error)) <-chan result[T] {
 	return results
 }
 
-func (q *quorum) ask(ctx context.Context, keys []string, owner string, _, _ bool) (answer, error) {
+func (q *quorum) ask(ctx context.Context, keys []string, owner string, _ query) (answer, error) {
 	if err := q.look(ctx); err != nil {
 		return answer{}, err
 	}

@@ -48,6 +48,9 @@ func NewRedlock(nodes []Client, opts ...Option) (*Locker, error) {
 			errs = append(errs, &OptionError{Option: "nodes", Reason: fmt.Sprintf("node %d is a cluster: use New for that", i+1)})
 		}
 	}
+	if l.several() {
+		errs = append(errs, &OptionError{Option: "nodes", Reason: "do not go with WithReadWrite or WithPermits"})
+	}
 	if err := errors.Join(append(errs, l.validate(true))...); err != nil {
 		return nil, err
 	}

@@ -14,7 +14,10 @@ local v = redis.call('GET', KEYS[1])
 if v then
   local o, x, f = string.match(v, '^.([^|]*)|(%d+)|%d+|(%d+)|')
   if o ~= '' and x - now > 0 then
-    if o == ARGV[1] then return {1, f, 0, now} end
+    if o == ARGV[1] then
+      redis.call('SET', KEYS[1], 'h' .. o .. '|' .. now + ARGV[2] .. '|' .. ARGV[2] .. '|' .. f .. '|0', 'PX', ARGV[2] + 600000)
+      return {1, f, 0, now}
+    end
     return {0, '0', x - now, now}
   end
   if us <= f + 15 then us = f + 16 end -- the fence grows even when the clock does not
