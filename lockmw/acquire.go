@@ -92,6 +92,20 @@ func (w *waiting) run(ctx context.Context) (*Lock, error) {
 // descends from.
 func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 	l := w.l
+	if w.queue && l.alone(w.key) { // most locks are free: no place in a line for those
+		sent := time.Now()
+		a, err := l.store.ask(context.WithoutCancel(timed), w.keys, w.owner, query{share: w.share})
+		switch {
+		case err == nil && a.granted:
+			return w.granted(parent, a, sent)
+		case err != nil && !transient(err):
+			l.undo(w.keys, w.owner)
+			return nil, unavailable(err)
+		case a.split:
+			l.undo(w.keys, w.owner)
+			w.owner = l.newOwner()
+		}
+	}
 	if w.queue {
 		p, leave, err := l.lines.enter(timed, w.key)
 		defer leave()

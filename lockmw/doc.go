@@ -62,7 +62,7 @@
 // # Keys
 //
 // lockmw:v1:<name>:{<hash>} is a string with the holder, its expiry and the
-// fence, …:q a sorted set of waiters and …:w when they polled, and for locks that several hold …:p the holders and …:m their
+// fence, …:q a sorted set of waiters and …:qp when they polled, and for locks that several hold …:p the holders and …:m their
 // state; they live for the lease and ten minutes. Waiters are woken on the channel
 // lockmw:v1:<name>:wake:<instance>; an ACL without channels makes them poll.
 // lockmw:v1:<name>:boot is on each master of NewRedlock.

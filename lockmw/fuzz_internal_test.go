@@ -1,17 +1,23 @@
 package lockmw
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
-// FuzzDecodeAnswer: no reply makes a panic or a grant without a fence.
+// Whatever a server answers, a grant has a fence and a wait is neither negative nor for ever.
 func FuzzDecodeAnswer(f *testing.F) {
-	f.Add(int64(1), "17", int64(5), 3)
-	f.Add(int64(0), "", int64(-5), 2)
-	f.Fuzz(func(t *testing.T, code int64, fence string, left int64, n int) {
-		list := []any{code, fence, left}
-		for _, reply := range []any{nil, fence, code, list[:max(0, min(n, 3))], list, []any{fence, code, fence}} {
-			if a, err := decodeAnswer(reply); err == nil && (a.granted && a.fence == 0 || a.left < 0) {
-				t.Errorf("%v: got %+v", reply, a)
-			}
+	f.Add(4, int64(1), int64(1_700_000_000_000_000), int64(0), int64(1_700_000_000_000))
+	f.Add(4, int64(0), int64(0), int64(9_000), int64(1_700_000_000_000))
+	f.Add(3, int64(1), int64(-1), int64(-1), int64(0))
+	f.Fuzz(func(t *testing.T, n int, code, fence, left, now int64) {
+		v := []int64{code, fence, left, now, 0}
+		a, err := decodeAnswer(v[:max(0, min(n, len(v)))])
+		if err != nil {
+			return
+		}
+		if n != 4 || a.granted && a.fence == 0 || a.left < 0 || a.left > 1000*time.Hour {
+			t.Errorf("%d values %v: %+v", n, v, a)
 		}
 	})
 }

@@ -20,6 +20,14 @@ type handed struct {
 	streak int
 }
 
+// alone reports whether nobody in this process holds key or waits for it.
+func (l *Locker) alone(key string) bool {
+	l.mu.Lock()
+	held := l.local[key] != nil
+	l.mu.Unlock()
+	return !held && l.Waiting(key) == 0
+}
+
 // inherit waits for a lock that this process holds, and returns nothing if it
 // does not. Only the first in line calls it, once: after that it waits in Redis.
 func (l *Locker) inherit(timed context.Context, key string, p *place) handed {

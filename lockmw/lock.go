@@ -24,9 +24,9 @@ type Lock struct {
 	renewing sync.Mutex // held during a renewal; Release waits for it
 
 	mu       sync.Mutex
-	since    time.Time // the call that granted or renewed it was sent then
-	expire   *time.Timer
-	next     *time.Timer
+	since    time.Time   // the call that granted or renewed it was sent then
+	next     *time.Timer // the next renewal
+	expire   *time.Timer // the end of the lease, from the first renewal on
 	lost     *LostError
 	released bool
 }
@@ -61,7 +61,6 @@ func (l *Locker) grant(ctx context.Context, key string, keys []string, owner str
 	k.ctx, k.cancel = context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.expire = time.AfterFunc(k.valid()-lease.Margin(l.ttl), func() { k.checkExpired() })
 	k.next = time.AfterFunc(max(l.ttl/3-time.Since(sent), 0), k.renew)
 	l.held[owner] = k
 	if !l.several() {
@@ -88,12 +87,15 @@ func (k *Lock) renew() {
 	defer k.renewing.Unlock()
 	k.mu.Lock()
 	over := k.released || k.lost != nil
-	late := k.valid() <= lease.Margin(k.l.ttl)
+	left := k.valid() - lease.Margin(k.l.ttl)
+	if !over && k.expire == nil { // most locks are released before their first renewal
+		k.expire = time.AfterFunc(left, k.checkExpired)
+	}
 	k.mu.Unlock()
 	if over {
 		return
 	}
-	if late { // a suspended machine: others may have acted meanwhile
+	if left <= 0 { // a suspended machine: others may have acted meanwhile
 		k.lose(Expired)
 		return
 	}
@@ -131,13 +133,20 @@ func (k *Lock) lose(reason Reason) {
 		return
 	}
 	k.lost = &LostError{Reason: reason, Fence: k.fence}
-	k.expire.Stop()
-	k.next.Stop()
+	k.stop()
 	k.mu.Unlock()
 	k.cancel(k.lost)
 	k.l.forget(k) // there is nothing to release: Close need not wait
 	if k.l.hooks.Lost != nil {
 		k.l.hooks.Lost(k.ctx, k.lost)
+	}
+}
+
+// stop stops the timers. k.mu is held.
+func (k *Lock) stop() {
+	k.next.Stop()
+	if k.expire != nil {
+		k.expire.Stop()
 	}
 }
 
@@ -162,8 +171,7 @@ func (k *Lock) Release(context.Context) error {
 		return nil
 	}
 	k.released = true
-	k.expire.Stop()
-	k.next.Stop()
+	k.stop()
 	lost := k.lost
 	k.mu.Unlock()
 

@@ -22,6 +22,7 @@ type Locker struct {
 	store    store
 	base     string // the first part of every key
 	wakeBase string // and of wake-up channels, which end with the instance
+	lease    any    // in ms, for scripts
 	instance string // 128 random bits; owners are instance:counter
 	counter  atomic.Uint64
 	lines    lines
@@ -62,6 +63,7 @@ func newLocker(opts []Option) *Locker {
 	}
 	l.base = l.prefix + ":v1:" + l.name + ":"
 	l.wakeBase = l.base + "wake:"
+	l.lease = l.ttl.Milliseconds()
 	l.wake.init(l)
 	return l
 }
@@ -72,12 +74,16 @@ func (l *Locker) warn(n *node) {
 	}
 }
 
-// keys are the lock, its queue and its polls. What a client may have chosen is
-// hashed.
+// keys are the lock, its queue and its polls, beginnings of one string. What a
+// client may have chosen is hashed.
 func (l *Locker) keys(key string) []string {
 	sum := sha256.Sum256([]byte(key))
-	lock := l.base + "{" + hex.EncodeToString(sum[:16]) + "}"
-	return []string{lock, lock + ":q", lock + ":w"}
+	b := make([]byte, 0, 128)
+	b = append(b, l.base...)
+	b = append(b, '{')
+	b = hex.AppendEncode(b, sum[:16])
+	polls := string(append(b, "}:qp"...))
+	return []string{polls[:len(polls)-3], polls[:len(polls)-1], polls}
 }
 
 func (l *Locker) newOwner() string {

@@ -87,11 +87,11 @@ func (s *shared) ask(ctx context.Context, keys []string, owner string, q query) 
 	if q.queue {
 		mode = 1
 	}
-	return s.run(ctx, s.share, sharedKeys(keys), owner, l.ttl.Milliseconds(), kind, permits, mode, l.maxWaiters, s.clock.expect(time.Now(), l.ttl), l.tolerance().Milliseconds())
+	return s.run(ctx, s.share, sharedKeys(keys), owner, l.lease, kind, permits, mode, l.maxWaiters, s.clock.expect(time.Now(), l.ttl), l.tolerance().Milliseconds())
 }
 
 func (s *shared) renew(ctx context.Context, keys []string, owner string) (int64, error) {
-	return s.code(ctx, s.extend, sharedKeys(keys), owner, s.l.ttl.Milliseconds())
+	return s.code(ctx, s.extend, sharedKeys(keys), owner, s.l.lease)
 }
 
 func (s *shared) let(keys []string, owner string, leaving bool) (int64, error) {
@@ -102,7 +102,7 @@ func (s *shared) let(keys []string, owner string, leaving bool) (int64, error) {
 }
 
 func (s *shared) look(ctx context.Context, keys []string) (any, error) {
-	return s.reply(ctx, s.inspect, sharedKeys(keys))
+	return s.words(ctx, s.inspect, sharedKeys(keys))
 }
 
 func (s *shared) take(ctx context.Context, keys []string, owner string) (int64, error) {

@@ -5,7 +5,6 @@ import (
 	_ "embed" // for the scripts
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -80,31 +79,26 @@ type answer struct {
 	split         bool  // of masters that vote: some did, so begin anew under another name
 }
 
-func decodeAnswer(v any) (answer, error) {
-	list, ok := v.([]any)
-	if !ok || len(list) != 4 {
-		return answer{}, fmt.Errorf("reply %T, want four values", v)
+func decodeAnswer(v []int64) (answer, error) {
+	if len(v) != 4 {
+		return answer{}, fmt.Errorf("reply of %d values, want four", len(v))
 	}
-	code, ok1 := list[0].(int64)
-	left, ok2 := list[2].(int64)
-	now, ok3 := list[3].(int64)
-	if !ok1 || !ok2 || !ok3 || left < 0 {
-		return answer{}, errors.New("reply is not of numbers")
-	}
+	code, fence, left, now := v[0], v[1], v[2], v[3]
 	a := answer{granted: code == 1, full: code == -1, unknown: code == 2, mismatch: code == -3, left: time.Duration(left) * time.Millisecond, now: now}
+	if left < 0 || left > maxLeft || a.granted && fence <= 0 {
+		return answer{}, errors.New("reply is out of range")
+	}
 	if a.granted {
-		text, _ := list[1].(string)
-		fence, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || fence == 0 {
-			return answer{}, errors.New("reply has no fence")
-		}
-		a.fence = fence
+		a.fence = uint64(fence)
 	}
 	return a, nil
 }
 
+// maxLeft bounds what a reply may say is left of a lease, in ms.
+const maxLeft = int64(1000 * time.Hour / time.Millisecond)
+
 func (n *node) ask(ctx context.Context, keys []string, owner string, q query) (answer, error) {
-	lease := n.l.ttl.Milliseconds()
+	lease := n.l.lease
 	if !q.queued {
 		a, err := n.run(ctx, n.acquire, keys[:1], owner, lease)
 		if err != nil || !a.unknown && (!q.queue || a.granted) {
@@ -124,7 +118,7 @@ func (n *node) ask(ctx context.Context, keys []string, owner string, q query) (a
 // run runs a script that answers as acquire.lua does.
 func (n *node) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer, error) {
 	sent := time.Now()
-	v, err := n.reply(ctx, script, keys, args...)
+	v, err := n.ints(ctx, script, keys, args...)
 	if err != nil {
 		return answer{}, err
 	}
@@ -135,20 +129,33 @@ func (n *node) run(ctx context.Context, script *redis.Script, keys []string, arg
 	return a, err
 }
 
-func (n *node) reply(ctx context.Context, script *redis.Script, keys []string, args ...any) (any, error) {
+func (n *node) ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	return script.Run(ctx, n.caller, keys, args...).Result()
+	return n.caller.Ints(ctx, script, keys, args...)
 }
 
+// code runs a script that answers with one number.
 func (n *node) code(ctx context.Context, script *redis.Script, keys []string, args ...any) (int64, error) {
+	v, err := n.ints(ctx, script, keys, args...)
+	if err == nil && len(v) != 1 {
+		err = fmt.Errorf("reply of %d values, want one", len(v))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return v[0], nil
+}
+
+// words runs a script that answers with what operators want to know.
+func (n *node) words(ctx context.Context, script *redis.Script, keys []string) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	return script.Run(ctx, n.caller, keys, args...).Int64()
+	return script.Run(ctx, n.caller, keys).Result()
 }
 
 func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {
-	return n.code(ctx, n.extend, keys[:1], owner, n.l.ttl.Milliseconds())
+	return n.code(ctx, n.extend, keys[:1], owner, n.l.lease)
 }
 
 func (n *node) let(keys []string, owner string, leaving bool) (int64, error) {
@@ -159,7 +166,7 @@ func (n *node) let(keys []string, owner string, leaving bool) (int64, error) {
 }
 
 func (n *node) look(ctx context.Context, keys []string) (any, error) {
-	return n.reply(ctx, n.inspect, keys)
+	return n.words(ctx, n.inspect, keys)
 }
 
 func (n *node) take(ctx context.Context, keys []string, owner string) (int64, error) {

@@ -3,7 +3,7 @@
 -- KEYS[2] the queue, a sorted set of waiters by arrival (us)   KEYS[3] when each waiter polled last, a hash (ms)
 -- ARGV    1 owner  2 lease ms  3 if busy: 0 go away, 1 queue, 2 queued before  4 longest queue  5 the server's time (ms) as the caller
 --         expects it after watching the clock for a lease, 0 if it has not  6 tolerance of that, ms
--- Reply   {1, fence, 0, now ms} granted | {0, "0", ms until it may be free, now} busy | {-1, "0", ms, now} busy and the queue is full
+-- Reply   {1, fence, 0, now ms} granted | {0, 0, ms until it may be free, now} busy | {-1, 0, ms, now} busy and the queue is full
 -- Asking twice with one owner grants once, with one fence.
 local me, life, v = ARGV[1], ARGV[2] + 600000, redis.call('GET', KEYS[1])
 local t = redis.call('TIME')
@@ -17,7 +17,7 @@ if v then
   if k == 'h' or k == 'g' then
     if o == me and left > 0 then -- the reply was lost: the lease counts from now
       redis.call('SET', KEYS[1], 'h' .. me .. '|' .. now + ARGV[2] .. '|' .. ARGV[2] .. '|' .. f .. '|' .. q, 'PX', life)
-      return {1, f, 0, now}
+      return {1, tonumber(f), 0, now}
     end
     local even = math.abs(now - ARGV[5]) <= tonumber(ARGV[6])
     if left > tonumber(l) or left <= 0 and k == 'h' and o ~= me and not even then -- the clock may have been set: a lease more
@@ -29,14 +29,14 @@ if v then
     left = 0
   end
   if left > 0 then
-    if ARGV[3] == '0' then return {0, '0', left, now} end
-    if not redis.call('ZSCORE', KEYS[2], me) and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return {-1, '0', left, now} end
+    if ARGV[3] == '0' then return {0, 0, left, now} end
+    if not redis.call('ZSCORE', KEYS[2], me) and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return {-1, 0, left, now} end
     redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', us), me)
     redis.call('HSET', KEYS[3], me, now)
     redis.call('PEXPIRE', KEYS[2], life)
     redis.call('PEXPIRE', KEYS[3], life)
     if q ~= '1' then redis.call('SET', KEYS[1], string.sub(v, 1, -2) .. '1', 'KEEPTTL') end
-    return {0, '0', left, now}
+    return {0, 0, left, now}
   end
   if (k == 'h' or k == 'g') and o ~= me then -- the last holder never released: tell it
     redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(o, '^[^:]*'), 'lost|' .. o)
@@ -49,4 +49,4 @@ if ARGV[3] == '2' then
 end
 local fence = string.format('%.0f', us)
 redis.call('SET', KEYS[1], 'h' .. me .. '|' .. now + ARGV[2] .. '|' .. ARGV[2] .. '|' .. fence .. '|' .. q, 'PX', life)
-return {1, fence, 0, now}
+return {1, us, 0, now}

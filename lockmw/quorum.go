@@ -102,23 +102,14 @@ func (q *quorum) ask(ctx context.Context, keys []string, owner string, _ query) 
 const retryRedlock = 50 * time.Millisecond
 
 func (q *quorum) voteOf(ctx context.Context, n *node, keys []string, owner string) (answer, error) {
-	l := q.l
-	ctx, cancel := context.WithTimeout(ctx, l.nodeTimeout)
-	defer cancel()
-	v, err := q.vote.Run(ctx, n.caller, []string{keys[0], l.bootKey()}, owner, l.ttl.Milliseconds(), l.ttl.Milliseconds(), bootLife.Milliseconds()).Result()
-	if err != nil {
-		return answer{}, err
-	}
-	return decodeAnswer(v)
+	return n.run(ctx, q.vote, []string{keys[0], q.l.bootKey()}, owner, q.l.lease, q.l.lease, bootLife.Milliseconds())
 }
 
 // agree writes the greatest fence of a majority to a majority. Two majorities
 // have a node in common, so the next fence is greater.
 func (q *quorum) agree(ctx context.Context, keys []string, owner string, fence uint64) error {
 	done := collect(q, func(n *node) (int64, error) {
-		ctx, cancel := context.WithTimeout(ctx, q.l.nodeTimeout)
-		defer cancel()
-		return q.fence.Run(ctx, n.caller, keys[:1], owner, strconv.FormatUint(fence, 10)).Int64()
+		return n.code(ctx, q.fence, keys[:1], owner, strconv.FormatUint(fence, 10))
 	})
 	written, missed := 0, []error{}
 	for range q.nodes {

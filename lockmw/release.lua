@@ -1,15 +1,15 @@
 -- release.lua: let the lock go, or leave its queue, and wake the next waiter.
 -- KEYS    the lock, its queue and its polls, as in queue.lua
 -- ARGV    1 owner  2 leave the queue, too (or absent)
--- Reply   1 released or passed on | 0 not ours | -1 its state is gone
+-- Reply   {code}: 1 released or passed on | 0 not ours | -1 its state is gone
 local me, v = ARGV[1], redis.call('GET', KEYS[1])
 if ARGV[2] then
   redis.call('ZREM', KEYS[2], me)
   redis.call('HDEL', KEYS[3], me)
 end
-if not v then return -1 end
+if not v then return {-1} end
 local o, f, q = string.match(v, '^.([^|]*)|%d+|%d+|(%d+)|(.)')
-if o ~= me then return 0 end
+if o ~= me then return {0} end
 local free = 'f|0|0|' .. f .. '|'
 if q == '1' then
   local t = redis.call('TIME')
@@ -29,4 +29,4 @@ if q == '1' then
   end
 end
 redis.call('SET', KEYS[1], free .. q, 'PX', 600000)
-return 1
+return {1}

@@ -4,7 +4,7 @@
 --         * is who was woken last, and when
 -- KEYS[4] a string "<permits>|<longest lease ms>|<fence>|<grace, ms>|<owner of the whole>": 0 permits are as many as come
 -- ARGV    1 owner  2 lease ms  3 s or w  4 permits  5 if busy: 0 go away, 1 queue  6 longest queue  7 expected time, 8 tolerance: see queue.lua
--- Reply   {1, fence, 0, now ms} granted | {0, "0", ms until it may be free, now} busy | {-1, …} and the queue is full | {-3, …} others
+-- Reply   {1, fence, 0, now ms} granted | {0, 0, ms until it may be free, now} busy | {-1, …} and the queue is full | {-3, …} others
 --         have another number of permits
 -- Asking twice with one owner grants once. The fence of a share is that of the last whole if there is no bound, else it grows.
 local me, lease, kind, permits = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
@@ -29,10 +29,10 @@ if redis.call('ZCOUNT', KEYS[1], '-inf', now) > 0 then
   end
 end
 local n = redis.call('ZCARD', KEYS[1])
-if n == 0 then longest, whole = lease, '' elseif had ~= permits then return {-3, '0', 0, now} end
+if n == 0 then longest, whole = lease, '' elseif had ~= permits then return {-3, 0, 0, now} end
 if redis.call('ZSCORE', KEYS[1], me) then -- the reply was lost: the lease counts from now
   redis.call('ZADD', KEYS[1], now + lease, me)
-  return {1, f, 0, now}
+  return {1, tonumber(f), 0, now}
 end
 local function wake(o)
   redis.call('HSET', KEYS[3], '*', o .. '|' .. now)
@@ -56,13 +56,13 @@ end
 if not fits or head and head ~= me then
   local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
   local left = math.max(first and first - now or 0, grace - now, 100)
-  if ARGV[5] == '0' then return {0, '0', left, now} end
-  if not redis.call('ZSCORE', KEYS[2], me) and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then return {-1, '0', left, now} end
+  if ARGV[5] == '0' then return {0, 0, left, now} end
+  if not redis.call('ZSCORE', KEYS[2], me) and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then return {-1, 0, left, now} end
   redis.call('ZADD', KEYS[2], 'NX', string.format('%.0f', us), me)
   redis.call('HSET', KEYS[3], me, kind .. '|' .. now)
   redis.call('PEXPIRE', KEYS[2], longest + 600000)
   redis.call('PEXPIRE', KEYS[3], longest + 600000)
-  return {0, '0', left, now}
+  return {0, 0, left, now}
 end
 redis.call('ZADD', KEYS[1], now + lease, me)
 redis.call('PEXPIRE', KEYS[1], longest + 600000)
@@ -75,4 +75,4 @@ if kind == 'w' then whole = me end
 keep()
 local next = kind == 's' and redis.call('ZRANGE', KEYS[2], 0, 0)[1] -- it may have room beside this one
 if next and string.sub(redis.call('HGET', KEYS[3], next) or '', 1, 1) == 's' then wake(next) end
-return {1, f, 0, now}
+return {1, tonumber(f), 0, now}

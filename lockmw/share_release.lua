@@ -1,7 +1,7 @@
 -- share_release.lua: give a permit back, or leave the queue, and wake the next waiter.
 -- KEYS    as in share.lua
 -- ARGV    1 owner  2 leave the queue, too (or absent)
--- Reply   1 released | 0 not ours | -1 its state is gone
+-- Reply   {code}: 1 released | 0 not ours | -1 its state is gone
 local me = ARGV[1]
 local left = 0
 if ARGV[2] then
@@ -10,7 +10,7 @@ if ARGV[2] then
 end
 local state = redis.call('GET', KEYS[4])
 local released = redis.call('ZREM', KEYS[1], me)
-if released == 0 and left == 0 then return state and 0 or -1 end
+if released == 0 and left == 0 then return {state and 0 or -1} end
 if state and string.match(state, '[^|]*$') == me then redis.call('SET', KEYS[4], string.match(state, '^.*|'), 'KEEPTTL') end
 local next = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
 if next then
@@ -18,4 +18,4 @@ if next then
   redis.call('HSET', KEYS[3], '*', next .. '|' .. t[1] * 1000 + math.floor(t[2] / 1000))
   redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(next, '^[^:]*'), 'go|' .. next)
 end
-return 1
+return {1}
