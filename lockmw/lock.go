@@ -21,6 +21,7 @@ type Lock struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	begun    time.Time
 	renewing sync.Mutex // held during a renewal; Release waits for it
 
 	mu       sync.Mutex
@@ -52,7 +53,7 @@ func (k *Lock) valid() time.Duration { return lease.Left(k.l.ttl, k.since, time.
 
 // grant makes the Lock of a successful acquire.
 func (l *Locker) grant(ctx context.Context, key string, keys []string, owner string, fence uint64, sent time.Time) (*Lock, error) {
-	k := &Lock{l: l, key: key, keys: keys, owner: owner, fence: fence, since: sent, parent: ctx}
+	k := &Lock{l: l, key: key, keys: keys, owner: owner, fence: fence, since: sent, begun: time.Now(), parent: ctx}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -102,6 +103,13 @@ func (k *Lock) renew() {
 	l := k.l
 	sent := time.Now()
 	code, err := l.store.renew(context.WithoutCancel(k.ctx), k.keys, k.owner)
+	if l.hooks.Renewed != nil {
+		failed := err
+		if err == nil && code != 1 {
+			failed = ErrLost
+		}
+		l.hooks.Renewed(k.ctx, left+lease.Margin(l.ttl), failed)
+	}
 	switch {
 	case err != nil:
 		k.schedule(l.ttl / 12)
@@ -178,6 +186,9 @@ func (k *Lock) Release(context.Context) error {
 	k.renewing.Lock() // one in flight would set the lease again
 	defer k.renewing.Unlock()
 	k.cancel(context.Canceled)
+	if k.l.hooks.Released != nil {
+		k.l.hooks.Released(k.parent, k.fence, time.Since(k.begun))
+	}
 	if lost == nil && k.l.passOn(k) {
 		return nil
 	}
