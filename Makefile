@@ -54,9 +54,14 @@ vet: ## go vet
 staticcheck: ## staticcheck at the version of tools.mod
 	@$(call each,$(TOOL) staticcheck ./...)
 
+BENCHCOUNT ?= 3
+BENCHTIME ?= 300ms
 .PHONY: bench
-bench: redis ## the benchmarks, ten runs for benchstat
-	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime 200ms -count 10 ./...)
+bench: redis ## the benchmarks, and docs/benchmarks.md with their medians
+	@mkdir -p .tmp
+	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) ./...) | tee .tmp/bench.txt
+	@go run ./internal/benchpage < .tmp/bench.txt > .tmp/benchmarks.md
+	@mv .tmp/benchmarks.md docs/benchmarks.md
 
 FUZZTIME ?= 20s
 .PHONY: fuzz
