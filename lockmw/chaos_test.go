@@ -46,12 +46,8 @@ func chaosStandalone(t *testing.T) {
 	c.pause(s, 300*time.Millisecond)
 	c.pause(s, c.ttl+300*time.Millisecond)
 	c.killAHolder()
-	for range 2 {
-		c.losing("Redis lost everything", func() {
-			c.someoneHolds()
-			s.Kill()
-			s.Restart(t)
-		})
+	for _, what := range []string{"a restart without the data", "another"} {
+		c.lose(what, func() { s.Kill(); s.Restart(t) })
 	}
 	c.finish()
 }
@@ -63,73 +59,59 @@ func chaosSentinel(t *testing.T) {
 	c.stopAHolder()
 	c.pause(s.Master(), 300*time.Millisecond)
 	follows := func(old *redistest.Server) {
+		t.Helper()
 		redistest.Eventually(t, 2*patience, func() bool { return slices.Contains(s.Replicas(), old) && linked(t, old) }, "the old master does not follow the new one")
 	}
-	c.losing("a failover on command", func() {
-		old := s.Master()
-		c.someoneHolds()
-		s.Failover(t)
-		follows(old)
-	})
-	c.losing("a failover on command to a replica that was cut off", func() {
-		old := s.Master()
-		heal := c.cutOff(old, s.Replicas()[0])
-		c.someoneHolds()
-		s.Failover(t)
-		heal()
-		follows(old)
-	})
-	c.losing("the death of the master", func() {
-		old := s.Master()
-		c.someoneHolds()
-		old.Kill()
-		s.WaitPromoted(t, old)
-		old.Restart(t)
-		follows(old)
-	})
+	old := s.Master()
+	c.lose("a failover on command", func() { s.Failover(t) })
+	follows(old)
+
+	old = s.Master()
+	heal := c.cutOff(old, s.Replicas()[0])
+	c.lose("a failover to a replica without the data", func() { s.Failover(t) })
+	heal()
+	follows(old)
+
+	old = s.Master()
+	c.lose("the death of the master", func() { old.Kill(); s.WaitPromoted(t, old) })
+	old.Restart(t) // empty; it believes to be the master at first
+	c.goesOn("its return")
 	c.finish()
 }
 
 func chaosCluster(t *testing.T) {
-	s := redistest.NewCluster(t, 1)
+	s := redistest.NewCluster(t, 1, redistest.WithArgs("--repl-diskless-sync-delay", "0"))
 	c := newChaos(t, "cluster "+addresses(s.Nodes), 3*time.Second)
 	c.killAHolder()
 	c.stopAHolder()
 	key := ""
 	for _, m := range s.Masters() {
-		for _, k := range m.Client(t).Keys(t.Context(), "chaos*").Val() {
-			key = k // all of them are in one slot
+		for _, k := range m.Client(t).Keys(t.Context(), "chaos*{*").Val() {
+			key = k[strings.Index(k, "{") : strings.Index(k, "}")+1] // another one of its slot
 		}
 	}
-	promoted := func(old *redistest.Server) {
-		redistest.Eventually(t, 2*patience, func() bool { return s.MasterOf(t, key) != old }, "no replica was promoted")
-	}
 	follows := func(old *redistest.Server) {
+		t.Helper()
 		redistest.Eventually(t, 2*patience, func() bool { return s.ReplicaOf(s.MasterOf(t, key)) == old && linked(t, old) }, "the old master does not follow the new one")
 	}
+	promoted := func(old *redistest.Server) {
+		t.Helper()
+		redistest.Eventually(t, 2*patience, func() bool { return s.MasterOf(t, key) != old }, "no replica was promoted")
+	}
 	c.pause(s.MasterOf(t, key), 300*time.Millisecond)
-	c.losing("a failover on command", func() {
-		c.someoneHolds()
-		s.Failover(t, s.MasterOf(t, key))
-	})
-	c.losing("a failover while the master stood still", func() {
-		old := s.MasterOf(t, key)
-		c.someoneHolds()
-		old.Pause()
-		promoted(old)
-		old.Resume()
-		follows(old)
-	})
-	c.losing("the death of the master, whose replica was cut off", func() {
-		old := s.MasterOf(t, key)
-		heal := c.cutOff(old, s.ReplicaOf(old))
-		c.someoneHolds()
-		old.Kill()
-		promoted(old)
-		heal()
-		old.Restart(t)
-		follows(old)
-	})
+	c.lose("a failover on command", func() { s.Failover(t, s.MasterOf(t, key)) })
+
+	old := s.MasterOf(t, key)
+	c.lose("a failover while the master stood still", func() { old.Pause(); promoted(old) })
+	old.Resume()
+	follows(old)
+
+	old = s.MasterOf(t, key)
+	heal := c.cutOff(old, s.ReplicaOf(old))
+	c.lose("the death of the master, whose replica had not the data", func() { old.Kill(); promoted(old) })
+	heal()
+	old.Restart(t)
+	c.goesOn("its return")
 	c.finish()
 }
 
@@ -153,7 +135,8 @@ type chaos struct {
 	database *redistest.Server
 	db       *redis.Client
 	dir      string
-	began    int
+	since    time.Time
+	began    int // processes
 	all      []*process
 	lossy    []span // two may hold
 	woken    []span // a process has just woken up
@@ -173,12 +156,12 @@ type span struct {
 }
 
 func newChaos(t *testing.T, where string, ttl time.Duration) *chaos {
-	c := &chaos{t: t, where: where, ttl: ttl, database: redistest.NewServer(t), dir: t.TempDir()}
+	c := &chaos{t: t, where: where, ttl: ttl, database: redistest.NewServer(t), dir: t.TempDir(), since: time.Now()}
 	c.db = c.database.Client(t)
 	for range 4 {
 		c.all = append(c.all, c.start())
 	}
-	redistest.Eventually(t, patience, func() bool { return c.written() > 50 }, "nobody works")
+	redistest.Eventually(t, patience, func() bool { return c.written() > 200 }, "nobody works")
 	return c
 }
 
@@ -208,25 +191,27 @@ func (c *chaos) written() int64 {
 // goesOn waits until the counter counts again, and says how long that took.
 func (c *chaos) goesOn(after string) {
 	c.t.Helper()
+	c.db.Del(c.t.Context(), "granted")
 	start, before := time.Now(), c.written()
 	redistest.Eventually(c.t, patience, func() bool { return c.written() > before+20 }, "nobody works after %s", after)
-	c.t.Logf("after %s: 20 writes within %v", after, time.Since(start).Round(time.Millisecond))
+	c.t.Logf("%v: after %s: 20 writes within %v", time.Since(c.since).Round(time.Millisecond), after, time.Since(start).Round(time.Millisecond))
 }
 
-// someoneHolds waits until a process holds the lock that will go on holding it
-// for two thirds of a lease.
+// someoneHolds waits until a process holds the lock that will hold it until
+// goesOn is called.
 func (c *chaos) someoneHolds() *process {
 	c.t.Helper()
 	c.db.Del(c.t.Context(), "granted")
-	c.db.Set(c.t.Context(), "wish", (c.ttl * 2 / 3).Milliseconds(), 0)
 	var found *process
 	redistest.Eventually(c.t, patience, func() bool {
+		if c.db.Exists(c.t.Context(), "wish", "granted").Val() == 0 { // or whom it was granted lost the lock at once
+			c.db.Set(c.t.Context(), "wish", 1, 0)
+		}
 		pid, _ := c.db.Get(c.t.Context(), "granted").Int()
-		i := slices.IndexFunc(c.all, func(p *process) bool { return p.cmd.Process.Pid == pid })
-		if i >= 0 {
+		if i := slices.IndexFunc(c.all, func(p *process) bool { return p.cmd.Process.Pid == pid }); i >= 0 {
 			found = c.all[i]
 		}
-		return i >= 0
+		return found != nil
 	}, "nobody takes the lock")
 	return found
 }
@@ -260,17 +245,28 @@ func (c *chaos) pause(s *redistest.Server, d time.Duration) {
 	c.goesOn(fmt.Sprint("Redis stood still for ", d))
 }
 
-// losing is a fault after which two may hold the lock, until the leases from
+// lose is a fault after which two may hold the lock, until the leases from
 // before it are over. All other faults come before the first of these.
-func (c *chaos) losing(what string, fault func()) {
+func (c *chaos) lose(what string, fault func()) {
 	c.t.Helper()
+	c.someoneHolds()
 	from := clock()
 	fault()
+	// The holder holds on, until it is told; another may hold as well by now.
+	before, start := c.written(), time.Now()
+	for c.holdsOn() && time.Since(start) < c.ttl/2 {
+		<-time.After(5 * time.Millisecond)
+	}
+	c.t.Logf("%s took %v; its holder was told: %v, %d others were served meanwhile", what, time.Duration(clock()-from).Round(time.Millisecond), !c.holdsOn(), c.written()-before)
 	c.goesOn(what)
 	c.lossy = append(c.lossy, span{what, "", from, clock() + c.ttl})
 }
 
-// cutOff has a replica miss what its master writes from now on.
+// holdsOn reports whether the process of someoneHolds believes so still.
+func (c *chaos) holdsOn() bool { return c.db.Exists(c.t.Context(), "granted").Val() == 1 }
+
+// cutOff has a replica lose its data, and miss what its master writes from now
+// on.
 func (c *chaos) cutOff(master, replica *redistest.Server) (heal func()) {
 	c.t.Helper()
 	rdb := replica.Client(c.t)
@@ -284,6 +280,11 @@ func (c *chaos) cutOff(master, replica *redistest.Server) (heal func()) {
 		c.t.Error(err)
 	}
 	redistest.Eventually(c.t, patience, func() bool { return !linked(c.t, replica) }, "the replica is not cut off")
+	for _, args := range [][]any{{"config", "set", "replica-read-only", "no"}, {"flushall"}, {"config", "set", "replica-read-only", "yes"}} {
+		if err := rdb.Do(c.t.Context(), args...).Err(); err != nil {
+			c.t.Error(err)
+		}
+	}
 	return func() { set("") }
 }
 
