@@ -87,7 +87,7 @@ func TestAThousandCancellations(t *testing.T) {
 			for process := range 4 {
 				rdb := redis.NewClient(&redis.Options{Addr: p.Addr()})
 				t.Cleanup(func() { _ = rdb.Close() })
-				l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithNodeTimeout(time.Second))
+				l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithNodeTimeout(5*time.Second))
 				for caller := range 6 {
 					wg.Go(func() {
 						for start := time.Now(); !cancelled.enough() && time.Since(start) < 2*patience; {
