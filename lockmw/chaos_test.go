@@ -304,6 +304,9 @@ func (c *chaos) finish() {
 	if fields["value"] != fields["written"] {
 		t.Errorf("the counter is %s after %s writes: an update was lost", fields["value"], fields["written"])
 	}
+	if fields["refused"] == "" {
+		t.Error("no fence was refused, though a holder wrote after it had stood still")
+	}
 	all := holders(t, c.dir)
 	excused := map[string]int{}
 	longest := map[string]time.Duration{}
