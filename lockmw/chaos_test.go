@@ -26,8 +26,7 @@ import (
 //   - The store that checks fences loses no update, whatever happens.
 //   - Nobody believes to hold the lock while another does, but where the
 //     documentation says so: after a failover or a loss of data, until the
-//     holder of before has learned of it; and for the moment in which a process
-//     that stood still wakes up. These are counted.
+//     holder of before has learned of it. These are counted.
 //   - The lock is free again after each fault, and the workers go on.
 func TestChaos(t *testing.T) {
 	for _, d := range []struct {
@@ -138,8 +137,7 @@ type chaos struct {
 	since    time.Time
 	began    int // processes
 	all      []*process
-	lossy    []span // two may hold
-	woken    []span // a process has just woken up
+	lossy    []span
 }
 
 type process struct {
@@ -148,10 +146,9 @@ type process struct {
 	stop io.Closer
 }
 
-// A span of time, of one process or of all.
+// A span of time in which two may hold.
 type span struct {
 	what     string
-	process  string
 	from, to time.Duration
 }
 
@@ -230,10 +227,8 @@ func (c *chaos) stopAHolder() {
 	victim := c.someoneHolds()
 	_ = victim.cmd.Process.Signal(syscall.SIGSTOP)
 	c.goesOn("a holder stands still") // its lease is over then
-	from := clock()
 	_ = victim.cmd.Process.Signal(syscall.SIGCONT)
 	c.goesOn("it has woken up")
-	c.woken = append(c.woken, span{"woken", victim.log, from, clock()})
 }
 
 func (c *chaos) pause(s *redistest.Server, d time.Duration) {
@@ -259,7 +254,7 @@ func (c *chaos) lose(what string, fault func()) {
 	}
 	c.t.Logf("%s took %v; its holder was told: %v, %d others were served meanwhile", what, time.Duration(clock()-from).Round(time.Millisecond), !c.holdsOn(), c.written()-before)
 	c.goesOn(what)
-	c.lossy = append(c.lossy, span{what, "", from, clock() + c.ttl})
+	c.lossy = append(c.lossy, span{what, from, clock() + c.ttl})
 }
 
 // holdsOn reports whether the process of someoneHolds believes so still.
@@ -312,8 +307,8 @@ func (c *chaos) finish() {
 	longest := map[string]time.Duration{}
 	for _, o := range overlaps(all) {
 		what := ""
-		for _, s := range append(c.lossy, c.woken...) {
-			if (s.process == "" && o.from >= s.from || s.process == o.old.process && o.to >= s.from) && o.to <= s.to {
+		for _, s := range c.lossy {
+			if o.from >= s.from && o.to <= s.to {
 				what = s.what
 			}
 		}
@@ -324,7 +319,7 @@ func (c *chaos) finish() {
 		longest[what] = max(longest[what], o.to-o.from)
 	}
 	t.Logf("%d holders, %s writes, %q accesses refused by their fence", len(all), fields["written"], fields["refused"])
-	for _, s := range append(c.lossy, c.woken...) {
+	for _, s := range c.lossy {
 		t.Logf("%s: %d overlaps, the longest %v", s.what, excused[s.what], longest[s.what].Round(time.Millisecond))
 	}
 }

@@ -59,7 +59,8 @@ func (l *Locker) grant(ctx context.Context, key string, keys []string, owner str
 	if l.closed {
 		return nil, ErrClosed
 	}
-	k.ctx, k.cancel = context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
+	inner, cancel := context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
+	k.ctx, k.cancel = leased{inner, k}, cancel
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.next = time.AfterFunc(max(l.ttl/3-time.Since(sent), 0), k.renew)
@@ -68,6 +69,30 @@ func (l *Locker) grant(ctx context.Context, key string, keys []string, owner str
 		l.local[key] = k
 	}
 	return k, nil
+}
+
+// leased is the context of a lock. It does not wait for a timer to say that
+// the lease is over: a process that wakes up after it looks before the timer runs.
+type leased struct {
+	context.Context
+	k *Lock
+}
+
+// Err implements [context.Context].
+func (c leased) Err() error {
+	err := c.Context.Err()
+	if err == nil && c.k.isOver() {
+		c.k.lose(Expired)
+		err = c.Context.Err()
+	}
+	return err
+}
+
+// isOver reports whether the lock must be given up for want of a renewal.
+func (k *Lock) isOver() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.released && k.lost == nil && k.valid() <= k.l.margin()
 }
 
 func (k *Lock) checkExpired() {
@@ -160,6 +185,9 @@ func (k *Lock) stop() {
 
 // Lost returns the error of a lock that was lost, nil while it is held.
 func (k *Lock) Lost() error {
+	if k.isOver() {
+		k.lose(Expired)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.lost == nil {
