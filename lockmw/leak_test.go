@@ -190,7 +190,7 @@ func TestALateAcquireLeavesNothingHeld(t *testing.T) {
 		k, err := l.TryAcquire(t.Context(), "warm")
 		return err == nil && k.Release(t.Context()) == nil
 	}, "not warm")
-	for round := range 20 {
+	for round := range 10 {
 		p.Mute()
 		for i := range 4 {
 			if _, err := l.TryAcquire(t.Context(), fmt.Sprint(round, "/", i)); !errors.Is(err, lockmw.ErrUnavailable) {
