@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,21 +23,29 @@ import (
 func left(t *testing.T, rdb *redis.Client, prefix string) (found []string) {
 	t.Helper()
 	for _, key := range rdb.Keys(t.Context(), prefix+"*{*").Val() {
-		if strings.HasSuffix(key, ":q") {
+		switch {
+		case strings.HasSuffix(key, ":q"):
 			found = append(found, fmt.Sprintf("%s has %d waiters", key, rdb.ZCard(t.Context(), key).Val()))
-			continue
-		}
-		fields := rdb.HGetAll(t.Context(), key).Val()
-		if fields["o"] != "" {
-			found = append(found, key+" is held by "+fields["o"])
-		}
-		for name := range fields {
-			if strings.HasPrefix(name, "w:") {
-				found = append(found, key+" has "+name)
+		case strings.HasSuffix(key, ":qp"):
+			found = append(found, fmt.Sprintf("%s has marks of %d waiters", key, rdb.HLen(t.Context(), key).Val()))
+		default:
+			if owner, _ := state(rdb.Get(t.Context(), key).Val()); owner != "" {
+				found = append(found, key+" is held by "+owner)
 			}
 		}
 	}
 	return found
+}
+
+// state takes the string apart that a lock is in Redis: who holds it, or has a
+// reservation, and the first of its sixteen fences.
+func state(v string) (owner string, fence uint64) {
+	parts := strings.Split(v, "|")
+	if len(parts) != 5 {
+		return "", 0
+	}
+	fence, _ = strconv.ParseUint(parts[3], 10, 64)
+	return parts[0][1:], fence
 }
 
 // nothingIsLeft waits until nothing is left, for a second.

@@ -92,7 +92,7 @@ func (c leased) Err() error {
 func (k *Lock) isOver() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !k.released && k.lost == nil && k.valid() <= k.l.margin()
+	return !k.released && k.lost == nil && k.valid() <= lease.Margin(k.l.ttl)
 }
 
 func (k *Lock) checkExpired() {

@@ -7,8 +7,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
@@ -180,7 +184,12 @@ func (l *losses) ahead(fence uint64) {
 	}
 	rdb := l.m.servers[node].Client(l.t)
 	for _, key := range rdb.Keys(l.t.Context(), l.m.prefix+"*{*").Val() {
-		if err := rdb.HSet(l.t.Context(), key, "f", fence+uint64(time.Second.Microseconds())).Err(); err != nil {
+		parts := strings.Split(rdb.Get(l.t.Context(), key).Val(), "|")
+		if len(parts) != 5 {
+			continue
+		}
+		parts[3] = strconv.FormatUint(fence+uint64(time.Second.Microseconds()), 10)
+		if err := rdb.Set(l.t.Context(), key, strings.Join(parts, "|"), redis.KeepTTL).Err(); err != nil {
 			l.t.Error(err)
 		}
 	}
@@ -278,7 +287,7 @@ func TestRedlockRepairsItsMajority(t *testing.T) {
 	votes := func(i int) bool {
 		rdb := m.servers[i].Client(t)
 		for _, key := range rdb.Keys(t.Context(), m.prefix+"*{*").Val() {
-			if rdb.HGet(t.Context(), key, "o").Val() != "" {
+			if owner, _ := state(rdb.Get(t.Context(), key).Val()); owner != "" {
 				return true
 			}
 		}
