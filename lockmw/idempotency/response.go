@@ -164,14 +164,16 @@ func decodeResponse(b []byte) (*response, error) {
 	if !keepable(p.status) {
 		return nil, errResponse
 	}
+	last := ""
 	for range r.count() {
 		f := field{change: change(r.number()), name: r.text()}
 		for range r.count() {
 			f.values = append(f.values, r.text())
 		}
-		if !r.ok || f.change > deleted || f.name == "" {
+		if !r.ok || f.change > deleted || f.name <= last { // sorted, each once
 			return nil, errResponse
 		}
+		last = f.name
 		p.fields = append(p.fields, f)
 	}
 	if p.body = r.b; !r.ok || len(p.body) > 0 && !hasBody(p.status) {
