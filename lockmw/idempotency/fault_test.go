@@ -55,12 +55,10 @@ func (s *saboteur) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		s.mu.Lock()
 		s.left--
-		strikes, end := s.left == 0, sync.OnceFunc(s.end)
-		if strikes {
-			s.begin()
-		}
+		strikes, begin, end := s.left == 0, s.begin, sync.OnceFunc(s.end)
 		s.mu.Unlock()
 		if strikes {
+			begin()
 			defer end()
 			context.AfterFunc(ctx, end) // the caller no longer waits
 		}
@@ -134,6 +132,9 @@ func TestFaultsAtEachStep(t *testing.T) {
 							w = post(direct, "k", "5")
 							if w.Code == 409 { // until what was cut off is recorded
 								want(t, "meanwhile", w, 409, idempotency.Busy)
+								if short && step >= 3 {
+									t.Error("the client had its answer before it was recorded")
+								}
 							}
 							return w.Code != 409
 						}, "not answered")
@@ -200,8 +201,13 @@ func TestAnswersAreRecordedLate(t *testing.T) {
 	default:
 	}
 	s.Resume()
-	if o := <-recorded; o != idempotency.Kept {
-		t.Errorf("recorded as %s", o)
+	select {
+	case o := <-recorded:
+		if o != idempotency.Kept {
+			t.Errorf("recorded as %s", o)
+		}
+	case <-time.After(patience):
+		t.Fatal("never recorded")
 	}
 	redistest.Eventually(t, patience, func() bool { return post(h, "k", "5").Code == 200 }, "not replayed")
 	wantAnswer(t, "retry", post(h, "k", "5"), 200, "done", true)
@@ -232,8 +238,13 @@ func TestAnswersThatAreNeverRecorded(t *testing.T) {
 	if err := k.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("close: %v", err)
 	}
-	if err := <-failed; !errors.Is(err, lockmw.ErrUnavailable) {
-		t.Errorf("the hook got %v", err)
+	select {
+	case err := <-failed:
+		if !errors.Is(err, lockmw.ErrUnavailable) {
+			t.Errorf("the hook got %v", err)
+		}
+	default:
+		t.Error("the hook was not called")
 	}
 	s.Resume()
 	other := keeper(t, rdb, "p").Handler(paid(&runs))
@@ -248,6 +259,33 @@ func TestAnswersThatAreNeverRecorded(t *testing.T) {
 	if runs.Load() != 1 {
 		t.Errorf("%d runs", runs.Load())
 	}
+}
+
+// A lock that is lost before the handler runs: it does not run, and a retry does.
+func TestALockLostBeforeItBegins(t *testing.T) {
+	s := redistest.NewServer(t)
+	rdb, direct := s.Client(t), s.Client(t)
+	lost := make(chan struct{})
+	locks := locker(t, rdb, "p", lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(200*time.Millisecond),
+		lockmw.WithHooks(lockmw.Hooks{Lost: func(context.Context, *lockmw.LostError) { close(lost) }}))
+	var runs atomic.Int32
+	h := keeperOver(t, locks, rdb, "p").Handler(paid(&runs))
+	post(h, "warm", "5")
+	saboteur := &saboteur{}
+	rdb.AddHook(saboteur)
+	saboteur.arm(3, func() {
+		direct.Del(context.Background(), direct.Keys(context.Background(), "pl:*").Val()...)
+		select {
+		case <-lost:
+		case <-time.After(patience):
+			t.Error("not lost")
+		}
+	}, func() {})
+	want(t, "first", post(h, "k", "5"), 503, idempotency.Unavailable)
+	if runs.Load() != 1 {
+		t.Errorf("%d runs, one of them the other key's", runs.Load())
+	}
+	redistest.Eventually(t, patience, func() bool { return post(h, "k", "5").Code == 201 }, "not run by a retry")
 }
 
 // A begin that is held up on its way until the request was given up, and

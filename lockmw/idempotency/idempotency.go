@@ -11,12 +11,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/lockmw"
 )
 
 // Client is what a [Keeper] needs of a go-redis client; all of them have it.
-type Client = bounded.Client
+type Client interface {
+	bounded.Client
+	Pipeline() redis.Pipeliner
+}
 
 // Keeper runs each operation once and keeps its result. It is safe for
 // concurrent use; Close it before its locks.

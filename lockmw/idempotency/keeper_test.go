@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/idempotency"
@@ -67,7 +69,7 @@ func keeperOver(t testing.TB, locks *lockmw.Locker, rdb idempotency.Client, pref
 	return k
 }
 
-func keeper(t testing.TB, rdb lockmw.Client, prefix string, opts ...idempotency.Option) *idempotency.Keeper {
+func keeper(t testing.TB, rdb redis.UniversalClient, prefix string, opts ...idempotency.Option) *idempotency.Keeper {
 	t.Helper()
 	return keeperOver(t, locker(t, rdb, prefix), rdb, prefix, opts...)
 }
@@ -738,8 +740,8 @@ func TestDenyHandlerDocsAndFingerprint(t *testing.T) {
 
 func TestEveryMistakeIsReported(t *testing.T) {
 	_, err := idempotency.New(nil, nil, nil, nil, idempotency.WithName("{"), idempotency.WithKeyPrefix(""), idempotency.WithTTL(0), idempotency.WithTimeout(0), idempotency.WithMethods(),
-		idempotency.WithMaxRequestBody(-1), idempotency.WithMaxResponseBody(1<<40), idempotency.WithKeep(nil), idempotency.WithFingerprint(nil), idempotency.WithDocs("docs"), idempotency.WithLogger(nil))
-	for _, option := range []string{"locks", "rdb", "scope", "WithName", "WithKeyPrefix", "WithTTL", "WithTimeout", "WithMethods", "WithMaxRequestBody", "WithMaxResponseBody", "WithKeep", "WithFingerprint", "WithDocs", "WithLogger"} {
+		idempotency.WithMaxRequestBody(-1), idempotency.WithMaxResponseBody(1<<40), idempotency.WithKeep(nil), idempotency.WithFingerprint(nil), idempotency.WithWaitReplicas(1, 0), idempotency.WithDocs("docs"), idempotency.WithLogger(nil))
+	for _, option := range []string{"locks", "rdb", "scope", "WithName", "WithKeyPrefix", "WithTTL", "WithTimeout", "WithMethods", "WithMaxRequestBody", "WithMaxResponseBody", "WithKeep", "WithFingerprint", "WithWaitReplicas", "WithDocs", "WithLogger"} {
 		if err == nil || !strings.Contains(err.Error(), "idempotency: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}

@@ -56,6 +56,8 @@ type config struct {
 	cancellation bool
 	keep         func(status int) bool
 	fingerprint  FingerprintFunc
+	waitReplicas int
+	waitTimeout  time.Duration
 	docs         string
 	deny         http.Handler
 	hooks        Hooks
@@ -127,6 +129,15 @@ func WithFingerprint(f FingerprintFunc) Option {
 	return optionFunc(func(c *config) { c.fingerprint = f })
 }
 
+// WithWaitReplicas has a handler run only when n replicas have confirmed within
+// timeout that its key is in use; otherwise the request is answered 503.
+// Replication is asynchronous: without it a failover right after the beginning
+// can lose the record, and a retry runs again. It costs a round trip and the
+// replication's. The default is 0, not to wait.
+func WithWaitReplicas(n int, timeout time.Duration) Option {
+	return optionFunc(func(c *config) { c.waitReplicas, c.waitTimeout = n, timeout })
+}
+
 // WithDocs sets the URL of your API's documentation (section 2.7 of the draft):
 // a problem's type is it, with the [Reason] as fragment. The default is this
 // package's page.
@@ -175,6 +186,7 @@ func (c *config) validate(hasLocks, hasClient, hasScope bool) error {
 	check(c.maxResponse >= 0 && c.maxResponse <= maxBody, "WithMaxResponseBody", fmt.Sprintf("%d is not within 0 and %d", c.maxResponse, maxBody))
 	check(c.keep != nil, "WithKeep", "is nil")
 	check(c.fingerprint != nil, "WithFingerprint", "is nil")
+	check(c.waitReplicas == 0 || c.waitReplicas > 0 && c.waitTimeout >= time.Millisecond, "WithWaitReplicas", fmt.Sprintf("%d within %v: neither is to be below 0, and the time not below 1ms", c.waitReplicas, c.waitTimeout))
 	check(err == nil && docs.IsAbs() && docs.Fragment == "", "WithDocs", "is not an absolute URL without a fragment")
 	check(c.logger != nil, "WithLogger", "is nil")
 	return errors.Join(errs...)

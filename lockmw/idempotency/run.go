@@ -84,6 +84,9 @@ func (r *Run) begin() (record, error) {
 		rec, err = k.store.begin(context.WithoutCancel(lost), r.id, r.owner, r.attempt.Fence, r.op.Fingerprint[:], k.ttl, k.rerun)
 		return err
 	})
+	if err == nil && rec.mine && k.waitReplicas > 0 {
+		err = k.store.confirm(context.WithoutCancel(lost), r.id, k.ttl, k.waitReplicas, k.waitTimeout)
+	}
 	if err == nil && rec.mine && lost.Err() != nil { // it took so long that another may begin
 		err = context.Cause(lost)
 	}

@@ -24,6 +24,7 @@ var (
 // store is where records are. Each call is bounded by the timeout, whatever
 // the context it comes with.
 type store struct {
+	rdb     Client
 	caller  *bounded.Caller
 	begins  *redis.Script
 	ends    *redis.Script
@@ -31,7 +32,7 @@ type store struct {
 }
 
 func newStore(rdb Client, timeout time.Duration) *store {
-	return &store{caller: bounded.New(rdb), timeout: timeout, begins: redis.NewScriptServerSHA(beginSource), ends: redis.NewScriptServerSHA(finishSource)}
+	return &store{rdb: rdb, caller: bounded.New(rdb), timeout: timeout, begins: redis.NewScriptServerSHA(beginSource), ends: redis.NewScriptServerSHA(finishSource)}
 }
 
 // state is a record's field s.
@@ -148,6 +149,39 @@ func decodeBegin(v []any) (record, error) {
 		return decodeRecord(v[1], v[2], v[3])
 	}
 	return record{}, errReply
+}
+
+// confirm waits until n replicas have a record that was begun. WAIT waits for
+// what its own connection wrote last, so something is written behind the
+// record, to the same key: replication keeps the order.
+func (s *store) confirm(ctx context.Context, id string, ttl time.Duration, n int, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout+wait)
+	defer cancel()
+	acks := make(chan int64, 1) // for a call that is left behind
+	err := s.caller.Do(ctx, func(ctx context.Context) error {
+		var master interface{ Pipeline() redis.Pipeliner } = s.rdb
+		if cluster, ok := bounded.Unwrap(s.rdb).(*redis.ClusterClient); ok {
+			node, err := cluster.MasterForKey(ctx, id)
+			if err != nil {
+				return err
+			}
+			master = node
+		}
+		pipe := master.Pipeline()
+		pipe.PExpire(ctx, id, ttl)
+		got := redis.NewIntCmd(ctx, "wait", n, wait.Milliseconds())
+		_ = pipe.Process(ctx, got) // queued
+		_, err := pipe.Exec(ctx)
+		acks <- got.Val()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if got := <-acks; got < int64(n) {
+		return fmt.Errorf("%d of %d replicas have it within %v", got, n, wait)
+	}
+	return nil
 }
 
 // forgetFor is how long it is remembered that a request was forgotten, longer
