@@ -72,7 +72,7 @@ var steps = []string{"look", "acquire", "begin", "finish", "release"}
 // request is answered. The handler runs once in the end, and its answer is
 // there for retries.
 func TestFaultsAtEachStep(t *testing.T) {
-	const budget = 400 * time.Millisecond
+	const budget = 600 * time.Millisecond
 	faults := map[string]func(*redistest.Proxy){
 		"swallow": (*redistest.Proxy).SwallowReplies, "reset": func(p *redistest.Proxy) { p.ResetMidReply(1) },
 		"mute": (*redistest.Proxy).Mute, "refuse": (*redistest.Proxy).Refuse,
@@ -141,7 +141,8 @@ func TestFaultsAtEachStep(t *testing.T) {
 						if w.Code != 201 || w.Body.String() != "payment 1 of 5" || runs.Load() != 1 {
 							t.Errorf("in the end %d runs, %d %s", runs.Load(), w.Code, w.Body)
 						}
-						wantAnswer(t, "retry", post(h, "k", "5"), 201, "payment 1 of 5", true)
+						redistest.Eventually(t, patience, func() bool { w = post(h, "k", "5"); return w.Code != 503 }, "not back")
+						wantAnswer(t, "retry", w, 201, "payment 1 of 5", true)
 					})
 				}
 			}
