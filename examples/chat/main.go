@@ -111,7 +111,8 @@ func run(ctx context.Context, c config, redisURL string, out io.Writer) (err err
 		return err
 	case <-ctx.Done():
 	}
-	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	// Longer than a client that does not read can hold its connection.
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.stall+10*time.Second)
 	defer cancel()
 	err = errors.Join(srv.Shutdown(shutdown), a.wait(shutdown))
 	if served := <-done; !errors.Is(served, http.ErrServerClosed) {

@@ -183,3 +183,18 @@ func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
 		}, "%s: it was not cut off", transport)
 	}
 }
+
+// Clients that do not read hold a shutdown up for as long as they may, and no
+// longer.
+func TestShutdownWithClientsThatDoNotRead(t *testing.T) {
+	server := redistest.NewServer(t)
+	fill(t, server.Client(t), 1000, " "+strings.Repeat("x", 900))
+	i := start(t, server.URL(), func(c *config) { c.stall = 3 * time.Second })
+	if _, err := unread(t, i.base, "0-0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := somebody(t, i.base).socket(t.Context(), "0-0", smallWindow); err != nil {
+		t.Fatal(err)
+	}
+	i.stop() // and fails if that is not in good order
+}

@@ -5,9 +5,10 @@
 //	REDIS_URL=redis+cluster://h1,h2,h3 go run -C examples ./leaderboard
 //
 // Equal scores rank by who reached theirs first. Each operation is one script
-// and one round trip; board.go says how the ranking is stored. What many look at
-// is a page of the response cache: ten thousand open pages cost Redis one reading
-// of the board a second, and who submits a score sees it at once.
+// and one round trip; board.go says how the ranking is stored. The top of the
+// board is in the response cache for a second: ten thousand open pages have it
+// read once a second, and look it up otherwise. Who submits a score sees it at
+// once.
 //
 // Anybody may submit any score here. A game has to find scores out for itself, on
 // the server.

@@ -179,6 +179,10 @@
     for (let attempt = 0; ; attempt++) {
       const answer = link ? await link.say({ text, nonce }) : { status: 0, detail: "Not connected." };
       if (answer.status === 200 || answer.status === 201) return notice("");
+      if (answer.status === 403) { // the session has ended
+        me.name = "";
+        dressMe();
+      }
       const passing = answer.status === 0 || answer.status === 503;
       if (!passing || attempt === 6) {
         const later = answer.status === 429 ? `Not so fast. Try again in ${answer.retry_after || 1} s.` : "";

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // JSON answers with v.
@@ -41,9 +42,14 @@ func write(w http.ResponseWriter, contentType string, status int, v any) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
+// bodyTime is how long a client may take to send a body. A server that streams
+// cannot have it as its ReadTimeout, which would end the streams.
+const bodyTime = 10 * time.Second
+
 // Decode reads a body of one JSON value of at most so many bytes into v, or
 // answers the request itself and reports false.
 func Decode(w http.ResponseWriter, r *http.Request, most int64, v any) bool {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // net/http lifts it for the next request
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	err := d.Decode(v)
 	if err == nil {
