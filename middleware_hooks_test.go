@@ -8,6 +8,7 @@ import (
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/cronlock"
+	"github.com/redishttp/redishttp/lockmw/idempotency"
 	"github.com/redishttp/redishttp/ratelimit"
 	"github.com/redishttp/redishttp/session"
 )
@@ -16,7 +17,7 @@ import (
 // and return nothing, with one for failures.
 func TestHooksHaveOneShape(t *testing.T) {
 	background := reflect.TypeFor[context.Context]()
-	for _, hooks := range []any{ratelimit.Hooks{}, session.Hooks{}, cache.Hooks{}, lockmw.Hooks{}, cronlock.Hooks{}} {
+	for _, hooks := range []any{ratelimit.Hooks{}, session.Hooks{}, cache.Hooks{}, lockmw.Hooks{}, cronlock.Hooks{}, idempotency.Hooks{}} {
 		of := reflect.TypeOf(hooks)
 		for field := range of.Fields() {
 			fn := field.Type
