@@ -124,30 +124,57 @@ func TestKeepsTheContextBehindAnOpaqueWriter(t *testing.T) {
 	}
 }
 
+// rejecting drops responses of 500 and above on the way to the client.
+type rejecting struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *rejecting) WriteHeader(status int) {
+	if w.status = status; status < 500 {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
 // The next handler can be called again, for a response that has not begun.
 func TestTriesAgain(t *testing.T) {
-	e := gin.New()
-	tries := 0
-	e.GET("/:n", ginmw.Wrap(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			for range 3 {
-				rec := httptest.NewRecorder()
-				if next.ServeHTTP(rec, r); rec.Code < 500 {
-					w.WriteHeader(rec.Code)
-					rec.Body.WriteTo(w)
+	for name, try := range map[string]func(http.Handler, http.ResponseWriter, *http.Request) int{
+		"buffered": func(next http.Handler, w http.ResponseWriter, r *http.Request) int {
+			rec := httptest.NewRecorder()
+			if next.ServeHTTP(rec, r); rec.Code < 500 {
+				w.WriteHeader(rec.Code)
+				rec.Body.WriteTo(w)
+			}
+			return rec.Code
+		},
+		"in place": func(next http.Handler, w http.ResponseWriter, r *http.Request) int {
+			rw := &rejecting{w, 0}
+			next.ServeHTTP(rw, r)
+			return rw.status
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := gin.New()
+			tries := 0
+			e.GET("/:n", ginmw.Wrap(func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					for range 3 {
+						if try(next, w, r) < 500 {
+							return
+						}
+					}
+				})
+			}), func(c *gin.Context) {
+				if tries++; tries < 3 {
+					c.AbortWithStatus(503)
 					return
 				}
+				c.String(200, "%s at last", c.Param("n"))
+			})
+			if w := serve(e, "GET", "/7"); w.Code != 200 || w.Body.String() != "7 at last" || tries != 3 {
+				t.Errorf("got %d %q after %d tries", w.Code, w.Body, tries)
 			}
 		})
-	}), func(c *gin.Context) {
-		if tries++; tries < 3 {
-			c.AbortWithStatus(503)
-			return
-		}
-		c.String(200, "%s at last", c.Param("n"))
-	})
-	if w := serve(e, "GET", "/7"); w.Code != 200 || w.Body.String() != "7 at last" || tries != 3 {
-		t.Errorf("got %d %q after %d tries", w.Code, w.Body, tries)
 	}
 }
 

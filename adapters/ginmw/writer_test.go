@@ -212,15 +212,30 @@ func TestHijacks(t *testing.T) {
 }
 
 func TestDoesNotHijackABody(t *testing.T) {
-	e := gin.New()
-	e.GET("/", ginmw.Wrap(identity), func(c *gin.Context) {
+	srv := server(t, false, ginmw.Wrap(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(buffer{w}, r) })
+	}), func(c *gin.Context) {
 		c.String(200, "a")
-		if _, _, err := c.Writer.Hijack(); err == nil {
+		if conn, _, err := c.Writer.Hijack(); err == nil {
+			conn.Close()
 			t.Error("the connection was taken over in the middle of a body")
 		}
 	})
-	serve(e, "GET", "/")
+	resp, err := srv.Client().Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
 }
+
+// buffer keeps the body back, so that gin does not know of it.
+type buffer struct{ http.ResponseWriter }
+
+func (b buffer) Unwrap() http.ResponseWriter { return b.ResponseWriter }
+
+func (b buffer) WriteHeader(int) {}
+
+func (b buffer) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestPassesInformationalResponses(t *testing.T) {
 	for name, early := range map[string]func(*gin.Context){
