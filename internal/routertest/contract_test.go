@@ -2,6 +2,7 @@ package routertest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -26,7 +27,8 @@ type promise struct {
 	methods []string // of the routes; GET by default
 	asks    []string // requests; by default two like GET /case/7
 	header  http.Header
-	page    bool // the body and its fields are the router's own
+	page    bool   // the body and its fields are the router's own
+	want    string // the statuses, "-" for no response; "200 200" by default
 	handler func(c *chain, x *exchange) error
 }
 
@@ -48,42 +50,42 @@ func promises(file string) []promise {
 	large := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
 	return []promise{
 		{name: "200", handler: status(200)},
-		{name: "201", methods: []string{"POST"}, asks: []string{"POST /case/7", "POST /case/7"}, handler: status(201)},
-		{name: "204", handler: empty(204)},
-		{name: "304", handler: empty(304)},
-		{name: "400", handler: status(400)},
-		{name: "500", handler: status(500)},
-		{name: "a status only", handler: empty(202)},
+		{name: "201", want: "201 201", methods: []string{"POST"}, asks: []string{"POST /case/7", "POST /case/7"}, handler: status(201)},
+		{name: "204", want: "204 204", handler: empty(204)},
+		{name: "304", want: "304 304", handler: empty(304)},
+		{name: "400", want: "400 400", handler: status(400)},
+		{name: "500", want: "500 500", handler: status(500)},
+		{name: "a status only", want: "202 202", handler: empty(202)},
 		{name: "nothing written", handler: func(c *chain, x *exchange) error { public(x); c.visit(x); return nil }},
-		{name: "404 of the router", asks: []string{"GET /away", "GET /away"}, page: true, handler: status(200)},
-		{name: "405 of the router", asks: []string{"POST /case/7", "POST /case/7"}, page: true, handler: status(200)},
-		{name: "404 as an error", page: true, handler: func(c *chain, x *exchange) error { c.visit(x); return x.fail(404) }},
-		{name: "409 as an error", page: true, handler: func(_ *chain, x *exchange) error { return x.fail(409) }},
-		{name: "an error", page: true, handler: func(c *chain, x *exchange) error { c.visit(x); return x.crash() }},
-		{name: "an error that may be stored", page: true, handler: func(_ *chain, x *exchange) error { public(x); return x.crash() }},
-		{name: "404 that may be stored", page: true, handler: func(_ *chain, x *exchange) error { public(x); return x.fail(404) }},
+		{name: "404 of the router", want: "404 404", asks: []string{"GET /away", "GET /away"}, page: true, handler: status(200)},
+		{name: "405 of the router", want: "405 405", asks: []string{"POST /case/7", "POST /case/7"}, page: true, handler: status(200)},
+		{name: "404 as an error", want: "404 404", page: true, handler: func(c *chain, x *exchange) error { c.visit(x); return x.fail(404) }},
+		{name: "409 as an error", want: "409 409", page: true, handler: func(_ *chain, x *exchange) error { return x.fail(409) }},
+		{name: "an error", want: "500 500", page: true, handler: func(c *chain, x *exchange) error { c.visit(x); return x.crash() }},
+		{name: "an error that may be stored", want: "500 500", page: true, handler: func(_ *chain, x *exchange) error { public(x); return x.crash() }},
+		{name: "404 that may be stored", want: "404 404", page: true, handler: func(_ *chain, x *exchange) error { public(x); return x.fail(404) }},
 		{name: "an error after the body", handler: func(_ *chain, x *exchange) error {
 			_ = x.send(200, text, "all there is")
 			return x.crash()
 		}},
-		{name: "a panic", handler: func(c *chain, _ *exchange) error { panic("before anything is written") }},
-		{name: "a panic after a change", handler: func(c *chain, x *exchange) error { c.visit(x); panic("before anything is written") }},
+		{name: "a panic", want: "- -", handler: func(c *chain, _ *exchange) error { panic("before anything is written") }},
+		{name: "a panic after a change", want: "- -", handler: func(c *chain, x *exchange) error { c.visit(x); panic("before anything is written") }},
 		{name: "a panic in the body", handler: func(_ *chain, x *exchange) error {
 			public(x)
 			_, _ = io.WriteString(x.w, "half an ans")
 			_ = http.NewResponseController(x.w).Flush()
 			panic(http.ErrAbortHandler)
 		}},
-		{name: "stored", asks: []string{"GET /case/7", "GET /case/7", "GET /case/8", "GET /case/7"}, handler: func(_ *chain, x *exchange) error {
+		{name: "stored", want: "200 200 200 200", asks: []string{"GET /case/7", "GET /case/7", "GET /case/8", "GET /case/7"}, handler: func(_ *chain, x *exchange) error {
 			public(x)
 			return x.send(200, text, "page "+x.id)
 		}},
-		{name: "stored without a body", handler: func(_ *chain, x *exchange) error { public(x); return x.empty(204) }},
-		{name: "stored, then changed", methods: []string{"GET", "POST"}, asks: []string{"GET /case/7", "POST /case/7", "GET /case/7"}, handler: func(_ *chain, x *exchange) error {
+		{name: "stored without a body", want: "204 204", handler: func(_ *chain, x *exchange) error { public(x); return x.empty(204) }},
+		{name: "stored, then changed", want: "200 200 200", methods: []string{"GET", "POST"}, asks: []string{"GET /case/7", "POST /case/7", "GET /case/7"}, handler: func(_ *chain, x *exchange) error {
 			public(x)
 			return x.send(200, text, "page "+x.id)
 		}},
-		{name: "a condition", header: http.Header{"If-None-Match": {`"1"`}}, handler: func(_ *chain, x *exchange) error {
+		{name: "a condition", want: "304 304", header: http.Header{"If-None-Match": {`"1"`}}, handler: func(_ *chain, x *exchange) error {
 			public(x)
 			x.w.Header().Set("ETag", `"1"`)
 			if x.r.Header.Get("If-None-Match") == `"1"` {
@@ -91,11 +93,11 @@ func promises(file string) []promise {
 			}
 			return x.send(200, text, "page")
 		}},
-		{name: "HEAD", methods: []string{"GET", "HEAD"}, asks: []string{"HEAD /case/7", "GET /case/7", "HEAD /case/7"}, handler: func(_ *chain, x *exchange) error {
+		{name: "HEAD", want: "200 200 200", methods: []string{"GET", "HEAD"}, asks: []string{"HEAD /case/7", "GET /case/7", "HEAD /case/7"}, handler: func(_ *chain, x *exchange) error {
 			public(x)
 			return x.send(200, text, "page "+x.id)
 		}},
-		{name: "HEAD of an error", methods: []string{"GET", "HEAD"}, asks: []string{"HEAD /case/7"}, page: true, handler: func(_ *chain, x *exchange) error { return x.fail(404) }},
+		{name: "HEAD of an error", want: "404", methods: []string{"GET", "HEAD"}, asks: []string{"HEAD /case/7"}, page: true, handler: func(_ *chain, x *exchange) error { return x.fail(404) }},
 		{name: "a large body", handler: func(_ *chain, x *exchange) error {
 			public(x)
 			x.w.Header().Set("Content-Type", text)
@@ -117,20 +119,20 @@ func promises(file string) []promise {
 			return http.NewResponseController(x.w).Flush()
 		}},
 		{name: "a file", handler: func(_ *chain, x *exchange) error { return sendFile(x, file) }},
-		{name: "part of a file", header: http.Header{"Range": {"bytes=100000-299999"}}, handler: func(_ *chain, x *exchange) error { return sendFile(x, file) }},
+		{name: "part of a file", want: "206 206", header: http.Header{"Range": {"bytes=100000-299999"}}, handler: func(_ *chain, x *exchange) error { return sendFile(x, file) }},
 		{name: "a copy", handler: func(_ *chain, x *exchange) error {
 			x.w.Header().Set("Content-Type", text)
 			_, err := io.Copy(x.w, io.LimitReader(strings.NewReader(large), 1<<19))
 			return err
 		}},
-		{name: "a body read", methods: []string{"POST"}, asks: []string{"POST /case/7 some content"}, handler: func(_ *chain, x *exchange) error {
+		{name: "a body read", want: "200", methods: []string{"POST"}, asks: []string{"POST /case/7 some content"}, handler: func(_ *chain, x *exchange) error {
 			b, err := io.ReadAll(x.r.Body)
 			if err != nil {
 				return err
 			}
 			return x.send(200, text, "read "+string(b))
 		}},
-		{name: "a redirect", handler: func(c *chain, x *exchange) error {
+		{name: "a redirect", want: "303 303", handler: func(c *chain, x *exchange) error {
 			c.visit(x)
 			x.w.Header().Set("Location", "/there")
 			return x.empty(http.StatusSeeOther)
@@ -151,7 +153,7 @@ func promises(file string) []promise {
 			c.visit(x)
 			return err
 		}},
-		{name: "early hints", handler: func(c *chain, x *exchange) error {
+		{name: "early hints", want: "201 201", handler: func(c *chain, x *exchange) error {
 			x.w.Header().Set("Link", "</a.css>; rel=preload; as=style")
 			x.under().WriteHeader(http.StatusEarlyHints)
 			return x.send(201, text, "made"+c.visit(x))
@@ -204,6 +206,15 @@ func (o outcome) String() string {
 	return fmt.Sprint(o.replies) + "\ntold: " + strings.Join(o.told, "\n      ") + "\nkept: " + strings.Join(o.kept, "\n      ") + "\n"
 }
 
+func (o outcome) statuses() string {
+	var all []string
+	for _, r := range o.replies {
+		status, _, _ := strings.Cut(r.proto, " ")
+		all = append(all, status)
+	}
+	return strings.Join(all, " ")
+}
+
 // cut takes the page out of each reply, for another comparison.
 func (o *outcome) cut() []string {
 	var pages []string
@@ -248,7 +259,7 @@ func do(t testing.TB, c *http.Client, base, ask string, header http.Header) repl
 	path, body, _ := strings.Cut(rest, " ")
 	var r reply
 	trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
-		r.hints = append(r.hints, fmt.Sprint(code, " ", h))
+		r.hints = append(r.hints, mask(fmt.Sprint(code, " ", h)))
 		return nil
 	}}
 	var content io.Reader
@@ -262,7 +273,7 @@ func do(t testing.TB, c *http.Client, base, ask string, header http.Header) repl
 	maps.Copy(req.Header, header)
 	resp, err := c.Do(req)
 	if err != nil {
-		r.proto = "no response"
+		r.proto = "- no response"
 		return r
 	}
 	defer resp.Body.Close()
@@ -323,6 +334,9 @@ func TestRoutersAreAlike(t *testing.T) {
 				for _, rt := range routers() {
 					t.Run(subject+"/"+rt.name, func(t *testing.T) {
 						got := keep(t, rt, p, newChain(t, subject, settings{rdb: rdb}))
+						if statuses := got.statuses(); statuses != cmp.Or(p.want, "200 200") {
+							t.Errorf("statuses: got %s, want %s", statuses, cmp.Or(p.want, "200 200"))
+						}
 						if p.page { // what the router sends without any middleware
 							bare := keep(t, rt, p, &chain{rdb: rdb, prefix: "none"})
 							if pages, want := got.cut(), bare.cut(); !slices.Equal(pages, want) {
