@@ -100,23 +100,24 @@ func TestCallsBesideTheRequest(t *testing.T) {
 	}
 }
 
-// A call beside a request and the request itself at the same time.
+// A call beside a request and the request itself at the same time, with what the
+// two requests share.
 func TestShadowsARequest(t *testing.T) {
 	var wg sync.WaitGroup
 	e := newEcho()
 	e.GET("/:n", func(c *echo.Context) error {
-		c.Set("b", c.Param("n"))
+		c.Set("b", c.Param("n")+c.Request().PathValue("n"))
 		return c.String(200, c.Get("b").(string))
 	}, echomw.Wrap(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			clone := r.Clone(context.WithoutCancel(r.Context()))
-			wg.Go(func() { next.ServeHTTP(httptest.NewRecorder(), clone) })
+			shadow := r.WithContext(context.WithoutCancel(r.Context()))
+			wg.Go(func() { next.ServeHTTP(httptest.NewRecorder(), shadow) })
 			next.ServeHTTP(w, r)
 		})
 	}), echomw.Wrap(identity))
-	for i := range 50 {
-		if got := serve(e, "GET", fmt.Sprint("/", i)).Body.String(); got != fmt.Sprint(i) {
-			t.Fatalf("got %q, want %d", got, i)
+	for i := range 100 {
+		if got := serve(e, "GET", fmt.Sprint("/", i)).Body.String(); got != fmt.Sprintf("%d%d", i, i) {
+			t.Fatalf("got %q, want %d twice", got, i)
 		}
 	}
 	wg.Wait()

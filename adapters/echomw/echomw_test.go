@@ -161,6 +161,24 @@ func TestErrorsGoOn(t *testing.T) {
 	}
 }
 
+// A response that has begun is not for the error handler, but for the last time,
+// which is Echo's own.
+func TestLeavesWhatHasBegun(t *testing.T) {
+	e := newEcho()
+	called := 0
+	e.HTTPErrorHandler = func(*echo.Context, error) { called++ }
+	e.GET("/", func(c *echo.Context) error {
+		if r, err := echo.UnwrapResponse(c.Response()); err != nil || r.Status != http.StatusOK || r.Committed {
+			t.Errorf("before: %+v, %v", r, err)
+		}
+		_ = c.String(200, "half")
+		return errors.New("no")
+	}, echomw.Wrap(identity), echomw.Wrap(identity))
+	if w := serve(e, "GET", "/"); w.Body.String() != "half" || called != 1 {
+		t.Errorf("got %q, the error handler was called %d times", w.Body, called)
+	}
+}
+
 func TestStops(t *testing.T) {
 	for name, tc := range map[string]struct {
 		write  func(http.ResponseWriter)

@@ -44,6 +44,8 @@ func TestRefreshesBesideTheRequest(t *testing.T) {
 			}
 			stop := make(chan struct{})
 			var wg sync.WaitGroup
+			defer wg.Wait()
+			defer close(stop)
 			wg.Go(func() { // use the Contexts that are free
 				for i := 0; ; i++ {
 					select {
@@ -65,8 +67,6 @@ func TestRefreshesBesideTheRequest(t *testing.T) {
 					return r.body != first[i]
 				}, "page %d is never refreshed", i)
 			}
-			close(stop)
-			wg.Wait()
 			if told := strings.Join(c.told(), "\n"); strings.Contains(told, "panic") {
 				t.Error(told)
 			}
