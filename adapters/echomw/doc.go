@@ -31,8 +31,8 @@
 // of [http.ServeMux]: POST /orders/:id/pay is "POST /orders/{id}/pay", and
 // r.PathValue("id") is c.Param("id"). So the locks of package lockmw have the right keys
 // without an option: Echo's own pattern is /orders/:id/pay, one lock for all orders.
-// A request that no route matches has no pattern, and [lockmw.ByPattern] no key
-// for it: put locks on routes or groups.
+// A request that no route matches has no pattern, [lockmw.ByPattern] no key for
+// it, and the answer would be 500: put locks on routes or groups.
 //
 // # Calls beside the request
 //
@@ -42,6 +42,12 @@
 // response header, which is not the client's. Echo serves it from the start, on
 // a Context of its own; middlewares that are wrapped here do not run again up to the one that
 // called, Echo's own do.
+//
+// # What it is not
+//
+// [io.ReaderFrom] is not offered, for Echo does not. Where Echo answers HEAD by
+// itself (RouterConfig.AutoHandleHEAD), an error of a route with middlewares of its
+// own says Content-Length: 0.
 //
 // [lockmw.ByPattern]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#ByPattern
 package echomw

@@ -15,16 +15,18 @@
 // It sees responses as it would in net/http: gin only notes a status and sends it
 // late, so one that was set without a body is sent when gin's handlers return,
 // and the 404 and 405 that gin writes after its handlers are written within. Flush,
-// Hijack and [http.ResponseController] reach the server, informational
-// responses (1xx) go out at once, and on HTTP/2 nothing pretends to be a Hijacker.
+// Hijack and [http.ResponseController] reach the server and report its errors, informational
+// responses (1xx) go out at once, and on HTTP/2 no middleware takes its writer for a
+// Hijacker.
 //
 // # Patterns
 //
 // The request has the pattern and the path values of gin's route, in the form
 // of [http.ServeMux]: POST /orders/:id/pay is "POST /orders/{id}/pay", and
 // r.PathValue("id") is c.Param("id"). So the locks of package lockmw have the right
-// keys without an option. A request that no route matches has no
-// pattern, and [lockmw.ByPattern] no key for it: put locks on routes or groups.
+// keys without an option.
+// A request that no route matches has no pattern, [lockmw.ByPattern] no key for
+// it, and the answer would be 500: put locks on routes or groups.
 //
 // # Calls beside the request
 //
@@ -36,9 +38,8 @@
 //
 // # What it is not
 //
-// Nothing of gin's is faster or slower for it but by a few allocations; [io.ReaderFrom]
-// is not offered, for gin does not. The redirects gin makes for a trailing
-// slash come from its router and pass no middleware.
+// [io.ReaderFrom] is not offered, for gin does not. The redirects that gin makes for a
+// trailing slash come from its router and pass no middleware.
 //
 // [lockmw.ByPattern]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#ByPattern
 package ginmw
