@@ -52,7 +52,8 @@ func state(v string) (owner string, fence uint64) {
 func nothingIsLeft(t *testing.T, rdb *redis.Client, prefix string) {
 	t.Helper()
 	late, start := lateness(), time.Now()
-	redistest.Eventually(t, patience, func() bool { return len(left(t, rdb, prefix)) == 0 }, "%v", left(t, rdb, prefix))
+	var found []string
+	redistest.Eventually(t, patience, func() bool { found = left(t, rdb, prefix); return len(found) == 0 }, "%v", &found)
 	took := time.Since(start)
 	if worst := late(); took > time.Second+worst {
 		t.Errorf("something was left for %v, want a second; timers were up to %v late", took, worst)
@@ -156,7 +157,7 @@ func (p *points) enough() bool {
 // once takes a lock and lets it go, and is cancelled at some moment while it
 // does one of these.
 func (p *points) once(ctx context.Context, l *lockmw.Locker, key string, when int) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // not for ever behind a lock that nobody let go
 	defer cancel()
 	var doing atomic.Int32
 	begin := func(what int) {
