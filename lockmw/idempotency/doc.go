@@ -36,15 +36,17 @@
 //
 // The handler's context does not end when the client hangs up, for the client's
 // retry is to find the result ([WithCancellation]). It ends when the lock is
-// lost; what fails after that is of unknown outcome.
+// lost, and with the client once the response streams; what fails after that is
+// of unknown outcome.
 //
 // Responses are held back, up to [WithMaxResponseBody]. Flushing does nothing
 // before; beyond it the response streams and is not kept. Neither are one with
 // trailers and one that is never written, whose page may come from further
 // out. Connections cannot be hijacked.
 //
-// Fields that middlewares further out set are theirs, and not kept. What sets
-// cookies belongs there, and what knows the user must be there.
+// Fields that middlewares further out set are theirs, and not kept. What knows
+// the user must be there, and what sets cookies or refuses for a while (a
+// limiter, [lockmw.Locker.Handler]) belongs there: its answers would be kept.
 //
 // [Keeper.Begin] does the same without HTTP.
 //

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/redishttp/redishttp/lockmw"
 )
@@ -104,15 +105,17 @@ func (k *Keeper) misused(ctx context.Context, how string, err error) {
 // serve runs next and records its response before it is sent.
 func (k *Keeper) serve(w http.ResponseWriter, r *http.Request, next http.Handler, run *Run, body []byte) {
 	defer run.Release() // on a panic as well: then the outcome is unknown
-	ctx := run.Context()
-	if k.cancellation {
-		// The run's context comes first: it has the lock.
-		both, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })()
-		ctx = both
-	}
+	ctx, cancel := context.WithCancelCause(run.Context())
+	defer cancel(nil)
 	c := newRecorder(w, r, k.maxResponse)
+	stop := func() bool { return false }
+	defer func() { stop() }()
+	c.streams = sync.OnceFunc(func() { // for nobody but this client
+		stop = context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })
+	})
+	if k.cancellation {
+		c.streams()
+	}
 	next.ServeHTTP(c, withBody(ctx, r, body))
 	err := k.conclude(ctx, run, c)
 	if errors.Is(err, ErrSuperseded) && !c.streaming {
@@ -129,7 +132,7 @@ func (k *Keeper) conclude(ctx context.Context, run *Run, c *recorder) error {
 	switch {
 	case run.forget.Load(), c.status != 0 && !k.keep(c.status):
 		return run.Forget()
-	case ctx.Err() != nil && (c.status == 0 || c.status >= 400):
+	case ctx.Err() != nil && (c.status == 0 || c.status >= 400 || c.streaming):
 		return nil // it gave up where it was: its outcome is unknown
 	case problem != nil:
 		return run.Spend()

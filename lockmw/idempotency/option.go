@@ -113,7 +113,7 @@ func WithRerun(on bool) Option { return optionFunc(func(c *config) { c.rerun = o
 
 // WithCancellation(true) ends the context of a handler when its client hangs
 // up. The default is false: the client's retry is to find the result, so what
-// was begun goes on.
+// was begun goes on, unless it streams already and no retry can find it.
 func WithCancellation(on bool) Option { return optionFunc(func(c *config) { c.cancellation = on }) }
 
 // WithKeep says by its status whether a response is kept. One that is not is

@@ -25,7 +25,8 @@ type recorder struct {
 	status    int // 0 while nothing is written
 	length    int64
 	body      []byte
-	streaming bool // what was held back went out, and the rest goes at once
+	streaming bool   // what was held back went out, and the rest goes at once
+	streams   func() // called when that begins
 }
 
 func newRecorder(w http.ResponseWriter, r *http.Request, limit int64) *recorder {
@@ -122,6 +123,7 @@ func (c *recorder) EnableFullDuplex() error {
 func (c *recorder) stream() {
 	c.send()
 	c.streaming, c.body = true, nil
+	c.streams()
 }
 
 // send sends the response, with the header as it was when the status was
