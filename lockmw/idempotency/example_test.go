@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -23,7 +24,7 @@ func Example() {
 		return
 	}
 	defer conn.Close(context.Background())
-	locks, err := lockmw.New(conn.Client())
+	locks, err := lockmw.New(conn.Client(), lockmw.WithNodeTimeout(4*time.Second)) // patient, for a test
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -35,7 +36,7 @@ func Example() {
 			return "", errors.New("nobody")
 		}
 		return user, nil
-	})
+	}, idempotency.WithTimeout(4*time.Second))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -108,13 +109,13 @@ func ExampleKeeper_Begin() {
 		return
 	}
 	defer conn.Close(context.Background())
-	locks, err := lockmw.New(conn.Client())
+	locks, err := lockmw.New(conn.Client(), lockmw.WithNodeTimeout(4*time.Second)) // patient, for a test
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer locks.Close(context.Background())
-	keeper, err := idempotency.New(locks, conn.Client(), idempotency.DangerouslyUnscoped)
+	keeper, err := idempotency.New(locks, conn.Client(), idempotency.DangerouslyUnscoped, idempotency.WithTimeout(4*time.Second))
 	if err != nil {
 		fmt.Println(err)
 		return

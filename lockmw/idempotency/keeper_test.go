@@ -287,13 +287,13 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	rdb := s.Client(t)
-	locks := locker(t, rdb, "p", lockmw.WithNodeTimeout(100*time.Millisecond))
+	locks := locker(t, rdb, "p", lockmw.WithNodeTimeout(500*time.Millisecond))
 	k, err := idempotency.New(locks, rdb, func(r *http.Request) (string, error) {
 		if r.URL.Path == "/fail" {
 			return "secret-user", errors.New("secret-error")
 		}
 		return "secret-user", nil
-	}, idempotency.WithLogger(logger), idempotency.WithTimeout(50*time.Millisecond))
+	}, idempotency.WithLogger(logger), idempotency.WithTimeout(500*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}

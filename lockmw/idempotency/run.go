@@ -119,11 +119,12 @@ func (r *Run) end(o Outcome, result []byte) error {
 	return r.ended(o, mine)
 }
 
+var endings = map[Outcome]state{Kept: stateKept, NotKept: stateSpent, Forgotten: stateForgotten}
+
 // finish records the outcome, again and again if it must: it is recorded once.
 func (r *Run) finish(within time.Duration, o Outcome, result []byte) (mine bool, err error) {
-	to := map[Outcome]state{Kept: stateKept, NotKept: stateSpent, Forgotten: stateForgotten}[o]
 	err = persist(within, r.k.quit, func() (err error) {
-		mine, err = r.k.store.end(context.WithoutCancel(r.lock.Context()), r.id, r.owner, r.attempt.Fence, r.op.Fingerprint[:], r.k.ttl, to, result)
+		mine, err = r.k.store.end(context.WithoutCancel(r.lock.Context()), r.id, r.owner, r.attempt.Fence, r.op.Fingerprint[:], r.k.ttl, endings[o], result)
 		return err
 	})
 	return mine, err
