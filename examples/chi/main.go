@@ -70,11 +70,12 @@ func run(ctx context.Context, listen, redisURL string, out io.Writer) error {
 	defer responses.Close(context.WithoutCancel(ctx))
 
 	// From the outside in: limiter, session, cache, and the lock on the route
-	// that needs it, whose pattern and order id are its key.
+	// that needs it, whose pattern and order id are its key. The cache is around the
+	// router, not in its Use: it refreshes responses beside the request, and chi
+	// uses the route context of a request for others when that is over.
 	router := chi.NewRouter()
-	router.Use(limiter.Handler, sessions.Handler, responses.Handler)
 	routes(router, sessions, locks)
-	return serve(ctx, listen, router, out)
+	return serve(ctx, listen, limiter.Handler(sessions.Handler(responses.Handler(router))), out)
 }
 
 func routes(router chi.Router, sessions *session.Manager, locks *lockmw.Locker) {
