@@ -33,7 +33,7 @@ func newHub(conn *connect.Conn, c config, logger *slog.Logger) (*hub, error) {
 		if !roomName.MatchString(name) {
 			errs = append(errs, fmt.Errorf("-rooms: %q is not 1 to 32 of a-z, 0-9 and -", name))
 		}
-		h.rooms[name] = newRoom(newStream(conn, name, c.history), c.keep, logger)
+		h.rooms[name] = newRoom(newStream(conn, name, c), c.keep, logger)
 	}
 	if c.history < c.keep {
 		errs = append(errs, fmt.Errorf("-history: %d is below the %d that are kept in memory", c.history, c.keep))

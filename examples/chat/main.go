@@ -43,6 +43,7 @@ type config struct {
 	burst   int           // messages at once from one address; then one a second
 	streams int           // open connections from one address
 	stall   time.Duration // how long a client may leave a message unread
+	call    time.Duration // how long Redis may take
 }
 
 func main() {
@@ -65,7 +66,7 @@ func main() {
 func defaults() config {
 	return config{
 		listen: "127.0.0.1:8083", rooms: []string{"lobby", "music", "garden"},
-		keep: 256, history: 2000, burst: 10, streams: 32, stall: 10 * time.Second,
+		keep: 256, history: 2000, burst: 10, streams: 32, stall: 10 * time.Second, call: time.Second,
 	}
 }
 

@@ -121,7 +121,7 @@ func TestResumeOnAnInstanceThatIsLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	r := newRoom(newStream(conn, "lobby", 100), 10, slog.New(slog.DiscardHandler))
+	r := newRoom(newStream(conn, "lobby", defaults()), 10, slog.New(slog.DiscardHandler))
 	if err := r.fill(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -40,20 +40,19 @@ func TestAMessageIsSaidOnce(t *testing.T) {
 		})
 	}
 	senders.Wait()
-	if statuses[http.StatusCreated] != 1 || statuses[http.StatusOK] != 19 {
+	// The answer of the one that said it may itself have been late, and lost.
+	if statuses[http.StatusCreated] > 1 || statuses[http.StatusCreated]+statuses[http.StatusOK] != 20 {
 		t.Errorf("statuses: %v", statuses)
 	}
 
 	proxy.SwallowReplies()
-	if status, body := ann.send("/rooms/lobby/messages", draft{"lost answer", "b"}); status != http.StatusServiceUnavailable {
+	if status, body := ann.once("/rooms/lobby/messages", draft{"lost answer", "b"}); status != http.StatusServiceUnavailable {
 		t.Errorf("without an answer of Redis: %d %s", status, body)
 	}
 	proxy.Heal()
-	d := draft{"lost answer", "b"}
-	redistest.Eventually(t, patience, func() bool {
-		status, _ := ann.send("/rooms/lobby/messages", d)
-		return status == http.StatusOK || status == http.StatusCreated
-	}, "it cannot be said again")
+	if status, body := ann.send("/rooms/lobby/messages", draft{"lost answer", "b"}); status != http.StatusOK && status != http.StatusCreated {
+		t.Errorf("it cannot be said again: %d %s", status, body)
+	}
 	// Another person's nonces are their own.
 	bob := join(t, two, "Bob")
 	if status, body := bob.send("/rooms/lobby/messages", draft{"I am Bob", "a"}); status != http.StatusCreated {
@@ -153,20 +152,26 @@ func TestASocketTalks(t *testing.T) {
 	if e := answer(draft{" ", "2"}); e.Type != "refused" || e.Nonce != "2" || e.Status != 422 {
 		t.Errorf("nothing: %+v", e)
 	}
-	limited := 0
-	for i := range 20 {
-		if e := answer(draft{"fast", fmt.Sprint("f", i)}); e.Status == 429 {
-			limited++
+	var limited event
+	for i := 0; limited.Status != 429 && i < 1000; i++ {
+		limited = answer(draft{"fast", fmt.Sprint("f", i)})
+	}
+	if limited.Type != "refused" || limited.Status != 429 || limited.Retry < 1 {
+		t.Errorf("of 1000 messages at once the last got %+v", limited)
+	}
+	// The limit is one for requests as well, and a new session does not get around
+	// it. One a second is given back.
+	for what, send := range map[string]func() (int, string){
+		"a request":    func() (int, string) { return ann.send("/rooms/lobby/messages", draft{Text: "and by request"}) },
+		"a newcomer's": func() (int, string) { return somebody(t, base).send("/name", author{Name: "Another"}) },
+	} {
+		status, body := send()
+		for i := 0; status != 429 && i < 10; i++ {
+			status, body = send()
 		}
-	}
-	if limited < 10 {
-		t.Errorf("of 20 messages at once %d were refused", limited)
-	}
-	if status, body := ann.send("/rooms/lobby/messages", draft{Text: "and by request"}); status != 429 {
-		t.Errorf("the limit is not one for both: %d %s", status, body)
-	}
-	if status, body := somebody(t, base).send("/name", author{Name: "Another"}); status != 429 {
-		t.Errorf("a new session gets around the limit: %d %s", status, body)
+		if status != 429 {
+			t.Errorf("%s: %d %s", what, status, body)
+		}
 	}
 
 	for what, frame := range map[string]any{"not a draft": []int{1}, "too large": draft{Text: strings.Repeat("x", maxBody)}} {

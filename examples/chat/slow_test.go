@@ -151,7 +151,7 @@ func whole(t *testing.T, what string, before []string, after *reader, want []str
 func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
 	server := redistest.NewServer(t)
 	fill(t, server.Client(t), 1000, " "+strings.Repeat("x", 900))
-	base := serve(t, server.URL(), func(c *config) { c.streams, c.stall = 1, 3*time.Second })
+	base := serve(t, server.URL(), func(c *config) { c.streams, c.stall = 1, 5*time.Second })
 	newcomer := func() (*connection, bool) {
 		c, err := somebody(t, base).events(t.Context(), "")
 		if r, ok := errors.AsType[*refused](err); ok && r.StatusCode == http.StatusTooManyRequests {

@@ -21,10 +21,9 @@ var saySource string
 var sayScript = redis.NewScriptServerSHA(saySource)
 
 const (
-	redisTimeout = time.Second
-	streamTTL    = 30 * 24 * time.Hour
-	nonceTTL     = 10 * time.Minute
-	batch        = 200 // entries that are read at once
+	streamTTL = 30 * 24 * time.Hour
+	nonceTTL  = 10 * time.Minute
+	batch     = 200 // entries that are read at once
 )
 
 // stream is the messages of a room in Redis.
@@ -34,11 +33,12 @@ type stream struct {
 	key     func(part string) string // all in one slot
 	bell    string                   // channel that names rooms with something new
 	history int
+	call    time.Duration // for each of the calls below
 }
 
-func newStream(conn *connect.Conn, room string, history int) *stream {
+func newStream(conn *connect.Conn, room string, c config) *stream {
 	return &stream{
-		rdb: conn.Client(), room: room, history: history, bell: bell(conn),
+		rdb: conn.Client(), room: room, bell: bell(conn), history: c.history, call: c.call,
 		key: func(part string) string { return conn.Key("chat", "v1", "{"+room+"}", part) },
 	}
 }
@@ -48,7 +48,7 @@ func bell(conn *connect.Conn) string { return conn.Key("chat", "v1", "bell") }
 // say adds a message, in one round trip. seen is the last id that this instance
 // has read; the new one is after it.
 func (s *stream) say(ctx context.Context, by author, d draft, seen id) (at string, before bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.call)
 	defer cancel()
 	sum := sha256.Sum256([]byte(by.From + "\n" + d.Nonce))
 	keys := []string{s.key("messages"), s.key("said:" + hex.EncodeToString(sum[:16]))}
@@ -69,14 +69,14 @@ func (s *stream) say(ctx context.Context, by author, d draft, seen id) (at strin
 
 // after returns the next messages after an id, at most a batch of them.
 func (s *stream) after(ctx context.Context, from id) ([]message, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.call)
 	defer cancel()
 	return decodeAll(s.rdb.XRangeN(ctx, s.key("messages"), "("+from.String(), "+", batch).Result())
 }
 
 // newest returns the last n messages, in order.
 func (s *stream) newest(ctx context.Context, n int) ([]message, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.call)
 	defer cancel()
 	entries, err := s.rdb.XRevRangeN(ctx, s.key("messages"), "+", "-", int64(n)).Result()
 	slices.Reverse(entries)
@@ -85,7 +85,7 @@ func (s *stream) newest(ctx context.Context, n int) ([]message, error) {
 
 // find reports whether the stream has a message, and the id of its last.
 func (s *stream) find(ctx context.Context, at id) (found bool, last id, err error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.call)
 	defer cancel()
 	var it, end *redis.XMessageSliceCmd
 	if _, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

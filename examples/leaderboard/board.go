@@ -25,8 +25,8 @@ var (
 )
 
 const (
-	redisTimeout = time.Second
-	boardTTL     = 90 * 24 * time.Hour
+	callTimeout = time.Second
+	boardTTL    = 90 * 24 * time.Hour
 	// maxScore is the largest number that a sorted set, a script and JavaScript
 	// all hold exactly.
 	maxScore = 1<<53 - 1
@@ -54,6 +54,7 @@ const (
 type Board struct {
 	rdb  redis.UniversalClient
 	keys []string
+	call time.Duration // how long Redis may take
 }
 
 // Row is a player on the board.
@@ -92,7 +93,7 @@ func NewBoard(conn *connect.Conn, name string) (*Board, error) {
 	if !boardName.MatchString(name) {
 		return nil, fmt.Errorf("-board: %q is not 1 to 32 of a-z, 0-9 and -", name)
 	}
-	b := &Board{rdb: conn.Client()}
+	b := &Board{rdb: conn.Client(), call: callTimeout}
 	for _, part := range []string{"ranks", "players", "turns"} { // in one slot
 		b.keys = append(b.keys, conn.Key("leaderboard", "v1", "{"+name+"}", part))
 	}
@@ -114,7 +115,7 @@ func (b *Board) Rename(ctx context.Context, player, name string) (Standing, erro
 }
 
 func (b *Board) submit(ctx context.Context, player, name string, score any) (Standing, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, b.call)
 	defer cancel()
 	n, err := submitScript.Run(ctx, b.rdb, b.keys, player, name, score, boardTTL.Milliseconds()).Int64Slice()
 	if err == nil && len(n) != 4 {
@@ -139,7 +140,7 @@ func (b *Board) Around(ctx context.Context, player string, n int) (Rows, error) 
 }
 
 func (b *Board) rows(ctx context.Context, player string, n int) (Rows, error) {
-	ctx, cancel := context.WithTimeout(ctx, redisTimeout)
+	ctx, cancel := context.WithTimeout(ctx, b.call)
 	defer cancel()
 	reply, err := rowsScript.Run(ctx, b.rdb, b.keys, player, n).Slice()
 	if err != nil {

@@ -239,7 +239,11 @@
   });
   $("naming").addEventListener("submit", async (e) => {
     e.preventDefault();
-    const answer = await post("/name", { name: $("name").value });
+    let answer = await post("/name", { name: $("name").value });
+    for (let attempt = 0; attempt < 4 && (answer.status === 0 || answer.status === 503); attempt++) {
+      await wait(500 * 2 ** attempt);
+      answer = await post("/name", { name: $("name").value });
+    }
     if (answer.status !== 200) return notice(answer.status === 429 ? "Not so fast. Try again in a moment." : answer.detail);
     notice("");
     Object.assign(me, { from: answer.from, name: answer.name });

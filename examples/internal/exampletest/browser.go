@@ -82,6 +82,7 @@ func (b *Browser) Open(url string, expected ...string) *Tab {
 		cancel()
 		tab.mu.Lock()
 		defer tab.mu.Unlock()
+		expected = append(expected, "status of 503") // which pages must cope with
 	next:
 		for _, e := range tab.errors {
 			for _, word := range expected {
@@ -149,21 +150,42 @@ func (t *Tab) Text(expression string) string {
 }
 
 // Type types into the field that a selector finds.
-func (t *Tab) Type(selector chromedp.CSS, text string) {
+func (t *Tab) Type(selector, text string) {
 	t.t.Helper()
-	run(t, "type into "+string(selector), chromedp.SendKeys(selector, text, chromedp.NodeVisible))
+	t.there(selector)
+	run(t, "focus "+selector, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).focus()`, selector)))
+	run(t, "type into "+selector, chromedp.KeyEvent(text))
 }
 
-// Click clicks what a selector finds.
-func (t *Tab) Click(selector chromedp.CSS) {
+// Click clicks what a selector finds, where it is.
+func (t *Tab) Click(selector string) {
 	t.t.Helper()
-	run(t, "click "+string(selector), chromedp.Click(selector, chromedp.NodeVisible))
+	t.there(selector)
+	at := run(t, "find "+selector, chromedp.Evaluate[[]float64](fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		e.scrollIntoView({ block: "nearest" });
+		const box = e.getBoundingClientRect();
+		return [box.x + box.width / 2, box.y + box.height / 2];
+	})()`, selector)))
+	run(t, "click "+selector, chromedp.MouseClickXY(at[0], at[1]))
+}
+
+// there waits for an element that can be used. The library's own queries read
+// what its other goroutine writes.
+func (t *Tab) there(selector string) {
+	t.t.Helper()
+	t.Wait(fmt.Sprintf(`((e) => e && !e.disabled && !e.readOnly && e.checkVisibility())(document.querySelector(%q))`, selector))
 }
 
 // Go opens another page in the same tab.
 func (t *Tab) Go(url string) {
 	t.t.Helper()
-	run(t, "go to "+url, chromedp.Navigate(url))
+	for began := time.Now(); ; { // a session has a quarter of a second, which may be short here
+		run(t, "go to "+url, chromedp.Navigate(url))
+		if t.Text(`document.contentType`) == "text/html" || time.Since(began) > patience {
+			return
+		}
+	}
 }
 
 // Screen is how a page is looked at.
