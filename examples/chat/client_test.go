@@ -102,8 +102,11 @@ func join(t *testing.T, base, name string) *person {
 func (p *person) send(path string, v any) (status int, body string) {
 	p.t.Helper()
 	redistest.Eventually(p.t, patience, func() bool {
-		status, body = p.once(path, v)
-		return status != http.StatusServiceUnavailable
+		if status, body = p.once(path, v); status != http.StatusServiceUnavailable {
+			return true
+		}
+		<-time.After(50 * time.Millisecond) // each counts
+		return false
 	}, "no answer but 503")
 	return status, body
 }

@@ -84,8 +84,11 @@ type answer struct {
 func (p *player) do(method, path, contentType, body string) (a answer) {
 	p.t.Helper()
 	redistest.Eventually(p.t, patience, func() bool {
-		a = p.once(method, path, contentType, body)
-		return a.status != http.StatusServiceUnavailable
+		if a = p.once(method, path, contentType, body); a.status != http.StatusServiceUnavailable {
+			return true
+		}
+		<-time.After(50 * time.Millisecond) // each counts
+		return false
 	}, "no answer but 503")
 	return a
 }
