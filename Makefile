@@ -16,7 +16,12 @@ ci: check-tidy check-fmt vet staticcheck test conformance-if-possible ## everyth
 
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,go test -race -shuffle=on -count=1 -timeout 10m ./...)
+	@$(call each,go test -race -shuffle=on -count=1 -timeout 20m ./...)
+
+.PHONY: long
+long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium
+	@.ci/install-browser
+	@LONG=1 $(MAKE) test
 
 .PHONY: conformance
 conformance: redis ## http-cache-tests against examples/proxy, compared with its list (needs Node)

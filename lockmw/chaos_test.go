@@ -52,6 +52,7 @@ func chaosStandalone(t *testing.T) {
 }
 
 func chaosSentinel(t *testing.T) {
+	redistest.Long(t)
 	s := redistest.NewSentinel(t)
 	c := newChaos(t, "sentinel "+addresses(s.Sentinels), 3*time.Second)
 	master := func() (m *redistest.Server) { // the sentinels agree on one again after a moment
@@ -88,6 +89,7 @@ func chaosSentinel(t *testing.T) {
 }
 
 func chaosCluster(t *testing.T) {
+	redistest.Long(t)
 	s := redistest.NewCluster(t, 1, redistest.WithArgs("--repl-diskless-sync-delay", "0"))
 	c := newChaos(t, "cluster "+addresses(s.Nodes), 3*time.Second)
 	c.killAHolder()

@@ -22,11 +22,11 @@ import (
 // back with and without their data, and stand still, never more than two of
 // five away at once. One that came back empty abstains for a lease: it is away
 // as long. Some have granted while their clocks were ahead: what they know must
-// not be lost with them. LOCKMW_LONG=1 makes it a hundred thousand acquisitions.
+// not be lost with them. LONG=1 makes it a hundred thousand acquisitions.
 func TestRedlockFencesGrowThroughLosses(t *testing.T) {
 	const ttl = time.Second
 	locks, moment := 0, 5*time.Second
-	if os.Getenv("LOCKMW_LONG") != "" {
+	if os.Getenv("LONG") != "" {
 		locks, moment = 100_000, time.Hour
 	}
 	m := fiveMasters(t)

@@ -65,7 +65,7 @@ func start(t *testing.T, redisURL string, change ...func(*config)) *instance {
 
 // unhurried lets Redis take its time, on a machine that is busy.
 func unhurried(redisURL string) string {
-	return cmp.Or(redisURL, "embedded://") + "?read_timeout=" + patience.String()
+	return cmp.Or(redisURL, "embedded://") + "?read_timeout=10s"
 }
 
 func serve(t *testing.T, redisURL string, change ...func(*config)) string {

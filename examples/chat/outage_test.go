@@ -97,6 +97,7 @@ func TestRedisLosesEverything(t *testing.T) {
 // The master fails over. Every client has every message that the new master has,
 // once, and whatever else it was sent before.
 func TestFailover(t *testing.T) {
+	redistest.Long(t)
 	servers := redistest.NewSentinel(t)
 	url := servers.Target().URL
 	one, two := serve(t, url), serve(t, url)

@@ -149,6 +149,7 @@ func whole(t *testing.T, what string, before []string, after *reader, want []str
 // A client that never reads is cut off. It had the only place of its address,
 // so others of that address are let in when it is gone.
 func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
+	redistest.Long(t)
 	server := redistest.NewServer(t)
 	fill(t, server.Client(t), 1000, " "+strings.Repeat("x", 900))
 	base := serve(t, server.URL(), func(c *config) { c.streams, c.stall = 1, 5*time.Second })
@@ -187,6 +188,7 @@ func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
 // Clients that do not read hold a shutdown up for as long as they may, and no
 // longer.
 func TestShutdownWithClientsThatDoNotRead(t *testing.T) {
+	redistest.Long(t)
 	server := redistest.NewServer(t)
 	fill(t, server.Client(t), 1000, " "+strings.Repeat("x", 900))
 	i := start(t, server.URL(), func(c *config) { c.stall = 3 * time.Second })

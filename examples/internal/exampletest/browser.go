@@ -19,6 +19,8 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/redishttp/redishttp/internal/redistest"
 )
 
 // Browser is a headless Chromium for one test.
@@ -27,10 +29,10 @@ type Browser struct {
 	ctx context.Context
 }
 
-// NewBrowser starts Chromium. Where there is none the test is skipped, or fails
-// if CI is true: .ci/install-browser should have been run.
+// NewBrowser starts Chromium, in the long run of the tests: make long installs it.
 func NewBrowser(t testing.TB) *Browser {
 	t.Helper()
+	redistest.Long(t)
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -38,12 +40,8 @@ func NewBrowser(t testing.TB) *Browser {
 			break
 		}
 	}
-	switch {
-	case path != "":
-	case os.Getenv("CI") == "true":
+	if path == "" {
 		t.Fatal("there is no chromium: run .ci/install-browser")
-	default:
-		t.Skip("there is no chromium: run .ci/install-browser")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
 	if os.Geteuid() == 0 {
