@@ -16,7 +16,7 @@ ci: check-tidy check-fmt vet staticcheck test conformance-if-possible ## everyth
 
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,go test -race -shuffle=on -count=1 -timeout 20m ./...)
+	@$(call each,go test $$(test $$dir != examples/ || echo -p=1) -race -shuffle=on -count=1 -timeout 20m ./...)
 
 .PHONY: long
 long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium
