@@ -118,7 +118,7 @@ func serve(ctx context.Context, listen string, h http.Handler, out io.Writer) er
 		return err
 	case <-ctx.Done():
 	}
-	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // Shutdown alone gives a silent connection 5 s
 	defer cancel()
 	return srv.Shutdown(shutdown)
 }

@@ -32,6 +32,7 @@ func serve(t *testing.T, redisURL string) string {
 		done <- run(ctx, "127.0.0.1:0", redisURL, w)
 	}()
 	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("stopped with %v", err)

@@ -89,7 +89,7 @@ func run(ctx context.Context, c config, redisURL string, out io.Writer) (err err
 		return err
 	case <-ctx.Done():
 	}
-	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // Shutdown alone gives a silent connection 5 s
 	defer cancel()
 	err = srv.Shutdown(shutdown)
 	if served := <-done; !errors.Is(served, http.ErrServerClosed) {

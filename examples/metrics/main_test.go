@@ -35,6 +35,7 @@ func serve(t *testing.T, traffic bool) string {
 		done <- run(ctx, "127.0.0.1:0", redistest.Standalone(t).URL, traffic, w)
 	}()
 	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("stopped with %v", err)
