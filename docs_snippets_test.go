@@ -59,12 +59,12 @@ var docPackages = func() map[string]string {
 	all := map[string]string{
 		"redis": "github.com/redis/go-redis/v9", "redis_rate": "github.com/go-redis/redis_rate/v10", "scs": "github.com/alexedwards/scs/v2",
 		"cronlock": own + "lockmw/cronlock", "idempotency": own + "lockmw/idempotency", "embedded": own + "connect/embedded", "redigopool": own + "connect/redigopool", "connecttest": own + "connect/connecttest",
-		"otelconnect": own + "connect/otelconnect", "gocronlock": own + "adapters/gocronlock", "cron": "github.com/robfig/cron/v3", "gocron": "github.com/go-co-op/gocron/v2",
+		"otelconnect": own + "connect/otelconnect", "gocronlock": own + "adapters/gocronlock", "cron": "github.com/robfig/cron/v3", "gocron": "github.com/go-co-op/gocron/v2", "chi": "github.com/go-chi/chi/v5",
 	}
 	for _, name := range []string{"cache", "connect", "lockmw", "ratelimit", "session"} {
 		all[name] = own + name
 	}
-	for _, path := range []string{"context", "crypto/rand", "crypto/tls", "database/sql", "errors", "fmt", "log", "log/slog", "net/http", "net/netip", "os", "strings", "sync", "time"} {
+	for _, path := range []string{"context", "crypto/rand", "crypto/tls", "database/sql", "errors", "fmt", "log", "log/slog", "net/http", "net/netip", "os", "slices", "strings", "sync", "time"} {
 		all[path[strings.LastIndex(path, "/")+1:]] = path
 	}
 	return all
