@@ -37,7 +37,10 @@ func TestACrowdOfWhatIsStaleAtOnce(t *testing.T) {
 			begun <- struct{}{}
 			<-time.After(50 * time.Millisecond)
 			if misses.Add(1) > 1 { // a refresh, which nobody waits for
-				<-r.Context().Done()
+				select {
+				case <-r.Context().Done():
+				case <-time.After(patience):
+				}
 				return
 			}
 			answering("page", "Cache-Control: max-age=0, stale-while-revalidate=600")(w, r)
