@@ -12,7 +12,7 @@ import (
 // ended while its own page is open, and the way out.
 func TestThePages(t *testing.T) {
 	browser := exampletest.NewBrowser(t)
-	base := exampletest.Start(t, exampletest.Build(t), redistest.NewServer(t).URL(), "-by-address", "100", "-by-name", "100").URL
+	base := exampletest.Start(t, exampletest.Build(t), redistest.NewServer(t).URL(), "-by-address", "100", "-by-name", "100", "-rounds", "1000").URL
 	home := browser.Open(base, "status of 401")
 	look := func(tab *exampletest.Tab, picture string) {
 		t.Helper()
@@ -56,7 +56,8 @@ func TestThePages(t *testing.T) {
 	home.Wait(`document.querySelector(".device:nth-child(3) details").open`)
 	look(home, "devices")
 
-	home.Click(`.device:nth-child(2) button`) // the latest login is the first of the others
+	handle := away.Text(`document.querySelector(".device.current").dataset.handle`)
+	home.Click(fmt.Sprintf(`[data-handle=%q] button`, handle))
 	says(home, "The device is logged out.")
 	devices(home, 4)
 	look(home, "devices-revoked")

@@ -47,6 +47,7 @@ func main() {
 	flag.BoolVar(&c.behindTLS, "behind-tls", c.behindTLS, "browsers come over https: the cookie is Secure and __Host-")
 	flag.IntVar(&c.byAddress, "by-address", c.byAddress, "failed attempts from one address, in 20 minutes")
 	flag.IntVar(&c.byName, "by-name", c.byName, "failed attempts for one user name, in 30 minutes")
+	flag.IntVar(&c.rounds, "rounds", c.rounds, "of the passwords' hash")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

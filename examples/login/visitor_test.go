@@ -23,7 +23,7 @@ const patience = time.Minute
 func serve(t *testing.T, redisURL string, change ...func(*config)) string {
 	t.Helper()
 	c := defaults()
-	c.listen, c.rounds = "127.0.0.1:0", 1000 // the test of the program has as many as it has
+	c.listen, c.rounds = "127.0.0.1:0", 1000 // TestTheProgram has as many as it has
 	for _, f := range change {
 		f(&c)
 	}
