@@ -114,10 +114,10 @@ func child(t *testing.T, env ...string) *exec.Cmd {
 }
 
 // Ten processes with clocks between five "minutes" slow and five fast run a
-// hundred ticks of a short job exactly a hundred times. A minute is 40 ms here;
+// hundred ticks of a short job exactly a hundred times. A minute is 80 ms here;
 // the proportions are those of the defaults.
 func TestOncePerTickWhateverTheClocks(t *testing.T) {
-	const minute, ticks = 40, 100
+	const minute, ticks = 80, 100
 	server := redistest.NewServer(t)
 	rdb := server.Client(t)
 	begin := time.Now().Add(2*time.Second).UnixMilli() / minute * minute
