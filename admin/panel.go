@@ -44,6 +44,8 @@ func New(set *connect.Set, opts ...Option) (*Panel, error) {
 	p.routes = map[string]route{
 		"":           {"GET", p.connectionsPage},
 		"connection": {"GET", p.connectionPage},
+		"node":       {"GET", p.nodePage},
+		"events":     {"GET", p.events},
 		"admin.css":  {"GET", asset("admin.css", "text/css; charset=utf-8")},
 		"admin.js":   {"GET", asset("admin.js", "text/javascript; charset=utf-8")},
 		"icon.svg":   {"GET", asset("icon.svg", "image/svg+xml")},

@@ -129,7 +129,9 @@ func TestNobodyGetsInWithoutTheRight(t *testing.T) {
 	set := setOf(t, map[string]string{"default": "redis://127.0.0.1:1"})
 	pages := []string{"", "connection", "node?addr=x", "events?addr=x", "keys", "key?key=x", "limits", "sessions", "cache", "locks", "cron", "confirm", "admin.css", "admin.js", "nothing.html"}
 	cases := map[string]func(*http.Request) (admin.Access, error){
-		"an error":        func(*http.Request) (admin.Access, error) { return admin.Access{Read: true, Write: true}, errors.New("who?") },
+		"an error": func(*http.Request) (admin.Access, error) {
+			return admin.Access{Read: true, Write: true}, errors.New("who?")
+		},
 		"the zero Access": func(*http.Request) (admin.Access, error) { return admin.Access{}, nil },
 		"write alone":     func(*http.Request) (admin.Access, error) { return admin.Access{Write: true}, nil },
 	}
