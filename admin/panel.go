@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/connect"
 )
 
@@ -17,6 +19,7 @@ type Panel struct {
 	pages   pages
 	streams chan struct{} // a place for each open stream
 	routes  map[string]route
+	script  *redis.Script // preview.lua
 }
 
 type route struct {
@@ -40,12 +43,14 @@ func New(set *connect.Set, opts ...Option) (*Panel, error) {
 	if c.deny == nil {
 		c.deny = http.HandlerFunc(forbidden)
 	}
-	p := &Panel{config: c, set: set, pages: parsePages(), streams: make(chan struct{}, c.streams)}
+	p := &Panel{config: c, set: set, pages: parsePages(), streams: make(chan struct{}, c.streams), script: redis.NewScriptServerSHA(previewSource)}
 	p.routes = map[string]route{
 		"":           {"GET", p.connectionsPage},
 		"connection": {"GET", p.connectionPage},
 		"node":       {"GET", p.nodePage},
 		"events":     {"GET", p.events},
+		"keys":       {"GET", p.keysPage},
+		"key":        {"GET", p.keyPage},
 		"admin.css":  {"GET", asset("admin.css", "text/css; charset=utf-8")},
 		"admin.js":   {"GET", asset("admin.js", "text/javascript; charset=utf-8")},
 		"icon.svg":   {"GET", asset("icon.svg", "image/svg+xml")},

@@ -87,3 +87,12 @@ func cut(s string, n int) string {
 	}
 	return s[:n]
 }
+
+// prettyPieces is pieces for a text whose line breaks are the panel's own.
+func prettyPieces(s string) []piece {
+	var out []piece
+	for line := range strings.Lines(s) {
+		out = append(append(out, printable(strings.TrimSuffix(line, "\n"))...), piece{Text: "\n"})
+	}
+	return out
+}
