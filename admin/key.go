@@ -22,7 +22,8 @@ type keyView struct {
 	First   string // links through the value
 	Next    string
 	Decoded *decoded
-	Delete  string // why it cannot be deleted here, "" if it can
+	Delete  string // link, "" if it cannot be deleted here
+	Keeps   string // why not
 	Error   string // of the preview
 }
 
@@ -75,6 +76,12 @@ func (p *Panel) viewKey(ctx context.Context, conn *connect.Conn, key, from strin
 	if v.Preview, err = p.preview(ctx, rdb, key, v.keyRow, from); err != nil {
 		v.Error = err.Error()
 	}
+	if v.Decoded, err = p.decode(ctx, conn, key); err != nil && v.Error == "" {
+		v.Error = err.Error()
+	}
+	if v.Keeps = p.keeps(key); v.Keeps == "" && v.Name != "" {
+		v.Delete = link("confirm", "action", "delete", "conn", conn.Name(), "key", key)
+	}
 	if from != "" {
 		v.First = link("key", "conn", conn.Name(), "key", key)
 	}
@@ -83,5 +90,3 @@ func (p *Panel) viewKey(ctx context.Context, conn *connect.Conn, key, from strin
 	}
 	return v, nil
 }
-
-type decoded struct{}

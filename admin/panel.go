@@ -20,6 +20,8 @@ type Panel struct {
 	streams chan struct{} // a place for each open stream
 	routes  map[string]route
 	script  *redis.Script // preview.lua
+
+	prefixes map[string]string // of the application's own keys, see custom
 }
 
 type route struct {
@@ -44,6 +46,7 @@ func New(set *connect.Set, opts ...Option) (*Panel, error) {
 		c.deny = http.HandlerFunc(forbidden)
 	}
 	p := &Panel{config: c, set: set, pages: parsePages(), streams: make(chan struct{}, c.streams), script: redis.NewScriptServerSHA(previewSource)}
+	p.prefixes = p.custom()
 	p.routes = map[string]route{
 		"":           {"GET", p.connectionsPage},
 		"connection": {"GET", p.connectionPage},
@@ -51,6 +54,13 @@ func New(set *connect.Set, opts ...Option) (*Panel, error) {
 		"events":     {"GET", p.events},
 		"keys":       {"GET", p.keysPage},
 		"key":        {"GET", p.keyPage},
+		"limits":     {"GET", p.limitsPage},
+		"sessions":   {"GET", p.sessionsPage},
+		"cache":      {"GET", p.cachePage},
+		"locks":      {"GET", p.locksPage},
+		"cron":       {"GET", p.cronPage},
+		"confirm":    {"GET", p.confirmPage},
+		"act":        {"POST", p.act},
 		"admin.css":  {"GET", asset("admin.css", "text/css; charset=utf-8")},
 		"admin.js":   {"GET", asset("admin.js", "text/javascript; charset=utf-8")},
 		"icon.svg":   {"GET", asset("icon.svg", "image/svg+xml")},

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/connect"
 )
 
@@ -45,6 +46,7 @@ var functions = template.FuncMap{
 	"join": strings.Join, "asset": assetLink,
 	"short":  func(s string) []piece { return printable(cut(s, shownKey)) },
 	"args":   func(values ...any) []any { return values },
+	"status": func(s cache.Status) string { return strings.TrimPrefix(s.String(), "; ") },
 	"pretty": prettyPieces, "odd": func(n int) bool { return n%2 == 1 },
 	"int":   func(s string) int64 { return int64(len(s)) },
 	"int64": func(n uint32) int64 { return int64(n) },
@@ -77,7 +79,7 @@ type crumb struct{ Text, Link string }
 func (p *Panel) show(w http.ResponseWriter, r *http.Request, status int, name string, pg page) {
 	a := accessOf(r.Context())
 	pg.Panel, pg.User, pg.Write, pg.Conns = p.title, a.User, a.Write, p.set.Names()
-	pg.Notice = notices[r.URL.Query().Get("done")]
+	pg.Notice = actions[r.URL.Query().Get("done")].Done
 	var buf bytes.Buffer
 	if err := p.pages[name].Execute(&buf, pg); err != nil {
 		p.logger.LogAttrs(r.Context(), slog.LevelError, "a page of the panel cannot be made", slog.String("page", name), slog.String("cause", err.Error()))
@@ -133,6 +135,3 @@ func asset(name, contentType string) http.HandlerFunc {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 	}
 }
-
-// notices say what was just done, by what the address says behind done.
-var notices = map[string]string{}

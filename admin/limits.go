@@ -1,0 +1,192 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// limitRow is one client's standing with one policy.
+type limitRow struct {
+	Key, Link string
+	Policy    string
+	Client    string // its hash
+	Kind      string // bucket, window or places
+	Used      float64
+	Blocked   bool
+	Until     time.Time // of the block
+	Free      time.Time // when nothing is counted any more
+	Confirm   string    // link that unblocks
+}
+
+type limitsView struct {
+	listing
+	Limits   []limitRow
+	Show     string // blocked or all
+	Labels   []string
+	Client   string
+	Searched bool // for a client
+}
+
+// bucketForm is debt:timestamp:token[:until], all in microseconds or parts of
+// them, as decide.lua writes it.
+var bucketForm = regexp.MustCompile(`^(\d{1,16}):(\d{1,16}):(\d{1,16})(?::(\d{1,16}))?$`)
+
+const maxBlocked = 2000 // keys that are looked at for one page of blocked clients
+
+func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
+	conn, l, err := p.list(r, "limits", "ratelimit:v1:", "*", limitKind)
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	v := limitsView{listing: l, Show: r.URL.Query().Get("show"), Client: r.URL.Query().Get("client")}
+	keys := l.Found.Keys
+	for _, o := range of(p.limiters, conn.Name()) {
+		v.Labels = append(v.Labels, o.label)
+		if v.Client != "" {
+			if !v.Searched {
+				keys, v.Found.Next, v.Next = nil, "", ""
+			}
+			keys, v.Searched = append(keys, o.it.Keys(v.Client)...), true
+		}
+	}
+	if v.Limits, err = p.limits(r.Context(), conn.Name(), conn.Client(), keys); err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	if v.Show == "blocked" && !v.Searched { // they are few: look on while there is time
+		start := time.Now()
+		v.Limits = slices.DeleteFunc(v.Limits, func(row limitRow) bool { return !row.Blocked })
+		for looked := len(keys); v.Found.Next != "" && looked < maxBlocked && len(v.Limits) < listPage && time.Since(start) < scanTime; {
+			more, err := scan(r.Context(), conn, query{match: escapeGlob(l.Source) + "*", from: v.Found.Next, want: 500, keep: p.is(limitKind)})
+			if err != nil {
+				p.failed(w, r, err)
+				return
+			}
+			rows, err := p.limits(r.Context(), conn.Name(), conn.Client(), more.Keys)
+			if err != nil {
+				p.failed(w, r, err)
+				return
+			}
+			for _, row := range rows {
+				if row.Blocked {
+					v.Limits = append(v.Limits, row)
+				}
+			}
+			looked += len(more.Keys)
+			v.Found.Next, v.Found.Looked = more.Next, v.Found.Looked+more.Looked
+		}
+		if v.Next = ""; v.Found.Next != "" {
+			v.Next = link("limits", "conn", l.Conn, "source", l.Source, "show", "blocked", "cursor", v.Found.Next)
+		}
+		v.Took += time.Since(start)
+	}
+	slices.SortStableFunc(v.Limits, func(a, b limitRow) int {
+		if a.Blocked != b.Blocked {
+			return map[bool]int{true: -1, false: 1}[a.Blocked]
+		}
+		return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(a.Key, b.Key))
+	})
+	v.Rows = len(v.Limits)
+	p.show(w, r, http.StatusOK, "limits", page{Title: "Rate limits", Here: "limits", Conn: conn.Name(), Body: v})
+}
+
+func (p *Panel) is(kind string) func(string) bool {
+	return func(key string) bool { o, ok := p.ownerOf(key); return ok && o.Kind == kind }
+}
+
+// limits reads the state of rate limits, in two round trips.
+func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]limitRow, error) {
+	type asked struct {
+		bucket, until *redis.StringCmd
+		fields, held  *redis.IntCmd
+		ttl           *redis.DurationCmd
+		slots         *redis.StringSliceCmd
+	}
+	all, now := make([]asked, len(keys)), time.Now()
+	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
+		for i, key := range keys {
+			all[i] = asked{bucket: pipe.GetRange(ctx, key, 0, 127), until: pipe.HGet(ctx, key, "until"), fields: pipe.HLen(ctx, key),
+				held: pipe.ZCount(ctx, key, "("+strconv.FormatInt(now.UnixMicro(), 10), "+inf"), ttl: pipe.PTTL(ctx, key)}
+		}
+	})
+	if err == nil {
+		err = ask(ctx, rdb, func(pipe redis.Pipeliner) {
+			for i, key := range keys {
+				if n := all[i].fields; n.Err() == nil && n.Val() > 0 && n.Val() < 256 {
+					all[i].slots = pipe.HVals(ctx, key)
+				}
+			}
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	var rows []limitRow
+	for i, key := range keys {
+		a := all[i]
+		if a.ttl.Val() == -2 { // gone
+			continue
+		}
+		o, _ := p.ownerOf(key)
+		row := limitRow{Key: key, Link: link("key", "conn", conn, "key", key), Policy: o.Name, Client: o.Hash, Free: expires(a.ttl), Kind: "unknown"}
+		until := ""
+		switch {
+		case a.bucket.Err() == nil:
+			row.Kind = "bucket"
+			row.Used, until = bucket(a.bucket.Val(), now, a.ttl.Val())
+		case a.fields.Err() == nil:
+			row.Kind, until = "window", a.until.Val()
+			if a.slots != nil {
+				for _, n := range a.slots.Val() {
+					if c, _ := strconv.ParseFloat(n, 64); c < 1e12 { // not the field "until"
+						row.Used += c
+					}
+				}
+			}
+		case a.held.Err() == nil:
+			row.Kind, row.Used = "places", float64(a.held.Val())
+		}
+		if us, err := strconv.ParseInt(until, 10, 64); err == nil && us > now.UnixMicro() {
+			row.Blocked, row.Until = true, time.UnixMicro(us)
+		}
+		row.Confirm = link("confirm", "action", "unblock", "conn", conn, "key", key)
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// bucket reads the state of a bucket. How fast it drains is not in it, but it
+// is empty of debt when the key ends.
+func bucket(value string, now time.Time, ttl time.Duration) (used float64, until string) {
+	m := bucketForm.FindStringSubmatch(value)
+	if m == nil {
+		return 0, ""
+	}
+	debt, _ := strconv.ParseFloat(m[1], 64)
+	at, _ := strconv.ParseInt(m[2], 10, 64)
+	token, _ := strconv.ParseFloat(m[3], 64)
+	if token <= 0 {
+		return 0, m[4]
+	}
+	used = debt / token
+	if gone := now.Sub(time.UnixMicro(at)); m[4] == "" && gone > 0 && ttl > 0 {
+		used *= float64(ttl) / float64(ttl+gone)
+	}
+	return used, m[4]
+}
+
+// hashed is how the middlewares name in keys what clients choose.
+func hashed(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
+}

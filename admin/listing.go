@@ -1,0 +1,90 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/connect"
+)
+
+// listing is what the pages of limits, sessions, cache, locks and jobs have in
+// common: a search under a prefix.
+type listing struct {
+	Page    string
+	Conn    string
+	Sources []string // prefixes to choose from
+	Source  string
+	Found   found
+	Next    string // link
+	From    string
+	Took    time.Duration
+	Rows    int
+}
+
+const listPage = 50 // rows
+
+// list searches one page of the keys of a kind.
+func (p *Panel) list(r *http.Request, page, standard, form string, kind string) (*connect.Conn, listing, error) {
+	conn, err := p.conn(r)
+	if err != nil {
+		return nil, listing{}, err
+	}
+	q, start := r.URL.Query(), time.Now()
+	l := listing{Page: page, Conn: conn.Name(), Sources: p.sources(standard), Source: q.Get("source"), From: q.Get("cursor")}
+	if l.Source == "" {
+		l.Source = l.Sources[len(l.Sources)-1] // the application's own
+	}
+	if !slices.Contains(l.Sources, l.Source) {
+		return nil, l, errBad
+	}
+	l.Found, err = scan(r.Context(), conn, query{match: escapeGlob(l.Source) + form, from: l.From, want: listPage, keep: func(key string) bool {
+		o, ok := p.ownerOf(key)
+		return ok && o.Kind == kind
+	}})
+	slices.Sort(l.Found.Keys)
+	if l.Found.Next != "" {
+		l.Next = link(page, "conn", l.Conn, "source", l.Source, "cursor", l.Found.Next)
+	}
+	l.Took, l.Rows = time.Since(start), len(l.Found.Keys)
+	return conn, l, err
+}
+
+// tally counts keys for as long as a page may take; all is false if there are
+// more.
+func (p *Panel) tally(ctx context.Context, conn *connect.Conn, match, kind string) (n int, all bool, err error) {
+	f, err := scan(ctx, conn, query{match: match, want: math.MaxInt / 20, keep: func(key string) bool {
+		o, ok := p.ownerOf(key)
+		return ok && o.Kind == kind
+	}})
+	return len(f.Keys), f.Next == "", err
+}
+
+// ask runs a pipeline whose commands may fail each for itself: a key may have
+// gone, or another type. Only a Redis that does not answer is an error.
+func ask(ctx context.Context, rdb redis.UniversalClient, fill func(redis.Pipeliner)) error {
+	pipe := rdb.Pipeline()
+	fill(pipe)
+	if pipe.Len() == 0 {
+		return nil
+	}
+	_, err := pipe.Exec(ctx)
+	var answered redis.Error
+	if err == nil || errors.Is(err, redis.Nil) || errors.As(err, &answered) && !errors.Is(err, connect.ErrUnavailable) {
+		return nil
+	}
+	return err
+}
+
+// expires is when a key with this PTTL does, zero for never.
+func expires(ttl *redis.DurationCmd) time.Time {
+	if ttl.Err() != nil || ttl.Val() < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(ttl.Val())
+}
