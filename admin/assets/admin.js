@@ -1,6 +1,12 @@
 // Charts that move, and nothing that reading needs.
 'use strict';
 
+// On a phone the entry of this page may be out of sight.
+(() => {
+  const here = document.querySelector('nav [aria-current]');
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - 40;
+})();
+
 (() => {
   const live = document.getElementById('live');
   if (!live || !window.EventSource) return;
