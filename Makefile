@@ -16,7 +16,12 @@ ci: check-tidy check-fmt vet staticcheck test conformance-if-possible ## everyth
 
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,go test -race -shuffle=on -count=1 -timeout 10m ./...)
+	@$(call each,go test $$(test $$dir != examples/ || echo -p=1) -race -shuffle=on -count=1 -timeout 20m ./...)
+
+.PHONY: long
+long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium
+	@.ci/install-browser
+	@LONG=1 $(MAKE) test
 
 .PHONY: conformance
 conformance: redis ## http-cache-tests against examples/proxy, compared with its list (needs Node)
@@ -54,9 +59,14 @@ vet: ## go vet
 staticcheck: ## staticcheck at the version of tools.mod
 	@$(call each,$(TOOL) staticcheck ./...)
 
+BENCHCOUNT ?= 3
+BENCHTIME ?= 300ms
 .PHONY: bench
-bench: redis ## the benchmarks, ten runs for benchstat
-	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime 200ms -count 10 ./...)
+bench: redis ## the benchmarks, and docs/benchmarks.md with their medians
+	@mkdir -p .tmp
+	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) ./...) | tee .tmp/bench.txt
+	@go run ./internal/benchpage < .tmp/bench.txt > .tmp/benchmarks.md
+	@mv .tmp/benchmarks.md docs/benchmarks.md
 
 FUZZTIME ?= 20s
 .PHONY: fuzz

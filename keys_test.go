@@ -19,6 +19,7 @@ import (
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/cronlock"
+	"github.com/redishttp/redishttp/lockmw/idempotency"
 	"github.com/redishttp/redishttp/ratelimit"
 	"github.com/redishttp/redishttp/session"
 )
@@ -44,7 +45,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		}
 		types[regexp.MustCompile("^"+form+"$")] = strings.Replace(m[2], "sorted set", "zset", 1)
 	}
-	if len(types) != 20 {
+	if len(types) != 21 {
 		t.Fatalf("the document lists %d keys", len(types))
 	}
 
@@ -84,6 +85,14 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	} else {
 		defer k.Release(context.Background())
 	}
+	keeper, err := idempotency.New(locks, rdb, func(*http.Request) (string, error) { return "ann", nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keeper.Close(context.Background())
+	once := httptest.NewRequest("POST", "/pay", strings.NewReader("1 EUR"))
+	once.Header.Set("Idempotency-Key", `"}{"`)
+	keeper.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "paid") })).ServeHTTP(httptest.NewRecorder(), once)
 	h := limiter.Handler(sessions.Handler(responses.Handler(locks.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := sessions.Login(r.Context(), "alice", "", ""); err != nil {
 			t.Error(err)

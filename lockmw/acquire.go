@@ -99,7 +99,7 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 		case err == nil && a.granted:
 			return w.granted(parent, a, sent)
 		case err != nil && !transient(err):
-			l.undo(w.keys, w.owner)
+			l.undoUnanswered(w.keys, w.owner)
 			return nil, unavailable(err)
 		case a.split:
 			l.undo(w.keys, w.owner)
@@ -131,7 +131,7 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 		a, err := l.store.ask(context.WithoutCancel(timed), w.keys, w.owner, w.query)
 		switch {
 		case err != nil && !(w.queue && transient(err)):
-			l.undo(w.keys, w.owner)
+			l.undoUnanswered(w.keys, w.owner)
 			return nil, unavailable(err)
 		case err != nil:
 			a.left = 50 * time.Millisecond

@@ -5,5 +5,5 @@
 local k, o, rest = string.match(redis.call('GET', KEYS[1]) or '', '^([hg])([^|]*)|%d+|%d+|(.*)')
 if o ~= ARGV[1] then return {0} end
 redis.call('SET', KEYS[1], 'f|0|0|' .. rest, 'KEEPTTL')
-redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(o, '^[^:]*'), 'lost|' .. o)
+redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(o, '^[^:]*'), 'lost|' .. o)
 return {1}

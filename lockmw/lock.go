@@ -21,6 +21,7 @@ type Lock struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	begun    time.Time
 	renewing sync.Mutex // held during a renewal; Release waits for it
 
 	mu       sync.Mutex
@@ -52,13 +53,14 @@ func (k *Lock) valid() time.Duration { return lease.Left(k.l.ttl, k.since, time.
 
 // grant makes the Lock of a successful acquire.
 func (l *Locker) grant(ctx context.Context, key string, keys []string, owner string, fence uint64, sent time.Time) (*Lock, error) {
-	k := &Lock{l: l, key: key, keys: keys, owner: owner, fence: fence, since: sent, parent: ctx}
+	k := &Lock{l: l, key: key, keys: keys, owner: owner, fence: fence, since: sent, begun: time.Now(), parent: ctx}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return nil, ErrClosed
 	}
-	k.ctx, k.cancel = context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
+	inner, cancel := context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
+	k.ctx, k.cancel = leased{inner, k}, cancel
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.next = time.AfterFunc(max(l.ttl/3-time.Since(sent), 0), k.renew)
@@ -67,6 +69,30 @@ func (l *Locker) grant(ctx context.Context, key string, keys []string, owner str
 		l.local[key] = k
 	}
 	return k, nil
+}
+
+// leased is the context of a lock. It does not wait for a timer to say that
+// the lease is over: a process that wakes up after it looks before the timer runs.
+type leased struct {
+	context.Context
+	k *Lock
+}
+
+// Err implements [context.Context].
+func (c leased) Err() error {
+	err := c.Context.Err()
+	if err == nil && c.k.isOver() {
+		c.k.lose(Expired)
+		err = c.Context.Err()
+	}
+	return err
+}
+
+// isOver reports whether the lock must be given up for want of a renewal.
+func (k *Lock) isOver() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.released && k.lost == nil && k.valid() <= lease.Margin(k.l.ttl)
 }
 
 func (k *Lock) checkExpired() {
@@ -102,6 +128,13 @@ func (k *Lock) renew() {
 	l := k.l
 	sent := time.Now()
 	code, err := l.store.renew(context.WithoutCancel(k.ctx), k.keys, k.owner)
+	if l.hooks.Renewed != nil {
+		failed := err
+		if err == nil && code != 1 {
+			failed = ErrLost
+		}
+		l.hooks.Renewed(k.ctx, left+lease.Margin(l.ttl), failed)
+	}
 	switch {
 	case err != nil:
 		k.schedule(l.ttl / 12)
@@ -152,6 +185,9 @@ func (k *Lock) stop() {
 
 // Lost returns the error of a lock that was lost, nil while it is held.
 func (k *Lock) Lost() error {
+	if k.isOver() {
+		k.lose(Expired)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.lost == nil {
@@ -178,6 +214,9 @@ func (k *Lock) Release(context.Context) error {
 	k.renewing.Lock() // one in flight would set the lease again
 	defer k.renewing.Unlock()
 	k.cancel(context.Canceled)
+	if k.l.hooks.Released != nil {
+		k.l.hooks.Released(k.parent, k.fence, time.Since(k.begun))
+	}
 	if lost == nil && k.l.passOn(k) {
 		return nil
 	}

@@ -424,6 +424,20 @@ func TestWithoutPubSubRights(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("a waiter hangs without the right to subscribe")
 	}
+	// A holder that died cannot be told so, and is succeeded all the same.
+	keys := admin.Keys(t.Context(), "*{*}").Val()
+	if len(keys) != 1 {
+		t.Fatalf("keys: %v", keys)
+	}
+	admin.Set(t.Context(), keys[0], fmt.Sprintf("hdead:1|%d|2000|1|0", time.Now().Add(-time.Second).UnixMilli()), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if k, err := other.Acquire(ctx, "k"); err != nil {
+		t.Errorf("after a holder that died: %v", err)
+	} else {
+		_ = k.Release(t.Context())
+	}
+
 }
 
 func TestEveryMistakeIsReported(t *testing.T) {

@@ -93,11 +93,17 @@ func (l *Locker) newOwner() string {
 // undo gives up whatever owner may have: a place in the queue, or the lock
 // after a reply that was lost. It is tried until a lease is over, in the
 // background, because nobody waits for it any more.
-func (l *Locker) undo(keys []string, owner string) {
+func (l *Locker) undo(keys []string, owner string) { l.undoInBackground(keys, owner, false) }
+
+// undoUnanswered is undo after a call without an answer. It may reach Redis
+// later than what takes it back, which is therefore sent once more.
+func (l *Locker) undoUnanswered(keys []string, owner string) { l.undoInBackground(keys, owner, true) }
+
+func (l *Locker) undoInBackground(keys []string, owner string, again bool) {
 	l.mu.Lock()
 	closed := l.closed
 	if !closed {
-		l.cleaning.Go(func() { l.undoFor(keys, owner) })
+		l.cleaning.Go(func() { l.undoFor(keys, owner, again) })
 	}
 	l.mu.Unlock()
 	if closed {
@@ -105,11 +111,17 @@ func (l *Locker) undo(keys []string, owner string) {
 	}
 }
 
-func (l *Locker) undoFor(keys []string, owner string) {
+// maxUndoPause is short: after an outage a lock that nobody holds is soon free.
+const maxUndoPause = 250 * time.Millisecond
+
+func (l *Locker) undoFor(keys []string, owner string, again bool) {
 	until := time.Now().Add(l.ttl)
-	for pause := 10 * time.Millisecond; time.Now().Before(until); pause *= 2 {
+	for pause := 10 * time.Millisecond; time.Now().Before(until); pause = min(2*pause, maxUndoPause) {
 		if _, err := l.store.let(keys, owner, true); err == nil {
-			return
+			if !again {
+				return
+			}
+			again, pause = false, maxUndoPause
 		}
 		wait := time.NewTimer(pause)
 		select {

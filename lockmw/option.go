@@ -36,12 +36,18 @@ func (e *OptionError) Error() string { return "lockmw: " + e.Option + ": " + e.R
 
 // Hooks observe a [Locker]. Any may be nil; they must not block.
 type Hooks struct {
+	// Acquired is called with how long the caller has waited, Released with how
+	// long it has held the lock, also if it was lost before.
 	Acquired func(ctx context.Context, fence uint64, waited time.Duration)
+	Released func(ctx context.Context, fence uint64, held time.Duration)
 	Busy     func(ctx context.Context, waited time.Duration)
+	// Renewed is called after each try to extend a lease, with what was left of it
+	// before: less than half of the TTL is late. err is nil if it was extended.
+	Renewed func(ctx context.Context, left time.Duration, err error)
+	Lost    func(ctx context.Context, err *LostError)
 	// Failed is called when Redis does not answer, a key cannot be found, or a
 	// lock is nested.
 	Failed func(ctx context.Context, err error)
-	Lost   func(ctx context.Context, err *LostError)
 }
 
 type config struct {

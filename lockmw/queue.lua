@@ -39,7 +39,7 @@ if v then
     return {0, 0, left, now}
   end
   if (k == 'h' or k == 'g') and o ~= me then -- the last holder never released: tell it
-    redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(o, '^[^:]*'), 'lost|' .. o)
+    redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(o, '^[^:]*'), 'lost|' .. o)
   end
   if us <= f + 15 then us = f + 16 end
 end

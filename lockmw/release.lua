@@ -23,7 +23,7 @@ if q == '1' then
     if polled and now - polled <= 3000 then -- alive: its turn is reserved for 100 ms while it comes
       q = redis.call('ZCARD', KEYS[2]) > 0 and '1' or '0'
       free = 'r' .. w[1] .. '|' .. now + 100 .. '|100|' .. f .. '|'
-      redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(w[1], '^[^:]*'), 'go|' .. w[1])
+      redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(w[1], '^[^:]*'), 'go|' .. w[1])
       break
     end
   end

@@ -36,7 +36,7 @@ if redis.call('ZSCORE', KEYS[1], me) then -- the reply was lost: the lease count
 end
 local function wake(o)
   redis.call('HSET', KEYS[3], '*', o .. '|' .. now)
-  redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(o, '^[^:]*'), 'go|' .. o)
+  redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(o, '^[^:]*'), 'go|' .. o)
 end
 local fits = kind == 'w' and n == 0 or kind == 's' and whole == '' and (permits == '0' or n < tonumber(permits))
 local head -- of the queue: passed over if it has not polled for 3 s, or not come 100 ms after it was woken

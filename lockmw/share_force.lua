@@ -3,5 +3,5 @@
 -- ARGV    1 owner that it is taken from
 -- Reply   {code}: 1 taken away | 0 it had none
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return {0} end
-redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(ARGV[1], '^[^:]*'), 'lost|' .. ARGV[1])
+redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(ARGV[1], '^[^:]*'), 'lost|' .. ARGV[1])
 return {1}

@@ -16,6 +16,6 @@ local next = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
 if next then
   local t = redis.call('TIME')
   redis.call('HSET', KEYS[3], '*', next .. '|' .. t[1] * 1000 + math.floor(t[2] / 1000))
-  redis.call('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(next, '^[^:]*'), 'go|' .. next)
+  redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(next, '^[^:]*'), 'go|' .. next)
 end
 return {1}

@@ -51,9 +51,14 @@ func (w *wake) subscribe(ctx context.Context) bool {
 	}
 	started := w.pubsub == nil
 	if started {
-		w.pubsub = w.l.rdb.Subscribe(context.WithoutCancel(ctx), w.l.wakeBase+w.l.instance)
-		messages := w.pubsub.ChannelWithSubscriptions()
-		w.stopped.Go(func() { w.listen(messages) })
+		pubsub := w.l.rdb.Subscribe(context.WithoutCancel(ctx)) // to nothing yet: that does not dial
+		w.pubsub = pubsub
+		w.stopped.Go(func() {
+			// A server that hangs holds this for seconds, and nobody who needs w.mu.
+			// Who listens repeats what failed.
+			_ = pubsub.Subscribe(context.WithoutCancel(ctx), w.l.wakeBase+w.l.instance)
+			w.listen(pubsub.ChannelWithSubscriptions())
+		})
 	}
 	w.mu.Unlock()
 	if !started {
@@ -128,8 +133,19 @@ func (w *wake) stop() {
 	w.closed = true
 	w.mu.Unlock()
 	w.all()
-	if pubsub != nil {
-		_ = pubsub.Close()
+	if pubsub == nil {
+		return
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = pubsub.Close() // waits for a dial that go-redis cannot break off
 		w.stopped.Wait()
+	}()
+	patience := time.NewTimer(w.l.nodeTimeout)
+	defer patience.Stop()
+	select {
+	case <-over:
+	case <-patience.C: // the server hangs; it ends with go-redis' own timeouts
 	}
 }

@@ -98,7 +98,7 @@ local function int(x) return string.format('%.0f', x) end
 for i = 1, n do
   local s, key = state[i], KEYS[i]
   local write = denied == 0
-  if mode == 'block' then
+  if mode == 'block' and (s.kind == 'g' or s.kind == 'w') then -- places are held, not waited for
     s.until_, s.need = now + tonumber(ARGV[3 + (i - 1) * 5 + 4]), 0
     s.anchor = true
   end

@@ -273,3 +273,20 @@ func TestBlock(t *testing.T) {
 		t.Errorf("with an engine: got %v", err)
 	}
 }
+
+// A block beside a bound on what runs at once: the places are left alone.
+func TestBlockBesideConcurrency(t *testing.T) {
+	l := limiter(t, redistest.Standalone(t).Client(t), redis_rate.Limit{}, ratelimit.WithLimits(named("g", redis_rate.PerHour(10)), ratelimit.Concurrency(2)))
+	if err := l.Block(t.Context(), "k", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if d := allow(t, l, "k", 1); d.Allowed {
+		t.Error("not blocked")
+	}
+	if err := l.Reset(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if d := allow(t, l, "k", 1); !d.Allowed {
+		t.Errorf("after a reset: %+v", d)
+	}
+}

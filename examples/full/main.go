@@ -76,7 +76,7 @@ func run(ctx context.Context, listen, redisURL string, out io.Writer) error {
 		return err
 	case <-ctx.Done():
 	}
-	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // Shutdown alone gives a silent connection 5 s
 	defer cancel()
 	return errors.Join(srv.Shutdown(shutdown), ignoreClosed(<-done))
 }

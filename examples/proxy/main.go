@@ -73,7 +73,7 @@ func run(ctx context.Context, listen, origin, redisURL string, out io.Writer) (e
 		return err
 	case <-ctx.Done():
 	}
-	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // Shutdown alone gives a silent connection 5 s
 	defer cancel()
 	err = srv.Shutdown(shutdown)
 	if served := <-done; !errors.Is(served, http.ErrServerClosed) {

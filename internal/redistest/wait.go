@@ -5,6 +5,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -24,6 +25,14 @@ func poll(ctx context.Context, cond func() bool) error {
 			return ctx.Err()
 		case <-tick.C:
 		}
+	}
+}
+
+// Long skips a test that takes long, unless LONG is set: make long sets it.
+func Long(t testing.TB) {
+	t.Helper()
+	if os.Getenv("LONG") == "" {
+		t.Skip("LONG=1 runs it")
 	}
 }
 

@@ -1,0 +1,196 @@
+package idempotency
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/lockmw"
+)
+
+// Client is what a [Keeper] needs of a go-redis client; all of them have it.
+type Client interface {
+	bounded.Client
+	Pipeline() redis.Pipeliner
+}
+
+// Keeper runs each operation once and keeps its result. It is safe for
+// concurrent use; Close it before its locks.
+type Keeper struct {
+	config
+	locks    *lockmw.Locker
+	store    *store
+	scope    ScopeFunc
+	instance string // 128 random bits; owners are instance:counter
+	counter  atomic.Uint64
+
+	mu     sync.Mutex
+	closed bool
+	quit   chan struct{} // closed when what is recorded late is given up
+	stop   sync.Once
+	late   sync.WaitGroup // what is recorded late
+}
+
+// New returns a Keeper whose records are in rdb and whose running requests
+// hold locks of locks, which may be used for other things too. scope names the
+// user a request belongs to; there is no default. New does not dial; all
+// mistakes are reported at once, as joined [*OptionError].
+func New(locks *lockmw.Locker, rdb Client, scope ScopeFunc, opts ...Option) (*Keeper, error) {
+	k := &Keeper{config: defaults(), locks: locks, scope: scope, instance: rand.Text(), quit: make(chan struct{})}
+	for _, opt := range opts {
+		if opt != nil {
+			opt.apply(&k.config)
+		}
+	}
+	if err := k.validate(locks != nil, !bounded.IsNil(rdb), scope != nil); err != nil {
+		return nil, err
+	}
+	k.store = newStore(rdb, k.timeout)
+	if !k.store.caller.HonorsDeadlines() {
+		k.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
+	}
+	return k, nil
+}
+
+// Operation is something to be done once. Scope, Name and Key together say
+// which one it is.
+type Operation struct {
+	Scope string // whose it is: a user; never empty
+	Name  string // what it is: of a request, its method and path
+	Key   string // which one: chosen by the client; never empty
+	// Fingerprint is a hash of what must be the same whenever the operation is
+	// asked for.
+	Fingerprint [sha256.Size]byte
+}
+
+// id is the record's key. What a client may have chosen is hashed.
+func (k *Keeper) id(op Operation) string {
+	sum := sha256.Sum256([]byte(lockmw.Join(op.Scope, op.Name, op.Key)))
+	return k.prefix + ":v1:" + k.name + ":{" + hex.EncodeToString(sum[:16]) + "}"
+}
+
+// Begin decides about an operation. It returns one of three: a [Run], and the
+// caller does the operation and releases it; what was kept of the operation
+// when it was done, which may be empty; or an error, and nothing is to be done.
+//
+// The errors match [ErrMismatch], [ErrUnknown], [ErrNotKept], [lockmw.ErrBusy]
+// while it is being done, [lockmw.ErrUnavailable], [lockmw.ErrClosed],
+// [lockmw.ErrNested] or [ErrIncomplete]. The run's context descends from ctx.
+func (k *Keeper) Begin(ctx context.Context, op Operation) (*Run, []byte, error) {
+	run, kept, err := k.decide(ctx, op)
+	switch {
+	case err != nil:
+		reason := reasonOf(err)
+		if reason == Unavailable || reason == NoScope || reason == Misused {
+			k.failed(ctx, err)
+		}
+		k.refused(ctx, reason)
+	case run == nil && k.hooks.Replayed != nil:
+		k.hooks.Replayed(ctx)
+	}
+	return run, kept, err
+}
+
+func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error) {
+	if op.Scope == "" || op.Key == "" {
+		return nil, nil, ErrIncomplete
+	}
+	if k.isClosed() {
+		return nil, nil, lockmw.ErrClosed
+	}
+	id := k.id(op)
+	rec, err := k.store.look(ctx, id)
+	if err != nil {
+		return nil, nil, unavailable("look", err)
+	}
+	kept, err := rec.verdict(op)
+	if err != nil || rec.state == stateKept {
+		return nil, kept, err
+	}
+	lock, err := k.locks.TryAcquire(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &Run{k: k, op: op, id: id, lock: lock, owner: k.instance + ":" + strconv.FormatUint(k.counter.Add(1), 36), attempt: Attempt{Fence: lock.Fence()}}
+	rec, err = r.begin()
+	if err == nil && rec.state == stateBegun && rec.mine {
+		return r, nil, nil
+	}
+	defer r.letGo()
+	switch {
+	case err != nil:
+		return nil, nil, unavailable("begin", err)
+	case rec.state == stateStale: // it lost the lock to another meanwhile
+		return nil, nil, &lockmw.BusyError{RetryAfter: time.Second}
+	}
+	if kept, err = rec.verdict(op); err == nil && rec.state != stateKept {
+		err = ErrUnknown // nobody holds the lock
+	}
+	return nil, kept, err
+}
+
+func unavailable(what string, err error) error {
+	return fmt.Errorf("idempotency: %s: %w: %w", what, lockmw.ErrUnavailable, err)
+}
+
+func (k *Keeper) failed(ctx context.Context, err error) {
+	if k.hooks.Failed != nil {
+		k.hooks.Failed(ctx, err)
+	}
+}
+
+func (k *Keeper) refused(ctx context.Context, reason Reason) {
+	if k.hooks.Refused != nil {
+		k.hooks.Refused(ctx, reason)
+	}
+}
+
+func (k *Keeper) isClosed() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.closed
+}
+
+// later runs fn, which records something that Redis did not take in time. It
+// reports false if the keeper is closed.
+func (k *Keeper) later(fn func()) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return false
+	}
+	k.late.Go(fn)
+	return true
+}
+
+// Close refuses new operations and waits until ctx ends for results that are
+// still to be recorded because Redis did not answer in time. Runs may go on.
+// The client and the locks stay open.
+func (k *Keeper) Close(ctx context.Context) error {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		k.late.Wait()
+		close(done)
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("idempotency: close: results are not recorded: %w", context.Cause(ctx))
+	}
+	k.stop.Do(func() { close(k.quit) })
+	<-done
+	return err
+}

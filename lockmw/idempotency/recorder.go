@@ -1,0 +1,173 @@
+package idempotency
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// recorder is the ResponseWriter of a covered request. It holds the response
+// back until it is recorded, so that a client never knows of a result that a
+// retry would not find. A body above the limit is streamed from there on.
+//
+// It is not internal/respw, whose writes go out at once. It has no Unwrap: what
+// is under it must not be written to. So it does itself what an
+// [http.ResponseController] wants, but Hijack: a connection cannot be replayed.
+type recorder struct {
+	w         http.ResponseWriter
+	before    http.Header // fields of middlewares further out, on the same map
+	header    http.Header // as it was when the status was written
+	head      bool
+	limit     int64
+	status    int // 0 while nothing is written
+	length    int64
+	body      []byte
+	streaming bool   // what was held back went out, and the rest goes at once
+	streams   func() // called when that begins
+}
+
+func newRecorder(w http.ResponseWriter, r *http.Request, limit int64) *recorder {
+	return &recorder{w: w, before: w.Header().Clone(), head: r.Method == http.MethodHead, limit: limit, length: -1}
+}
+
+// Header is the underlying writer's header map.
+func (c *recorder) Header() http.Header { return c.w.Header() }
+
+// WriteHeader passes informational responses on.
+func (c *recorder) WriteHeader(status int) {
+	if status < 100 || status > 999 {
+		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as net/http does, while the handler can see it
+	}
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		if c.status == 0 {
+			c.w.WriteHeader(status)
+		}
+		return
+	}
+	if c.status != 0 {
+		return
+	}
+	c.status, c.header = status, c.w.Header().Clone()
+	if n, err := strconv.ParseInt(c.header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
+		c.length = n
+	}
+	if c.length > c.limit && !c.head && hasBody(status) {
+		c.stream()
+	}
+}
+
+// Write has the errors that net/http's has, which a handler would no longer see.
+func (c *recorder) Write(p []byte) (int, error) {
+	c.implicit()
+	switch {
+	case c.streaming:
+		return c.w.Write(p)
+	case len(p) == 0:
+		return 0, nil
+	case !hasBody(c.status):
+		return 0, http.ErrBodyNotAllowed
+	case c.length >= 0 && int64(len(c.body)+len(p)) > c.length:
+		return 0, http.ErrContentLength
+	case int64(len(c.body)+len(p)) <= c.limit:
+		c.body = append(c.body, p...)
+	case !c.head: // of which nothing is sent
+		c.stream()
+		return c.w.Write(p)
+	}
+	return len(p), nil
+}
+
+func (c *recorder) implicit() {
+	if c.status == 0 {
+		c.WriteHeader(http.StatusOK)
+	}
+}
+
+// WriteString is Write.
+func (c *recorder) WriteString(s string) (int, error) { return c.Write([]byte(s)) }
+
+// Flush has no way to report an error; FlushError has.
+func (c *recorder) Flush() { _ = c.FlushError() }
+
+// FlushError flushes what is streamed. Before that it writes the header, as
+// flushing does, and holds it back.
+func (c *recorder) FlushError() error {
+	c.implicit()
+	if c.limit == 0 && !c.streaming {
+		c.stream()
+	}
+	if !c.streaming {
+		return nil
+	}
+	return http.NewResponseController(c.w).Flush()
+}
+
+// SetReadDeadline, SetWriteDeadline and EnableFullDuplex serve
+// [http.ResponseController].
+func (c *recorder) SetReadDeadline(t time.Time) error {
+	return http.NewResponseController(c.w).SetReadDeadline(t)
+}
+
+func (c *recorder) SetWriteDeadline(t time.Time) error {
+	return http.NewResponseController(c.w).SetWriteDeadline(t)
+}
+
+func (c *recorder) EnableFullDuplex() error {
+	return http.NewResponseController(c.w).EnableFullDuplex()
+}
+
+// stream sends what was held back.
+func (c *recorder) stream() {
+	c.send()
+	c.streaming, c.body = true, nil
+	c.streams()
+}
+
+// send sends the response, with the header as it was when the status was
+// written. A handler that has written nothing has net/http answer.
+func (c *recorder) send() {
+	if c.streaming || c.status == 0 {
+		return
+	}
+	h := c.w.Header()
+	late := maps.Clone(h)
+	restore(h, c.header)
+	c.w.WriteHeader(c.status)
+	if len(c.body) > 0 {
+		_, _ = c.w.Write(c.body) // the client may be gone; its retry finds it
+	}
+	maps.Copy(h, late) // trailers
+}
+
+// whole returns the response, if all of it is here and can be sent again. That
+// nothing was written is no answer: an error page may follow further out.
+func (c *recorder) whole() (*response, error) {
+	switch {
+	case c.status == 0:
+		return nil, errors.New("nothing was written")
+	case c.streaming:
+		return nil, errors.New("the body is too large")
+	case !keepable(c.status):
+		return nil, errors.New("the protocol was switched")
+	case c.length >= 0 && !c.head && hasBody(c.status) && int64(len(c.body)) != c.length:
+		return nil, errors.New("the body is shorter than its Content-Length")
+	case c.trailers():
+		return nil, errors.New("there are trailers")
+	}
+	return &response{status: c.status, fields: changes(c.before, c.header), body: c.body}, nil
+}
+
+func (c *recorder) trailers() bool {
+	if len(c.header["Trailer"]) > len(c.before["Trailer"]) {
+		return true
+	}
+	for name := range c.w.Header() {
+		if len(name) > len(http.TrailerPrefix) && name[:len(http.TrailerPrefix)] == http.TrailerPrefix {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,226 @@
+package idempotency
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redishttp/redishttp/lockmw"
+)
+
+// Attempt is one time that an operation is done.
+type Attempt struct {
+	// Number is 1, and with [WithRerun] more if attempts before may have done
+	// something: their outcome is unknown.
+	Number int
+	// Fence grows from attempt to attempt. Store it with what is written and
+	// refuse smaller ones: an attempt that lost its lock may still be writing.
+	Fence uint64
+}
+
+// Run is an operation under way, which holds its lock. End it with one of Keep,
+// Spend and Forget, and release it in any case.
+type Run struct {
+	k       *Keeper
+	op      Operation
+	id      string
+	lock    *lockmw.Lock
+	owner   string
+	attempt Attempt
+	ctx     context.Context
+	forget  atomic.Bool
+
+	mu      sync.Mutex
+	outcome Outcome // "" while it runs
+	late    bool    // the lock is let go by who records the end
+}
+
+// Context ends when the lock is lost, as [lockmw.Lock.Context], and knows the
+// run: [FromContext] and [Forget] take it.
+func (r *Run) Context() context.Context { return r.ctx }
+
+// Attempt says which attempt this is.
+func (r *Run) Attempt() Attempt { return r.attempt }
+
+// Keep ends the run: the operation was done, and whoever asks for it again gets
+// result. It is tried until Redis takes it or for four times [WithTimeout]; then
+// it returns [lockmw.ErrUnavailable] and goes on in the background. The error is
+// [ErrSuperseded] if the lock was lost and another attempt has begun since.
+// After [Forget] it forgets instead.
+func (r *Run) Keep(result []byte) error { return r.end(Kept, result) }
+
+// Spend ends the run: the operation was done, and whoever asks for it again
+// gets [ErrNotKept]. The errors are those of Keep.
+func (r *Run) Spend() error { return r.end(NotKept, nil) }
+
+// Forget ends the run: nothing came of it, and whoever asks for it again does
+// it. The errors are those of Keep.
+func (r *Run) Forget() error { return r.end(Forgotten, nil) }
+
+// Release lets the lock go. The outcome of a run that was not ended is unknown.
+func (r *Run) Release() {
+	r.mu.Lock()
+	open := r.outcome == ""
+	if open {
+		r.outcome = Unknown
+	}
+	r.mu.Unlock()
+	if open {
+		r.ran(Unknown)
+	}
+	r.letGo()
+}
+
+// begin notes the attempt. A reply that was lost is asked for again, which
+// begins nothing twice.
+func (r *Run) begin() (record, error) {
+	k, lost := r.k, r.lock.Context()
+	r.ctx = context.WithValue(lost, runKey{}, r)
+	var rec record
+	err := persist(2*k.timeout, lost.Done(), func() (err error) {
+		rec, err = k.store.begin(context.WithoutCancel(lost), r.id, r.owner, r.attempt.Fence, r.op.Fingerprint[:], k.ttl, k.rerun)
+		return err
+	})
+	if err == nil && rec.mine && k.waitReplicas > 0 {
+		err = k.store.confirm(context.WithoutCancel(lost), r.id, k.ttl, k.waitReplicas, k.waitTimeout)
+	}
+	if err == nil && rec.mine && lost.Err() != nil { // it took so long that another may begin
+		err = context.Cause(lost)
+	}
+	if err != nil { // it may have begun
+		r.finishLater(Forgotten, nil, false)
+		return record{}, err
+	}
+	r.attempt.Number = rec.attempt
+	return rec, nil
+}
+
+func (r *Run) end(o Outcome, result []byte) error {
+	if r.forget.Load() {
+		o, result = Forgotten, nil
+	}
+	r.mu.Lock()
+	over := r.outcome != ""
+	if !over {
+		r.outcome = o
+	}
+	r.mu.Unlock()
+	if over {
+		return nil
+	}
+	mine, err := r.finish(4*r.k.timeout, o, result)
+	if err != nil {
+		r.finishLater(o, result, true)
+		return unavailable("finish", err)
+	}
+	return r.ended(o, mine)
+}
+
+var endings = map[Outcome]state{Kept: stateKept, NotKept: stateSpent, Forgotten: stateForgotten}
+
+// finish records the outcome, again and again if it must: it is recorded once.
+func (r *Run) finish(within time.Duration, o Outcome, result []byte) (mine bool, err error) {
+	err = persist(within, r.k.quit, func() (err error) {
+		mine, err = r.k.store.end(context.WithoutCancel(r.lock.Context()), r.id, r.owner, r.attempt.Fence, r.op.Fingerprint[:], r.k.ttl, endings[o], result)
+		return err
+	})
+	return mine, err
+}
+
+// lateFor is how long a Redis that is away is waited for, in the background.
+const lateFor = time.Minute
+
+// finishLater records the outcome in the background and lets the lock go then:
+// a retry that comes meanwhile comes again.
+func (r *Run) finishLater(o Outcome, result []byte, ran bool) {
+	r.mu.Lock()
+	r.late = true
+	r.mu.Unlock()
+	record := func(within time.Duration) {
+		mine, err := r.finish(within, o, result)
+		switch {
+		case err != nil:
+			r.k.failed(r.ctx, unavailable("finish", err))
+			r.k.logger.LogAttrs(r.ctx, slog.LevelError, "the outcome of a request could not be recorded: it stays unknown")
+		case ran:
+			_ = r.ended(o, mine)
+		}
+		r.release()
+	}
+	if !r.k.later(func() { record(lateFor) }) {
+		record(0) // the keeper is closed: once
+	}
+}
+
+func (r *Run) ended(o Outcome, mine bool) error {
+	if !mine {
+		r.k.failed(r.ctx, ErrSuperseded)
+		return ErrSuperseded
+	}
+	r.ran(o)
+	return nil
+}
+
+func (r *Run) ran(o Outcome) {
+	if r.k.hooks.Ran != nil {
+		r.k.hooks.Ran(r.ctx, r.attempt, o)
+	}
+}
+
+func (r *Run) letGo() {
+	r.mu.Lock()
+	late := r.late
+	r.mu.Unlock()
+	if !late {
+		r.release()
+	}
+}
+
+func (r *Run) release() {
+	if err := r.lock.Release(r.ctx); err != nil && !errors.Is(err, lockmw.ErrLost) {
+		r.k.failed(r.ctx, err)
+	}
+}
+
+// persist calls fn until it succeeds, for so long, or until stop.
+func persist(within time.Duration, stop <-chan struct{}, fn func() error) error {
+	until := time.Now().Add(within)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := fn()
+		if err == nil || time.Now().Add(pause).After(until) {
+			return err
+		}
+		wait := time.NewTimer(pause)
+		select {
+		case <-wait.C:
+		case <-stop:
+			wait.Stop()
+			return err
+		}
+	}
+}
+
+type runKey struct{}
+
+// FromContext returns the attempt that a request is.
+func FromContext(ctx context.Context) (Attempt, bool) {
+	r, ok := ctx.Value(runKey{}).(*Run)
+	if !ok {
+		return Attempt{}, false
+	}
+	return r.attempt, true
+}
+
+// Forget is for a handler that refused, or undid all it did: its answer is
+// sent but not kept, and a retry runs. It reports whether the context is one of
+// a run.
+func Forget(ctx context.Context) bool {
+	r, ok := ctx.Value(runKey{}).(*Run)
+	if ok {
+		r.forget.Store(true)
+	}
+	return ok
+}

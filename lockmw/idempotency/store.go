@@ -1,0 +1,198 @@
+package idempotency
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed" // for the scripts
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+)
+
+var (
+	//go:embed begin.lua
+	beginSource string
+	//go:embed finish.lua
+	finishSource string
+)
+
+// store is where records are. Each call is bounded by the timeout, whatever
+// the context it comes with.
+type store struct {
+	rdb     Client
+	caller  *bounded.Caller
+	begins  *redis.Script
+	ends    *redis.Script
+	timeout time.Duration
+}
+
+func newStore(rdb Client, timeout time.Duration) *store {
+	return &store{rdb: rdb, caller: bounded.New(rdb), timeout: timeout, begins: redis.NewScriptServerSHA(beginSource), ends: redis.NewScriptServerSHA(finishSource)}
+}
+
+// state is a record's field s.
+type state string
+
+const (
+	stateNone      state = ""
+	stateBegun     state = "p"
+	stateOpen      state = "u" // an attempt that may have done something, and nobody's now
+	stateKept      state = "d"
+	stateSpent     state = "x"
+	stateForgotten state = "f"
+	stateStale     state = "stale" // a later holder of the lock was there; never stored
+)
+
+// record is what Redis knows of an operation.
+type record struct {
+	state       state
+	fingerprint string
+	kept        []byte
+	mine        bool // begun by this very attempt
+	attempt     int
+}
+
+// verdict is what a record says to a request for op: an error, what is kept if
+// the state is that, or nothing if it is yet to be seen.
+func (rec record) verdict(op Operation) ([]byte, error) {
+	switch rec.state {
+	case stateNone, stateForgotten:
+		return nil, nil
+	case stateBegun, stateOpen, stateKept, stateSpent:
+	default: // of a later version
+		return nil, unavailable("look", errReply)
+	}
+	switch {
+	case rec.fingerprint != string(op.Fingerprint[:]):
+		return nil, ErrMismatch
+	case rec.state == stateSpent:
+		return nil, ErrNotKept
+	}
+	return rec.kept, nil
+}
+
+var errReply = errors.New("not a reply that is known")
+
+// look reads a record. A replica that is behind shows an older one, which
+// costs a round trip: the script asks the master.
+func (s *store) look(ctx context.Context, id string) (record, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	cmd := redis.NewSliceCmd(ctx, "hmget", id, "s", "p", "r")
+	if err := s.caller.Process(ctx, cmd); err != nil {
+		return record{}, err
+	}
+	return decodeLook(cmd.Val())
+}
+
+func decodeLook(v []any) (record, error) {
+	if len(v) != 3 {
+		return record{}, fmt.Errorf("%w: %d values", errReply, len(v))
+	}
+	if v[0] == nil {
+		return record{}, nil
+	}
+	return decodeRecord(v[0], v[1], v[2])
+}
+
+func decodeRecord(s, fingerprint, kept any) (record, error) {
+	text, _ := s.(string)
+	print, _ := fingerprint.(string)
+	if text == "" || len(print) != sha256.Size {
+		return record{}, fmt.Errorf("%w: not a record", errReply)
+	}
+	rec := record{state: state(text), fingerprint: print}
+	if rec.state == stateKept {
+		result, ok := kept.(string)
+		if !ok {
+			return record{}, fmt.Errorf("%w: nothing is kept", errReply)
+		}
+		rec.kept = []byte(result)
+	}
+	return rec, nil
+}
+
+// begin notes that owner begins, unless a record stands against it.
+func (s *store) begin(ctx context.Context, id, owner string, fence uint64, fingerprint []byte, ttl time.Duration, rerun bool) (record, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	again := 0
+	if rerun {
+		again = 1
+	}
+	v, err := s.begins.Run(ctx, s.caller, []string{id}, owner, strconv.FormatUint(fence, 10), fingerprint, ttl.Milliseconds(), again).Slice()
+	if err != nil {
+		return record{}, err
+	}
+	return decodeBegin(v)
+}
+
+func decodeBegin(v []any) (record, error) {
+	if len(v) == 0 {
+		return record{}, errReply
+	}
+	switch code, _ := v[0].(int64); {
+	case code == 1 && len(v) == 2:
+		n, _ := v[1].(int64)
+		if n < 1 {
+			return record{}, fmt.Errorf("%w: attempt %d", errReply, n)
+		}
+		return record{state: stateBegun, mine: true, attempt: int(n)}, nil
+	case code == -1 && len(v) == 1:
+		return record{state: stateStale}, nil
+	case code == 0 && len(v) == 4:
+		return decodeRecord(v[1], v[2], v[3])
+	}
+	return record{}, errReply
+}
+
+// confirm waits until n replicas have a record that was begun. WAIT waits for
+// what its own connection wrote last, so something is written behind the
+// record, to the same key: replication keeps the order.
+func (s *store) confirm(ctx context.Context, id string, ttl time.Duration, n int, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout+wait)
+	defer cancel()
+	acks := make(chan int64, 1) // for a call that is left behind
+	err := s.caller.Do(ctx, func(ctx context.Context) error {
+		var master interface{ Pipeline() redis.Pipeliner } = s.rdb
+		if cluster, ok := bounded.Unwrap(s.rdb).(*redis.ClusterClient); ok {
+			node, err := cluster.MasterForKey(ctx, id)
+			if err != nil {
+				return err
+			}
+			master = node
+		}
+		pipe := master.Pipeline()
+		pipe.PExpire(ctx, id, ttl)
+		got := redis.NewIntCmd(ctx, "wait", n, wait.Milliseconds())
+		_ = pipe.Process(ctx, got) // queued
+		_, err := pipe.Exec(ctx)
+		acks <- got.Val()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if got := <-acks; got < int64(n) {
+		return fmt.Errorf("%d of %d replicas have it within %v", got, n, wait)
+	}
+	return nil
+}
+
+// forgetFor is how long it is remembered that a request was forgotten, longer
+// than a begin may be on its way.
+const forgetFor = 10 * time.Minute
+
+// end records how an attempt ended. It reports false if another has begun
+// since.
+func (s *store) end(ctx context.Context, id, owner string, fence uint64, fingerprint []byte, ttl time.Duration, to state, result []byte) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	code, err := s.ends.Run(ctx, s.caller, []string{id}, owner, strconv.FormatUint(fence, 10), fingerprint, ttl.Milliseconds(), string(to), result, forgetFor.Milliseconds()).Int64()
+	return code == 1, err
+}
