@@ -21,8 +21,10 @@ type decoded struct {
 	Times  []moment
 	Header []fact // of a cached response
 	Values []fact // of a session, if they are shown
-	Button string // of what can be done about it
-	Link   string
+	// Holders have a lock.
+	Holders []holder
+	Button  string // of what can be done about it
+	Link    string
 }
 
 type moment struct {
@@ -48,7 +50,10 @@ func (p *Panel) decode(ctx context.Context, conn *connect.Conn, key string) (*de
 	if !ok {
 		return nil, nil
 	}
-	d := &decoded{Kind: o.Kind, Page: link(o.Page, "conn", conn.Name())}
+	d := &decoded{Kind: o.Kind}
+	if o.Page != "" {
+		d.Page = link(o.Page, "conn", conn.Name())
+	}
 	var err error
 	switch o.Kind {
 	case limitKind:
@@ -61,6 +66,8 @@ func (p *Panel) decode(ctx context.Context, conn *connect.Conn, key string) (*de
 		err = p.decodeEntry(ctx, conn, key, d)
 	case sessionKind:
 		err = p.decodeSession(ctx, conn, key, d)
+	case requestKind:
+		err = decodeRequest(ctx, conn, key, d)
 	default:
 		d.say("Of", o.Name)
 	}
@@ -88,14 +95,18 @@ func (p *Panel) decodeLock(ctx context.Context, conn *connect.Conn, key string, 
 	for _, r := range rows {
 		d.say("Of", r.Name)
 		d.say("State", r.State)
-		d.say("Holder", r.Owner)
-		if r.Holders > 1 {
-			d.say("Holders", strconv.Itoa(r.Holders))
+		d.say("Held by", r.Mode)
+		if r.Grace {
+			d.say("Clock", "it may have been set: nobody else gets the lock for a lease more")
 		}
 		d.say("Last fence", r.Fence)
 		d.say("Instances that wait", strconv.FormatInt(r.Waiters, 10))
-		d.when("Lease ends", r.Until)
-		d.Button, d.Link = "Take it away", r.Confirm
+		if r.State == reserved {
+			d.when("Reserved until", r.Until)
+		}
+		if d.Holders = r.Holders; r.Count > int64(len(r.Holders)) {
+			d.say("Holders", count(r.Count))
+		}
 	}
 	return err
 }

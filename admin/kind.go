@@ -16,12 +16,13 @@ const (
 	lockPart    = "part of a lock"
 	jobKind     = "job"
 	jobPart     = "part of a job"
+	requestKind = "request that runs once"
 )
 
 // owner is what a key's name says.
 type owner struct {
 	Kind   string
-	Page   string // of the panel
+	Page   string // of the panel, "" if it has none
 	Source string // prefix of all keys of its kind and application
 	Name   string // of the policy, cache or lock
 	Hash   string
@@ -36,6 +37,7 @@ var forms = []struct {
 	{lockPart, "locks", regexp.MustCompile(`^(lockmw:v1:)([^{}]{1,100}):(?:\{([0-9a-f]{32})\}:(?:q|qp|p)|boot)$`)},
 	{jobKind, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
 	{jobPart, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}:w$`)},
+	{requestKind, "", regexp.MustCompile(`^(idempotency:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
 	{cacheKind, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)},
 	{cachePart, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:(?:[cvl]:|log$)`)},
 	{sessionKind, "sessions", regexp.MustCompile(`^(session:v1:)([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)},

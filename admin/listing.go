@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -66,14 +67,20 @@ func (p *Panel) tally(ctx context.Context, conn *connect.Conn, match, kind strin
 }
 
 // ask runs a pipeline whose commands may fail each for itself: a key may have
-// gone, or another type. Only a Redis that does not answer is an error.
+// gone, or another type. A Redis that does not answer is an error, and so is one
+// that does not allow it: nothing to see would look like nothing there.
 func ask(ctx context.Context, rdb redis.UniversalClient, fill func(redis.Pipeliner)) error {
 	pipe := rdb.Pipeline()
 	fill(pipe)
 	if pipe.Len() == 0 {
 		return nil
 	}
-	_, err := pipe.Exec(ctx)
+	cmds, err := pipe.Exec(ctx)
+	for _, cmd := range cmds {
+		if cmd.Err() != nil && strings.HasPrefix(cmd.Err().Error(), "NOPERM") {
+			return cmd.Err()
+		}
+	}
 	var answered redis.Error
 	if err == nil || errors.Is(err, redis.Nil) || errors.As(err, &answered) && !errors.Is(err, connect.ErrUnavailable) {
 		return nil

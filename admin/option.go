@@ -91,7 +91,8 @@ func WithStreams(n int, every time.Duration) Option {
 }
 
 // WithSessionValues(true) shows what sessions hold, which may be anything that
-// users have entered. Tokens are not in Redis and never shown. The default is false.
+// users have entered, and answers that package idempotency keeps. Tokens are not in
+// Redis and never shown. The default is false.
 func WithSessionValues(on bool) Option { return optionFunc(func(c *config) { c.sessionValues = on }) }
 
 // WithHiddenKeys hides the values of keys that begin so. Those of sessions are
@@ -126,8 +127,9 @@ func WithCache(conn, label string, responses *cache.Cache) Option {
 	return optionFunc(func(c *config) { c.caches = append(c.caches, owned[*cache.Cache]{conn, label, responses}) })
 }
 
-// WithLocks lets the panel take locks from their holders. It may be given
-// several times.
+// WithLocks lets the panel take locks from their holders, and find them by their
+// keys. Those of [lockmw.NewRedlock] are found only; name the connection of each of its
+// masters. It may be given several times.
 func WithLocks(conn, label string, l *lockmw.Locker) Option {
 	return optionFunc(func(c *config) { c.lockers = append(c.lockers, owned[*lockmw.Locker]{conn, label, l}) })
 }

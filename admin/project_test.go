@@ -2,6 +2,8 @@ package admin_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"html"
@@ -19,8 +21,8 @@ import (
 	"github.com/redishttp/redishttp/admin"
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/internal/redistest"
-	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/cronlock"
+	"github.com/redishttp/redishttp/lockmw/idempotency"
 	"github.com/redishttp/redishttp/ratelimit"
 	"github.com/redishttp/redishttp/session"
 )
@@ -87,22 +89,22 @@ func TestABlockedClientIsSeenAndUnblocked(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		prefix, ctx, events := redistest.Prefix(t), t.Context(), &trail{}
 		limiter, err := ratelimit.New(g.Client(t), redis_rate.PerMinute(10), ratelimit.WithKeyPrefix(prefix), ratelimit.WithDenyCache(0, 0),
-			ratelimit.WithLimits(ratelimit.Window(100, time.Minute)), ratelimit.WithTimeout(patience))
+			ratelimit.WithLimits(ratelimit.Window(100, time.Minute), ratelimit.Concurrency(5)), ratelimit.WithTimeout(patience))
 		if err != nil {
 			t.Fatal(err)
 		}
 		b := open(t, setOf(t, map[string]string{"default": g.URL}), admin.WithLimiter("default", "api", limiter), admin.WithAudit(events.add))
-		limiter.AllowN(ctx, "203.0.113.7", 4)
-		places, err := ratelimit.New(g.Client(t), redis_rate.Limit{}, ratelimit.WithKeyPrefix(prefix), ratelimit.WithLimits(ratelimit.Concurrency(5)), ratelimit.WithTimeout(patience))
-		if err != nil {
-			t.Fatal(err)
+		enter := func(client string, n int) bool {
+			t.Helper()
+			d, leave, err := limiter.Enter(ctx, client, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(leave)
+			return d.Allowed
 		}
-		_, leave, err := places.Enter(ctx, "203.0.113.7", 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer leave()
-		limiter.AllowN(ctx, "203.0.113.8", 3)
+		enter("203.0.113.7", 4)
+		enter("203.0.113.8", 3)
 		b.see("limits", "counting", "10-per-60s", "100-in-60s", "5-at-once", `<td class="n">3.`, `<td class="n">4.0`, `<td class="n">1.0`)
 		b.see("limits"+q("show", "blocked"), "Nobody is blocked")
 
@@ -110,7 +112,7 @@ func TestABlockedClientIsSeenAndUnblocked(t *testing.T) {
 		if e := events.last(t, "block"); e.Key != "203.0.113.7" || e.Detail != "label api, for 15m" || e.Err != nil {
 			t.Errorf("got %+v", e)
 		}
-		if d, _ := limiter.Allow(ctx, "203.0.113.7"); d.Allowed {
+		if enter("203.0.113.7", 1) {
 			t.Error("the client is not blocked")
 		}
 		body := b.see("limits"+q("show", "blocked"), "blocked", "in 14 min")
@@ -121,71 +123,23 @@ func TestABlockedClientIsSeenAndUnblocked(t *testing.T) {
 		if e := events.last(t, "unblock"); !strings.HasPrefix(e.Key, prefix+":v1:10-per-60s:{") || e.Err != nil {
 			t.Errorf("got %+v", e)
 		}
-		if d, err := limiter.Allow(ctx, "203.0.113.7"); !d.Allowed || err != nil {
-			t.Errorf("the client is still blocked: %v", err)
+		if !enter("203.0.113.7", 1) {
+			t.Error("the client is still blocked")
 		}
 		if err := limiter.Block(ctx, "203.0.113.7", time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		b.confirm("confirm" + q("action", "reset", "conn", "default", "label", "api", "client", "203.0.113.7"))
-		if d, _ := limiter.Allow(ctx, "203.0.113.7"); !d.Allowed {
+		if !enter("203.0.113.7", 1) {
 			t.Error("the client is still blocked")
 		}
 	})
 }
 
-func TestALockIsSeenWhileHeldAndTakenAway(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
-		for _, readers := range []bool{false, true} {
-			prefix, ctx, events := redistest.Prefix(t), t.Context(), &trail{}
-			locks, err := lockmw.New(g.Client(t), lockmw.WithKeyPrefix(prefix), lockmw.WithReadWrite(readers), lockmw.WithNodeTimeout(5*time.Second), lockmw.WithTTL(30*time.Second))
-			if err != nil {
-				t.Fatal(err)
-			}
-			redistest.CloseAfter(t, patience, locks)
-			b := open(t, setOf(t, map[string]string{"default": g.URL}), admin.WithLocks("default", "orders", locks), admin.WithAudit(events.add))
-			lock, err := locks.Acquire(ctx, "order-7")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer lock.Release(ctx)
-			real, err := locks.Inspect(ctx, "order-7")
-			if err != nil {
-				t.Fatal(err)
-			}
-			body := b.see("locks", "held", "in 29 s", real.Owner[:14], fmt.Sprint(real.Fence))
-			b.see("locks"+q("lock", "order-7"), "held")
-			b.see("locks"+q("lock", "order-8"), "no such lock")
-			to := linkTo(t, body, "release", prefix)
-			b.see("key"+q("key", keyOf(t, to)), "This is a lock", real.Owner)
-			if status, _ := b.get("confirm" + q("action", "delete", "conn", "default", "key", keyOf(t, to))); status != 400 {
-				t.Errorf("the lock may be deleted: %d", status)
-			}
-			b.confirm(to)
-			if e := events.last(t, "release"); e.Err != nil || !strings.Contains(e.Detail, real.Owner) {
-				t.Errorf("got %+v", e)
-			}
-			select {
-			case <-lock.Context().Done():
-			case <-time.After(patience):
-				t.Error("the holder hears nothing of it")
-			}
-			if now, _ := locks.Inspect(ctx, "order-7"); now.Held {
-				t.Error("it is still held")
-			}
-			// Once more: it is another's by now, or nobody's.
-			m := whatField.FindStringSubmatch(b.see(to))
-			if status, _, _ := b.post("act", "what", m[1], "confirmed", "yes"); status != 400 {
-				t.Errorf("a second time is answered %d", status)
-			}
-			if e := events.last(t, "release"); e.Err == nil {
-				t.Error("the audit hook was told of no error")
-			}
-			if !readers {
-				b.see("locks", "free")
-			}
-		}
-	})
+// hashOf is how middlewares name what clients choose.
+func hashOf(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
 }
 
 func keyOf(t *testing.T, to string) string {
@@ -330,5 +284,45 @@ func TestJobsAreShown(t *testing.T) {
 		b := open(t, setOf(t, map[string]string{"default": g.URL}), admin.WithJobs("default", well, broken))
 		harmless(t, "jobs", b.see("cron", "report", "done", "failed", "&lt;i&gt;disk full", "&lt;b&gt;sweep"))
 		b.see("key"+q("key", well.Key()), "This is a job", "report")
+	})
+}
+
+// A request with an Idempotency-Key is known by its state; whose it is and what
+// was answered stays where it is.
+func TestARequestThatRunsOnceIsNotShown(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
+		rdb, events := g.Client(t), &trail{}
+		prefix := redistest.Prefix(t)
+		keeper, err := idempotency.New(lockerOf(t, rdb, prefix), rdb, idempotency.DangerouslyUnscoped, idempotency.WithName(prefix), idempotency.WithTimeout(5*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		redistest.CloseAfter(t, patience, keeper)
+		runs := 0
+		app := keeper.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			runs++
+			fmt.Fprint(w, "hunter2")
+		}))
+		pay := func() {
+			r := httptest.NewRequest("POST", "/pay", strings.NewReader("5"))
+			r.Header.Set("Idempotency-Key", `"a"`)
+			app.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		pay()
+		b := open(t, setOf(t, map[string]string{"default": g.URL}), admin.WithAudit(events.add))
+		name := regexp.MustCompile(`href="(key\?[^"]+)"`).FindStringSubmatch(b.see("keys" + q("match", "idempotency:v1:"+prefix+":*")))
+		if name == nil {
+			t.Fatal("the record is not found")
+		}
+		body := b.see(html.UnescapeString(name[1]), "request that runs once", "done, and the answer is kept", "It is not shown")
+		if strings.Contains(body, "hunter2") {
+			t.Error("the answer is shown")
+		}
+		pay()
+		b.see(linkTo(t, body, "delete", ""), "the request runs again")
+		b.confirm(linkTo(t, body, "delete", ""))
+		if pay(); runs != 2 {
+			t.Errorf("it ran %d times", runs)
+		}
 	})
 }

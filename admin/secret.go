@@ -36,8 +36,14 @@ func (p *Panel) hides(key string) string {
 			return "The application hides the values of keys that begin with " + prefix + "."
 		}
 	}
-	if !p.sessionValues && p.isSession(key) {
+	if p.sessionValues {
+		return ""
+	}
+	if p.isSession(key) {
 		return sessionHidden
+	}
+	if o, ok := p.ownerOf(key); ok && o.Kind == requestKind {
+		return "This is a request of a user and what was answered to it. It is not shown."
 	}
 	return ""
 }

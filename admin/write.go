@@ -87,6 +87,9 @@ func (c change) subject(p *Panel) []fact {
 			facts = append(facts, fact{title, p.mask(v)})
 		}
 	}
+	if o, ok := p.ownerOf(c.Get("key")); ok && o.Kind == requestKind {
+		facts = append(facts, fact{"What follows", "the request runs again when it is sent again, whatever it has done"})
+	}
 	return facts
 }
 

@@ -30,5 +30,12 @@ func (l *Locker) ForceReleaseAt(ctx context.Context, redisKey, owner string) (bo
 	return n == 1, nil
 }
 
+// CanForceRelease reports whether locks can be taken from their holders here,
+// which is not so with [NewRedlock].
+func (l *Locker) CanForceRelease() bool {
+	_, ok := l.store.(operator)
+	return ok
+}
+
 // KeyPrefix is what all keys of the Locker begin with.
 func (l *Locker) KeyPrefix() string { return l.base }
