@@ -40,7 +40,7 @@ func DecodeEntry(b []byte) (Entry, error) {
 	e.Size = r.number()
 	r.bytes()
 	tags := r.number()
-	if !r.ok || tags > maxTags {
+	if !r.ok || tags > maxTags || e.Status < 200 || e.Status > 999 {
 		return Entry{}, errEntry
 	}
 	for range tags {
