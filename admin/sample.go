@@ -1,6 +1,9 @@
 package admin
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // sample is one point of the charts of a server. What is not known is nil.
 type sample struct {
@@ -46,25 +49,30 @@ func (r reading) since(before reading) sample {
 }
 
 // chart is one of those on the page of a server.
-type chart struct{ Name, Title, Unit, Now string }
+type chart struct{ Name, Title, Unit, Now, Note string }
+
+// average says what a number is that one reading cannot tell.
+const average = "since the start"
 
 // charts are drawn in this order; what each shows now is for those without
 // JavaScript.
 func (r reading) charts() []chart {
-	s := r.since(reading{})
+	s, up := r.since(reading{}), max(1, r.Float("uptime_in_seconds"))
+	each := func(name string) string { return strconv.FormatFloat(r.Float(name)/up, 'f', 1, 64) }
+	cpu := 100 * (r.Float("used_cpu_sys") + r.Float("used_cpu_user")) / up
 	all := []chart{
-		{"ops", "Commands a second", "count", count(int64(s.Ops))},
-		{"latency", "Time to answer", "ms", span(r.took)},
-		{"cpu", "CPU, of one core", "percent", ""},
-		{"memory", "Memory", "bytes", size(int64(s.Memory))},
-		{"clients", "Clients", "count", count(int64(s.Clients))},
-		{"hits", "Hit ratio", "percent", percent(r.Int("keyspace_hits"), r.Int("keyspace_hits")+r.Int("keyspace_misses"))},
-		{"traffic", "Traffic a second", "bytes", size(int64(s.Traffic))},
-		{"expired", "Expired a second", "count", ""},
-		{"evicted", "Evicted a second", "count", ""},
+		{"ops", "Commands a second", "count", count(int64(s.Ops)), ""},
+		{"latency", "Time to answer", "ms", span(r.took), ""},
+		{"cpu", "CPU, of one core", "percent", strconv.FormatFloat(cpu, 'f', 1, 64) + " %", average},
+		{"memory", "Memory", "bytes", size(int64(s.Memory)), ""},
+		{"clients", "Clients", "count", count(int64(s.Clients)), ""},
+		{"hits", "Hit ratio", "percent", percent(r.Int("keyspace_hits"), r.Int("keyspace_hits")+r.Int("keyspace_misses")), average},
+		{"traffic", "Traffic a second", "bytes", size(int64(s.Traffic)), ""},
+		{"expired", "Expired a second", "count", each("expired_keys"), average},
+		{"evicted", "Evicted a second", "count", each("evicted_keys"), average},
 	}
 	if s.Lag != nil {
-		all = append(all, chart{"lag", "Replication lag", "bytes", size(int64(*s.Lag))})
+		all = append(all, chart{"lag", "Replication lag", "bytes", size(int64(*s.Lag)), ""})
 	}
 	return all
 }
