@@ -42,6 +42,23 @@ func FuzzPrintable(f *testing.F) {
 	})
 }
 
+// FuzzOwner: a key may have any name, and one that looks like this module's is
+// taken apart.
+func FuzzOwner(f *testing.F) {
+	const hash = "{00112233445566778899aabbccddeeff}"
+	for _, key := range []string{"", "ratelimit:v1:api:" + hash, "session:v1:x:" + strings.Repeat("A", 43), "user:session:v1:x:" + hash + ":s", "lockmw:v1:a:" + hash,
+		"lockmw:v1:a:" + hash + ":m", "lockmw:v1:a:" + hash + ":qp", "lockmw:v1:a:boot", "cron:v1:a:" + hash, "cron:v1:a:" + hash + ":w", "idempotency:v1:a:" + hash,
+		"cache:v1:a:{64.3}:e:00112233445566778899aabbccddeeff:0", "cache:v1:a:{1.0}:log", "cache:v1:a:{1.0}:v:x"} {
+		f.Add(key)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		o, ok := standardOwner(key)
+		if ok && (o.Kind == "" || !strings.HasPrefix(key, o.Source) || !strings.Contains(key, o.Name) || !strings.Contains(key, o.Hash)) {
+			t.Errorf("%q is of %+v", key, o)
+		}
+	})
+}
+
 func TestFormats(t *testing.T) {
 	for got, want := range map[string]string{
 		size(0): "0 B", size(1023): "1023 B", size(1536): "1.5 KiB", size(100 << 20): "100 MiB", size(-1): "–",

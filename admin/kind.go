@@ -39,7 +39,7 @@ var forms = []struct {
 	{jobPart, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}:w$`)},
 	{requestKind, "", regexp.MustCompile(`^(idempotency:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
 	{cacheKind, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)},
-	{cachePart, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:(?:[cvl]:|log$)`)},
+	{cachePart, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:()(?:[cvl]:|log$)`)},
 	{sessionKind, "sessions", regexp.MustCompile(`^(session:v1:)([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)},
 	{userKind, "sessions", regexp.MustCompile(`^(user:session:v1:)([^{}]{1,100}):\{([^{}]+)\}:[sew]$`)},
 }

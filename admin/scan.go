@@ -17,7 +17,7 @@ import (
 const (
 	scanTime  = 120 * time.Millisecond // for one page
 	scanFirst = 100                    // COUNT of the first call
-	scanMost  = 1000                   // and the largest: some tenths of a millisecond for the server
+	scanMost  = 500                    // and the largest: some tenths of a millisecond for the server
 )
 
 // query is a search for keys.
