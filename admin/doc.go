@@ -36,7 +36,9 @@
 // # When Redis fails
 //
 // Pages are shown all the same, with the error where the answer would stand, within
-// the time of [WithTimeout].
+// the time of [WithTimeout], 2 seconds. Charts have a gap. A search whose servers change, in a
+// failover or while slots move, says so and begins anew. A write without an answer is told to the
+// hook with its error; it may have been done.
 //
 // # Where it is mounted
 //
@@ -44,5 +46,20 @@
 // is, so any router and any prefix will do, stripped or not. The panel is at
 // the prefix with a slash behind; without it, it redirects there.
 //
-// It creates no keys.
+// # Keys
+//
+// It creates none. What middlewares have written it knows by docs/redis-keys.md, and
+// under other prefixes by what [WithLimiter], [WithSessions], [WithCache], [WithLocks]
+// and [WithJobs] lend. The commands that a Redis user needs for it are in docs/admin.md.
+//
+// # Redis and clusters
+//
+// All topologies of package connect, Redis 7.0; 6.2 is expected to do. Searches go
+// through all masters of a cluster one by one; pages of replicas ask the replica itself.
+//
+// # What it is not
+//
+// No login: it has no users of its own. No console: it runs no command that
+// somebody types, and edits no values. No monitoring: charts begin when a page is
+// opened, and nothing is kept.
 package admin

@@ -3,7 +3,6 @@ package admin_test
 import (
 	"context"
 	"fmt"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,66 +15,92 @@ import (
 )
 
 // Every page is made within 300 ms beside a million keys, and the server goes on
-// as before: its slow log stays empty at its own threshold of 10 ms, and a SCAN takes
-// less than a millisecond. (A slow log of 1 ms holds PINGs on a machine that is busy.)
+// as before: a SCAN takes less than a millisecond, and its slow log stays empty.
+// That knows nothing of processes that want the same core, so an empty one in
+// any of three rounds counts: what is slow by itself is slow in each.
 func TestAMillionKeys(t *testing.T) {
 	redistest.Long(t)
-	const keys = 1_000_000
-	single := redistest.NewServer(t)
-	cluster := redistest.NewCluster(t, 0)
-	for name, url := range map[string]string{"standalone": single.URL(), "cluster": cluster.Target().URL} {
-		t.Run(name, func(t *testing.T) {
-			var rdb redis.UniversalClient
-			servers := []*redistest.Server{single}
-			if rdb = single.Client(t); name == "cluster" {
-				rdb, servers = cluster.Target().Client(t, func(o *redis.UniversalOptions) { o.ReadTimeout, o.WriteTimeout = patience, patience }), cluster.Nodes
-			}
-			fill(t, rdb, keys)
-			for _, s := range servers {
-				s.Client(t).ConfigResetStat(t.Context())
-				s.Client(t).Do(t.Context(), "slowlog", "reset")
-			}
-			set := setOf(t, map[string]string{"default": url})
+	single, cluster := redistest.NewServer(t), redistest.NewCluster(t, 0)
+	for _, g := range []struct {
+		*redistest.Target
+		servers []*redistest.Server
+	}{{single.Target(), []*redistest.Server{single}}, {cluster.Target(), cluster.Nodes}} {
+		t.Run(g.Name, func(t *testing.T) {
+			fill(t, g.Client(t, func(o *redis.UniversalOptions) { o.ReadTimeout, o.WriteTimeout = patience, patience }), 1_000_000)
+			set := setOf(t, map[string]string{"default": g.URL})
 			b := open(t, set)
 			b.see("") // connects
-			addr := nodes(t, set, "default")[0].Addr
-			quiet := pings(t, servers[0].Client(t), func() { redistest.Eventually(t, patience, after(time.Second), "a second does not pass") })
-			busy := pings(t, servers[0].Client(t), func() {
-				for _, page := range []string{"", "connection", "node" + q("addr", addr), "keys", "keys" + q("match", "user:77777"), "keys" + q("match", "nothing*like*it"), "keys" + q("type", "hash"),
-					"key" + q("key", "user:77777"), "key" + q("key", "large"), "limits", "limits" + q("show", "blocked"), "sessions", "cache", "locks", "cron"} {
-					var took []time.Duration
-					for range 5 {
-						start := time.Now()
-						w := httptest.NewRecorder()
-						b.h.ServeHTTP(w, httptest.NewRequest("GET", "/admin/"+page, nil))
-						took = append(took, time.Since(start))
-						if w.Code != 200 {
-							t.Fatalf("%s: %d %s", page, w.Code, text(w.Body.String()))
-						}
+			pages := []string{"", "connection", "node" + q("addr", nodes(t, set, "default")[0].Addr), "keys", "keys" + q("match", "user:77777"), "keys" + q("match", "nothing*like*it"),
+				"keys" + q("type", "hash"), "key" + q("key", "user:77777"), "key" + q("key", "large"), "limits", "limits" + q("show", "blocked"), "sessions", "cache", "locks", "cron"}
+			quiet := pings(t, g.servers[0].Client(t), func() { redistest.Eventually(t, patience, after(time.Second), "a second does not pass") })
+			t.Logf("a PING takes %v", quiet)
+			var slow []string
+			for range 3 {
+				for _, s := range g.servers {
+					s.Client(t).ConfigResetStat(t.Context())
+					s.Client(t).Do(t.Context(), "slowlog", "reset")
+				}
+				busy := pings(t, g.servers[0].Client(t), func() {
+					for _, page := range pages {
+						swift(b, page)
 					}
-					slices.Sort(took)
-					t.Logf("%-40s %6.1f ms … %6.1f ms", page, float64(took[0].Microseconds())/1000, float64(took[4].Microseconds())/1000)
-					if took[2] > 300*time.Millisecond {
-						t.Errorf("%s takes %v", page, took)
-					}
+				})
+				t.Logf("while pages are made a PING takes %v", busy)
+				if slow = slowOf(t, g.servers); len(slow) == 0 {
+					return
 				}
-			})
-			t.Logf("a PING takes %v at most, 99 %% %v; while pages are made %v, 99 %% %v", quiet[len(quiet)-1], quiet[len(quiet)*99/100], busy[len(busy)-1], busy[len(busy)*99/100])
-			for _, s := range servers {
-				slow, err := s.Client(t).SlowLogGet(t.Context(), 10).Result()
-				if err != nil || len(slow) > 0 {
-					t.Errorf("the slow log holds %v %v", slow, err)
-				}
-				_, line, _ := strings.Cut(s.Client(t).Info(t.Context(), "commandstats").Val(), "cmdstat_scan:")
-				_, each, _ := strings.Cut(line, "usec_per_call=")
-				each, _, _ = strings.Cut(each, ",")
-				if us, err := strconv.ParseFloat(each, 64); err != nil || us > 1000 {
-					t.Errorf("a SCAN takes %s µs: %v", each, err)
-				}
-				t.Logf("a SCAN takes %s µs", each)
+				t.Logf("not counted: %v", slow)
 			}
+			t.Errorf("the slow log holds %v", slow)
 		})
 	}
+}
+
+// swift gets a page five times; most must not take longer than 300 ms.
+func swift(b *browser, page string) {
+	b.t.Helper()
+	var took []time.Duration
+	for range 5 {
+		start := time.Now()
+		b.see(page)
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	b.t.Logf("%-40s %6.1f ms … %6.1f ms", page, float64(took[0].Microseconds())/1000, float64(took[4].Microseconds())/1000)
+	if took[2] > 300*time.Millisecond {
+		b.t.Errorf("%s takes %v", page, took)
+	}
+}
+
+// slowOf is what stands in the slow logs, at the threshold that servers have
+// by themselves, 10 ms. It checks how long a SCAN takes on average.
+func slowOf(t *testing.T, servers []*redistest.Server) (slow []string) {
+	t.Helper()
+	asked := 0
+	for _, s := range servers {
+		entries, err := s.Client(t).SlowLogGet(t.Context(), 20).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			slow = append(slow, fmt.Sprintf("%v %q", e.Duration, e.Args))
+		}
+		_, line, ok := strings.Cut(s.Client(t).Info(t.Context(), "commandstats").Val(), "cmdstat_scan:")
+		if !ok { // a search had not come so far
+			continue
+		}
+		asked++
+		_, each, _ := strings.Cut(line, "usec_per_call=")
+		each, _, _ = strings.Cut(each, ",")
+		if us, err := strconv.ParseFloat(each, 64); err != nil || us > 1000 {
+			t.Errorf("a SCAN takes %s µs: %v", each, err)
+		}
+		t.Logf("a SCAN takes %s µs", each)
+	}
+	if asked == 0 {
+		t.Error("no server was searched")
+	}
+	return slow
 }
 
 // after is true from d on.
@@ -84,9 +109,9 @@ func after(d time.Duration) func() bool {
 	return func() bool { return time.Since(start) > d }
 }
 
-// pings asks a server again and again while something is done, and returns how
-// long it took to answer, in order.
-func pings(t *testing.T, rdb *redis.Client, do func()) []time.Duration {
+// pings asks a server again and again while something is done, and says how long
+// it took to answer.
+func pings(t *testing.T, rdb *redis.Client, do func()) string {
 	t.Helper()
 	stop, took := make(chan struct{}), make(chan []time.Duration)
 	go func() {
@@ -113,7 +138,7 @@ func pings(t *testing.T, rdb *redis.Client, do func()) []time.Duration {
 	if len(all) == 0 {
 		t.Fatal("the server was not asked")
 	}
-	return all
+	return fmt.Sprintf("%v mostly, 99 %% of them %v, the worst %v", all[len(all)/2], all[len(all)*99/100], all[len(all)-1])
 }
 
 // fill makes users, and some of everything that the middlewares keep.
