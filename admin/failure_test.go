@@ -78,7 +78,7 @@ func TestAWriteIsNotLostWithItsClient(t *testing.T) {
 
 // A cursor of servers that are no more is told from one that is broken.
 func TestACursorOfOtherServers(t *testing.T) {
-	one, two := redistest.NewServer(t), redistest.NewCluster(t, 0)
+	one, two := redistest.NewServer(t), redistest.Cluster(t)
 	rdb := one.Client(t)
 	for i := range 300 {
 		rdb.Set(t.Context(), strings.Repeat("k", i+1), 1, 0)
@@ -87,7 +87,7 @@ func TestACursorOfOtherServers(t *testing.T) {
 	if cursor == "" {
 		t.Fatal("all keys are on one page")
 	}
-	status, body := open(t, setOf(t, map[string]string{"default": two.Target().URL})).get(cursor)
+	status, body := open(t, setOf(t, map[string]string{"default": two.URL})).get(cursor)
 	if status != 400 || !strings.Contains(body, "the servers have changed") {
 		t.Errorf("got %d %s", status, text(body))
 	}
