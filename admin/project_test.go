@@ -284,6 +284,21 @@ func TestJobsAreShown(t *testing.T) {
 		b := open(t, setOf(t, map[string]string{"default": g.URL}), admin.WithJobs("default", well, broken))
 		harmless(t, "jobs", b.see("cron", "report", "done", "failed", "&lt;i&gt;disk full", "&lt;b&gt;sweep"))
 		b.see("key"+q("key", well.Key()), "This is a job", "report")
+
+		// One that is under way.
+		begun, end, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		long, err := runner.Job("long", func(context.Context) error { close(begun); <-end; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { defer close(over); _, _ = long.Run(t.Context(), now) }()
+		<-begun
+		b.see("cron", "running")
+		close(end)
+		<-over
+		if body := b.see("cron"); strings.Contains(body, "running") {
+			t.Errorf("it still runs: %s", text(body))
+		}
 	})
 }
 
