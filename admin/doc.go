@@ -36,8 +36,9 @@
 // # When Redis fails
 //
 // Pages are shown all the same, with the error where the answer would stand, within
-// the time of [WithTimeout], 2 seconds. Charts have a gap. A search whose servers change, in a
-// failover or while slots move, says so and begins anew. A write without an answer is told to the
+// the time of [WithTimeout], 2 seconds. Charts have a gap. A search that goes on after a failover, or
+// while slots move, may miss keys: begin it anew; where the server it stopped at is no master any more,
+// it says so. A write without an answer is told to the
 // hook with its error; it may have been done.
 //
 // # Where it is mounted
