@@ -14,9 +14,14 @@ help: ## list the targets
 .PHONY: ci
 ci: check-tidy check-fmt vet staticcheck test conformance-if-possible ## everything that must hold before a change lands
 
+# The tests have time limits and run on real servers: one that fails on a busy
+# machine is shown, and run once more. After a data race, or many failures, nothing is.
+GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary skipped,output --packages ./... \
+  --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --rerun-fails-run-root-test
+
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,go test $$(test $$dir != examples/ || echo -p=1) -race -shuffle=on -count=1 -timeout 20m ./...)
+	@$(call each,$(GOTESTSUM) -- $$(test $$dir != examples/ || echo -p=1) -race -shuffle=on -count=1 -timeout 20m)
 
 .PHONY: long
 long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium

@@ -65,6 +65,12 @@
 // unsafe request goes to the hook and is retried until it is written, and until then this
 // instance serves nothing from that bucket.
 //
+// # What it is not
+//
+// A shared cache: what is for one user only, private or with Set-Cookie, is left to
+// browsers. Parts (206) are served from whole responses and not stored by themselves.
+// It is bounded by TTLs and by Redis' memory, not by a number of its own.
+//
 // # Keys
 //
 // In one slot a bucket, {<buckets>.<n>}: cache:v1:<name>:{…}:e:<hash>:<variant>

@@ -202,7 +202,7 @@ const openFor = 2 * time.Minute
 // opened lets those go who wait for a response that will not help them, before
 // its body is there.
 func (a *attempt) opened() {
-	if a.e != nil && a.e.fresh > 0 {
+	if a.e != nil && a.e.serves() {
 		return
 	}
 	d := openFor
@@ -283,7 +283,7 @@ func (a *attempt) validated(h http.Header) {
 	shown := a.f
 	shown.entry, shown.elapsed, shown.soft = &merged, 0, false
 	a.e = nil
-	if merged.fresh <= 0 {
+	if !merged.serves() {
 		a.opened()
 	}
 	a.after = func() {

@@ -120,7 +120,7 @@ type leading struct {
 // leads makes the response for this process, once it has the lease for the fleet.
 func (c *Cache) leads(ctx context.Context, w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status, fl *leading) {
 	defer c.flights.land(fl.key, fl.flight, false)
-	if f.inc != "" && !c.lead(ctx, r, &f, fl.begun) {
+	if f.inc != "" && !c.lead(ctx, r, d, &f, fl.begun) {
 		// Another instance has made it, or none will, or the time is up.
 		if c.again(w, r, next, d, &f, s, false) {
 			c.flights.land(fl.key, fl.flight, false)
@@ -160,7 +160,7 @@ func (c *Cache) again(w http.ResponseWriter, r *http.Request, next http.Handler,
 // lead waits until this process has the lease to make a response. It is false
 // when that is not needed any more: another made it, it is not stored, or the
 // time is up.
-func (c *Cache) lead(ctx context.Context, r *http.Request, f *found, begun time.Time) bool {
+func (c *Cache) lead(ctx context.Context, r *http.Request, d control, f *found, begun time.Time) bool {
 	if f.lease != "" && c.leases.claim(f.leaseKey(f.variant), f.lease) != "" {
 		return true // what f says is as new as the lease
 	}
@@ -177,14 +177,15 @@ func (c *Cache) lead(ctx context.Context, r *http.Request, f *found, begun time.
 		}
 		f.lease = token
 		same := lease == f.leaseKey(f.variant)
+		made := f.fresh() || c.judge(d, r, f) != forward
 		switch {
-		case token != "" && same && !f.fresh():
+		case token != "" && same && !made:
 			return true
 		case token != "":
 			c.release(lease)
 			f.lease = ""
 		}
-		if f.fresh() || f.open {
+		if made || f.open {
 			return false
 		}
 		select {

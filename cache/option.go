@@ -68,6 +68,7 @@ type config struct {
 	leaseTTL       time.Duration
 	beta           float64
 	refreshTimeout time.Duration
+	refreshContext func(context.Context) context.Context
 	nearBytes      int64
 	nearTTL        time.Duration
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -77,6 +78,17 @@ func WithEarlyRefresh(beta float64) Option { return optionFunc(func(c *config) {
 // WithRefreshTimeout bounds a refresh in the background. The default is 30s.
 func WithRefreshTimeout(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.refreshTimeout = d })
+}
+
+// WithRefreshContext is for routers that take something in the context of a
+// request back when the request ends, to use it for another. A refresh takes
+// longer, and has the values of that context. f is called before the request
+// ends and returns the context whose values the refresh has instead; the end of
+// that context is ignored. A cache in the Use of a chi router needs it, for
+// chi's route context; docs/cache.md has the function. The default is the
+// context of the request.
+func WithRefreshContext(f func(context.Context) context.Context) Option {
+	return optionFunc(func(c *config) { c.refreshContext = f })
 }
 
 // WithNearTier keeps up to so many bytes of small responses in the process,

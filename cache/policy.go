@@ -86,6 +86,10 @@ type lives struct {
 	implicit bool          // nobody has said that it may be stored
 }
 
+// serves reports whether what is stored can be served without the handler, and
+// be it while it is refreshed.
+func (l lives) serves() bool { return l.fresh > 0 || l.swr > 0 && !l.strict }
+
 // maxHeuristic bounds a guess.
 const maxHeuristic = 24 * time.Hour
 

@@ -32,23 +32,28 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 		return
 	}
 	lead := &leading{fl, key, time.Now()}
+	from := r.Context()
+	if c.refreshContext != nil {
+		from = c.refreshContext(from)
+	}
+	clone := r.Clone(from) // while the request is here: what is around may change it afterwards
 	started := c.background(func(ctx context.Context) {
 		defer c.flights.land(key, fl, false)
 		defer func() {
 			if p := recover(); p != nil {
-				c.failed(r.Context(), fmt.Errorf("cache: refresh: the handler panicked: %v", p))
+				c.failed(from, fmt.Errorf("cache: refresh: the handler panicked: %v", p))
 			}
 		}()
 		ctx, cancel := context.WithTimeout(ctx, c.refreshTimeout)
 		defer cancel()
-		ctx = values{ctx, r.Context()}
+		ctx = values{ctx, from}
 		lease := f.leaseKey(f.variant)
 		if f.lease == "" || c.leases.claim(lease, f.lease) == "" {
 			token := c.take(ctx, lease)
 			if token == "" {
 				return // another instance does it
 			}
-			now, err := c.ask(ctx, f.place, r.Header, false) // it may just have been done
+			now, err := c.ask(ctx, f.place, clone.Header, false) // it may just have been done
 			if err != nil || now.fresh() && !c.due(&now) || now.variant != f.variant {
 				c.release(lease)
 				return
@@ -56,7 +61,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 			f = now
 			f.lease = token
 		}
-		clone := r.Clone(ctx)
+		clone = clone.WithContext(ctx)
 		clone.Method, clone.Body = http.MethodGet, http.NoBody
 		for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range", "Cache-Control", "Pragma"} {
 			delete(clone.Header, name)

@@ -59,10 +59,11 @@ func (c *Cache) find(ctx context.Context, f found, k known, h http.Header, lease
 		a     answer
 	)
 	token := ""
-	err := c.pipeline(ctx, func(pipe redis.Pipeliner) {
+	var taken *redis.BoolCmd
+	err := c.pipelineBut(ctx, refusedLease, func(pipe redis.Pipeliner) {
 		if lease { // before the entry: who held it before has stored by now
 			token = rand.Text()
-			pipe.SetNX(ctx, f.leaseKey(f.variant), token, c.leaseTTL)
+			taken = pipe.SetNX(ctx, f.leaseKey(f.variant), token, c.leaseTTL)
 			held = pipe.Get(ctx, f.leaseKey(f.variant))
 		}
 		names = pipe.SMembers(ctx, f.vary())
@@ -72,7 +73,9 @@ func (c *Cache) find(ctx context.Context, f found, k known, h http.Header, lease
 		return f, err
 	}
 	if held != nil {
-		f.open = held.Val() == openMark
+		// A server that takes no lease, because it is full or cannot save, takes
+		// no response either; what it has can still be read.
+		f.open = held.Val() == openMark || refusedLease(taken)
 		if held.Val() == token {
 			f.lease = token
 		}
@@ -308,20 +311,37 @@ func (c *Cache) fill(ctx context.Context, f found, h http.Header, e *entry) erro
 	return err
 }
 
+// refusedLease reports whether cmd is a lease that the server has no room for,
+// or does not take because it cannot save.
+func refusedLease(cmd redis.Cmder) bool {
+	_, lease := cmd.(*redis.BoolCmd)
+	return lease && (redis.IsOOMError(cmd.Err()) || redis.HasErrorPrefix(cmd.Err(), "MISCONF"))
+}
+
 // pipeline runs one round trip; absent keys are no error. The commands are
 // made here and only sent under the bound: a call that is left behind must not
 // read what the request goes on with.
 func (c *Cache) pipeline(ctx context.Context, fn func(redis.Pipeliner)) error {
+	return c.pipelineBut(ctx, func(redis.Cmder) bool { return false }, fn)
+}
+
+// pipelineBut is pipeline, but some commands may fail.
+func (c *Cache) pipelineBut(ctx context.Context, may func(redis.Cmder) bool, fn func(redis.Pipeliner)) error {
 	p := c.rdb.Pipeline()
 	fn(p)
 	return c.caller.Do(ctx, func(ctx context.Context) error {
 		cmds, err := p.Exec(ctx)
+		failed := false
 		for _, cmd := range cmds {
-			if e := cmd.Err(); e != nil && !errors.Is(e, redis.Nil) {
+			switch e := cmd.Err(); {
+			case e == nil || errors.Is(e, redis.Nil):
+			case may(cmd):
+				failed = true
+			default:
 				return e
 			}
 		}
-		if errors.Is(err, redis.Nil) {
+		if failed || errors.Is(err, redis.Nil) {
 			return nil
 		}
 		return err

@@ -57,7 +57,8 @@
 // # What it is not
 //
 // A lock is not idempotency: a request repeated after the first one ended runs
-// again.
+// again; see lockmw/idempotency. Lockers exclude each other that have the same prefix,
+// name and mode: a semaphore and a plain lock of one name are two locks.
 //
 // # Keys
 //

@@ -2,6 +2,7 @@ package lockmw
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -197,9 +198,10 @@ func (k *Lock) Lost() error {
 }
 
 // Release lets the lock go and wakes the next waiter. It runs although ctx may
-// have ended, and bounds itself. It returns a [*LostError] if the lock was
-// lost before, and [ErrUnavailable] if Redis does not answer: the lease then
-// ends by itself. A second call does nothing.
+// have ended, and takes a node timeout at most. It returns a [*LostError] if
+// the lock was lost before, and [ErrUnavailable] if Redis does not answer in
+// time: it is tried on in the background then, and the lease ends by itself. A
+// second call does nothing.
 func (k *Lock) Release(context.Context) error {
 	k.mu.Lock()
 	if k.released {
@@ -211,8 +213,37 @@ func (k *Lock) Release(context.Context) error {
 	lost := k.lost
 	k.mu.Unlock()
 
-	k.renewing.Lock() // one in flight would set the lease again
-	defer k.renewing.Unlock()
+	defer k.cancel(context.Canceled)
+	if k.renewing.TryLock() {
+		defer k.renewing.Unlock()
+		return k.let(lost)
+	}
+	// A renewal is on its way. It must not come after the release: it would
+	// give the lock another lease, or a vote.
+	done := make(chan error, 1)
+	let := func() {
+		k.renewing.Lock()
+		defer k.renewing.Unlock()
+		done <- k.let(lost)
+	}
+	if !k.l.inBackground(let) {
+		let()
+	}
+	patience := time.NewTimer(k.l.nodeTimeout)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-patience.C:
+	}
+	if lost != nil {
+		return lost
+	}
+	return unavailable(errors.New("a renewal has no answer"))
+}
+
+// let is the end of a release. k.renewing is held.
+func (k *Lock) let(lost *LostError) error {
 	k.cancel(context.Canceled)
 	if k.l.hooks.Released != nil {
 		k.l.hooks.Released(k.parent, k.fence, time.Since(k.begun))
@@ -228,11 +259,11 @@ func (k *Lock) Release(context.Context) error {
 }
 
 func (l *Locker) giveBack(k *Lock) error {
-	code, err := l.store.let(k.keys, k.owner, false)
-	first := err
-	if err != nil {
-		code, err = l.store.let(k.keys, k.owner, false)
-	}
+	var code int64
+	first, err := twice(l.nodeTimeout, func(ctx context.Context) (err error) {
+		code, err = l.store.let(ctx, k.keys, k.owner, false)
+		return err
+	})
 	if err != nil {
 		l.undo(k.keys, k.owner)
 	}
@@ -246,6 +277,19 @@ func (l *Locker) giveBack(k *Lock) error {
 		return &LostError{Reason: Taken, Fence: k.fence}
 	}
 	return &LostError{Reason: StateLost, Fence: k.fence}
+}
+
+// twice calls fn once more if it fails while there is time: of a connection
+// that broke, not of a server that hangs. It returns both errors.
+func twice(within time.Duration, fn func(context.Context) error) (first, err error) {
+	begun := time.Now()
+	ctx, cancel := context.WithDeadline(context.Background(), begun.Add(within))
+	defer cancel()
+	first = fn(ctx)
+	if first == nil || time.Since(begun) > within/2 {
+		return first, first
+	}
+	return first, fn(ctx)
 }
 
 func (k *Lock) isReleased() bool {

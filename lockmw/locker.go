@@ -34,6 +34,7 @@ type Locker struct {
 	closed   bool
 	idle     chan struct{} // closed when closed and nothing is held
 	quit     chan struct{} // closed when closed
+	over     bool          // nothing is begun in the background any more
 	cleaning sync.WaitGroup
 }
 
@@ -100,15 +101,22 @@ func (l *Locker) undo(keys []string, owner string) { l.undoInBackground(keys, ow
 func (l *Locker) undoUnanswered(keys []string, owner string) { l.undoInBackground(keys, owner, true) }
 
 func (l *Locker) undoInBackground(keys []string, owner string, again bool) {
+	undo := func() { l.undoFor(keys, owner, again) }
+	if !l.inBackground(undo) {
+		undo()
+	}
+}
+
+// inBackground runs fn beside what goes on, for Close to wait for. It is false
+// if it does not, because Close waits already.
+func (l *Locker) inBackground(fn func()) bool {
 	l.mu.Lock()
-	closed := l.closed
-	if !closed {
-		l.cleaning.Go(func() { l.undoFor(keys, owner, again) })
+	defer l.mu.Unlock()
+	if l.over {
+		return false
 	}
-	l.mu.Unlock()
-	if closed {
-		_, _ = l.store.let(keys, owner, true)
-	}
+	l.cleaning.Go(fn)
+	return true
 }
 
 // maxUndoPause is short: after an outage a lock that nobody holds is soon free.
@@ -117,7 +125,8 @@ const maxUndoPause = 250 * time.Millisecond
 func (l *Locker) undoFor(keys []string, owner string, again bool) {
 	until := time.Now().Add(l.ttl)
 	for pause := 10 * time.Millisecond; time.Now().Before(until); pause = min(2*pause, maxUndoPause) {
-		if _, err := l.store.let(keys, owner, true); err == nil {
+		begun := time.Now()
+		if _, err := l.let(keys, owner); err == nil {
 			if !again {
 				return
 			}
@@ -128,10 +137,16 @@ func (l *Locker) undoFor(keys []string, owner string, again bool) {
 		case <-wait.C:
 		case <-l.quit:
 			wait.Stop()
-			_, _ = l.store.let(keys, owner, true)
+			if time.Since(begun) < l.nodeTimeout/2 { // it may answer
+				_, _ = l.let(keys, owner)
+			}
 			return
 		}
 	}
+}
+
+func (l *Locker) let(keys []string, owner string) (int64, error) {
+	return l.store.let(context.Background(), keys, owner, true)
 }
 
 func (l *Locker) isClosed() bool {
@@ -166,10 +181,13 @@ func (l *Locker) Close(ctx context.Context) error {
 		l.mu.Unlock()
 		for _, k := range left {
 			k.lose(LockerClose)
-			_ = k.Release(context.WithoutCancel(ctx))
+			l.inBackground(func() { _ = k.Release(context.WithoutCancel(ctx)) })
 		}
 	}
-	l.wake.stop()
+	l.inBackground(l.wake.stop)
+	l.mu.Lock()
+	l.over = true
+	l.mu.Unlock()
 	l.cleaning.Wait()
 	l.store.wait()
 	return err

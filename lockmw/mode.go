@@ -94,11 +94,11 @@ func (s *shared) renew(ctx context.Context, keys []string, owner string) (int64,
 	return s.code(ctx, s.extend, sharedKeys(keys), owner, s.l.lease)
 }
 
-func (s *shared) let(keys []string, owner string, leaving bool) (int64, error) {
+func (s *shared) let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error) {
 	if leaving {
-		return s.code(context.Background(), s.release, sharedKeys(keys), owner, 1)
+		return s.code(ctx, s.release, sharedKeys(keys), owner, 1)
 	}
-	return s.code(context.Background(), s.release, sharedKeys(keys), owner)
+	return s.code(ctx, s.release, sharedKeys(keys), owner)
 }
 
 func (s *shared) look(ctx context.Context, keys []string) (any, error) {

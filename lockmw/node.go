@@ -32,7 +32,7 @@ type store interface {
 	renew(ctx context.Context, keys []string, owner string) (int64, error)
 	// let gives the lock up, or a place in the queue: 1 done, 0 somebody
 	// else's, -1 gone.
-	let(keys []string, owner string, leaving bool) (int64, error)
+	let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error)
 	// wait waits for calls that nobody waits for.
 	wait()
 }
@@ -158,11 +158,11 @@ func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, e
 	return n.code(ctx, n.extend, keys[:1], owner, n.l.lease)
 }
 
-func (n *node) let(keys []string, owner string, leaving bool) (int64, error) {
+func (n *node) let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error) {
 	if leaving {
-		return n.code(context.Background(), n.release, keys, owner, 1)
+		return n.code(ctx, n.release, keys, owner, 1)
 	}
-	return n.code(context.Background(), n.release, keys, owner)
+	return n.code(ctx, n.release, keys, owner)
 }
 
 func (n *node) look(ctx context.Context, keys []string) (any, error) {

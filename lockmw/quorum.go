@@ -173,7 +173,7 @@ func (q *quorum) renew(ctx context.Context, keys []string, owner string) (int64,
 }
 
 // let gives the lock up on all nodes, and waits for a majority.
-func (q *quorum) let(keys []string, owner string, leaving bool) (int64, error) {
+func (q *quorum) let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error) {
 	q.mu.Lock()
 	votes := slices.Clone(q.pending[owner])
 	q.mu.Unlock()
@@ -182,19 +182,25 @@ func (q *quorum) let(keys []string, owner string, leaving bool) (int64, error) {
 		for _, in := range votes { // one on its way would come after what takes it back
 			<-in.done[i]
 		}
-		code, err := n.let(keys, owner, leaving)
+		own := context.WithoutCancel(ctx) // it goes on when nobody waits any more
+		code, err := n.let(own, keys, owner, leaving)
 		if err != nil { // once more: it keeps others from a vote
-			code, err = n.let(keys, owner, leaving)
+			code, err = n.let(own, keys, owner, leaving)
 		}
 		return code, err
 	})
 	released, errs := 0, []error{}
 	for range q.nodes {
-		switch r := <-done; {
-		case r.err != nil:
-			errs = append(errs, r.err)
-		case r.value == 1:
-			released++
+		select {
+		case r := <-done:
+			switch {
+			case r.err != nil:
+				errs = append(errs, r.err)
+			case r.value == 1:
+				released++
+			}
+		case <-ctx.Done():
+			return 0, errors.Join(append(errs, ctx.Err())...)
 		}
 		switch {
 		case released >= q.majority():

@@ -42,6 +42,13 @@
 // at which the bucket is full again; a hash of counts for a [Window], a sorted
 // set of leases for [Concurrency]. All keys of a client are in one slot.
 //
+// # What it is not
+//
+// A refused request has reached the process: against a flood of packets there
+// must be something further out. Counters are kept as Redis keeps them, so a
+// quota that money hangs on belongs into a database. A client is an address: who
+// has many is many clients.
+//
 // # Coming from redis_rate
 //
 // Limits are redis_rate's own. Allow(ctx, key, limit) becomes New with the

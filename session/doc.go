@@ -69,6 +69,11 @@
 // [Manager.Handler] (or LoadAndSave, its alias). [WithScsSessions] takes over
 // what scs and redisstore have written, so that nobody is logged out.
 //
+// # What it is not
+//
+// It knows no passwords and no users but the name given to Login. It is no store
+// for what must not be lost, nor for much: each value is read and written whole.
+//
 // # Keys
 //
 // session:v1:<cookie name>:<hash> is a string, the encoded session, with the

@@ -31,10 +31,13 @@ func poll(ctx context.Context, cond func() bool) error {
 // Long skips a test that takes long, unless LONG is set: make long sets it.
 func Long(t testing.TB) {
 	t.Helper()
-	if os.Getenv("LONG") == "" {
+	if !IsLong() {
 		t.Skip("LONG=1 runs it")
 	}
 }
+
+// IsLong reports whether tests may take long.
+func IsLong() bool { return os.Getenv("LONG") != "" }
 
 // Eventually polls cond and fails the test if it is not true within d.
 func Eventually(t testing.TB, d time.Duration, cond func() bool, msg string, args ...any) {

@@ -78,7 +78,7 @@ func newChain(t testing.TB, subject string, s settings) *chain {
 			Saved:  func(context.Context) { c.note("session: saved") },
 			Failed: func(_ context.Context, err error) { c.note("session: %v", err) },
 		}))
-	c.responses, errs[2] = cache.New(c.rdb, cache.WithKeyPrefix(c.prefix+"c"), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithBuckets(1), cache.WithEarlyRefresh(0),
+	c.responses, errs[2] = cache.New(c.rdb, cache.WithKeyPrefix(c.prefix+"c"), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithBuckets(1), cache.WithEarlyRefresh(0), cache.WithRefreshContext(ownRouteContext),
 		cache.WithHooks(cache.Hooks{
 			Served: func(_ context.Context, s cache.Status) { c.note("cache%s", mask(s.String())) },
 			Failed: func(_ context.Context, err error) { c.note("cache: %v", err) },

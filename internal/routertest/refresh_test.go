@@ -14,17 +14,11 @@ import (
 
 // A stale response is served at once and made anew beside the request, which by
 // then is over: gin and Echo use its Context for others meanwhile. Each page
-// stays its own, with its parameters, and the session of who asked.
-//
-// chi too uses its route context for others, and keeps it in the context of the
-// request, whose values a refresh has: a cache must be around a chi router, not in its Use
-// or With.
+// stays its own, with its parameters, and the session of who asked. chi's Use
+// needs ownRouteContext for that.
 func TestRefreshesBesideTheRequest(t *testing.T) {
 	rdb := sharedClient(t)
 	for _, rt := range routers() {
-		if rt.name == "chi_use" {
-			continue
-		}
 		t.Run(rt.name, func(t *testing.T) {
 			c := newChain(t, "chain", settings{rdb: rdb, burst: 1_000_000})
 			var made atomic.Int64

@@ -1,10 +1,12 @@
 package routertest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,7 +101,19 @@ func standard(a app) http.Handler {
 	return wrap(mux, a.global)
 }
 
-// aroundChi is how a cache and chi go together; see TestRefreshesBesideTheRequest.
+// ownRouteContext is what a cache in chi's Use needs, as in docs/cache.md.
+func ownRouteContext(ctx context.Context) context.Context {
+	theirs, own := chi.RouteContext(ctx), chi.NewRouteContext()
+	if theirs == nil {
+		return ctx // another router, or around this one
+	}
+	own.Routes, own.RoutePath, own.RouteMethod = theirs.Routes, theirs.RoutePath, theirs.RouteMethod
+	own.RoutePatterns = slices.Clone(theirs.RoutePatterns)
+	own.URLParams.Keys, own.URLParams.Values = slices.Clone(theirs.URLParams.Keys), slices.Clone(theirs.URLParams.Values)
+	return context.WithValue(ctx, chi.RouteCtxKey, own)
+}
+
+// aroundChi is a cache around the router, which needs nothing.
 func aroundChi(a app) http.Handler {
 	global := a.global
 	a.global = nil

@@ -29,8 +29,7 @@ const (
 )
 
 const (
-	rounds    = 20 // victims
-	perRound  = 10 // keys each
+	perRound  = 10 // keys of each victim
 	chaosTTL  = 3 * time.Second
 	longestMS = 20 // of a handler
 )
@@ -141,9 +140,13 @@ func peer(h http.Handler, db *redis.Client) {
 	}
 }
 
-// Two hundred keys, whose first process is killed in the middle of them, while
+// Two hundred keys, eighty in a short run, whose first process is killed in the middle of them, while
 // two others send the same requests all the time.
 func TestKilledInTheMiddle(t *testing.T) {
+	rounds := 8
+	if redistest.IsLong() {
+		rounds = 20
+	}
 	for _, rerun := range []bool{false, true} {
 		t.Run(fmt.Sprintf("rerun=%v", rerun), func(t *testing.T) {
 			t.Parallel()

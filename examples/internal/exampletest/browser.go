@@ -129,16 +129,42 @@ func run[T any](t *Tab, what string, action chromedp.Action[T]) T {
 	defer cancel()
 	v, err := chromedp.Run(ctx, action)
 	if err != nil {
-		page, _ := chromedp.Run(t.ctx, chromedp.Evaluate[string](`document.body.innerText`))
-		t.t.Fatalf("browser: %s: %v\n%s", what, err, page)
+		t.failed(what, err)
 	}
 	return v
 }
 
-// Wait polls a JavaScript expression until it is true.
+func (t *Tab) failed(what string, err error) {
+	t.t.Helper()
+	page, _ := chromedp.Run(t.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+	t.t.Fatalf("browser: %s: %v\n%s", what, err, page)
+}
+
+// Wait polls a JavaScript expression until it is true, also over a change of
+// the page.
 func (t *Tab) Wait(expression string) {
 	t.t.Helper()
-	run(t, expression, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(0), chromedp.WithPollingInterval(50*time.Millisecond)))
+	ctx, cancel := context.WithTimeout(t.ctx, patience)
+	defer cancel()
+	for {
+		_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(0), chromedp.WithPollingInterval(50*time.Millisecond)))
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil || !left(err) {
+			t.failed(expression, err)
+		}
+	}
+}
+
+// left reports whether the page went away while it was looked at.
+func left(err error) bool {
+	for _, what := range []string{"navigated or closed", "context was destroyed", "find context with specified id", "find default execution context"} {
+		if strings.Contains(err.Error(), what) {
+			return true
+		}
+	}
+	return false
 }
 
 // Text is what a JavaScript expression yields.
