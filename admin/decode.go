@@ -160,7 +160,11 @@ func (p *Panel) decodeSession(ctx context.Context, conn *connect.Conn, key strin
 	if !ok {
 		return nil
 	}
-	s, there, err := m.Inspect(ctx, hash)
+	if n, err := conn.Client().StrLen(ctx, key).Result(); err != nil || n > readable {
+		return err
+	}
+	all, err := m.Inspect(ctx, hash)
+	s, there := all[hash]
 	if err != nil || !there {
 		return err
 	}

@@ -52,8 +52,12 @@ const maxJobText = 4096 // bytes of a host or an error
 
 func (p *Panel) readJobs(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]jobRow, error) {
 	fields := []string{"o", "x", "f", "last", "start", "done", "n", "host", "err"}
+	keys, err := small(ctx, rdb, keys)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]*redis.SliceCmd, len(keys))
-	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
+	err = ask(ctx, rdb, func(pipe redis.Pipeliner) {
 		for i, key := range keys {
 			all[i] = pipe.HMGet(ctx, key, fields...)
 		}

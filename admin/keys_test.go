@@ -12,6 +12,7 @@ import (
 
 	"github.com/redishttp/redishttp/admin"
 	"github.com/redishttp/redishttp/internal/redistest"
+	"github.com/redishttp/redishttp/session"
 )
 
 var goOn = regexp.MustCompile(`<a class="button" href="([^"]+)">Go on</a>`)
@@ -152,6 +153,45 @@ redis.call('SADD','set',` + large + `) redis.call('ZADD','zset',1,` + large + `)
 	b.see("key"+q("key", "mixed"), "… 100 MiB", "Go on")
 	b.see("keys", "mixed")
 	if n := sent(t, rdb) - before; n > 2<<20 {
+		t.Errorf("%d bytes left redis", n)
+	}
+}
+
+// What is large under a name of this module's is none of its values, and stays
+// in Redis as well.
+func TestLargeValuesUnderOurNames(t *testing.T) {
+	server := redistest.NewServer(t, redistest.WithArgs("--proto-max-bulk-len", "200mb"))
+	options := server.Options()
+	options.ReadTimeout = patience
+	rdb, ctx := redis.NewClient(options), t.Context()
+	defer rdb.Close()
+	sessions, err := session.New(rdb, session.WithInsecureCookie(true), session.WithTimeouts(patience, patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, _ := sessions.KeyPrefixes()
+	const hash = "{00112233445566778899aabbccddeeff}"
+	keys := map[string]string{"session": own + strings.Repeat("A", 43), "job": "cron:v1:x:" + hash, "window": "ratelimit:v1:x:" + hash, "bucket": "ratelimit:v1:y:" + hash,
+		"request": "idempotency:v1:x:" + hash, "lock": "lockmw:v1:x:" + hash, "permits": "lockmw:v1:y:" + hash, "entry": "cache:v1:x:{1.0}:e:00112233445566778899aabbccddeeff:0"}
+	script := `local large = string.rep(string.rep('x', 1024*1024), 30)
+redis.call('SET', KEYS[1], large) redis.call('SET', KEYS[2], large) redis.call('SET', KEYS[3], large) redis.call('SET', KEYS[4], large)
+redis.call('HSET', KEYS[5], 'err', large, 'host', large) redis.call('HSET', KEYS[6], '1', large, 'until', large) redis.call('HSET', KEYS[7], 's', large, 'o', large, 'r', large)
+redis.call('SET', KEYS[8] .. ':m', '2|9000|1000|0|') redis.call('ZADD', KEYS[8] .. ':p', 99999999999999, large)`
+	if err := rdb.Eval(ctx, script, []string{keys["session"], keys["bucket"], keys["lock"], keys["entry"], keys["job"], keys["window"], keys["request"], keys["permits"]}).Err(); err != nil && err != redis.Nil {
+		t.Fatal(err)
+	}
+	b := open(t, setOf(t, map[string]string{"default": server.URL()}), admin.WithSessions("default", "shop", sessions))
+	before := sent(t, rdb)
+	for _, page := range []string{"sessions", "cron", "limits", "limits" + q("show", "blocked"), "locks", "cache"} {
+		b.see(page)
+	}
+	for _, key := range keys {
+		if key == keys["permits"] {
+			key += ":m"
+		}
+		b.see("key" + q("key", key))
+	}
+	if n := sent(t, rdb) - before; n > 1<<20 {
 		t.Errorf("%d bytes left redis", n)
 	}
 }

@@ -107,23 +107,23 @@ func (p *Panel) is(kind string) func(string) bool {
 // limits reads the state of rate limits, in two round trips.
 func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]limitRow, error) {
 	type asked struct {
-		bucket, until *redis.StringCmd
-		fields, held  *redis.IntCmd
-		ttl           *redis.DurationCmd
-		slots         *redis.StringSliceCmd
+		bucket             *redis.StringCmd
+		fields, held, size *redis.IntCmd
+		ttl                *redis.DurationCmd
+		slots              *redis.MapStringStringCmd
 	}
 	all, now := make([]asked, len(keys)), time.Now()
 	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
 		for i, key := range keys {
-			all[i] = asked{bucket: pipe.GetRange(ctx, key, 0, 127), until: pipe.HGet(ctx, key, "until"), fields: pipe.HLen(ctx, key),
+			all[i] = asked{bucket: pipe.GetRange(ctx, key, 0, 127), fields: pipe.HLen(ctx, key), size: sizeOf(ctx, pipe, key),
 				held: pipe.ZCount(ctx, key, "("+strconv.FormatInt(now.UnixMicro(), 10), "+inf"), ttl: pipe.PTTL(ctx, key)}
 		}
 	})
 	if err == nil {
 		err = ask(ctx, rdb, func(pipe redis.Pipeliner) {
 			for i, key := range keys {
-				if n := all[i].fields; n.Err() == nil && n.Val() > 0 && n.Val() < 256 {
-					all[i].slots = pipe.HVals(ctx, key)
+				if n := all[i].fields; n.Err() == nil && n.Val() > 0 && n.Val() < 256 && all[i].size.Val() <= readable {
+					all[i].slots = pipe.HGetAll(ctx, key)
 				}
 			}
 		})
@@ -145,12 +145,15 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 			row.Kind = "bucket"
 			row.Used, until = bucket(a.bucket.Val(), now, a.ttl.Val())
 		case a.fields.Err() == nil:
-			row.Kind, until = "window", a.until.Val()
-			if a.slots != nil {
-				for _, n := range a.slots.Val() {
-					if c, _ := strconv.ParseFloat(n, 64); c < 1e12 { // not the field "until"
-						row.Used += c
-					}
+			row.Kind = "window"
+			if a.slots == nil { // too large to be one
+				break
+			}
+			for slot, n := range a.slots.Val() {
+				if slot == "until" {
+					until = n
+				} else if c, err := strconv.ParseInt(n, 10, 64); err == nil {
+					row.Used += float64(c)
 				}
 			}
 		case a.held.Err() == nil:

@@ -88,6 +88,36 @@ func ask(ctx context.Context, rdb redis.UniversalClient, fill func(redis.Pipelin
 	return err
 }
 
+// readable is the largest value that is read as a whole.
+const readable = 1 << 20
+
+// sizeOf asks for the memory of a value of ours, which has few elements: that
+// all are looked at makes it exact.
+func sizeOf(ctx context.Context, pipe redis.Pipeliner, key string) *redis.IntCmd {
+	cmd := redis.NewIntCmd(ctx, "memory", "usage", key, "samples", 300)
+	cmd.SetFirstKeyPos(2)
+	_ = pipe.Process(ctx, cmd) // queued
+	return cmd
+}
+
+// small leaves out keys whose values are too large to be ours. An embedded
+// server does not know sizes.
+func small(ctx context.Context, rdb redis.UniversalClient, keys []string) ([]string, error) {
+	sizes := make([]*redis.IntCmd, len(keys))
+	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
+		for i, key := range keys {
+			sizes[i] = sizeOf(ctx, pipe, key)
+		}
+	})
+	var kept []string
+	for i, key := range keys {
+		if sizes[i].Val() <= readable {
+			kept = append(kept, key)
+		}
+	}
+	return kept, err
+}
+
 // expires is when a key with this PTTL does, zero for never.
 func expires(ttl *redis.DurationCmd) time.Time {
 	if ttl.Err() != nil || ttl.Val() < 0 {

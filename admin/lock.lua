@@ -14,5 +14,5 @@ local function number(...)
 end
 local out = {now, text(KEYS[1]), text(KEYS[4]), number('ZCARD', KEYS[2]), number('ZCOUNT', KEYS[3], '(' .. now, '+inf')}
 local live = redis.pcall('ZRANGEBYSCORE', KEYS[3], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[1])
-for i = 1, live.err and 0 or #live do out[#out + 1] = live[i] end
+for i = 1, live.err and 0 or #live do out[#out + 1] = string.sub(live[i], 1, 200) end
 return out

@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/connect"
 )
 
@@ -13,18 +15,30 @@ var requestStates = map[string]string{"p": "begun", "u": "the outcome is unknown
 // decodeRequest says how far a request with an Idempotency-Key is, and nothing
 // of what is in it.
 func decodeRequest(ctx context.Context, conn *connect.Conn, key string, d *decoded) error {
-	pipe := conn.Client().Pipeline()
-	// r is the whole answer, of which the length will do.
-	fields, kept := pipe.HMGet(ctx, key, "s", "n", "f", "o"), pipe.Do(ctx, "hstrlen", key, "r")
-	if _, err := pipe.Exec(ctx); err != nil {
+	names := []string{"s", "n", "f", "o", "r"} // r is the whole answer, of which the length will do
+	sizes, values := make([]*redis.Cmd, len(names)), make([]*redis.StringCmd, len(names))
+	err := ask(ctx, conn.Client(), func(pipe redis.Pipeliner) {
+		for i, name := range names {
+			sizes[i] = pipe.Do(ctx, "hstrlen", key, name)
+		}
+	})
+	if err == nil {
+		err = ask(ctx, conn.Client(), func(pipe redis.Pipeliner) {
+			for i, name := range names[:4] {
+				if n, _ := sizes[i].Int64(); n > 0 && n <= maxJobText {
+					values[i] = pipe.HGet(ctx, key, name)
+				}
+			}
+		})
+	}
+	if err != nil {
 		return err
 	}
 	text := func(i int) string {
-		if v := fields.Val(); i < len(v) {
-			s, _ := v[i].(string)
-			return cut(s, maxJobText)
+		if values[i] == nil {
+			return ""
 		}
-		return ""
+		return values[i].Val()
 	}
 	state, ok := requestStates[text(0)]
 	if !ok {
@@ -34,7 +48,7 @@ func decodeRequest(ctx context.Context, conn *connect.Conn, key string, d *decod
 	d.say("Attempts", text(1))
 	d.say("Fence", text(2))
 	d.say("Last by", text(3))
-	if n, _ := kept.Int64(); n > 0 {
+	if n, _ := sizes[4].Int64(); n > 0 {
 		d.say("Answer", size(n))
 	}
 	return nil

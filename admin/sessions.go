@@ -97,6 +97,26 @@ func (p *Panel) managerOf(conn, key string) (*session.Manager, string, bool) {
 	return nil, "", false
 }
 
+// inspect reads what managers can of sessions, in one round trip for each, and
+// returns it by key.
+func (p *Panel) inspect(ctx context.Context, conn string, keys []string, sizes []*redis.IntCmd) map[string]session.Stored {
+	hashes, prefixes := map[*session.Manager][]string{}, map[*session.Manager]string{}
+	for i, key := range keys {
+		// What has another type, or is large, is no session of the manager's.
+		if m, hash, ok := p.managerOf(conn, key); ok && sizes[i].Err() == nil && sizes[i].Val() <= readable {
+			hashes[m], prefixes[m] = append(hashes[m], hash), strings.TrimSuffix(key, hash)
+		}
+	}
+	known := map[string]session.Stored{}
+	for m, of := range hashes {
+		all, _ := m.Inspect(ctx, of...)
+		for hash, s := range all {
+			known[prefixes[m]+hash] = s
+		}
+	}
+	return known
+}
+
 func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]sessionRow, error) {
 	sizes, ttls := make([]*redis.IntCmd, len(keys)), make([]*redis.DurationCmd, len(keys))
 	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
@@ -107,6 +127,7 @@ func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.Univers
 	if err != nil {
 		return nil, err
 	}
+	known := p.inspect(ctx, conn, keys, sizes)
 	var rows []sessionRow
 	for i, key := range keys {
 		if ttls[i].Val() == -2 {
@@ -115,10 +136,8 @@ func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.Univers
 		o, _ := p.ownerOf(key)
 		row := sessionRow{Key: key, Link: link("key", "conn", conn, "key", key), Handle: cut(o.Hash, 16), Until: expires(ttls[i]), Size: sizes[i].Val(),
 			Confirm: link("confirm", "action", "delete", "conn", conn, "key", key)}
-		if m, hash, ok := p.managerOf(conn, key); ok {
-			if s, there, err := m.Inspect(ctx, hash); err == nil && there { // one that cannot be read is listed all the same
-				row.Known, row.User, row.Address, row.Agent, row.Created, row.Seen = true, s.User, s.Address, s.UserAgent, s.Created, s.LastSeen
-			}
+		if s, ok := known[key]; ok { // one that cannot be read is listed all the same
+			row.Known, row.User, row.Address, row.Agent, row.Created, row.Seen = true, s.User, s.Address, s.UserAgent, s.Created, s.LastSeen
 		}
 		rows = append(rows, row)
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -17,26 +18,43 @@ type Stored struct {
 	Values map[string]any
 }
 
-// Inspect reads the session whose key ends with hash. ok is false where there
-// is none. It changes nothing, not even when the session ends.
-func (m *Manager) Inspect(ctx context.Context, hash string) (s Stored, ok bool, err error) {
-	values, err := m.index.values(ctx, []string{hash})
-	if err != nil || values[0].bytes == nil {
-		return Stored{}, false, err
-	}
-	deadline, data, err := m.open(hash, values[0].bytes)
+// Inspect reads the sessions whose keys end with hashes, in one round trip, and
+// returns them by these. Those that are not there are left out; those that cannot
+// be read are too, and the error joins why. It changes nothing, not even when a session ends.
+func (m *Manager) Inspect(ctx context.Context, hashes ...string) (map[string]Stored, error) {
+	values, err := m.index.values(ctx, hashes)
 	if err != nil {
-		return Stored{}, false, err
+		return nil, err
 	}
-	s.User, _ = data[userKey].(string)
-	s.Handle, s.Deadline, s.LastSeen = hash[:min(len(hash), handleSize)], deadline, values[0].expires.Add(-m.idle)
-	created, _ := data[createdKey].(string)
-	s.Created, _ = time.Parse(time.RFC3339, created)
-	s.Address, _ = data[addressKey].(string)
-	s.UserAgent, _ = data[agentKey].(string)
-	for _, key := range []string{userKey, createdKey, addressKey, agentKey} {
+	var errs []error
+	found := map[string]Stored{}
+	for i, v := range values {
+		if v.bytes == nil {
+			continue
+		}
+		s, err := m.stored(hashes[i], v)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		found[hashes[i]] = s
+	}
+	return found, errors.Join(errs...)
+}
+
+func (m *Manager) stored(hash string, v kept) (Stored, error) {
+	deadline, data, err := m.open(hash, v.bytes)
+	if err != nil {
+		return Stored{}, err
+	}
+	text := func(key string) string {
+		s, _ := data[key].(string)
 		delete(data, key)
+		return s
 	}
-	s.Values = data
-	return s, true, nil
+	s := Stored{User: text(userKey)}
+	s.Handle, s.Deadline, s.LastSeen = hash[:min(len(hash), handleSize)], deadline, v.expires.Add(-m.idle)
+	s.Created, _ = time.Parse(time.RFC3339, text(createdKey))
+	s.Address, s.UserAgent, s.Values = text(addressKey), text(agentKey), data
+	return s, nil
 }

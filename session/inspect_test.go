@@ -26,9 +26,13 @@ func TestInspect(t *testing.T) {
 			if own, legacy := m.KeyPrefixes(); !strings.HasPrefix(own, prefix) || legacy != "" {
 				t.Errorf("prefixes %q, %q", own, legacy)
 			}
-			if _, ok, err := m.Inspect(t.Context(), strings.Repeat("A", 43)); ok || err != nil {
-				t.Errorf("%s: of none there is %v, %v", name, ok, err)
+			if all, err := m.Inspect(t.Context(), strings.Repeat("A", 43)); len(all) != 0 || err != nil {
+				t.Errorf("%s: of none there is %v, %v", name, all, err)
 			}
+			if all, err := m.Inspect(t.Context()); len(all) != 0 || err != nil {
+				t.Errorf("%s: of nothing there is %v, %v", name, all, err)
+			}
+			var hashes []string
 			h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				m.Put(r.Context(), "basket", 3)
 				if r.URL.Path == "/login" {
@@ -50,9 +54,11 @@ func TestInspect(t *testing.T) {
 					t.Fatalf("%s: there is no key %s", name, own+hash)
 				}
 				ends := rdb.PTTL(t.Context(), own+hash).Val()
-				s, ok, err := m.Inspect(t.Context(), hash)
+				hashes = append(hashes, hash)
+				all, err := m.Inspect(t.Context(), hash)
+				s, ok := all[hash]
 				if err != nil || !ok {
-					t.Fatalf("%s: got %v, %v", name, ok, err)
+					t.Fatalf("%s: got %v, %v", name, all, err)
 				}
 				if n, _ := s.Values["basket"].(int); n != 3 || len(s.Values) != 1 {
 					t.Errorf("%s: it holds %v", name, s.Values)
@@ -66,6 +72,18 @@ func TestInspect(t *testing.T) {
 				if now := rdb.PTTL(t.Context(), own+hash).Val(); now > ends {
 					t.Errorf("%s: it lives longer for it, %v after %v", name, now, ends)
 				}
+			}
+			// All at once; one that is broken does not hide the others.
+			own, _ := m.KeyPrefixes()
+			broken := strings.Repeat("C", 43)
+			rdb.Set(t.Context(), own+broken, "x", time.Minute)
+			count := redistest.Count(rdb)
+			all, err := m.Inspect(t.Context(), append(hashes, broken, strings.Repeat("A", 43))...)
+			if err == nil || len(all) != 2 || all[hashes[1]].User != "ann" || all[hashes[0]].User != "" {
+				t.Errorf("%s: got %v, %v", name, all, err)
+			}
+			if n := count.Trips(); n != 1 {
+				t.Errorf("%s: it took %d round trips", name, n)
 			}
 		}
 	})
@@ -81,13 +99,13 @@ func TestInspectWhatIsNoSession(t *testing.T) {
 	hash := strings.Repeat("B", 43)
 	for _, broken := range []string{"x", "\x00\x01", "\x00\x02" + strings.Repeat("z", 60), "{}"} {
 		rdb.Set(t.Context(), own+hash, broken, time.Minute)
-		if s, ok, err := m.Inspect(t.Context(), hash); ok || err == nil {
-			t.Errorf("%q is read as %+v", broken, s)
+		if all, err := m.Inspect(t.Context(), hash); len(all) != 0 || err == nil {
+			t.Errorf("%q is read as %+v", broken, all)
 		}
 	}
 	rdb.Del(t.Context(), own+hash)
 	rdb.RPush(t.Context(), own+hash, "another type")
-	if _, ok, err := m.Inspect(t.Context(), hash); ok || err == nil {
-		t.Errorf("another type is %v, %v", ok, err)
+	if all, err := m.Inspect(t.Context(), hash); len(all) != 0 || err == nil {
+		t.Errorf("another type is %v, %v", all, err)
 	}
 }
