@@ -51,6 +51,12 @@ func TestTheProgram(t *testing.T) {
 					t.Errorf("%s: %d %s", page, status, body)
 				}
 			}
+			stop := pay(t, base)
+			redistest.Eventually(t, patience, func() bool {
+				_, body := ask("/admin/locks", testPassword)
+				return strings.Contains(body, "held") && strings.Contains(body, "Take away")
+			}, "the lock is not seen while it is held")
+			stop()
 			// Its users leave something to see.
 			redistest.Eventually(t, patience, func() bool {
 				_, sessions := ask("/admin/sessions", testPassword)
