@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/connect"
 )
 
 // limitRow is one client's standing with one policy.
@@ -49,46 +51,24 @@ func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := limitsView{listing: l, Show: r.URL.Query().Get("show"), Client: r.URL.Query().Get("client")}
-	keys := l.Found.Keys
-	for _, o := range of(p.limiters, conn.Name()) {
+	keys, lent := l.Found.Keys, of(p.limiters, conn.Name())
+	if v.Client != "" && len(lent) > 0 { // this client and no others
+		keys, v.Searched, v.Found.Next, v.Next = nil, true, "", ""
+	}
+	for _, o := range lent {
 		v.Labels = append(v.Labels, o.label)
-		if v.Client != "" {
-			if !v.Searched {
-				keys, v.Found.Next, v.Next = nil, "", ""
-			}
-			keys, v.Searched = append(keys, o.it.Keys(v.Client)...), true
+		if v.Searched {
+			keys = append(keys, o.it.Keys(v.Client)...)
 		}
 	}
-	if v.Limits, err = p.limits(r.Context(), conn.Name(), conn.Client(), keys); err != nil {
+	slices.Sort(keys)
+	keys = slices.Compact(keys) // two may count by one name
+	if v.Limits, err = p.limits(r.Context(), conn.Name(), conn.Client(), keys); err == nil && v.Show == "blocked" && !v.Searched {
+		err = p.onlyBlocked(r.Context(), conn, &v)
+	}
+	if err != nil {
 		p.failed(w, r, err)
 		return
-	}
-	if v.Show == "blocked" && !v.Searched { // they are few: look on while there is time
-		start := time.Now()
-		v.Limits = slices.DeleteFunc(v.Limits, func(row limitRow) bool { return !row.Blocked })
-		for looked := len(keys); v.Found.Next != "" && looked < maxBlocked && len(v.Limits) < listPage && time.Since(start) < scanTime; {
-			more, err := scan(r.Context(), conn, query{match: escapeGlob(l.Source) + "*", from: v.Found.Next, want: 500, keep: p.is(limitKind)})
-			if err != nil {
-				p.failed(w, r, err)
-				return
-			}
-			rows, err := p.limits(r.Context(), conn.Name(), conn.Client(), more.Keys)
-			if err != nil {
-				p.failed(w, r, err)
-				return
-			}
-			for _, row := range rows {
-				if row.Blocked {
-					v.Limits = append(v.Limits, row)
-				}
-			}
-			looked += len(more.Keys)
-			v.Found.Next, v.Found.Looked = more.Next, v.Found.Looked+more.Looked
-		}
-		if v.Next = ""; v.Found.Next != "" {
-			v.Next = link("limits", "conn", l.Conn, "source", l.Source, "show", "blocked", "cursor", v.Found.Next)
-		}
-		v.Took += time.Since(start)
 	}
 	slices.SortStableFunc(v.Limits, func(a, b limitRow) int {
 		if a.Blocked != b.Blocked {
@@ -98,6 +78,32 @@ func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
 	})
 	v.Rows = len(v.Limits)
 	p.show(w, r, http.StatusOK, "limits", page{Title: "Rate limits", Here: "limits", Conn: conn.Name(), Body: v})
+}
+
+// onlyBlocked leaves out who is not blocked. They are few, so it looks on while
+// there is time.
+func (p *Panel) onlyBlocked(ctx context.Context, conn *connect.Conn, v *limitsView) error {
+	others := func(row limitRow) bool { return !row.Blocked }
+	start, looked := time.Now(), len(v.Limits)
+	v.Limits = slices.DeleteFunc(v.Limits, others)
+	for v.Found.Next != "" && looked < maxBlocked && len(v.Limits) < listPage && time.Since(start) < scanTime {
+		more, err := scan(ctx, conn, query{match: escapeGlob(v.Source) + "*", from: v.Found.Next, want: 500, keep: p.is(limitKind)})
+		if err != nil {
+			return err
+		}
+		rows, err := p.limits(ctx, conn.Name(), conn.Client(), more.Keys)
+		if err != nil {
+			return err
+		}
+		v.Limits = append(v.Limits, slices.DeleteFunc(rows, others)...)
+		looked += len(more.Keys)
+		v.Found.Next, v.Found.Looked = more.Next, v.Found.Looked+more.Looked
+	}
+	if v.Next = ""; v.Found.Next != "" {
+		v.Next = link("limits", "conn", v.Conn, "source", v.Source, "show", "blocked", "cursor", v.Found.Next)
+	}
+	v.Took += time.Since(start)
+	return nil
 }
 
 func (p *Panel) is(kind string) func(string) bool {

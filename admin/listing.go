@@ -44,10 +44,7 @@ func (p *Panel) list(r *http.Request, page, standard, form string, kind string) 
 	if !slices.Contains(l.Sources, l.Source) {
 		return nil, l, errBad
 	}
-	l.Found, err = scan(r.Context(), conn, query{match: escapeGlob(l.Source) + form, from: l.From, want: listPage, keep: func(key string) bool {
-		o, ok := p.ownerOf(key)
-		return ok && o.Kind == kind
-	}})
+	l.Found, err = scan(r.Context(), conn, query{match: escapeGlob(l.Source) + form, from: l.From, want: listPage, keep: p.is(kind)})
 	slices.Sort(l.Found.Keys)
 	if l.Found.Next != "" {
 		l.Next = link(page, "conn", l.Conn, "source", l.Source, "cursor", l.Found.Next)
@@ -59,10 +56,7 @@ func (p *Panel) list(r *http.Request, page, standard, form string, kind string) 
 // tally counts keys for as long as a page may take; all is false if there are
 // more.
 func (p *Panel) tally(ctx context.Context, conn *connect.Conn, match, kind string) (n int, all bool, err error) {
-	f, err := scan(ctx, conn, query{match: match, want: math.MaxInt / 20, keep: func(key string) bool {
-		o, ok := p.ownerOf(key)
-		return ok && o.Kind == kind
-	}})
+	f, err := scan(ctx, conn, query{match: match, want: math.MaxInt / 20, keep: p.is(kind)})
 	return len(f.Keys), f.Next == "", err
 }
 

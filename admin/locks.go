@@ -25,14 +25,14 @@ func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v := locksView{listing: l, Key: r.URL.Query().Get("lock")}
-	keys := l.Found.Keys
-	for _, o := range of(p.lockers, conn.Name()) {
+	keys, lent := l.Found.Keys, of(p.lockers, conn.Name())
+	if v.Key != "" && len(lent) > 0 { // this lock and no others
+		keys, v.Next, v.Found = nil, "", found{Total: l.Found.Total}
+	}
+	for _, o := range lent {
 		v.Labels = append(v.Labels, o.label)
-		if v.Key != "" {
-			if v.Next != "" || v.Found.Keys != nil {
-				keys, v.Next, v.Found = nil, "", found{Total: v.Found.Total}
-			}
-			at := o.it.KeyPrefix() + "{" + hashed(v.Key) + "}"
+		at := o.it.KeyPrefix() + "{" + hashed(v.Key) + "}"
+		if v.Key != "" && !slices.Contains(keys, at) { // two may have one prefix
 			keys = append(keys, at, at+":m")
 		}
 	}
