@@ -113,6 +113,12 @@ func TestThePanelInABrowser(t *testing.T) {
 			o.Press("td a") // the first server
 			o.Wait(drawn(12))
 			o.look("node")
+			o.Look(exampletest.Screens[2], "admin-"+g.Name+"-numbers")
+			if over := o.Text(`document.querySelectorAll(".pairs .n").forEach((e) => { e.textContent = "123 456 123 456 with a TTL, 19 h 59 min on average"; });
+				String(document.documentElement.scrollWidth - document.documentElement.clientWidth)`); over != "0" {
+				t.Errorf("large numbers widen the page by %s pixels", over)
+			}
+			o.Look(exampletest.Screens[0], "admin-"+g.Name+"-numbers")
 			o.visit("connection")
 			o.wait("Pool of this process", "closed")
 			o.look("connection")
