@@ -8,7 +8,8 @@
 //
 // and of the factory that connects them all,
 // [github.com/redishttp/redishttp/connect], for standalone servers, unix
-// sockets, TLS, Sentinel, Cluster and an embedded development server. The
+// sockets, TLS, Sentinel, Cluster and an embedded development server.
+// [github.com/redishttp/redishttp/admin] is a panel for operators. The
 // middlewares do not import one another, and take any go-redis client.
 //
 // # The order of the chain

@@ -50,7 +50,7 @@ var docGiven = map[string]string{
 	"conn": "*connect.Conn", "rdb": "redis.UniversalClient", "set": "*connect.Set",
 	"limiter": "*ratelimit.Limiter", "sessions": "*session.Manager", "responses": "*cache.Cache", "locks": "*lockmw.Locker", "runner": "*cronlock.Runner", "report": "*cronlock.Job",
 	"mux": "*http.ServeMux", "handler": "http.Handler", "pay": "http.Handler", "w": "http.ResponseWriter", "r": "*http.Request",
-	"k": "*lockmw.Lock", "work": "func(context.Context, uint64)", "makeReport": "func(context.Context) error", "schedule": "cronlock.Schedule",
+	"panel": "*admin.Panel", "k": "*lockmw.Lock", "work": "func(context.Context, uint64)", "makeReport": "func(context.Context) error", "schedule": "cronlock.Schedule",
 }
 
 // docPackages are those that pages use by name.
@@ -59,12 +59,13 @@ var docPackages = func() map[string]string {
 	all := map[string]string{
 		"redis": "github.com/redis/go-redis/v9", "redis_rate": "github.com/go-redis/redis_rate/v10", "scs": "github.com/alexedwards/scs/v2",
 		"cronlock": own + "lockmw/cronlock", "idempotency": own + "lockmw/idempotency", "embedded": own + "connect/embedded", "redigopool": own + "connect/redigopool", "connecttest": own + "connect/connecttest",
-		"otelconnect": own + "connect/otelconnect", "gocronlock": own + "adapters/gocronlock", "cron": "github.com/robfig/cron/v3", "gocron": "github.com/go-co-op/gocron/v2", "chi": "github.com/go-chi/chi/v5",
+		"otelconnect": own + "connect/otelconnect", "gocronlock": own + "adapters/gocronlock", "cron": "github.com/robfig/cron/v3", "gocron": "github.com/go-co-op/gocron/v2",
+		"chi": "github.com/go-chi/chi/v5", "gin": "github.com/gin-gonic/gin", "echo": "github.com/labstack/echo/v5",
 	}
-	for _, name := range []string{"cache", "connect", "lockmw", "ratelimit", "session"} {
+	for _, name := range []string{"admin", "cache", "connect", "lockmw", "ratelimit", "session"} {
 		all[name] = own + name
 	}
-	for _, path := range []string{"context", "crypto/rand", "crypto/tls", "database/sql", "errors", "fmt", "log", "log/slog", "net/http", "net/netip", "os", "slices", "strings", "sync", "time"} {
+	for _, path := range []string{"context", "crypto/rand", "crypto/sha256", "crypto/subtle", "crypto/tls", "database/sql", "errors", "fmt", "log", "log/slog", "net/http", "net/netip", "os", "slices", "strings", "sync", "time"} {
 		all[path[strings.LastIndex(path, "/")+1:]] = path
 	}
 	return all

@@ -25,6 +25,7 @@ type Conn struct {
 	scout  scout
 	dialer func(ctx context.Context, network, addr string) (net.Conn, error) // of Sentinel
 	stop   func() error                                                      // of the embedded server
+	direct func(addr string) *redis.Options                                  // of one server, see Server
 
 	mu       sync.Mutex
 	circuits map[string]*circuit // by address

@@ -24,6 +24,7 @@ func (s *settings) open(name string, t, sentinelTLS *tls.Config) (*Conn, error) 
 		c.stop = server.Close
 	}
 	c.config = &s.Config
+	c.direct = s.direct(t)
 	switch s.Mode {
 	case Cluster:
 		cluster := redis.NewClusterClient(s.clusterOptions(t))

@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/connect"
+)
+
+// keyView is the page of a key.
+type keyView struct {
+	keyRow
+	Name    string // as it is, for forms; nothing of a masked one
+	Expires time.Time
+	Slot    int64 // -1 but on a cluster
+	Idle    time.Duration
+	Preview preview
+	First   string // links through the value
+	Next    string
+	Decoded *decoded
+	Delete  string // link, "" if it cannot be deleted here
+	Keeps   string // why not
+	Error   string // of the preview
+}
+
+func (p *Panel) keyPage(w http.ResponseWriter, r *http.Request) {
+	conn, err := p.conn(r)
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	key := r.URL.Query().Get("key")
+	v, err := p.viewKey(r.Context(), conn, key, r.URL.Query().Get("from"))
+	if err != nil {
+		p.failed(w, r, err)
+		return
+	}
+	trail := []crumb{{conn.Name(), link("connection", "conn", conn.Name())}, {"Keys", link("keys", "conn", conn.Name())}}
+	if v == nil {
+		p.show(w, r, http.StatusNotFound, "error", page{Title: "No such key", Here: "keys", Conn: conn.Name(), Trail: trail,
+			Body: "There is no key " + cut(p.mask(key), shownKey) + ". It may have expired, or been deleted."})
+		return
+	}
+	p.show(w, r, http.StatusOK, "key", page{Title: v.Key, Here: "keys", Conn: conn.Name(), Trail: trail, Body: v})
+}
+
+// viewKey returns nil for a key that is not there.
+func (p *Panel) viewKey(ctx context.Context, conn *connect.Conn, key, from string) (*keyView, error) {
+	if key == "" || len(key) > maxKey {
+		return nil, fmt.Errorf("%w: no name of a key", errBad)
+	}
+	rdb := conn.Client()
+	rows, err := p.rows(ctx, conn.Name(), rdb, []string{key})
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	v := &keyView{keyRow: rows[0], Slot: -1, Idle: -1}
+	if v.Key == key {
+		v.Name = key
+	}
+	if v.TTL >= 0 {
+		v.Expires = time.Now().Add(v.TTL)
+	}
+	idle := redis.NewDurationCmd(ctx, time.Second, "object", "idletime", key)
+	idle.SetFirstKeyPos(2)
+	if rdb.Process(ctx, idle) == nil { // not with an LFU policy
+		v.Idle = idle.Val()
+	}
+	if conn.Mode() == connect.Cluster {
+		v.Slot, _ = rdb.ClusterKeySlot(ctx, key).Result()
+	}
+	if v.Preview, err = p.preview(ctx, rdb, key, v.keyRow, from); err != nil {
+		v.Error = err.Error()
+	}
+	if v.Decoded, err = p.decode(ctx, conn, key); err != nil && v.Error == "" {
+		v.Error = err.Error()
+	}
+	if v.Keeps = p.keeps(key); v.Keeps == "" && v.Name != "" {
+		v.Delete = link("confirm", "action", "delete", "conn", conn.Name(), "key", key)
+	}
+	if from != "" {
+		v.First = link("key", "conn", conn.Name(), "key", key)
+	}
+	if v.Preview.Next != "" {
+		v.Next = link("key", "conn", conn.Name(), "key", key, "from", v.Preview.Next)
+	}
+	return v, nil
+}

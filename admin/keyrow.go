@@ -1,0 +1,84 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// keyRow is what is known of a key without its value. A number below 0 is not
+// known.
+type keyRow struct {
+	Conn     string
+	Key      string // masked
+	Link     string // "" for one that cannot be opened
+	Type     string
+	Kind     string // what it is of this module, "" for others
+	Encoding string
+	TTL      time.Duration // -1 without
+	Memory   int64         // bytes
+	Len      int64         // elements, or bytes of a string
+}
+
+// maxKey is the longest key whose page can be opened: it stands in the address.
+const maxKey = 2000
+
+var lengthOf = map[string]string{"string": "strlen", "hash": "hlen", "list": "llen", "set": "scard", "zset": "zcard", "stream": "xlen"}
+
+// rows asks about many keys in two round trips. A key that is gone meanwhile is
+// left out; what a server refuses to say is not known.
+func (p *Panel) rows(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]keyRow, error) {
+	type asked struct {
+		kind     *redis.StatusCmd
+		ttl      *redis.DurationCmd
+		memory   *redis.IntCmd
+		encoding *redis.StringCmd
+		length   *redis.IntCmd
+	}
+	all := make([]asked, len(keys))
+	pipe := rdb.Pipeline()
+	for i, key := range keys {
+		all[i] = asked{kind: pipe.Type(ctx, key), ttl: pipe.PTTL(ctx, key)}
+		all[i].memory = redis.NewIntCmd(ctx, "memory", "usage", key, "samples", 5)
+		all[i].encoding = redis.NewStringCmd(ctx, "object", "encoding", key)
+		all[i].memory.SetFirstKeyPos(2)
+		all[i].encoding.SetFirstKeyPos(2)
+		_ = pipe.Process(ctx, all[i].memory)
+		_ = pipe.Process(ctx, all[i].encoding)
+	}
+	_, _ = pipe.Exec(ctx) // MEMORY and OBJECT may be forbidden; TYPE tells
+	pipe = rdb.Pipeline()
+	for i, key := range keys {
+		if err := all[i].kind.Err(); err != nil {
+			return nil, err
+		}
+		if name, ok := lengthOf[all[i].kind.Val()]; ok {
+			all[i].length = redis.NewIntCmd(ctx, name, key)
+			_ = pipe.Process(ctx, all[i].length)
+		}
+	}
+	_, _ = pipe.Exec(ctx) // a key may have another type by now
+	rows := make([]keyRow, 0, len(keys))
+	for i, key := range keys {
+		a := all[i]
+		if a.kind.Val() == "none" {
+			continue
+		}
+		row := keyRow{Conn: conn, Key: p.mask(key), Type: a.kind.Val(), TTL: a.ttl.Val(), Memory: -1, Len: -1, Encoding: a.encoding.Val()}
+		if a.ttl.Val() < 0 {
+			row.TTL = -1
+		}
+		if a.memory.Err() == nil {
+			row.Memory = a.memory.Val()
+		}
+		if a.length != nil && a.length.Err() == nil {
+			row.Len = a.length.Val()
+		}
+		if row.Key == key && len(key) <= maxKey {
+			row.Link = link("key", "conn", conn, "key", key)
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}

@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"regexp"
+	"strings"
+)
+
+// The kinds of keys that this module writes, see docs/redis-keys.md.
+const (
+	limitKind   = "rate limit"
+	sessionKind = "session"
+	userKind    = "index of a user's sessions"
+	cacheKind   = "cached response"
+	cachePart   = "part of the cache"
+	lockKind    = "lock"
+	lockPart    = "part of a lock"
+	jobKind     = "job"
+	jobPart     = "part of a job"
+	requestKind = "request that runs once"
+)
+
+// owner is what a key's name says.
+type owner struct {
+	Kind   string
+	Page   string // of the panel, "" if it has none
+	Source string // prefix of all keys of its kind and application
+	Name   string // of the policy, cache or lock
+	Hash   string
+}
+
+var forms = []struct {
+	kind, page string
+	form       *regexp.Regexp // prefix, name, hash
+}{
+	{limitKind, "limits", regexp.MustCompile(`^(ratelimit:v1:)([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)},
+	{lockKind, "locks", regexp.MustCompile(`^(lockmw:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}(?::m)?$`)},
+	{lockPart, "locks", regexp.MustCompile(`^(lockmw:v1:)([^{}]{1,100}):(?:\{([0-9a-f]{32})\}:(?:q|qp|p)|boot)$`)},
+	{jobKind, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
+	{jobPart, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}:w$`)},
+	{requestKind, "", regexp.MustCompile(`^(idempotency:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
+	{cacheKind, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)},
+	{cachePart, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:()(?:[cvl]:|log$)`)},
+	{sessionKind, "sessions", regexp.MustCompile(`^(session:v1:)([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)},
+	{userKind, "sessions", regexp.MustCompile(`^(user:session:v1:)([^{}]{1,100}):\{([^{}]+)\}:[sew]$`)},
+}
+
+// custom are first parts of keys that the application has chosen, in the
+// place of the default's.
+func (p *Panel) custom() map[string]string {
+	all := map[string]string{}
+	for _, o := range p.limiters {
+		for _, key := range o.it.Keys("") {
+			if first, _, ok := strings.Cut(key, ":v1:"); ok {
+				all[first+":v1:"] = "ratelimit:v1:"
+			}
+		}
+	}
+	for _, o := range p.lockers {
+		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v1:"); ok {
+			all[first+":v1:"] = "lockmw:v1:"
+		}
+	}
+	for _, o := range p.caches {
+		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v1:"); ok {
+			all[first+":v1:"] = "cache:v1:"
+		}
+	}
+	for _, o := range p.jobs {
+		if first, _, ok := strings.Cut(o.it.Key(), ":v1:"); ok {
+			all[first+":v1:"] = "cron:v1:"
+		}
+	}
+	return all
+}
+
+// ownerOf reads a key's name.
+func (p *Panel) ownerOf(key string) (owner, bool) {
+	for own, standard := range p.prefixes {
+		rest, ok := strings.CutPrefix(key, own)
+		if !ok {
+			continue
+		}
+		if o, ok := standardOwner(standard + rest); ok {
+			o.Source = own
+			return o, true
+		}
+	}
+	for _, s := range p.sessions {
+		own, _ := s.it.KeyPrefixes()
+		if hash, ok := strings.CutPrefix(key, own); ok {
+			return owner{sessionKind, "sessions", own, s.label, hash}, true
+		}
+		if rest, ok := strings.CutPrefix(key, "user:"+own); ok {
+			return owner{userKind, "sessions", "user:" + own, s.label, rest}, true
+		}
+	}
+	return standardOwner(key)
+}
+
+func standardOwner(key string) (owner, bool) {
+	for _, f := range forms {
+		if m := f.form.FindStringSubmatch(key); m != nil {
+			return owner{f.kind, f.page, m[1], m[2], m[3]}, true
+		}
+	}
+	return owner{}, false
+}
+
+// sources are the prefixes under which keys of a standard prefix may be found,
+// the standard one first.
+func (p *Panel) sources(standard string) []string {
+	all := []string{standard}
+	for own, s := range p.prefixes {
+		if s == standard && own != standard {
+			all = append(all, own)
+		}
+	}
+	if standard == "session:v1:" {
+		for _, o := range p.sessions {
+			if own, _ := o.it.KeyPrefixes(); !strings.HasPrefix(own, standard) {
+				all = append(all, own)
+			}
+		}
+	}
+	return all
+}
+
+// escapeGlob makes a pattern that matches the text itself.
+func escapeGlob(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
+}

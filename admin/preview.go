@@ -1,0 +1,163 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	_ "embed" // for the script
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed preview.lua
+var previewSource string
+
+const (
+	previewBytes    = 16 << 10 // of a string
+	previewElements = 100
+	previewText     = 512     // bytes of one element's text
+	largeElement    = 1 << 20 // on average: then not even beginnings are asked for
+)
+
+// clipped is the beginning of a text.
+type clipped struct {
+	Text string
+	Len  int64 // of the whole
+}
+
+// Cut reports whether there is more of it.
+func (c clipped) Cut() bool { return int64(len(c.Text)) < c.Len }
+
+// preview is a part of a value.
+type preview struct {
+	Hidden  string   // why there is none
+	Columns []string // of Rows
+	Rows    [][]clipped
+	Text    *clipped // of a string
+	Pretty  string   // the same as JSON with line breaks, "" if it is none
+	Binary  bool
+	From    string
+	Next    string // where it goes on
+}
+
+// preview reads a bounded part of the value, beginning at from.
+func (p *Panel) preview(ctx context.Context, rdb redis.UniversalClient, key string, row keyRow, from string) (preview, error) {
+	v := preview{From: from}
+	if v.Hidden = p.hides(key); v.Hidden != "" {
+		return v, nil
+	}
+	if row.Type == "string" {
+		return p.previewString(ctx, rdb, key, row, v)
+	}
+	if v.Columns = columns[row.Type]; v.Columns == nil {
+		v.Hidden = "Values of this type cannot be shown."
+		return v, nil
+	}
+	if row.Memory > 0 && row.Len > 0 && row.Memory/row.Len > largeElement {
+		v.Hidden = fmt.Sprintf("Its elements are too large to be shown, about %s each.", size(row.Memory/row.Len))
+		return v, nil
+	}
+	begin := from
+	if begin == "" {
+		begin = begins[row.Type]
+	}
+	if !places[row.Type].MatchString(begin) {
+		return v, fmt.Errorf("%w: no place in a value", errBad)
+	}
+	reply, err := p.script.Run(ctx, rdb, []string{key}, row.Type, begin, previewElements, previewText).Slice()
+	if err == nil {
+		err = v.decode(row.Type, reply)
+	}
+	return v, err
+}
+
+var (
+	columns = map[string][]string{"hash": {"Field", "Value"}, "set": {"Member"}, "list": {"Element"}, "zset": {"Member", "Score"}, "stream": {"Entry", "Fields"}}
+	begins  = map[string]string{"hash": "0", "set": "0", "list": "0", "zset": "0", "stream": "-"}
+	number  = regexp.MustCompile(`^[0-9]{1,20}$`)
+	index   = regexp.MustCompile(`^[0-9]{1,15}$`) // exact as a number in Lua
+	entryID = regexp.MustCompile(`^(-|\(?[0-9]{1,20}-[0-9]{1,20})$`)
+	places  = map[string]*regexp.Regexp{"hash": number, "set": number, "list": index, "zset": index, "stream": entryID}
+)
+
+func (p *Panel) previewString(ctx context.Context, rdb redis.UniversalClient, key string, row keyRow, v preview) (preview, error) {
+	first := int64(0)
+	if v.From != "" {
+		n, err := strconv.ParseInt(v.From, 10, 64)
+		if err != nil || n < 0 {
+			return v, fmt.Errorf("%w: no place in a value", errBad)
+		}
+		first = n
+	}
+	text, err := rdb.GetRange(ctx, key, first, first+previewBytes-1).Result()
+	if err != nil {
+		return v, err
+	}
+	if !p.sessionValues {
+		head := text
+		if first > 0 {
+			if head, err = rdb.GetRange(ctx, key, 0, 1).Result(); err != nil {
+				return v, err
+			}
+		}
+		if looksLikeSession(head) {
+			v.Hidden = sessionHidden
+			return v, nil
+		}
+	}
+	v.Text = &clipped{text, row.Len}
+	if rest := first + int64(len(text)); len(text) == previewBytes && rest < row.Len {
+		v.Next = strconv.FormatInt(rest, 10)
+	}
+	v.Binary = !utf8.ValidString(text)
+	if first == 0 && v.Next == "" && len(text) > 1 && (text[0] == '{' || text[0] == '[') && json.Valid([]byte(text)) {
+		var buf bytes.Buffer
+		if json.Indent(&buf, []byte(text), "", "  ") == nil && buf.Len() <= 4*previewBytes {
+			v.Pretty = buf.String()
+		}
+	}
+	return v, nil
+}
+
+var errReply = errors.New("the reply of the preview has another form")
+
+// decode reads the reply of preview.lua.
+func (v *preview) decode(kind string, reply []any) error {
+	if len(reply) == 0 {
+		return errReply
+	}
+	next, ok := reply[0].(string)
+	if !ok {
+		return errReply
+	}
+	v.Next, reply = next, reply[1:]
+	for len(reply) > 0 {
+		texts := len(v.Columns)
+		if kind == "stream" {
+			n, ok := reply[0].(int64)
+			if !ok || n < 1 || n > int64(len(reply)) {
+				return errReply
+			}
+			texts, reply = int(n), reply[1:]
+		}
+		if len(reply) < 2*texts {
+			return errReply
+		}
+		row := make([]clipped, texts)
+		for i := range row {
+			n, ok1 := reply[2*i].(int64)
+			text, ok2 := reply[2*i+1].(string)
+			if !ok1 || !ok2 {
+				return errReply
+			}
+			row[i] = clipped{text, n}
+		}
+		v.Rows, reply = append(v.Rows, row), reply[2*texts:]
+	}
+	return nil
+}

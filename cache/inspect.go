@@ -1,0 +1,128 @@
+package cache
+
+import (
+	"encoding/binary"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Entry is a stored response without its body, for operators.
+type Entry struct {
+	URL    string // "" if its key is not of this package's making
+	Extra  string // what [WithKey] added to it
+	Status int
+	Header http.Header
+	Tags   []string
+	Size   int64 // of the body, in bytes
+	// Age was the response's when it was stored, Fresh how long it then was
+	// fresh; Stale is how long it may be served after that, Keep how long it stays in all.
+	Age, Fresh, Stale, Keep time.Duration
+
+	inc string
+	seq int64
+	url string // hash of the URL, by which it is purged
+}
+
+// DecodeEntry reads the value of a key …:e:…, of which the beginning will do: all
+// before the body. It trusts nothing.
+func DecodeEntry(b []byte) (Entry, error) {
+	if len(b) == 0 || b[0] != entryVersion {
+		return Entry{}, errEntry
+	}
+	r := &reader{b: b[1:], ok: true}
+	target := string(r.bytes())
+	e := Entry{inc: string(r.bytes()), seq: r.number(), Status: int(r.number()), Age: r.duration(), Fresh: r.duration()}
+	e.Stale = max(r.duration(), r.duration())
+	e.Keep = r.duration()
+	r.duration()
+	r.number()
+	e.Size = r.number()
+	r.bytes()
+	tags := r.number()
+	if !r.ok || tags > maxTags || e.Status < 200 || e.Status > 999 {
+		return Entry{}, errEntry
+	}
+	for range tags {
+		e.Tags = append(e.Tags, string(r.bytes()))
+	}
+	fields := r.number()
+	if !r.ok || fields > int64(len(r.b)) {
+		return Entry{}, errEntry
+	}
+	e.Header = http.Header{}
+	for range fields {
+		name, value := string(r.bytes()), string(r.bytes())
+		if !r.ok {
+			return Entry{}, errEntry
+		}
+		e.Header[name] = append(e.Header[name], value)
+	}
+	e.name(target)
+	return e, nil
+}
+
+// name finds the URL in the primary key.
+func (e *Entry) name(target string) {
+	parts := split(target)
+	if len(parts) == 2 {
+		target, e.Extra = parts[0], parts[1]
+		parts = split(target)
+	}
+	if e.url = digest(target); len(parts) == 4 {
+		e.URL = parts[0] + "://" + parts[1] + parts[2] + parts[3]
+	}
+}
+
+// split undoes join, nil if it cannot.
+func split(s string) []string {
+	var parts []string
+	for len(s) > 0 && len(parts) < 5 {
+		n, size := binary.Uvarint([]byte(s[:min(len(s), binary.MaxVarintLen64)]))
+		if size <= 0 || n > uint64(len(s)-size) {
+			return nil
+		}
+		parts, s = append(parts, s[size:size+int(n)]), s[size+int(n):]
+	}
+	return parts
+}
+
+// PurgeFields are the fields of the purge log that say whether the entry still
+// counts; see [Entry.Purged].
+func (e Entry) PurgeFields() []string {
+	fields := []string{"_inc", "_floor", "u:" + e.url}
+	for _, tag := range e.Tags {
+		fields = append(fields, "t:"+digest(tag))
+	}
+	fields = append(fields, "su:"+e.url)
+	for _, tag := range e.Tags {
+		fields = append(fields, "st:"+digest(tag))
+	}
+	return fields
+}
+
+// Purged reports what the purge log says of the entry, by the values of
+// PurgeFields: that it is void, or that it is stale.
+func (e Entry) Purged(values []any) (void, soft bool) {
+	if len(values) != 4+2*len(e.Tags) {
+		return false, false
+	}
+	after := func(v any) bool {
+		s, _ := v.(string)
+		n, _ := strconv.ParseInt(s, 10, 64)
+		return n > e.seq
+	}
+	inc, _ := values[0].(string)
+	void = inc != e.inc
+	for i, v := range values[1:] {
+		if i < 2+len(e.Tags) {
+			void = void || after(v)
+		} else {
+			soft = soft || after(v)
+		}
+	}
+	return void, soft
+}
+
+// KeyPrefix is what all keys of the cache begin with.
+func (c *Cache) KeyPrefix() string { return c.prefix + ":v1:" + c.name + ":" }

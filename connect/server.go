@@ -1,0 +1,49 @@
+package connect
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// directPool is enough for an operator's page.
+const directPool = 2
+
+// Server makes a client for one server that [Conn.Nodes] names, master or
+// replica, past pool, breaker and redirects of the connection: to ask that very
+// server about itself. An address that Nodes does not name is [ErrUnknown], so
+// it may come from a request. It is for operators; the caller closes it.
+func (c *Conn) Server(ctx context.Context, addr string) (*redis.Client, error) {
+	select {
+	case <-c.closed:
+		return nil, c.errClosed()
+	default:
+	}
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		if n.Addr == addr && n.Role != "sentinel" {
+			return redis.NewClient(c.direct(addr)), nil
+		}
+	}
+	return nil, fmt.Errorf("connect: server of %s: %w", c.name, ErrUnknown)
+}
+
+// direct returns what makes the options for one server.
+func (s *settings) direct(t *tls.Config) func(addr string) *redis.Options {
+	return func(addr string) *redis.Options {
+		o := s.options(t)
+		if addr != s.Socket {
+			o.Network, o.Addr = "tcp", addr
+		}
+		if s.goRedis != nil && s.Mode == Cluster {
+			s.goRedis(o)
+		}
+		o.PoolSize, o.MinIdleConns, o.MaxActiveConns = directPool, 0, 0
+		return o
+	}
+}
