@@ -21,7 +21,7 @@ GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary sk
 
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,$(GOTESTSUM) -- -p=$$(test $$dir = ./ && echo 3 || echo 2) -race -shuffle=on -count=1 -timeout 20m)
+	@$(call each,$(GOTESTSUM) -- -p=2 -race -shuffle=on -count=1 -timeout 20m)
 
 .PHONY: long
 long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium
@@ -61,8 +61,8 @@ vet: ## go vet
 	@$(call each,go vet ./...)
 
 .PHONY: staticcheck
-staticcheck: ## staticcheck at the version of tools.mod
-	@$(call each,$(TOOL) staticcheck ./...)
+staticcheck: ## staticcheck at the version of tools.mod; of the examples the programs, for the browser of their tests takes minutes to read
+	@$(call each,$(TOOL) staticcheck $$(test $$dir = examples/ && echo -tests=false && go list ./... | grep -v /exampletest || echo ./...))
 
 BENCHCOUNT ?= 3
 BENCHTIME ?= 300ms

@@ -40,7 +40,7 @@ func heap() uint64 {
 // away and when all of them are refused, fill no memory. Half a million would
 // already, if each were kept.
 func TestMemoryIsBounded(t *testing.T) {
-	addresses := 1_000_000
+	addresses := 500_000
 	if redistest.IsLong() {
 		addresses = 5_000_000
 	}
