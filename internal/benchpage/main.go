@@ -112,9 +112,11 @@ benchmark's comment says what it does.
 // figures are the medians with their units, ratios and counts first.
 func (r *result) figures() []string {
 	var units []string
-	for unit, values := range r.values {
-		if unit == "ns/op" && slices.Max(values) == 0 {
-			continue // it was switched off
+	times := r.values["ns/op"]
+	whole := len(times) == 0 || slices.Max(times) == 0
+	for unit := range r.values {
+		if whole && slices.Contains([]string{"ns/op", "B/op", "allocs/op"}, unit) {
+			continue // an iteration is a round of all that is compared
 		}
 		units = append(units, unit)
 	}

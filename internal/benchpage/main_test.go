@@ -15,7 +15,8 @@ BenchmarkLock/n=64-2   	 100	 90000 ns/op	  0.1 ours/theirs	 7 allocs/op
 PASS
 ok  	github.com/redishttp/redishttp/lockmw	1.0s
 pkg: github.com/redishttp/redishttp/cache
-BenchmarkHit 5 0 ns/op 2.857 ours/theirs
+BenchmarkHit 5 0 ns/op 2.857 ours/theirs 9000 B/op
+BenchmarkMiss 5 0.5 ours/theirs 9000 allocs/op
 PASS
 pkg: github.com/redishttp/redishttp/none
 PASS
@@ -27,7 +28,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := b.String()
-	for _, want := range []string{"on A Processor, linux/amd64, two cores", "## lockmw\n", "| `Lock/n=64` | 0.8 ours/theirs, 2000 ns/op, 7 allocs/op |\n", "| `Hit` | 2.86 ours/theirs |\n"} {
+	for _, want := range []string{"on A Processor, linux/amd64, two cores", "## lockmw\n", "| `Lock/n=64` | 0.8 ours/theirs, 2000 ns/op, 7 allocs/op |\n", "| `Hit` | 2.86 ours/theirs |\n", "| `Miss` | 0.5 ours/theirs |\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
