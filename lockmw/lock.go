@@ -82,8 +82,11 @@ type leased struct {
 // Err implements [context.Context].
 func (c leased) Err() error {
 	err := c.Context.Err()
-	if err == nil && c.k.isOver() {
-		c.k.lose(Expired)
+	if err != nil {
+		return err
+	}
+	if lost := c.k.Lost(); lost != nil {
+		c.k.cancel(lost) // whoever noticed first may not have come to that
 		err = c.Context.Err()
 	}
 	return err
