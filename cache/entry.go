@@ -141,8 +141,21 @@ func (r *reader) duration() time.Duration {
 // decodeEntry trusts nothing: Redis is shared, and versions differ during a
 // deploy. The body shares b's memory.
 func decodeEntry(b []byte) (*entry, error) {
-	if len(b) == 0 || b[0] != entryVersion {
+	e, r, err := decodeHead(b)
+	if err != nil {
+		return nil, err
+	}
+	e.body = r.bytes()
+	if !r.ok || len(r.b) != 0 || !e.whole() {
 		return nil, errEntry
+	}
+	return e, nil
+}
+
+// decodeHead reads what stands before the body, and returns what reads on.
+func decodeHead(b []byte) (*entry, *reader, error) {
+	if len(b) == 0 || b[0] != entryVersion {
+		return nil, nil, errEntry
 	}
 	r := &reader{b: b[1:], ok: true}
 	e := &entry{target: string(r.bytes()), inc: string(r.bytes()), seq: r.number(), status: int(r.number()), age: r.duration()}
@@ -152,28 +165,24 @@ func decodeEntry(b []byte) (*entry, error) {
 	e.id = string(r.bytes())
 	tags := r.number()
 	if !r.ok || tags > maxTags || e.status < 200 || e.status > 999 {
-		return nil, errEntry
+		return nil, nil, errEntry
 	}
 	for range tags {
 		e.tags = append(e.tags, string(r.bytes()))
 	}
 	fields := r.number()
-	if fields > int64(len(r.b)) {
-		return nil, errEntry
+	if !r.ok || fields > int64(len(r.b)) {
+		return nil, nil, errEntry
 	}
 	e.header = make(http.Header, min(fields, 32))
 	for range fields {
-		name := string(r.bytes())
+		name, value := string(r.bytes()), string(r.bytes())
 		if !r.ok {
-			return nil, errEntry
+			return nil, nil, errEntry
 		}
-		e.header[name] = append(e.header[name], string(r.bytes()))
+		e.header[name] = append(e.header[name], value)
 	}
-	e.body = r.bytes()
-	if !r.ok || len(r.b) != 0 || !e.whole() {
-		return nil, errEntry
-	}
-	return e, nil
+	return e, r, nil
 }
 
 // whole reports whether size, chunks and inline part go together.

@@ -27,38 +27,13 @@ type Entry struct {
 // DecodeEntry reads the value of a key …:e:…, of which the beginning will do: all
 // before the body. It trusts nothing.
 func DecodeEntry(b []byte) (Entry, error) {
-	if len(b) == 0 || b[0] != entryVersion {
-		return Entry{}, errEntry
+	head, _, err := decodeHead(b)
+	if err != nil {
+		return Entry{}, err
 	}
-	r := &reader{b: b[1:], ok: true}
-	target := string(r.bytes())
-	e := Entry{inc: string(r.bytes()), seq: r.number(), Status: int(r.number()), Age: r.duration(), Fresh: r.duration()}
-	e.Stale = max(r.duration(), r.duration())
-	e.Keep = r.duration()
-	r.duration()
-	r.number()
-	e.Size = r.number()
-	r.bytes()
-	tags := r.number()
-	if !r.ok || tags > maxTags || e.Status < 200 || e.Status > 999 {
-		return Entry{}, errEntry
-	}
-	for range tags {
-		e.Tags = append(e.Tags, string(r.bytes()))
-	}
-	fields := r.number()
-	if !r.ok || fields > int64(len(r.b)) {
-		return Entry{}, errEntry
-	}
-	e.Header = http.Header{}
-	for range fields {
-		name, value := string(r.bytes()), string(r.bytes())
-		if !r.ok {
-			return Entry{}, errEntry
-		}
-		e.Header[name] = append(e.Header[name], value)
-	}
-	e.name(target)
+	e := Entry{Status: head.status, Header: head.header, Tags: head.tags, Size: head.size, Age: head.age, Fresh: head.fresh,
+		Stale: max(head.swr, head.sie), Keep: head.keep, inc: head.inc, seq: head.seq}
+	e.name(head.target)
 	return e, nil
 }
 
