@@ -19,15 +19,7 @@ func (l *Locker) ForceReleaseAt(ctx context.Context, redisKey, owner string) (bo
 	if !ok || !tag.MatchString(hash) {
 		return false, ErrForeign
 	}
-	o, ok := l.store.(operator)
-	if !ok {
-		return false, errVoters
-	}
-	n, err := o.take(ctx, []string{redisKey, redisKey + ":q", redisKey + ":qp"}, owner)
-	if err != nil {
-		return false, unavailable(err)
-	}
-	return n == 1, nil
+	return l.forceRelease(ctx, keysWith(redisKey+":qp"), owner)
 }
 
 // CanForceRelease reports whether locks can be taken from their holders here,

@@ -63,11 +63,15 @@ func (l *Locker) Inspect(ctx context.Context, key string) (Info, error) {
 // operators. The holder's context ends with [ErrLost] as soon as it hears of it, which is
 // not before the next begins: pass [Lock.Fence] to what you protect. It reports whether the owner still had the lock.
 func (l *Locker) ForceRelease(ctx context.Context, key, owner string) (bool, error) {
+	return l.forceRelease(ctx, l.keys(key), owner)
+}
+
+func (l *Locker) forceRelease(ctx context.Context, keys []string, owner string) (bool, error) {
 	o, ok := l.store.(operator)
 	if !ok {
 		return false, errVoters
 	}
-	n, err := o.take(ctx, l.keys(key), owner)
+	n, err := o.take(ctx, keys, owner)
 	if err != nil {
 		return false, unavailable(err)
 	}

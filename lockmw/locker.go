@@ -83,7 +83,11 @@ func (l *Locker) keys(key string) []string {
 	b = append(b, l.base...)
 	b = append(b, '{')
 	b = hex.AppendEncode(b, sum[:16])
-	polls := string(append(b, "}:qp"...))
+	return keysWith(string(append(b, "}:qp"...)))
+}
+
+// keysWith are the keys of the lock whose polls are polls.
+func keysWith(polls string) []string {
 	return []string{polls[:len(polls)-3], polls[:len(polls)-1], polls}
 }
 
