@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/redishttp/redishttp/examples/internal/programtest"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -37,30 +38,8 @@ func start(t *testing.T, redisURL string, change ...func(*config)) *instance {
 	for _, f := range change {
 		f(&c)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		defer w.Close()
-		done <- run(ctx, c, unhurried(redisURL), w)
-	}()
-	i := &instance{t: t, stop: sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("stopped with %v", err)
-		}
-	})}
-	t.Cleanup(i.stop)
-	for lines := bufio.NewScanner(r); i.base == "" && lines.Scan(); {
-		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
-			i.base = base
-		}
-	}
-	if i.base == "" {
-		t.Fatal("it does not listen")
-	}
-	go io.Copy(io.Discard, r)
-	return i
+	base, stop := programtest.Serve(t, func(ctx context.Context, out io.Writer) error { return run(ctx, c, unhurried(redisURL), out) })
+	return &instance{t: t, base: base, stop: stop}
 }
 
 // unhurried lets Redis take its time, on a machine that is busy.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redishttp/redishttp/examples/internal/programtest"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -24,35 +24,8 @@ const patience = 30 * time.Second
 // serve runs the program in this process and returns its base URL.
 func serve(t *testing.T, redisURL string) string {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		defer w.Close()
-		done <- run(ctx, "127.0.0.1:0", redisURL, w)
-	}()
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("stopped with %v", err)
-		}
-	})
-	return baseURL(t, r)
-}
-
-// baseURL reads what the program prints, and goes on reading.
-func baseURL(t *testing.T, out io.Reader) string {
-	t.Helper()
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
-			go io.Copy(io.Discard, out)
-			return base
-		}
-	}
-	t.Fatal("the program does not say where it listens")
-	return ""
+	base, _ := programtest.Serve(t, func(ctx context.Context, out io.Writer) error { return run(ctx, "127.0.0.1:0", redisURL, out) })
+	return base
 }
 
 type client struct {
@@ -185,7 +158,7 @@ func TestTheCommand(t *testing.T) {
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 		cmd.Wait()
 	}()
-	if resp, body := newClient(t, baseURL(t, out)).do("GET", "/", ""); resp.StatusCode != 200 || !strings.Contains(body, "curl") {
+	if resp, body := newClient(t, programtest.Address(t, out)).do("GET", "/", ""); resp.StatusCode != 200 || !strings.Contains(body, "curl") {
 		t.Errorf("got %d %q", resp.StatusCode, body)
 	}
 }

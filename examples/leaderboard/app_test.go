@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/examples/internal/exampletest"
+	"github.com/redishttp/redishttp/examples/internal/programtest"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -28,27 +28,8 @@ func serve(t *testing.T, redisURL string, change ...func(*config)) string {
 	for _, f := range change {
 		f(&c)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		defer w.Close()
-		done <- run(ctx, c, redisURL, w)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("stopped with %v", err)
-		}
-	})
-	for lines := bufio.NewScanner(r); lines.Scan(); {
-		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
-			go io.Copy(io.Discard, r)
-			return base
-		}
-	}
-	t.Fatal("it does not listen")
-	return ""
+	base, _ := programtest.Serve(t, func(ctx context.Context, out io.Writer) error { return run(ctx, c, redisURL, out) })
+	return base
 }
 
 // player has a session.

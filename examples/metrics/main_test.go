@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	_ "embed" // for the dashboard
 	"encoding/json"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redishttp/redishttp/examples/internal/programtest"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -27,29 +27,9 @@ var dashboard []byte
 
 func serve(t *testing.T, traffic bool) string {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		defer w.Close()
-		done <- run(ctx, "127.0.0.1:0", redistest.Standalone(t).URL, traffic, w)
-	}()
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("stopped with %v", err)
-		}
-	})
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
-			go io.Copy(io.Discard, r)
-			return base
-		}
-	}
-	t.Fatal("the program does not say where it listens")
-	return ""
+	redisURL := redistest.Standalone(t).URL
+	base, _ := programtest.Serve(t, func(ctx context.Context, out io.Writer) error { return run(ctx, "127.0.0.1:0", redisURL, traffic, out) })
+	return base
 }
 
 func get(t *testing.T, url string) string {

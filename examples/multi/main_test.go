@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/examples/internal/exampletest"
+	"github.com/redishttp/redishttp/examples/internal/programtest"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -38,27 +38,8 @@ func environment(t *testing.T, variables map[string]string) {
 // start runs the program in this process and returns its base URL.
 func start(t *testing.T) string {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		defer w.Close()
-		done <- run(ctx, "127.0.0.1:0", w)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("stopped with %v", err)
-		}
-	})
-	for lines := bufio.NewScanner(r); lines.Scan(); {
-		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
-			go io.Copy(io.Discard, r)
-			return base
-		}
-	}
-	t.Fatal("it does not listen")
-	return ""
+	base, _ := programtest.Serve(t, func(ctx context.Context, out io.Writer) error { return run(ctx, "127.0.0.1:0", out) })
+	return base
 }
 
 // visitor has a session.
