@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // KeyFunc names what a request is counted against. An error, or an empty key,
@@ -26,42 +25,54 @@ type IP struct {
 	// or "Forwarded" (RFC 7239).
 	Header string
 	// Single says that Header holds one address, set by a proxy that removes
-	// the client's own: CF-Connecting-IP, Fly-Client-IP, X-Real-IP.
+	// the client's own: CF-Connecting-IP, Fly-Client-IP, X-Real-IP, or a
+	// Forwarded of one element. Several lines or values make it unreadable.
 	Single bool
-	// V4Bits and V6Bits are how much of an address is one client: 32 and 64 by
-	// default, for an IPv6 host usually has a whole /64.
+	// V4Bits and V6Bits are the prefix lengths that identify a client: 32 and
+	// 64 by default, because an IPv6 host usually has a whole /64.
 	V4Bits, V6Bits int
-	// TrustAll allows networks of every address among TrustedProxies. Then
-	// anybody who reaches the server directly chooses his own address.
+	// TrustAll permits 0.0.0.0/0 and ::/0 among TrustedProxies. Then clients
+	// that reach the server directly choose their own address.
 	TrustAll bool
 	// TrustUnixSocket takes the header from peers on a unix socket, which have
-	// no address. Otherwise they all share one key.
+	// no address. Set it when only your own proxy can connect to the socket.
+	// The default is false: all requests over the socket share one key, which
+	// Logger and OnUntrusted report.
 	TrustUnixSocket bool
 	// NAT64 takes 64:ff9b::/96 (RFC 6052) for the IPv4 address inside.
 	NAT64 bool
 	// OnUntrusted is called for requests that bring the header from a peer that
 	// is not a trusted proxy: an attempt to forge, or a proxy that is not
-	// listed, behind which all clients share one key. It may be nil.
+	// listed, behind which all clients share one key. It is also called for
+	// every request without a peer address, as over a unix socket that is not
+	// trusted, with the header or without it. It may be nil.
 	OnUntrusted func(*http.Request)
-	// Logger gets one warning about the first of them. nil discards.
+	// Logger gets one warning a minute of each kind: an untrusted peer brings
+	// the header, requests without a peer address share one key, a trusted
+	// proxy's header cannot be read. nil discards.
 	Logger *slog.Logger
 }
 
 const (
 	maxHops        = 64
 	maxHeaderBytes = 8 << 10
-	unixKey        = "unix"
+	sharedKey      = "unix" // of all requests without an address
 )
 
 // RemoteAddr is the KeyFunc of the connection's own address, IPv6 by /64. It
-// trusts no header.
+// trusts no header. Requests without an address, as over a unix socket, share
+// the key "unix", which [Limiter.Handler] logs once a minute.
 func RemoteAddr(r *http.Request) (string, error) { return remoteOnly.key(r) }
 
 var remoteOnly = &resolver{IP: IP{V4Bits: 32, V6Bits: 64, Header: "X-Forwarded-For"}}
 
 // ClientIP returns a KeyFunc that finds the client's address: from the right,
 // the first address in the header that is not a trusted proxy's. What a client
-// writes itself stands further left and is never reached.
+// writes itself stands further left and is never reached. An entry that cannot
+// be read ends the walk: the key is then the proxy to its right, the peer itself
+// if the rightmost entry is the one, and nothing to its left is believed.
+//
+// The key of a request without any address is "unix".
 func ClientIP(ip IP) (KeyFunc, error) {
 	c, err := newResolver(ip)
 	if err != nil {
@@ -71,7 +82,8 @@ func ClientIP(ip IP) (KeyFunc, error) {
 }
 
 // Networks returns a function that reports whether the client's address is in
-// one of the prefixes, for [WithSkip] and [WithDenyList].
+// one of the prefixes, for [WithSkip] and [WithDenyList]. It reports false when
+// a proxy hides the address or the header cannot be read.
 func Networks(ip IP, prefixes ...netip.Prefix) (func(*http.Request) bool, error) {
 	c, err := newResolver(ip)
 	if err != nil {
@@ -86,8 +98,8 @@ func Networks(ip IP, prefixes ...netip.Prefix) (func(*http.Request) bool, error)
 		all = append(all, p)
 	}
 	return func(r *http.Request) bool {
-		addr, ok := c.client(r)
-		return ok && slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(addr) })
+		addr, known := c.client(r)
+		return known && slices.ContainsFunc(all, func(p netip.Prefix) bool { return p.Contains(addr) })
 	}, nil
 }
 
@@ -150,155 +162,3 @@ func canonical(p netip.Prefix) (netip.Prefix, bool) {
 	}
 	return p.Masked(), true
 }
-
-type resolver struct {
-	IP
-	warn sync.Once
-}
-
-func (c *resolver) key(r *http.Request) (string, error) {
-	addr, ok := c.client(r)
-	if !ok {
-		return unixKey, nil
-	}
-	bits := c.V6Bits
-	if addr.Is4() {
-		bits = c.V4Bits
-	}
-	p, err := addr.Prefix(bits)
-	if err != nil {
-		return "", fmt.Errorf("ratelimit: client address: %w", err)
-	}
-	return p.String(), nil
-}
-
-// client walks the header. It reports false where there is no address at all.
-func (c *resolver) client(r *http.Request) (netip.Addr, bool) {
-	addr, ok := c.find(r)
-	if c.NAT64 && ok && nat64.Contains(addr) {
-		b := addr.As16()
-		addr = netip.AddrFrom4([4]byte(b[12:]))
-	}
-	return addr, ok
-}
-
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
-// untrusted reports a header that does not count.
-func (c *resolver) untrusted(r *http.Request) {
-	if (c.OnUntrusted == nil && c.Logger == nil) || len(r.Header[http.CanonicalHeaderKey(c.Header)]) == 0 {
-		return
-	}
-	if c.OnUntrusted != nil {
-		c.OnUntrusted(r)
-	}
-	if c.Logger != nil {
-		c.warn.Do(func() {
-			c.Logger.LogAttrs(r.Context(), slog.LevelWarn, "a forwarding header comes from a peer that is not a trusted proxy: is one not listed?",
-				slog.String("header", c.Header), slog.String("peer", r.RemoteAddr))
-		})
-	}
-}
-
-func (c *resolver) find(r *http.Request) (netip.Addr, bool) {
-	remote, h := r.RemoteAddr, r.Header
-	peer, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		if addr, ok := parseHop(remote); ok { // httptest and some servers leave the port out
-			peer = netip.AddrPortFrom(addr, 0)
-		} else if !c.TrustUnixSocket {
-			return netip.Addr{}, false
-		}
-	}
-	client := plain(peer.Addr())
-	if client.IsValid() && !c.trusted(client) {
-		c.untrusted(r)
-		return client, true
-	}
-	hops := c.hops(h)
-	for i := len(hops) - 1; i >= 0; i-- {
-		addr, ok := parseHop(hops[i])
-		if !ok {
-			break // never step over what cannot be read: the left of it may be forged
-		}
-		client = addr
-		if !c.trusted(addr) {
-			break
-		}
-	}
-	return client, client.IsValid()
-}
-
-func (c *resolver) trusted(addr netip.Addr) bool {
-	for _, p := range c.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// hops are the entries of all lines of the header in order, at most the 64
-// last and 8 KiB.
-func (c *resolver) hops(h http.Header) []string {
-	lines := h.Values(c.Header)
-	if c.Single {
-		if len(lines) != 1 {
-			return nil
-		}
-		return []string{strings.Trim(lines[0], " \t")}
-	}
-	joined := strings.Join(lines, ",")
-	if len(joined) > maxHeaderBytes {
-		joined = joined[len(joined)-maxHeaderBytes:]
-		_, joined, _ = strings.Cut(joined, ",") // the cut entry may be half an address
-	}
-	var hops []string
-	for entry := range strings.SplitSeq(joined, ",") {
-		if entry = strings.Trim(entry, " \t"); entry == "" {
-			continue // RFC 9110, section 5.6.1: an empty element is no element
-		}
-		if strings.EqualFold(c.Header, "Forwarded") {
-			entry = forwardedFor(entry)
-		}
-		hops = append(hops, entry)
-	}
-	return hops[max(0, len(hops)-maxHops):]
-}
-
-// forwardedFor is the for parameter of an element of RFC 7239, section 4; ""
-// if there is none, which ends the walk.
-func forwardedFor(element string) string {
-	for pair := range strings.SplitSeq(element, ";") {
-		name, value, ok := strings.Cut(pair, "=")
-		if ok && strings.EqualFold(strings.Trim(name, " \t"), "for") {
-			value = strings.Trim(value, " \t")
-			if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
-				value = value[1 : len(value)-1]
-			}
-			return value
-		}
-	}
-	return ""
-}
-
-// parseHop reads 1.2.3.4, 1.2.3.4:80, 2001:db8::1, [2001:db8::1] and
-// [2001:db8::1]:80.
-func parseHop(s string) (netip.Addr, bool) {
-	addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-	if bracketed := strings.HasPrefix(s, "["); err == nil && (bracketed != strings.HasSuffix(s, "]") || bracketed && !addr.Is6()) {
-		return netip.Addr{}, false
-	}
-	if err != nil {
-		withPort, err := netip.ParseAddrPort(s)
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		addr = withPort.Addr()
-	}
-	addr = plain(addr)
-	return addr, addr.IsValid() && !addr.IsUnspecified()
-}
-
-// plain drops the zone, and takes a mapped address for the IPv4 one it is.
-func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }

@@ -72,6 +72,9 @@ func (l *Limiter) questionOf(r *http.Request) (question, error) {
 	if err != nil {
 		return question{}, fmt.Errorf("ratelimit: key: %w", err)
 	}
+	if key == sharedKey && !peerOf(r).IsValid() {
+		l.noAddress.log(r.Context(), l.logger, "requests without a client address share one key: is a unix socket not trusted?", slog.String("peer", r.RemoteAddr))
+	}
 	q := question{set: l.static, key: key, cost: 1, mode: take}
 	if l.cost != nil {
 		if q.cost, err = l.costOf(r); err != nil {

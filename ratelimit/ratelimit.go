@@ -41,6 +41,8 @@ type Limiter struct {
 	hot     *hot
 	local   *table
 	waiting chan struct{} // places to wait in, for WithDelay
+
+	noAddress sometimes // what is logged of requests without an address
 }
 
 // New returns a Limiter that admits limit.Burst requests at once and

@@ -1,0 +1,173 @@
+package ratelimit_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/go-redis/redis_rate/v10"
+
+	"github.com/redishttp/redishttp/internal/redistest"
+	"github.com/redishttp/redishttp/ratelimit"
+)
+
+// logged keeps what is logged.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.FieldsFunc(l.text.String(), func(c rune) bool { return c == '\n' })
+}
+
+func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// overUnix serves h on a unix socket. The client's own socket has a name if it
+// is asked for.
+func overUnix(t *testing.T, h http.Handler, named bool) func(forwarded string) *http.Response {
+	t.Helper()
+	dir := t.TempDir()
+	ln, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(h)
+	srv.Listener.Close()
+	srv.Listener = ln
+	srv.Start()
+	t.Cleanup(srv.Close)
+	var dials atomic.Int32
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var dialer net.Dialer
+		if named {
+			dialer.LocalAddr = &net.UnixAddr{Name: filepath.Join(dir, fmt.Sprint("c", dials.Add(1))), Net: "unix"}
+		}
+		return dialer.DialContext(ctx, "unix", ln.Addr().String())
+	}}}
+	t.Cleanup(client.CloseIdleConnections)
+	return func(forwarded string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://unix/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if forwarded != "" {
+			r.Header.Set("X-Forwarded-For", forwarded)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+}
+
+// Requests over a unix socket have no address. That all of them share one key
+// is said, also by a limiter that was told nothing of addresses.
+func TestAUnixSocketIsSaid(t *testing.T) {
+	rdb := redistest.Standalone(t).Client(t)
+	for _, forwarded := range []string{"", "203.0.113.5"} {
+		var log, ipLog logged
+		var untrusted atomic.Int32
+		key, err := ratelimit.ClientIP(ratelimit.IP{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Logger: ipLog.logger(), OnUntrusted: func(*http.Request) { untrusted.Add(1) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, l := range map[string]*ratelimit.Limiter{
+			"ClientIP": limiter(t, rdb, redis_rate.PerHour(1), ratelimit.WithKey(key)),
+			"default":  limiter(t, rdb, redis_rate.PerHour(1), ratelimit.WithLogger(log.logger())),
+		} {
+			get := overUnix(t, l.Handler(served), name == "default")
+			for i, want := range []int{200, 429, 429} {
+				if got := get(forwarded).StatusCode; got != want {
+					t.Errorf("%s, %q, request %d: got %d, want %d: one key for all", name, forwarded, i, got, want)
+				}
+			}
+		}
+		for name, lines := range map[string][]string{"IP.Logger": ipLog.lines(), "WithLogger": log.lines()} {
+			if len(lines) != 1 || !strings.Contains(lines[0], "WARN") || !strings.Contains(lines[0], "share one key") {
+				t.Errorf("%s, header %q: got %q, want one warning", name, forwarded, lines)
+			}
+		}
+		if untrusted.Load() != 3 {
+			t.Errorf("header %q: OnUntrusted ran %d times, want 3", forwarded, untrusted.Load())
+		}
+	}
+}
+
+func TestATrustedUnixSocket(t *testing.T) {
+	var log logged
+	key, err := ratelimit.ClientIP(ratelimit.IP{TrustUnixSocket: true, Logger: log.logger(), OnUntrusted: func(*http.Request) { t.Error("untrusted") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, named := range []bool{false, true} {
+		get := overUnix(t, limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(1), ratelimit.WithKey(key)).Handler(served), named)
+		for _, tc := range []struct {
+			forwarded string
+			want      int
+		}{{"203.0.113.5", 200}, {"6.6.6.6, 203.0.113.5", 429}, {"203.0.113.6", 200}} {
+			if got := get(tc.forwarded).StatusCode; got != tc.want {
+				t.Errorf("%q: got %d, want %d", tc.forwarded, got, tc.want)
+			}
+		}
+		if lines := log.lines(); len(lines) > 0 {
+			t.Errorf("logged %q", lines)
+		}
+	}
+	get := overUnix(t, limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(9), ratelimit.WithKey(key)).Handler(served), false)
+	get("")
+	get("")
+	if lines := log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "brings no forwarding header") {
+		t.Errorf("a proxy that brings no header: logged %q", lines)
+	}
+}
+
+// A trusted proxy whose header cannot be read makes its clients one, which is
+// said, and its own address is no client's: it opens nothing.
+func TestAnUnreadableHeaderIsSaid(t *testing.T) {
+	ten := netip.MustParsePrefix("10.0.0.0/8")
+	for _, lines := range [][]string{{"junk"}, {"unknown"}, {"9.9.9.9, [::1"}} {
+		var log logged
+		ip := ratelimit.IP{TrustedProxies: []netip.Prefix{ten}, Logger: log.logger(), OnUntrusted: func(*http.Request) { t.Error("untrusted") }}
+		key, err1 := ratelimit.ClientIP(ip)
+		own, err2 := ratelimit.Networks(ratelimit.IP{TrustedProxies: []netip.Prefix{ten}}, ten)
+		if err1 != nil || err2 != nil {
+			t.Fatal(err1, err2)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = "10.0.0.1:5"
+		if got, _ := key(r); got != "10.0.0.1/32" || !own(r) || len(log.lines()) > 0 {
+			t.Errorf("no header: key %q, own network %v, logged %q", got, own(r), log.lines())
+		}
+		r.Header["X-Forwarded-For"] = lines
+		for range 3 {
+			if got, _ := key(r); got != "10.0.0.1/32" || own(r) {
+				t.Errorf("%q: key %q, own network %v", lines, got, own(r))
+			}
+		}
+		if got := log.lines(); len(got) != 1 || !strings.Contains(got[0], "cannot be read") {
+			t.Errorf("%q: logged %q, want one warning", lines, got)
+		}
+	}
+}
