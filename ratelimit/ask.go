@@ -44,12 +44,7 @@ func (l *Limiter) now() time.Time {
 var epoch = time.Now()
 
 // nanos are on the monotonic clock, unless a test has its own.
-func (l *Limiter) nanos() int64 {
-	if l.clock != nil {
-		return l.clock().UnixNano()
-	}
-	return int64(time.Since(epoch))
-}
+func (l *Limiter) nanos() int64 { return int64(l.now().Sub(epoch)) }
 
 // observed decides and tells the hooks.
 func (l *Limiter) observed(ctx context.Context, q question) (Decision, error) {
@@ -195,7 +190,7 @@ func (l *Limiter) ask(ctx context.Context, q question) (Decision, error) {
 	for i := range q.set.all {
 		p := &q.set.all[i]
 		args = append(args, p.args[:]...)
-		if p.kind == concurrency {
+		if p.kind == concurrency && q.mode != block {
 			args = append(args, q.hold)
 		} else {
 			args = append(args, costArg(p, q))

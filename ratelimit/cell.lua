@@ -5,6 +5,7 @@
 -- ARGV[1] "" for the server's clock, or a test clock in microseconds
 -- ARGV    token, drain (token/drain = period_us/rate in lowest terms), capacity = burst*token, need = cost*token
 -- ARGV[6] optional: so many requests of this cost, of which as many are admitted as fit
+-- A key of another type is an empty one; any other error ends the script, see decide.lua.
 -- Reply   {retry_us, debt, blocked_us, admitted}; retry_us is that of the first request that is not
 --         admitted, 0 if all are, -1 when need > capacity
 local stamp = ARGV[1]
@@ -17,7 +18,9 @@ end
 local now, D, C, need = tonumber(stamp), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local debt, till, anchor = 0, 0, false
 local v = redis.pcall('GET', KEYS[1])
-if v and not v.err then
+if v and v.err then
+  if not string.find(v.err, 'WRONGTYPE', 1, true) then return v end
+elseif v then
   local d, ts, t0 = string.match(v, '^(%d+):(%d+):(%d+)$')
   if not d then
     local u
@@ -30,7 +33,12 @@ if v and not v.err then
       if tonumber(t0) > 0 then d = math.ceil(d / tonumber(t0) * tonumber(ARGV[2])) else d = 0 end
     end
     if d > C then d = C end -- never owe more than the present burst
-    if now >= ts then d = d - (now - ts) * D else anchor = true end -- the clock stepped back: no lock-out
+    if now >= ts then
+      d = d - (now - ts) * D
+    else -- the clock stepped back: no lock-out
+      anchor = true
+      if till > 0 then till = now + math.max(till - ts, 0) end
+    end
     if d > 0 then debt = d end
   end
 end

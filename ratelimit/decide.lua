@@ -9,11 +9,13 @@
 --   "w" window: a requests in c slots of b microseconds; the slot under way and the c before it count.
 --       Hash of slot number -> count, and "until"
 --   "c" concurrency: a at a time, leases of b microseconds; cost is the lease's id, "" asks only.
---       Sorted set of ids by the time their lease ends
+--       Sorted set of ids by the time their lease ends, and "until" where no other policy keeps a block
 -- Reply   {denied, then four for each key}
 --         denied is the first policy that refuses, 0 if none; retry_us is -1 when cost > burst
 --   "g" debt, retry_us, blocked_us, 0: the rest is arithmetic, done by the caller
 --   "w", "c" remaining, retry_us, reset_us, next_us
+-- A key of another type is an empty one and is replaced. Any other error ends the script: with a right
+-- that the ACL does not give, nothing would ever be counted.
 -- Every number stays below 2^53 and is therefore exact in a Lua double.
 local now
 if ARGV[1] == '' then
@@ -23,6 +25,10 @@ else
   now = tonumber(ARGV[1])
 end
 local mode, n, out, state, denied = ARGV[2], #KEYS, {}, {}, 0
+local block, keeper = 0, false -- until when, and whether another policy than of concurrency keeps it
+
+local function int(x) return string.format('%.0f', x) end
+local function failed(v) return type(v) == 'table' and v.err and not string.find(v.err, 'WRONGTYPE', 1, true) end
 
 for i = 1, n do
   local k = 3 + (i - 1) * 5
@@ -31,15 +37,21 @@ for i = 1, n do
   if kind == 'g' then
     local T, D, C, debt = a, b, c * a, 0
     local v = redis.pcall('GET', KEYS[i])
+    if failed(v) then return v end
     if type(v) == 'string' then
       local d, ts, t0, u = string.match(v, '^(%d+):(%d+):(%d+):?(%d*)$')
       if d and tonumber(t0) > 0 then
         d, ts, t0 = tonumber(d), tonumber(ts), tonumber(t0)
         if t0 ~= T then d = math.ceil(d / t0 * T) end -- the limit changed: keep the tokens used
         if d > C then d = C end -- never owe more than the present burst
-        if now >= ts then d = d - (now - ts) * D else s.anchor = true end -- the clock stepped back: no lock-out
-        if d > 0 then debt = d end
         if u ~= '' then s.until_ = tonumber(u) end
+        if now >= ts then
+          d = d - (now - ts) * D
+        else -- the clock stepped back: no lock-out
+          s.anchor = true
+          if s.until_ > 0 then s.until_ = now + math.max(s.until_ - ts, 0) end
+        end
+        if d > 0 then debt = d end
       end
     end
     s.T, s.D, s.C, s.debt, s.need = T, D, C, debt, cost * T
@@ -49,6 +61,7 @@ for i = 1, n do
   elseif kind == 'w' then
     local cur, sum, slots = math.floor(now / b), 0, {}
     local v = redis.pcall('HGETALL', KEYS[i])
+    if failed(v) then return v end
     if not v.err then
       for f = 1, #v, 2 do
         local slot, count = tonumber(v[f]), tonumber(v[f + 1])
@@ -82,23 +95,35 @@ for i = 1, n do
     if redis.call('TYPE', KEYS[i]).ok ~= 'zset' then redis.call('DEL', KEYS[i]) end
     redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
     s.N, s.lease, s.id, s.sum = a, b, ARGV[k + 4], redis.call('ZCARD', KEYS[i])
+    if s.sum > 0 then
+      local u = redis.call('ZSCORE', KEYS[i], 'until')
+      if u then s.until_, s.sum = tonumber(u), s.sum - 1 end
+      -- The clock stepped back: no lease is longer than one that begins now.
+      for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], '(' .. int(now + b), '+inf')) do
+        if id ~= 'until' then redis.call('ZADD', KEYS[i], int(now + b), id) end
+      end
+    end
     if mode == 'take' and s.id ~= '' and s.sum >= a then s.retry = 1000000 end
   end
+  keeper = keeper or kind ~= 'c'
   if s.until_ > now then
-    if mode == 'take' and cost and cost > 0 and s.retry >= 0 then s.retry = math.max(s.retry, s.until_ - now) end
+    block = math.max(block, s.until_)
+    if mode == 'take' and kind ~= 'c' and cost > 0 and s.retry >= 0 then s.retry = math.max(s.retry, s.until_ - now) end
   else
     s.until_ = 0
   end
   if s.retry ~= 0 and denied == 0 then denied = i end
   state[i] = s
 end
-
-local function int(x) return string.format('%.0f', x) end
+for i = 1, n do -- a place is refused by any block, also to a request that costs nothing
+  local s = state[i]
+  if block > now and denied == 0 and s.kind == 'c' and mode == 'take' and s.id ~= '' then s.retry, denied = block - now, i end
+end
 
 for i = 1, n do
   local s, key = state[i], KEYS[i]
   local write = denied == 0
-  if mode == 'block' and (s.kind == 'g' or s.kind == 'w') then -- places are held, not waited for
+  if mode == 'block' and (s.kind ~= 'c' or not keeper) then
     s.until_, s.need = now + tonumber(ARGV[3 + (i - 1) * 5 + 4]), 0
     s.anchor = true
   end
@@ -121,6 +146,9 @@ for i = 1, n do
     remaining, reset, nxt = debt, s.until_ > 0 and s.until_ - now or 0, 0
   elseif s.kind == 'w' then
     if write and s.need ~= 0 or mode == 'block' then
+      -- Before anything is written: without the right to it nothing is, and no key stays for ever.
+      local fresh, ttl = #s.slots == 0, int(math.ceil(math.max((s.c + 1) * s.w, s.until_ - now) / 1000))
+      redis.call('PEXPIRE', key, ttl)
       if s.foreign then redis.call('DEL', key) end
       if s.old then redis.call('HDEL', key, unpack(s.old)) end
       if s.need > 0 then
@@ -137,12 +165,8 @@ for i = 1, n do
         redis.call('HINCRBY', key, int(s.slots[f][1]), int(-taken))
       end
       s.sum = math.max(0, s.sum + s.need)
-      local ttl = (s.c + 1) * s.w
-      if s.until_ > 0 then
-        redis.call('HSET', key, 'until', int(s.until_))
-        ttl = math.max(ttl, s.until_ - now)
-      end
-      redis.call('PEXPIRE', key, int(math.ceil(ttl / 1000)))
+      if s.until_ > 0 then redis.call('HSET', key, 'until', int(s.until_)) end
+      if fresh then redis.call('PEXPIRE', key, ttl) end
     end
     remaining, reset, nxt = math.max(0, s.N - s.sum), 0, 0
     for _, slot in ipairs(s.slots) do
@@ -156,12 +180,20 @@ for i = 1, n do
       remaining, nxt, reset = 0, math.max(nxt, s.until_ - now), math.max(reset, s.until_ - now)
     end
   else
-    if write and mode == 'take' and s.id ~= '' then
-      redis.call('ZADD', key, now + s.lease, s.id)
-      redis.call('PEXPIRE', key, int(math.ceil(s.lease / 1000) + 1000))
-      s.sum = s.sum + 1
+    local taking, blocking = write and mode == 'take' and s.id ~= '', mode == 'block' and not keeper
+    if taking or blocking then
+      local ttl = int(math.ceil(math.max(s.lease, s.until_ - now) / 1000) + 1000)
+      redis.call('PEXPIRE', key, ttl)
+      if taking then
+        redis.call('ZADD', key, int(now + s.lease), s.id)
+        s.sum = s.sum + 1
+      else
+        redis.call('ZADD', key, int(s.until_), 'until')
+      end
+      if s.sum <= 1 then redis.call('PEXPIRE', key, ttl) end
     end
     remaining, reset, nxt = math.max(0, s.N - s.sum), 0, 0
+    if s.until_ > now then remaining, nxt, reset = 0, s.until_ - now, s.until_ - now end
   end
   out[#out + 1] = remaining
   out[#out + 1] = s.retry

@@ -9,7 +9,8 @@ import (
 // denyCache remembers refusals of Redis that still hold. That is exact: until
 // the named time others can only add to the debt, so Redis would refuse too.
 // Only a reset, a refund or a raised limit on another instance can end a
-// refusal early; recheck bounds how late that is seen.
+// refusal early; recheck bounds how late that is seen. A clock that stepped back
+// behind the moment of a refusal ends it: how long it holds is not known.
 //
 // It is bounded: full shards forget at random, which costs a call and nothing else.
 type denyCache struct {
@@ -67,6 +68,10 @@ func (c *denyCache) find(key string, cost, now int64) *refusal {
 	if r == nil || !r.answers(cost) {
 		return nil
 	}
+	if now < r.asked {
+		delete(s.entries, key)
+		return nil
+	}
 	if now < r.notBefore {
 		if now < r.recheck {
 			return r
@@ -96,7 +101,7 @@ func (c *denyCache) holds(key string, cost, now int64) *refusal {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.entries[key]; r != nil && r.answers(cost) && now < r.notBefore && now < r.recheck {
+	if r := s.entries[key]; r != nil && r.answers(cost) && now >= r.asked && now < r.notBefore && now < r.recheck {
 		return r
 	}
 	return nil

@@ -11,6 +11,7 @@ else
   now = tonumber(ARGV[1])
 end
 if not redis.call('ZSCORE', KEYS[1], ARGV[3]) then return {0} end
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[3])
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(ARGV[2] / 1000) + 1000))
+local u = tonumber(redis.call('ZSCORE', KEYS[1], 'until') or 0) -- of a block, see decide.lua
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[3])
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.ceil(math.max(tonumber(ARGV[2]), u - now) / 1000) + 1000))
 return {1}
