@@ -100,7 +100,7 @@ func (l *Limiter) remembered(q question, now int64) *refusal {
 func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked int64) (Decision, error) {
 	ticket, ok := l.breaker.Allow()
 	if !ok {
-		return l.without(q.set, q.key, q.cost, q.hold != ""), errUnavailable
+		return l.without(q), errUnavailable
 	}
 	// A client that hangs up must neither abort the count nor count as a
 	// failure of Redis: it could open the breaker for everybody.
@@ -114,7 +114,8 @@ func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked in
 		l.changed(ctx, false, "redis is back, limits are shared again")
 	}
 	if err != nil {
-		return l.without(q.set, q.key, q.cost, q.hold != ""), fmt.Errorf("ratelimit: allow: %w", err)
+		l.lost(ctx, q, err)
+		return l.without(q), fmt.Errorf("ratelimit: allow: %w", err)
 	}
 	if l.denied != nil && q.mode == take && q.hold == "" && q.cost > 0 {
 		l.remember(denyKey, q, d, asked)

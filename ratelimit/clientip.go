@@ -43,9 +43,8 @@ type IP struct {
 	NAT64 bool
 	// OnUntrusted is called for requests that bring the header from a peer that
 	// is not a trusted proxy: an attempt to forge, or a proxy that is not
-	// listed, behind which all clients share one key. It is also called for
-	// every request without a peer address, as over a unix socket that is not
-	// trusted, with the header or without it. It may be nil.
+	// listed, behind which all clients share one key, or a unix socket that is
+	// not trusted. It may be nil.
 	OnUntrusted func(*http.Request)
 	// Logger gets one warning a minute of each kind: an untrusted peer brings
 	// the header, requests without a peer address share one key, a trusted

@@ -124,7 +124,7 @@ func (l *Limiter) together(ctx context.Context, q question, denyKey string, aske
 	case t = <-w.came:
 	case <-timer.C:
 		if s.giveUp(denyKey, w) {
-			return l.without(q.set, q.key, q.cost, false), errUnavailable
+			return l.without(q), errUnavailable
 		}
 		t = <-w.came // on its way
 	}
@@ -164,7 +164,7 @@ func (l *Limiter) divide(q question, d Decision, err error) []turn {
 		case err != nil && i == 0:
 			turns[i] = turn{decision: d, err: err}
 		case err != nil:
-			turns[i] = turn{decision: l.without(q.set, q.key, q.cost, false), err: err}
+			turns[i] = turn{decision: l.without(q), err: err}
 		case i < d.admitted:
 			one := Decision{Allowed: true, Source: d.Source, set: d.set}
 			one.State = bucketState(p, p.units, max(0, d.debt-int64(d.admitted-1-i)*p.units.token), 0)

@@ -8,6 +8,11 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 )
 
+// atMost is what redis_rate charges with that has happened already.
+type atMost interface {
+	AllowAtMost(ctx context.Context, key string, limit redis_rate.Limit, n int) (*redis_rate.Result, error)
+}
+
 // askEngine counts with redis_rate or another engine. It runs in a goroutine
 // of its own, because an engine's client may ignore the deadline, and because
 // redis_rate panics on replies it does not expect.
@@ -17,6 +22,8 @@ func (l *Limiter) askEngine(ctx context.Context, q question) (Decision, error) {
 		res *redis_rate.Result
 		err error
 	}
+	drains, forced := l.engine.(atMost)
+	forced = forced && q.mode == force && n > 0
 	answers := make(chan answer, 1)
 	go func() {
 		var a answer
@@ -26,7 +33,11 @@ func (l *Limiter) askEngine(ctx context.Context, q question) (Decision, error) {
 			}
 			answers <- a
 		}()
-		a.res, a.err = l.engine.AllowN(ctx, q.key, p.Limit.Limit, n)
+		charge := l.engine.AllowN
+		if forced {
+			charge = drains.AllowAtMost // AllowN would refuse what does not fit
+		}
+		a.res, a.err = charge(ctx, q.key, p.Limit.Limit, n)
 	}()
 	select {
 	case <-ctx.Done():
@@ -41,7 +52,9 @@ func (l *Limiter) askEngine(ctx context.Context, q question) (Decision, error) {
 		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Source: FromEngine, set: q.set}
 		d.State = State{Policy: p.Name, Limit: p.Limit.Limit, Remaining: max(a.res.Remaining, 0),
 			RetryAfter: max(a.res.RetryAfter, 0), ResetAfter: a.res.ResetAfter}
-		if n > p.Burst {
+		if forced {
+			d.Allowed, d.RetryAfter = true, 0
+		} else if n > p.Burst {
 			d.RetryAfter = Never // redis_rate names a time at which it cannot pass either
 		}
 		if d.Remaining < p.Burst {

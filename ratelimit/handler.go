@@ -44,7 +44,7 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 		once.asked = asked
 		d, _ := l.observed(r.Context(), once) // the decision holds; the hook has the error
 		if !d.Allowed && l.maxDelay > 0 && !l.shadow {
-			if d = l.wait(r.Context(), q, d); r.Context().Err() != nil && !d.Allowed {
+			if d = l.wait(r.Context(), &q, d); r.Context().Err() != nil && !d.Allowed {
 				return // nobody is there to be answered
 			}
 		}
@@ -108,7 +108,7 @@ func (l *Limiter) costOf(r *http.Request) (cost int64, err error) {
 }
 
 // wait holds a request back until it would be admitted, if that is soon.
-func (l *Limiter) wait(ctx context.Context, q question, d Decision) Decision {
+func (l *Limiter) wait(ctx context.Context, q *question, d Decision) Decision {
 	deadline := time.Now().Add(l.maxDelay)
 	for !d.Allowed && d.RetryAfter > 0 && !d.Unavailable && !time.Now().Add(d.RetryAfter).After(deadline) {
 		select {
@@ -126,7 +126,10 @@ func (l *Limiter) wait(ctx context.Context, q question, d Decision) Decision {
 		if ctx.Err() != nil {
 			return d
 		}
-		d, _ = l.observed(ctx, q)
+		if q.hold != "" {
+			q.hold = rand.Text() // what became of the last place that was asked for may not be known
+		}
+		d, _ = l.observed(ctx, *q)
 	}
 	return d
 }

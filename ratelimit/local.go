@@ -39,10 +39,11 @@ func (t *table) forget(set *policies, key string) {
 	}
 }
 
-// without decides without Redis.
-func (l *Limiter) without(set *policies, key string, cost int64, entering bool) Decision {
-	d := Decision{Allowed: true, Source: FromNowhere, set: set}
-	d.State = State{Policy: set.all[0].Name, Limit: set.all[0].Limit.Limit}
+// without decides without Redis. It gives nothing back: what was charged in
+// Redis was not charged here.
+func (l *Limiter) without(q question) Decision {
+	d := Decision{Allowed: true, Source: FromNowhere, set: q.set}
+	d.State = State{Policy: q.set.all[0].Name, Limit: q.set.all[0].Limit.Limit}
 	switch l.outage {
 	case Closed:
 		// One or two seconds, so that not all come back at once.
@@ -52,7 +53,8 @@ func (l *Limiter) without(set *policies, key string, cost int64, entering bool) 
 		d.Remaining = d.Limit.Burst
 		return d
 	}
-	return l.local.take(set, key, cost, l.now(), entering)
+	q.cost = max(q.cost, 0)
+	return l.local.take(q, l.now())
 }
 
 // account is one policy's part in a local decision.
@@ -64,8 +66,9 @@ type account struct {
 }
 
 // take is the arithmetic of decide.lua, all policies or none. Windows count as
-// buckets here.
-func (t *table) take(set *policies, key string, cost int64, now time.Time, entering bool) Decision {
+// buckets here. A negative cost gives back what was charged here.
+func (t *table) take(q question, now time.Time) Decision {
+	set, entering := q.set, q.hold != ""
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	us := now.Sub(t.epoch).Microseconds()
@@ -76,7 +79,7 @@ func (t *table) take(set *policies, key string, cost int64, now time.Time, enter
 		p := &set.all[i]
 		s, a := &states[i], &accounts[i]
 		*s = State{Policy: p.Name, Limit: p.Limit.Limit}
-		a.name = localKey(p, key)
+		a.name = localKey(p, q.key)
 		if p.kind == concurrency {
 			if entering && t.holds[a.name] >= p.Rate {
 				d.Allowed, s.RetryAfter = false, time.Second
@@ -89,8 +92,11 @@ func (t *table) take(set *policies, key string, cost int64, now time.Time, enter
 			b = t.overflow[p.Name]
 		}
 		a.debt = drained(b, us, u)
-		c := min(max(cost, -u.burst), u.burst+1)
+		c := min(max(q.cost, -u.burst), u.burst+1)
 		a.need = c * u.token
+		if q.mode == force {
+			a.need = min(a.need, u.capacity()-a.debt) // at most an empty bucket
+		}
 		if c > 0 && a.debt+a.need > u.capacity() {
 			d.Allowed, s.RetryAfter = false, Never
 			if c <= u.burst {

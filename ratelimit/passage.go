@@ -2,13 +2,8 @@ package ratelimit
 
 import (
 	"context"
-	"crypto/rand"
 	"net/http"
-	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/respw"
 )
@@ -40,12 +35,13 @@ func (l *Limiter) passed(r *http.Request) bool {
 }
 
 // ChargeLater charges n more for the request when its handler has returned:
-// bytes that were sent, tokens that a model used. It refuses nothing and empties
-// the bucket at most; the client notices with its next request. It reports
-// false outside of l's Handler.
+// bytes that were sent, tokens that a model used. It refuses nothing and drains
+// the bucket at most; the client notices with its next request. A negative n takes
+// back of earlier calls, and of what the request itself was charged. It reports
+// false outside of l's Handler, and where there is no bucket or window to charge.
 func (l *Limiter) ChargeLater(r *http.Request, n int64) bool {
 	for p := outer(r); p != nil; p = p.outer {
-		if p.limiter == l {
+		if p.limiter == l && p.question.set.counts {
 			p.later.Add(n)
 			return true
 		}
@@ -82,22 +78,32 @@ func (l *Limiter) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 	panicked = false
 }
 
-// settle gives back and charges what is known only now, in one call.
+// settle gives back and charges what is known only now: each where it was
+// charged, and nothing that was not.
 func (l *Limiter) settle(r *http.Request, p *passage, status int) {
-	net := p.later.Load()
-	if l.refund != nil && p.decision.Allowed {
-		net -= min(max(l.refund(status, r), 0), p.question.cost)
-	}
-	if net == 0 {
-		return
-	}
 	q := p.question
-	q.cost, q.hold, q.mode = net, "", force
-	if p.decision.Source == FromLocal { // charged here, given back here
-		l.local.take(q.set, q.key, net, l.now(), false)
-		return
+	charged := q.cost
+	if !p.decision.Allowed {
+		charged = 0
 	}
-	_, _ = l.observed(context.WithoutCancel(r.Context()), q) // the hook has the error
+	refund, later := int64(0), p.later.Load()
+	if l.refund != nil && charged > 0 {
+		refund = min(max(l.refund(status, r), 0), charged)
+	}
+	q.hold, q.mode = "", force
+	switch p.decision.Source {
+	case FromLocal:
+		if refund > 0 {
+			q.cost = -refund
+			l.local.take(q, l.now())
+		}
+		refund, charged = 0, 0
+	case FromNowhere:
+		refund, charged = 0, 0
+	}
+	if q.cost = max(later-refund, -charged); q.cost != 0 {
+		_, _ = l.observed(context.WithoutCancel(r.Context()), q) // the hook has the error
+	}
 }
 
 // SkipSuccessful refunds requests that were answered below 400, so that only
@@ -120,70 +126,3 @@ func SkipFailed(status int, _ *http.Request) int64 {
 
 // maxRefund is cut to what was charged.
 const maxRefund = 1 << 53
-
-// Enter is AllowN with a place of a [Concurrency] policy. leave must be called,
-// once, when d.Allowed; it gives the place back and never fails, for a place that
-// Redis does not hear of ends by itself.
-func (l *Limiter) Enter(ctx context.Context, key string, n int) (d Decision, leave func(), err error) {
-	if len(l.static.all) == 0 {
-		return Decision{}, func() {}, errNoLimits
-	}
-	q := question{set: l.static, key: key, cost: int64(n), mode: take}
-	if q.set.concurrent >= 0 {
-		q.hold = rand.Text()
-	}
-	d, err = l.observed(ctx, q)
-	if !d.Allowed || q.hold == "" {
-		return d, func() {}, err
-	}
-	return d, l.hold(ctx, &passage{limiter: l, question: q, decision: d}), err
-}
-
-// hold renews a place until the returned function gives it back.
-func (l *Limiter) hold(ctx context.Context, p *passage) (leave func()) {
-	ctx = context.WithoutCancel(ctx)
-	policy := &p.question.set.all[p.question.set.concurrent]
-	if p.decision.Source != FromRedis {
-		return func() {
-			if p.decision.Source == FromLocal {
-				l.local.leave(policy, p.question.key)
-			}
-		}
-	}
-	key := l.redisKeys(p.question.set, p.question.key)[p.question.set.concurrent]
-	r := &renewing{}
-	r.timer = time.AfterFunc(lease/3, func() {
-		bound, cancel := context.WithTimeout(ctx, l.timeout)
-		_, _ = l.redis.Ints(bound, l.renewal, []string{key}, l.clockArg(), lease.Microseconds(), p.question.hold)
-		cancel()
-		r.again()
-	})
-	return func() {
-		r.stop()
-		bound, cancel := context.WithTimeout(ctx, l.timeout)
-		defer cancel()
-		_ = l.redis.Process(bound, redis.NewIntCmd(bound, "zrem", key, p.question.hold))
-	}
-}
-
-// renewing is a timer that is started again and again until it is stopped.
-type renewing struct {
-	mu    sync.Mutex
-	timer *time.Timer
-	ended bool
-}
-
-func (r *renewing) again() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.ended {
-		r.timer.Reset(lease / 3)
-	}
-}
-
-func (r *renewing) stop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ended = true
-	r.timer.Stop()
-}

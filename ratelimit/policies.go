@@ -3,6 +3,8 @@ package ratelimit
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -17,6 +19,7 @@ type policies struct {
 	all        []policy
 	id         string // tells sets apart in this process
 	concurrent int    // index of the concurrency policy, -1 without
+	counts     bool   // there is more than the concurrency policy
 }
 
 func compileAll(limits []Limit, share float64) (*policies, error) {
@@ -40,6 +43,7 @@ func compileAll(limits []Limit, share float64) (*policies, error) {
 		if l.kind == concurrency {
 			s.concurrent = i
 		}
+		s.counts = s.counts || l.kind != concurrency
 		names[p.Name] = true
 		ids = append(ids, p.Name)
 		s.all = append(s.all, p)
@@ -52,6 +56,13 @@ func compileAll(limits []Limit, share float64) (*policies, error) {
 type sets struct {
 	mu    sync.RWMutex
 	known map[string]*policies
+}
+
+// all are those that were used so far.
+func (s *sets) all() []*policies {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Values(s.known))
 }
 
 // of compiles limits once. It fails for limits that are wrong, and for more

@@ -5,7 +5,7 @@ import (
 	_ "embed" // for the script
 	"errors"
 	"fmt"
-	"time"
+	"sync/atomic"
 
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
@@ -42,13 +42,15 @@ type Limiter struct {
 	local   *table
 	waiting chan struct{} // places to wait in, for WithDelay
 
-	noAddress sometimes // what is logged of requests without an address
+	strays    atomic.Int32 // places that are being given back
+	noAddress sometimes    // what is logged of requests without an address
 }
 
 // New returns a Limiter that admits limit.Burst requests at once and
 // limit.Rate per limit.Period in the long run: in any interval L at most
-// Burst + Rate*L/Period, over all instances together. [WithLimits] and
-// [WithLimitsFunc] add to it; with one of them limit may be zero. It does not
+// Burst + Rate*L/Period, over all instances together. [WithLimits] adds to
+// it, [WithLimitsFunc] takes its place in Handler; with one of them limit may be
+// zero. It does not
 // dial; all mistakes are reported at once, as joined [*OptionError].
 func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 	l := &Limiter{config: defaults(), script: redis.NewScriptServerSHA(decideSource), cell: redis.NewScriptServerSHA(cellSource), renewal: redis.NewScriptServerSHA(renewSource)}
@@ -94,15 +96,18 @@ func (l *Limiter) Allow(ctx context.Context, key string) (Decision, error) {
 
 // AllowN decides whether a request of cost n may pass and charges it if so, in
 // one round trip. A cost of 0 asks without charging, a negative one gives back,
-// up to a full bucket.
+// up to a full bucket. A [Concurrency] policy is not entered (use [Limiter.Enter]);
+// if there is no other, a cost that is not 0 is an error that matches
+// [errors.ErrUnsupported].
 //
 // While Redis is unavailable the decision follows [WithOnUnavailable] and the
-// error is that of Redis, wrapped: use the decision, report the error.
+// error is that of Redis, wrapped: use the decision, report the error. A negative
+// cost then gives nothing back.
 func (l *Limiter) AllowN(ctx context.Context, key string, n int) (Decision, error) {
 	if len(l.static.all) == 0 {
 		return Decision{}, errNoLimits
 	}
-	return l.observed(ctx, question{set: l.static, key: key, cost: int64(n), mode: take})
+	return l.allow(ctx, question{set: l.static, key: key, cost: int64(n), mode: take})
 }
 
 // AllowLimits is AllowN for limits that come with the request, all of them or
@@ -115,17 +120,31 @@ func (l *Limiter) AllowLimits(ctx context.Context, key string, n int, limits ...
 	if err != nil {
 		return Decision{}, err
 	}
-	return l.observed(ctx, question{set: set, key: key, cost: int64(n), mode: take})
+	return l.allow(ctx, question{set: set, key: key, cost: int64(n), mode: take})
 }
 
-var errNoLimits = errors.New("ratelimit: the limiter has no limits of its own: use AllowLimits")
+// allow is for costs: a limiter of what runs at once has nothing to charge.
+func (l *Limiter) allow(ctx context.Context, q question) (Decision, error) {
+	if q.cost != 0 && !q.set.counts {
+		return Decision{}, errOnlyPlaces
+	}
+	return l.observed(ctx, q)
+}
+
+var (
+	errNoLimits   = fmt.Errorf("ratelimit: the limiter has no limits of its own, use AllowLimits: %w", errors.ErrUnsupported)
+	errOnlyPlaces = fmt.Errorf("ratelimit: a limit of concurrency counts what runs, use Handler or Enter: %w", errors.ErrUnsupported)
+)
 
 // Peek reports the state of a key without charging it.
 func (l *Limiter) Peek(ctx context.Context, key string) (Decision, error) {
 	return l.AllowN(ctx, key, 0)
 }
 
-// Refund gives n back, up to a full bucket.
+// Refund gives n back, up to a full bucket. It is for what a decision with the
+// source [FromRedis] or [FromEngine] has charged; [Limiter.RefundDecision] looks
+// for itself. While Redis is unavailable nothing is given back and the error says
+// so.
 func (l *Limiter) Refund(ctx context.Context, key string, n int) (Decision, error) {
 	if n < 0 {
 		return Decision{}, fmt.Errorf("ratelimit: refund of %d", n)
@@ -133,49 +152,38 @@ func (l *Limiter) Refund(ctx context.Context, key string, n int) (Decision, erro
 	return l.AllowN(ctx, key, -n)
 }
 
-// Charge charges n for what has happened already, bytes sent or tokens of a
-// model: it refuses nothing and empties the bucket at most.
+// RefundDecision gives back n of what the decision d charged key, up to a full
+// bucket, where it was charged: in Redis, or in this process if Redis was
+// unavailable. A refusal, and a decision that was not counted, charged nothing,
+// so nothing is given back. n is at most the cost that was charged; it is below 0
+// by mistake.
+func (l *Limiter) RefundDecision(ctx context.Context, key string, d Decision, n int) error {
+	q := question{set: d.set, key: key, cost: -int64(n), mode: force}
+	switch {
+	case n < 0:
+		return fmt.Errorf("ratelimit: refund of %d", n)
+	case n == 0 || d.set == nil || !d.Allowed || !d.set.counts:
+		return nil
+	case d.Source == FromLocal:
+		l.local.take(q, l.now())
+		return nil
+	case d.Source != FromRedis && d.Source != FromEngine:
+		return nil
+	}
+	_, err := l.observed(ctx, q)
+	return err
+}
+
+// Charge charges n, 0 or more, for what has happened already, bytes sent or
+// tokens of a model: it refuses nothing and drains the bucket at most. An engine
+// without redis_rate's AllowAtMost refuses what does not fit, and the decision
+// says so.
 func (l *Limiter) Charge(ctx context.Context, key string, n int) (Decision, error) {
-	if len(l.static.all) == 0 {
+	switch {
+	case n < 0:
+		return Decision{}, fmt.Errorf("ratelimit: charge of %d", n)
+	case len(l.static.all) == 0:
 		return Decision{}, errNoLimits
 	}
-	return l.observed(ctx, question{set: l.static, key: key, cost: int64(n), mode: force})
-}
-
-// Block refuses everything of a key for d. Reset ends it.
-func (l *Limiter) Block(ctx context.Context, key string, d time.Duration) error {
-	switch {
-	case l.engine != nil || len(l.static.all) == 0:
-		return fmt.Errorf("ratelimit: block: %w", errors.ErrUnsupported)
-	case d <= 0:
-		return fmt.Errorf("ratelimit: block for %v", d)
-	}
-	l.denied.forget(l.denyKey(l.static, key))
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	if _, err := l.ask(ctx, question{set: l.static, key: key, cost: d.Microseconds(), mode: block}); err != nil {
-		return fmt.Errorf("ratelimit: block: %w", err)
-	}
-	return nil
-}
-
-// Reset fills the buckets of a key and ends a block. It is not for engines,
-// whose keys are their own. Other instances may refuse for up to a second more,
-// see [WithDenyCache].
-func (l *Limiter) Reset(ctx context.Context, key string) error {
-	l.local.forget(l.static, key)
-	l.denied.forget(l.denyKey(l.static, key))
-	if l.engine != nil || len(l.static.all) == 0 {
-		return fmt.Errorf("ratelimit: reset: %w", errors.ErrUnsupported)
-	}
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	args := []any{"del"}
-	for _, name := range l.redisKeys(l.static, key) {
-		args = append(args, name)
-	}
-	if err := l.redis.Process(ctx, redis.NewIntCmd(ctx, args...)); err != nil {
-		return fmt.Errorf("ratelimit: reset: %w", err)
-	}
-	return nil
+	return l.allow(ctx, question{set: l.static, key: key, cost: int64(n), mode: force})
 }

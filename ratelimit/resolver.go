@@ -51,12 +51,13 @@ func (c *resolver) find(r *http.Request) (netip.Addr, bool) {
 	peer := peerOf(r)
 	switch {
 	case peer.IsValid() && !c.trusted(peer):
-		if (c.OnUntrusted != nil || c.Logger != nil) && len(c.lines(r)) > 0 {
-			c.report(r, &c.untrustedPeer, "a forwarding header comes from a peer that is not a trusted proxy: is one not listed?")
+		if c.untrusted(r) {
+			c.warn(r, &c.untrustedPeer, "a forwarding header comes from a peer that is not a trusted proxy: is one not listed?")
 		}
 		return peer, true
 	case !peer.IsValid() && !(c.TrustUnixSocket && overUnix(r)):
-		c.report(r, &c.noAddress, "requests without a peer address share one key: is a unix socket not trusted?")
+		c.untrusted(r)
+		c.warn(r, &c.noAddress, "requests without a peer address share one key: is a unix socket not trusted?")
 		return peer, false
 	}
 	client, known := c.walk(peer, c.lines(r))
@@ -179,12 +180,16 @@ func overUnix(r *http.Request) bool {
 	return r.RemoteAddr == "" || r.RemoteAddr[0] == '@'
 }
 
-// report tells the hook and, now and then, the log.
-func (c *resolver) report(r *http.Request, kind *sometimes, text string) {
+// untrusted reports whether a header comes that does not count, and tells the
+// hook.
+func (c *resolver) untrusted(r *http.Request) bool {
+	if c.OnUntrusted == nil && c.Logger == nil || len(c.lines(r)) == 0 {
+		return false
+	}
 	if c.OnUntrusted != nil {
 		c.OnUntrusted(r)
 	}
-	c.warn(r, kind, text)
+	return true
 }
 
 func (c *resolver) warn(r *http.Request, kind *sometimes, text string) {

@@ -109,8 +109,8 @@ func TestAUnixSocketIsSaid(t *testing.T) {
 				t.Errorf("%s, header %q: got %q, want one warning", name, forwarded, lines)
 			}
 		}
-		if untrusted.Load() != 3 {
-			t.Errorf("header %q: OnUntrusted ran %d times, want 3", forwarded, untrusted.Load())
+		if got := untrusted.Load(); (got == 3) != (forwarded != "") {
+			t.Errorf("header %q: OnUntrusted ran %d times", forwarded, got)
 		}
 	}
 }
