@@ -44,6 +44,9 @@ func useLimits(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 		key := fmt.Sprint(i)
 		_, leave, err := l.Enter(t.Context(), key, 1)
 		noErrors(t, err)
+		_, second, err := l.Enter(t.Context(), key, 1) // beside a place that is taken
+		noErrors(t, err)
+		second()
 		leave()
 		_, err = single.Allow(t.Context(), key)
 		noErrors(t, err, single.Block(t.Context(), key, time.Minute), single.Reset(t.Context(), key), l.Reset(t.Context(), key))

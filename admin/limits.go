@@ -117,6 +117,7 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 		fields, held, size *redis.IntCmd
 		ttl                *redis.DurationCmd
 		slots              *redis.MapStringStringCmd
+		places             *redis.ZSliceCmd
 	}
 	all, now := make([]asked, len(keys)), time.Now()
 	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
@@ -130,6 +131,9 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 			for i, key := range keys {
 				if n := all[i].fields; n.Err() == nil && n.Val() > 0 && n.Val() < 256 && all[i].size.Val() <= readable {
 					all[i].slots = pipe.HGetAll(ctx, key)
+				}
+				if n := all[i].held; n.Err() == nil && n.Val() > 0 && n.Val() < 256 {
+					all[i].places = pipe.ZRangeByScoreWithScores(ctx, key, &redis.ZRangeBy{Min: "(" + strconv.FormatInt(now.UnixMicro(), 10), Max: "+inf"})
 				}
 			}
 		})
@@ -164,6 +168,15 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 			}
 		case a.held.Err() == nil:
 			row.Kind, row.Used = "places", float64(a.held.Val())
+			if a.places == nil {
+				break
+			}
+			for _, z := range a.places.Val() {
+				if z.Member == "until" { // of a block, and no place
+					row.Used--
+					until = strconv.FormatFloat(z.Score, 'f', 0, 64)
+				}
+			}
 		}
 		if us, err := strconv.ParseInt(until, 10, 64); err == nil && us > now.UnixMicro() {
 			row.Blocked, row.Until = true, time.UnixMicro(us)

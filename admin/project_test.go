@@ -133,6 +133,18 @@ func TestABlockedClientIsSeenAndUnblocked(t *testing.T) {
 		if !enter("203.0.113.7", 1) {
 			t.Error("the client is still blocked")
 		}
+		// A block that only a limit of concurrency keeps is seen as well.
+		alone, err := ratelimit.New(g.Client(t), redis_rate.Limit{}, ratelimit.WithKeyPrefix(redistest.Prefix(t)), ratelimit.WithLimits(ratelimit.Concurrency(7)), ratelimit.WithTimeout(patience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, leave, err := alone.Enter(ctx, "203.0.113.7", 1)
+		if err != nil || alone.Block(ctx, "203.0.113.7", 15*time.Minute) != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+		b = open(t, setOf(t, map[string]string{"default": g.URL}), admin.WithLimiter("default", "runs", alone))
+		b.see("limits"+q("show", "blocked"), "7-at-once", "blocked", "in 14 min", `<td class="n">1.0`)
 	})
 }
 
