@@ -162,7 +162,7 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 			for slot, n := range a.slots.Val() {
 				if slot == "until" {
 					until = n
-				} else if c, err := strconv.ParseInt(n, 10, 64); err == nil {
+				} else if c, err := strconv.ParseInt(n, 10, 64); err == nil && slot != "from" {
 					row.Used += float64(c)
 				}
 			}

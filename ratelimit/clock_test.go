@@ -86,14 +86,15 @@ func TestPlacesAndBlocksAcrossAStepOfTheClock(t *testing.T) {
 			t.Error("the place is not free after its lease")
 		}
 
-		for _, several := range []bool{false, true} {
-			limits := []ratelimit.Limit{named("g", redis_rate.PerHour(10))}
-			if several {
-				limits = append(limits, named("other", redis_rate.PerHour(10)))
-			}
+		for _, limits := range [][]ratelimit.Limit{
+			{named("g", redis_rate.PerHour(10))}, {named("g", redis_rate.PerHour(10)), named("other", redis_rate.PerHour(10))}, {ratelimit.Window(10, time.Hour)},
+		} {
 			l = limiter(t, g.Client(t), redis_rate.Limit{}, ratelimit.WithLimits(limits...), ratelimit.WithClock(c.now))
 			if err := l.Block(t.Context(), "k", time.Minute); err != nil {
 				t.Fatal(err)
+			}
+			if d := allow(t, l, "k", 1); d.Allowed || d.RetryAfter != time.Minute {
+				t.Errorf("blocked for a minute: got %+v", d)
 			}
 			c.advance(-time.Hour)
 			if d := allow(t, l, "k", 1); d.Allowed || d.RetryAfter > time.Minute {
@@ -105,4 +106,25 @@ func TestPlacesAndBlocksAcrossAStepOfTheClock(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A window keeps what it counted, and forgets it a window later.
+func TestAWindowAcrossAStepOfTheClock(t *testing.T) {
+	rdb := redistest.Standalone(t).Client(t)
+	for _, step := range []time.Duration{-time.Second, -30 * time.Second, -time.Hour} {
+		c := newClock()
+		l := limiter(t, rdb, redis_rate.Limit{}, ratelimit.WithLimits(ratelimit.Window(3, time.Minute)), ratelimit.WithClock(c.now), ratelimit.WithTimeout(patience))
+		for range 3 {
+			c.advance(5 * time.Second)
+			allow(t, l, "k", 1)
+		}
+		c.advance(step)
+		if d := allow(t, l, "k", 1); d.Allowed || d.RetryAfter > 61*time.Second {
+			t.Errorf("step of %v: got %+v, want refused for a window at most", step, d)
+		}
+		c.advance(61 * time.Second)
+		if d := allow(t, l, "k", 1); !d.Allowed {
+			t.Errorf("step of %v, a window later: %+v", step, d)
+		}
+	}
 }

@@ -7,7 +7,7 @@
 --   "g" generic cell rate: a/b = period_us/rate in lowest terms (token, drain), c = burst.
 --       String "debt:ts:token[:until]", absent = full bucket
 --   "w" window: a requests in c slots of b microseconds; the slot under way and the c before it count.
---       Hash of slot number -> count, and "until"
+--       Hash of slot number -> count, and "until" of a block and when that was set, "from"
 --   "c" concurrency: a at a time, leases of b microseconds; cost is the lease's id, "" asks only.
 --       Sorted set of ids by the time their lease ends, and "until" where no other policy keeps a block
 -- Reply   {denied, then four for each key}
@@ -59,15 +59,20 @@ for i = 1, n do
       if s.need > C then s.retry = -1 else s.retry = math.ceil((debt + s.need - C) / D) end
     end
   elseif kind == 'w' then
-    local cur, sum, slots = math.floor(now / b), 0, {}
+    local cur, sum, slots, ahead, moved = math.floor(now / b), 0, {}, {}, 0
     local v = redis.pcall('HGETALL', KEYS[i])
     if failed(v) then return v end
     if not v.err then
       for f = 1, #v, 2 do
         local slot, count = tonumber(v[f]), tonumber(v[f + 1])
-        if v[f] == 'until' then
-          s.until_ = count or 0
-        elseif slot and count and slot >= cur - c and slot <= cur + c then
+        if v[f] == 'until' and count and count > now then
+          s.until_ = count
+        elseif v[f] == 'from' then
+          s.from = count or 0
+        elseif slot and slot > cur and count and count > 0 and count < 9007199254740992 then
+          ahead[#ahead + 1] = v[f]
+          moved = moved + count
+        elseif slot and count and slot >= cur - c and slot <= cur then
           slots[#slots + 1] = {slot, count}
           sum = sum + count
         else
@@ -76,6 +81,20 @@ for i = 1, n do
         end
       end
       table.sort(slots, function(x, y) return x[1] < y[1] end)
+      if moved > 0 then -- the clock stepped back: what was counted since is as if it were counted now
+        redis.call('HINCRBY', KEYS[i], int(cur), int(moved))
+        redis.call('HDEL', KEYS[i], unpack(ahead))
+        local last = slots[#slots]
+        if last and last[1] == cur then last[2] = last[2] + moved else slots[#slots + 1] = {cur, moved} end
+        sum = sum + moved
+      end
+      if s.from and s.until_ == 0 then
+        s.old = s.old or {}
+        s.old[#s.old + 1] = 'from'
+      elseif s.from and s.until_ > s.from and now < s.from then -- the clock stepped back: no lock-out
+        s.until_ = now + s.until_ - s.from
+        redis.call('HSET', KEYS[i], 'until', int(s.until_), 'from', int(now))
+      end
     else
       s.foreign = true
     end
@@ -124,7 +143,7 @@ for i = 1, n do
   local s, key = state[i], KEYS[i]
   local write = denied == 0
   if mode == 'block' and (s.kind ~= 'c' or not keeper) then
-    s.until_, s.need = now + tonumber(ARGV[3 + (i - 1) * 5 + 4]), 0
+    s.from, s.until_, s.need = now, now + tonumber(ARGV[3 + (i - 1) * 5 + 4]), 0
     s.anchor = true
   end
   local remaining, reset, nxt
@@ -165,7 +184,7 @@ for i = 1, n do
         redis.call('HINCRBY', key, int(s.slots[f][1]), int(-taken))
       end
       s.sum = math.max(0, s.sum + s.need)
-      if s.until_ > 0 then redis.call('HSET', key, 'until', int(s.until_)) end
+      if s.until_ > 0 then redis.call('HSET', key, 'until', int(s.until_), 'from', int(s.from or now)) end
       if fresh then redis.call('PEXPIRE', key, ttl) end
     end
     remaining, reset, nxt = math.max(0, s.N - s.sum), 0, 0

@@ -24,7 +24,8 @@
 //
 // [RemoteAddr] by default: the connection's address, IPv6 by /64, no header
 // trusted. Behind proxies use [ClientIP] with their networks. Anything else,
-// an API key or a user, is a [KeyFunc] of your own.
+// an API key or a user, is a [KeyFunc] of your own. Over a unix socket there is no
+// address: trust the socket, or all requests share one key, which is logged.
 //
 // # When Redis fails
 //
@@ -34,7 +35,9 @@
 // [Open] lets everything pass, [Closed] answers 503. An outage itself is never
 // answered 429 and never shown to the client. After a failover or a lost key a
 // client's bucket is full again. A concurrency limit's place is free 30 s after
-// its process died; one whose renewals fail for that long may be given away.
+// its process died, and as soon as Redis answers if only the reply was lost; one
+// whose renewals fail for that long may be given away. Refunds go where the charge
+// went, see [Limiter.RefundDecision].
 //
 // # Keys
 //

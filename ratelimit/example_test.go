@@ -146,3 +146,24 @@ func ExampleNetworks() {
 }
 
 func client() *redis.Client { return redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}) }
+
+// What is known to have failed only later is given back where it was charged.
+func ExampleLimiter_RefundDecision() {
+	limiter, err := ratelimit.New(client(), redis_rate.PerHour(100))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	job := func(ctx context.Context, user string, run func() error) error {
+		d, _ := limiter.AllowN(ctx, user, 10) // the decision holds also without Redis
+		if !d.Allowed {
+			return errors.New("too many jobs")
+		}
+		if err := run(); err != nil {
+			return errors.Join(err, limiter.RefundDecision(ctx, user, d, 10))
+		}
+		return nil
+	}
+	_ = job
+	// Output:
+}
