@@ -132,6 +132,9 @@ func newResolver(ip IP) (*resolver, error) {
 	if c.V4Bits < 1 || c.V4Bits > 32 || c.V6Bits < 1 || c.V6Bits > 128 {
 		wrong("bits of an address are not within 1 and 32 or 128")
 	}
+	if token, rest := cutToken(c.Header); token == "" || rest != "" {
+		wrong("%q is not the name of a header", c.Header)
+	}
 	c.TrustedProxies = nil
 	for _, p := range ip.TrustedProxies {
 		p, ok := canonical(p)

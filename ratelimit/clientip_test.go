@@ -124,8 +124,8 @@ func TestClientIP(t *testing.T) {
 }
 
 func TestClientIPMistakes(t *testing.T) {
-	_, err := ratelimit.ClientIP(ratelimit.IP{V4Bits: 33, TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}})
-	for _, want := range []string{"bits", "invalid", "0.0.0.0/0", "::/0"} {
+	_, err := ratelimit.ClientIP(ratelimit.IP{V4Bits: 33, Header: "X Real IP", TrustedProxies: []netip.Prefix{{}, netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}})
+	for _, want := range []string{"bits", "name of a header", "invalid", "0.0.0.0/0", "::/0"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}

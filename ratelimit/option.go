@@ -135,8 +135,9 @@ func WithEngine(e Engine) Option { return optionFunc(func(c *config) { c.engine 
 // WithHooks sets the observers. The default is none.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
 
-// WithLogger sets the logger for changes of state, not for requests. The
-// default discards.
+// WithLogger sets the logger for changes of state, not for requests; of requests
+// without a client address, which share one key, once a minute. The default
+// discards.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
 // WithClock replaces the server's clock, for tests only: clients' clocks

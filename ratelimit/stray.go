@@ -14,8 +14,8 @@ import (
 // stray is a place of a concurrency policy that Redis may hold although no
 // request has it: the reply that gave it was lost, or the call that gave it back.
 // It would stay taken until its lease is over. The id is this process' own, so it
-// is given back as soon as Redis answers: from a timer that ends by itself, for a
-// Limiter has nothing that closes it.
+// is given back as soon as Redis answers: from a timer that ends by itself, because
+// a Limiter has no Close.
 type stray struct {
 	limiter *Limiter
 	ctx     context.Context
