@@ -17,7 +17,7 @@ import (
 // with the request ([WithLimitsFunc]; use [Limiter.BlockLimits], or give all
 // requests one limit with [WithLimits]), and for engines.
 func (l *Limiter) Block(ctx context.Context, key string, d time.Duration) error {
-	if l.limitsFunc != nil && len(l.limits) == 0 {
+	if l.limitsFunc != nil && len(l.static.all) == 0 {
 		return fmt.Errorf("ratelimit: block: the limits come with each request, use BlockLimits: %w", errors.ErrUnsupported)
 	}
 	return l.block(ctx, l.static, key, d)

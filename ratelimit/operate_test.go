@@ -36,6 +36,20 @@ func TestBlockAndResetWithLimitsByRequest(t *testing.T) {
 			if err := l.Reset(t.Context(), key); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("%s: Reset returned %v", name, err)
 			}
+			_, e1 := l.Peek(t.Context(), key)
+			_, e2 := l.Charge(t.Context(), key, 1)
+			_, e3 := l.Refund(t.Context(), key, 1)
+			_, e4 := l.Allow(t.Context(), key)
+			_, leave, e5 := l.Enter(t.Context(), key, 1)
+			leave()
+			for i, err := range []error{e1, e2, e3, e4, e5} {
+				if !errors.Is(err, errors.ErrUnsupported) {
+					t.Errorf("%s: method %d of Peek, Charge, Refund, Allow, Enter: got %v", name, i, err)
+				}
+			}
+			if got := l.Keys(key); len(got) != 0 {
+				t.Errorf("%s: keys that no request uses: %q", name, got)
+			}
 			if got := ask(l, "free"); got != 200 {
 				t.Fatalf("%s: got %d", name, got)
 			}

@@ -25,7 +25,8 @@ type requests struct {
 
 // WithLimitsFunc sets limits by request: the tier of a customer, the route, the
 // method. They take the place of New's limit; those of [WithLimits] apply
-// besides. A request without any passes uncounted. There may be up to 1,024
+// besides, and are all that [Limiter.Allow], Peek, Charge, Refund, Enter, Block and
+// Keys know; [Limiter.AllowLimits], BlockLimits and ResetLimits take limits. A request without any passes uncounted. There may be up to 1,024
 // different sets, so make limits of your tiers and not of what clients send.
 // The default is the same limits for all.
 func WithLimitsFunc(limits func(*http.Request) []Limit) Option {

@@ -49,8 +49,7 @@ type Limiter struct {
 // New returns a Limiter that admits limit.Burst requests at once and
 // limit.Rate per limit.Period in the long run: in any interval L at most
 // Burst + Rate*L/Period, over all instances together. [WithLimits] adds to
-// it, [WithLimitsFunc] takes its place in Handler; with one of them limit may be
-// zero. It does not
+// it, [WithLimitsFunc] takes its place; with one of them limit may be zero. It does not
 // dial; all mistakes are reported at once, as joined [*OptionError].
 func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 	l := &Limiter{config: defaults(), script: redis.NewScriptServerSHA(decideSource), cell: redis.NewScriptServerSHA(cellSource), renewal: redis.NewScriptServerSHA(renewSource)}
@@ -67,6 +66,11 @@ func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 	static, err := compileAll(limits, l.share())
 	if err := errors.Join(err, l.validate(hasClient, limits)); err != nil {
 		return nil, err
+	}
+	if l.limitsFunc != nil { // it takes the place of limit
+		if static, err = compileAll(l.limits, l.share()); err != nil {
+			return nil, err
+		}
 	}
 	l.static = static
 	l.local = newTable(l.localKeys)
@@ -98,7 +102,8 @@ func (l *Limiter) Allow(ctx context.Context, key string) (Decision, error) {
 // one round trip. A cost of 0 asks without charging, a negative one gives back,
 // up to a full bucket. A [Concurrency] policy is not entered (use [Limiter.Enter]);
 // if there is no other, a cost that is not 0 is an error that matches
-// [errors.ErrUnsupported].
+// [errors.ErrUnsupported]. So is any with [WithLimitsFunc] unless [WithLimits] adds
+// limits that all requests have, and then it is about those alone.
 //
 // While Redis is unavailable the decision follows [WithOnUnavailable] and the
 // error is that of Redis, wrapped: use the decision, report the error. A negative
