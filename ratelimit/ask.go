@@ -30,7 +30,8 @@ type question struct {
 	count int
 	// asked is when the deny cache was asked, in vain; 0 if it was not yet.
 	asked int64
-	hold  string // id of the place that is asked of a concurrency policy, "" for none
+	keys  []string // in Redis; those of an engine begin with its own prefix
+	hold  string   // id of the place that is asked of a concurrency policy, "" for none
 }
 
 // now is the time of the deny cache and the local table.
@@ -103,7 +104,10 @@ func (l *Limiter) remembered(q question, now int64) *refusal {
 
 // call asks Redis, unless it is known to be away, and remembers what it says.
 func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked int64) (Decision, error) {
-	ticket, ok := l.breaker.Allow()
+	if q.keys = []string{"rate:" + q.key}; l.engine == nil { // redis_rate's; of another engine it divides the keys
+		q.keys = l.redisKeys(q.set, q.key)
+	}
+	asks, ok := l.nodes.Allow(q.keys[0])
 	if !ok {
 		return l.without(q.set, q.key, q.cost, q.hold != ""), errUnavailable
 	}
@@ -112,11 +116,11 @@ func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked in
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
 	d, err := l.ask(ctx, q)
-	switch l.breaker.Report(ticket, breaker.Of(err), err) {
+	switch e := l.nodes.Report(asks, err); e.Change {
 	case breaker.Opened:
-		l.changed(ctx, true, "redis is unavailable, limits are decided without it")
+		l.changed(ctx, e, "redis is unavailable, limits are decided without it")
 	case breaker.Closed:
-		l.changed(ctx, false, "redis is back, limits are shared again")
+		l.changed(ctx, e, "redis is back, limits are shared again")
 	}
 	if err != nil {
 		return l.without(q.set, q.key, q.cost, q.hold != ""), fmt.Errorf("ratelimit: allow: %w", err)
@@ -127,14 +131,14 @@ func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked in
 	return d, nil
 }
 
-func (l *Limiter) changed(ctx context.Context, unavailable bool, text string) {
+func (l *Limiter) changed(ctx context.Context, e breaker.Event, text string) {
 	level := slog.LevelInfo
-	if unavailable {
+	if e.Change == breaker.Opened {
 		level = slog.LevelWarn
 	}
-	l.logger.LogAttrs(ctx, level, text, slog.String("policy", l.static.id))
-	if l.hooks.Outage != nil {
-		l.hooks.Outage(ctx, unavailable)
+	l.logger.LogAttrs(ctx, level, text, slog.String("policy", l.static.id), slog.String("addr", e.Addr))
+	if l.hooks.Outage != nil && (e.First || e.Last) {
+		l.hooks.Outage(ctx, e.First)
 	}
 }
 
@@ -179,7 +183,7 @@ func (l *Limiter) ask(ctx context.Context, q question) (Decision, error) {
 		if q.count > 1 {
 			args = append(args, q.count)
 		}
-		reply, err := l.redis.Ints(ctx, l.cell, l.redisKeys(q.set, q.key), args...)
+		reply, err := l.redis.Ints(ctx, l.cell, q.keys, args...)
 		if err == nil && len(reply) != 4 {
 			err = fmt.Errorf("reply of %d numbers, want 4", len(reply))
 		}
@@ -201,7 +205,7 @@ func (l *Limiter) ask(ctx context.Context, q question) (Decision, error) {
 			args = append(args, costArg(p, q))
 		}
 	}
-	reply, err := l.redis.Ints(ctx, l.script, l.redisKeys(q.set, q.key), args...)
+	reply, err := l.redis.Ints(ctx, l.script, q.keys, args...)
 	if err != nil {
 		return Decision{}, err
 	}

@@ -36,7 +36,7 @@ type Limiter struct {
 	script  *redis.Script
 	cell    *redis.Script // for the usual request
 	renewal *redis.Script
-	breaker breaker.Breaker
+	nodes   *breaker.Set
 	denied  *denyCache
 	hot     *hot
 	local   *table
@@ -67,6 +67,9 @@ func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 	l.static = static
 	l.local = newTable(l.localKeys)
 	l.waiting = make(chan struct{}, l.maxWaiting)
+	if l.nodes = breaker.NewSet(rdb); l.engine != nil {
+		l.nodes = breaker.NewSet(nil) // its client is its own
+	}
 	if l.engine == nil {
 		l.denied = newDenyCache(l.denySize, l.denyStale)
 		l.hot = newHot()
@@ -151,7 +154,7 @@ func (l *Limiter) Block(ctx context.Context, key string, d time.Duration) error 
 	l.denied.forget(l.denyKey(l.static, key))
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	if _, err := l.ask(ctx, question{set: l.static, key: key, cost: d.Microseconds(), mode: block}); err != nil {
+	if _, err := l.ask(ctx, question{set: l.static, key: key, keys: l.redisKeys(l.static, key), cost: d.Microseconds(), mode: block}); err != nil {
 		return fmt.Errorf("ratelimit: block: %w", err)
 	}
 	return nil
