@@ -37,7 +37,7 @@ type Cache struct {
 	purge   *redis.Script
 	bases   []bucket
 	memo    memo
-	breaker breaker.Breaker
+	nodes   *breaker.Set
 	shares  shares
 	flights flights
 	leases  leases
@@ -66,7 +66,7 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 	if err := c.validate(hasClient); err != nil {
 		return nil, err
 	}
-	c.caller = bounded.New(rdb)
+	c.caller, c.nodes = bounded.New(rdb), breaker.NewSet(rdb)
 	if !c.caller.HonorsDeadlines() {
 		c.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
 	}

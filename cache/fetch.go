@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redishttp/redishttp/internal/breaker"
 	"github.com/redishttp/redishttp/internal/personal"
 	"github.com/redishttp/redishttp/internal/respw"
 )
@@ -246,8 +245,11 @@ func (a *attempt) keep(e *entry) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.r.Context()), c.storeTimeout)
 	defer cancel()
-	err := c.fill(ctx, a.f, a.r.Header, e)
-	c.report(a.r.Context(), breaker.Ticket{}, err)
+	err := ErrUnavailable
+	if call, ok := c.nodes.Allow(a.f.log); ok {
+		err = c.fill(ctx, a.f, a.r.Header, e)
+		c.report(a.r.Context(), call, err)
+	}
 	switch {
 	case err == nil:
 		c.stats.fills.Add(1)

@@ -2,12 +2,15 @@ package cache
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
@@ -97,18 +100,47 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 // void marks, or keeps the marks for later if Redis is away. Unlike Purge this
 // holds up a client, so it does not wait for a Redis that is known to be down.
 func (c *Cache) void(ctx context.Context, logs, fields []string) {
-	err := ErrUnavailable
-	if ticket, ok := c.breaker.Allow(); ok {
-		err = c.mark(ctx, logs, fields)
-		c.report(ctx, ticket, err)
-	}
-	if err == nil {
+	left, err := c.markReachable(ctx, logs, fields)
+	if len(left) == 0 {
 		return
 	}
 	c.failed(ctx, wrapped("invalidate", err))
 	c.forgetNear(fields)
-	c.pending.add(logs, fields)
+	c.pending.add(left, fields)
 	c.background(c.retry)
+}
+
+// markReachable marks the logs whose nodes are not known to be down, in one
+// round trip to each, and returns those that are not marked.
+func (c *Cache) markReachable(ctx context.Context, logs, fields []string) (left []string, err error) {
+	calls, refused := c.nodes.AllowAll(logs)
+	var sent []string
+	for _, call := range calls {
+		sent = append(sent, call.Keys...)
+	}
+	if left = refused; len(refused) > 0 {
+		err = ErrUnavailable
+	}
+	if len(sent) == 0 {
+		return left, err
+	}
+	errs, err2 := c.markEach(ctx, sent, fields)
+	for _, call := range calls {
+		var first error
+		for _, log := range call.Keys {
+			if e := errs[log]; e != nil {
+				left = append(left, log)
+				if first == nil {
+					first = e
+				}
+			}
+		}
+		if len(calls) > 1 && errors.Is(first, bounded.ErrAbandoned) {
+			first = context.Canceled // of which node is not known
+		}
+		c.report(ctx, call.Call, first)
+	}
+	return left, errors.Join(err, err2)
 }
 
 // pending are marks that could not be written. Until they are, this instance
@@ -146,18 +178,31 @@ func (p *pending) has(log string) bool {
 	return len(p.fields[log]) > 0 || p.whole[log]
 }
 
-// take returns one log with its fields, none for all.
-func (p *pending) take() (log string, fields []string, ok bool) {
+// logs returns those with marks. If there are none, nobody writes them any more.
+func (p *pending) logs() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for log := range p.whole {
-		return log, nil, true
+	logs := slices.AppendSeq(slices.Collect(maps.Keys(p.whole)), maps.Keys(p.fields))
+	slices.Sort(logs)
+	logs = slices.Compact(logs)
+	p.running = len(logs) > 0
+	return logs
+}
+
+// of returns the fields to mark in a log, none for all.
+func (p *pending) of(log string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.whole[log] {
+		return nil
 	}
-	for log, fields := range p.fields {
-		return log, slices.Clone(fields), true
-	}
-	p.running = false
-	return "", nil, false
+	return slices.Clone(p.fields[log])
+}
+
+func (p *pending) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.whole)+len(p.fields) > 0
 }
 
 func (p *pending) written(log string, fields []string) {
@@ -185,17 +230,17 @@ func (c *Cache) retry(ctx context.Context) {
 		return
 	}
 	for {
-		log, fields, ok := c.pending.take()
-		if !ok {
+		waiting := c.pending.logs()
+		if len(waiting) == 0 {
 			return
 		}
-		err := ErrUnavailable
-		if ticket, allowed := c.breaker.Allow(); allowed {
-			err = c.mark(ctx, []string{log}, fields)
-			c.report(ctx, ticket, err)
+		for _, log := range waiting { // a node that is away holds up no other
+			fields := c.pending.of(log)
+			if left, _ := c.markReachable(ctx, []string{log}, fields); len(left) == 0 {
+				c.pending.written(log, fields)
+			}
 		}
-		if err == nil {
-			c.pending.written(log, fields)
+		if !c.pending.any() {
 			continue
 		}
 		select {

@@ -114,12 +114,12 @@ func (c *Cache) markOpen(ctx context.Context, f *found, d time.Duration) {
 		return
 	}
 	f.lease = ""
-	ticket, ok := c.breaker.Allow()
+	call, ok := c.nodes.Allow(f.log)
 	if !ok {
 		return
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
 	err := c.pipeline(bound, func(p redis.Pipeliner) { p.Set(bound, f.leaseKey(f.variant), openMark, d) })
-	c.report(ctx, ticket, err)
+	c.report(ctx, call, err)
 }

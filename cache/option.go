@@ -100,7 +100,7 @@ func WithMaxTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.
 
 // WithBuckets spreads the entries over so many slots of a cluster. All
 // instances must agree, or they do not see each other's entries. The default
-// is 64 for a *redis.ClusterClient, 1 otherwise.
+// is 1 for a client of one server or sentinel group, 64 for any other.
 func WithBuckets(n int) Option { return optionFunc(func(c *config) { c.buckets = n }) }
 
 // WithHooks sets the observers. The default is none.
@@ -118,8 +118,8 @@ func defaults(rdb Client) config {
 		waitMax: 3 * time.Second, leaseTTL: 10 * time.Second, beta: 1, refreshTimeout: 30 * time.Second,
 		logger: slog.New(slog.DiscardHandler),
 	}
-	if _, cluster := bounded.Unwrap(rdb).(*redis.ClusterClient); cluster {
-		c.buckets = 64
+	if _, single := bounded.Unwrap(rdb).(interface{ Options() *redis.Options }); !single {
+		c.buckets = 64 // a cluster, a ring, or it cannot be known
 	}
 	return c
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 const maxLogFields = 50_000
@@ -87,6 +90,12 @@ func (c *Cache) logs() []string {
 // mark writes to purge logs. It goes on when the client has gone: the change
 // it follows has happened.
 func (c *Cache) mark(ctx context.Context, logs, fields []string) error {
+	_, err := c.markEach(ctx, logs, fields)
+	return err
+}
+
+// markEach is mark with the error of each log.
+func (c *Cache) markEach(ctx context.Context, logs, fields []string) (map[string]error, error) {
 	c.gen.Add(1)
 	c.stats.purges.Add(1)
 	defer c.forgetNear(fields) // after: what was read meanwhile is dropped too
@@ -97,33 +106,56 @@ func (c *Cache) mark(ctx context.Context, logs, fields []string) error {
 		args = append(args, field)
 	}
 	if len(logs) == 1 {
-		return c.purge.Run(ctx, c.caller, logs, args...).Err()
+		err := c.caller.Run(ctx, c.purge, logs, args...).Err()
+		return map[string]error{logs[0]: err}, err
 	}
 	return c.markMany(ctx, logs, args)
 }
 
-// markMany runs the script for each log in one pipeline, on the masters that
-// know it; where it is not known yet it is loaded first. A purge that is executed
-// twice is one.
-func (c *Cache) markMany(ctx context.Context, logs []string, args []any) error {
-	for attempt := 0; ; attempt++ {
-		hash := c.purge.Hash()
-		if hash == "" || attempt > 0 {
-			if err := c.purge.Load(ctx, c.caller).Err(); err != nil {
-				return fmt.Errorf("load: %w", err)
-			}
-			hash = c.purge.Hash()
-		}
-		err := c.pipeline(ctx, func(p redis.Pipeliner) {
-			for _, log := range logs {
-				p.EvalSha(ctx, hash, []string{log}, args...)
-			}
+// markMany runs the script for each log in one pipeline, by its hash; where it
+// is not known, in a second one that brings it. A node that is away holds up no
+// other. A purge that is executed twice is one.
+func (c *Cache) markMany(ctx context.Context, logs []string, args []any) (map[string]error, error) {
+	hash := c.purge.Hash()
+	errs, unknown := map[string]error{}, logs
+	if hash != "" {
+		errs = c.markPipelined(ctx, logs, func(p redis.Pipeliner, log string) *redis.Cmd {
+			return p.EvalSha(ctx, hash, []string{log}, args...)
 		})
-		if attempt == 0 && redis.HasErrorPrefix(err, "NOSCRIPT") {
-			continue
-		}
-		return err
+		unknown = slices.DeleteFunc(slices.Clone(logs), func(log string) bool { return !redis.HasErrorPrefix(errs[log], "NOSCRIPT") })
 	}
+	if len(unknown) > 0 {
+		maps.Copy(errs, c.markPipelined(ctx, unknown, func(p redis.Pipeliner, log string) *redis.Cmd {
+			return p.Eval(ctx, purgeSource, []string{log}, args...)
+		}))
+	}
+	for _, log := range logs {
+		if errs[log] != nil {
+			return errs, errs[log]
+		}
+	}
+	if hash == "" { // afterwards: it waits for every node
+		_ = c.purge.Load(ctx, c.caller).Err()
+	}
+	return errs, nil
+}
+
+// markPipelined returns the error of each log, nil if it is written.
+func (c *Cache) markPipelined(ctx context.Context, logs []string, mark func(p redis.Pipeliner, log string) *redis.Cmd) map[string]error {
+	cmds := make([]redis.Cmder, len(logs))
+	err := c.pipeline(ctx, func(p redis.Pipeliner) {
+		for i, log := range logs {
+			cmds[i] = mark(p, log)
+		}
+	})
+	errs := make(map[string]error, len(logs))
+	lost := errors.Is(err, bounded.ErrAbandoned) || err != nil && bounded.Unmarked(cmds) // nothing may be read, or nothing was sent
+	for i, log := range logs {
+		if errs[log] = err; !lost {
+			errs[log] = cmds[i].Err()
+		}
+	}
+	return errs
 }
 
 func (c *Cache) forgetNear(fields []string) {

@@ -98,22 +98,22 @@ func (c *Cache) ask(ctx context.Context, p place, h http.Header, lease bool) (fo
 }
 
 func (c *Cache) askNow(ctx context.Context, guess found, k known, h http.Header, lease bool) (found, error) {
-	ticket, ok := c.breaker.Allow()
+	call, ok := c.nodes.Allow(guess.log)
 	if !ok {
 		return guess, ErrUnavailable
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
 	f, err := c.find(bound, guess, k, h, lease)
-	c.report(ctx, ticket, err)
+	c.report(ctx, call, err)
 	return f, err
 }
 
-func (c *Cache) report(ctx context.Context, t breaker.Ticket, err error) {
-	switch c.breaker.Report(t, breaker.Of(err), err) {
+func (c *Cache) report(ctx context.Context, call breaker.Call, err error) {
+	switch e := c.nodes.Report(call, err); e.Change {
 	case breaker.Opened:
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached")
+		c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached", slog.String("addr", e.Addr))
 	case breaker.Closed:
-		c.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, responses are cached again")
+		c.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, responses are cached again", slog.String("addr", e.Addr))
 	}
 }

@@ -12,10 +12,6 @@ import (
 	"github.com/redishttp/redishttp/internal/breaker"
 )
 
-// fairWait is how long Redis must have had for a timeout to be its failure: a
-// caller with a deadline of a millisecond must not cut off all the others.
-const fairWait = 20 * time.Millisecond
-
 // circuit is the breaker of one node of a cluster, or of the one server of the
 // other topologies. Everything that uses the connection shares it.
 type circuit struct {
@@ -105,27 +101,13 @@ func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start
 	}
 }
 
-// outcome tells a failure of Redis from one of the caller. Any answer shows
-// that Redis is there; only a refused client is like no server.
+// outcome is [breaker.Of], which knows nothing of a sentinel group without a
+// master.
 func outcome(err error, start time.Time) breaker.Outcome {
-	if err == nil {
-		return breaker.Answered
-	}
-	var timeout interface{ Timeout() bool }
-	switch {
-	case redis.HasErrorPrefix(err, "max number of clients"):
-		return breaker.Failed
-	case unreachable(err):
-		if errors.As(err, &timeout) && timeout.Timeout() && time.Since(start) < fairWait {
-			return breaker.Void
-		}
+	if errors.Is(err, errNoMaster) {
 		return breaker.Failed
 	}
-	var answer redis.Error
-	if errors.As(err, &answer) {
-		return breaker.Answered
-	}
-	return breaker.Void
+	return breaker.Of(err, time.Since(start))
 }
 
 // newCircuit makes the breaker of a node, and forgets those of nodes that

@@ -2,16 +2,14 @@ package connect
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/breaker"
 )
 
 // gate is the outermost of our hooks. It counts the calls in flight, so that
@@ -129,26 +127,9 @@ func (c *Conn) unavailable(err error) *UnavailableError {
 	return &UnavailableError{Conn: c.name, Err: err, LastDial: c.dials.lastError()}
 }
 
-// unreachable reports whether err means that Redis did not answer. What Redis
-// words is an answer, and so is none of go-redis' complaints about arguments.
+// unreachable reports whether err means that Redis did not answer.
 func unreachable(err error) bool {
-	if err == nil {
-		return false // before the variables, which escape
-	}
-	var (
-		answer      redis.Error
-		network     net.Error
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-	)
-	switch {
-	case errors.As(err, &answer), errors.Is(err, context.Canceled):
-		return false
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, context.DeadlineExceeded), errors.As(err, &certificate), errors.As(err, &record):
-		return true
-	}
-	return strings.HasPrefix(err.Error(), "redis: cluster has no nodes") || strings.HasPrefix(err.Error(), "redis: all sentinels") || errors.Is(err, errNoMaster)
+	return breaker.Unreachable(err) || errors.Is(err, errNoMaster)
 }
 
 // closedError matches both our ErrClosed and go-redis'.

@@ -151,7 +151,7 @@ func (n *node) code(ctx context.Context, script *redis.Script, keys []string, ar
 func (n *node) words(ctx context.Context, script *redis.Script, keys []string) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	return script.Run(ctx, n.caller, keys).Result()
+	return n.caller.Run(ctx, script, keys).Result()
 }
 
 func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {

@@ -30,7 +30,8 @@ type question struct {
 	count int
 	// asked is when the deny cache was asked, in vain; 0 if it was not yet.
 	asked int64
-	hold  string // id of the place that is asked of a concurrency policy, "" for none
+	keys  []string // in Redis; those of an engine begin with its own prefix
+	hold  string   // id of the place that is asked of a concurrency policy, "" for none
 }
 
 // now is the time of the deny cache and the local table.
@@ -98,7 +99,12 @@ func (l *Limiter) remembered(q question, now int64) *refusal {
 
 // call asks Redis, unless it is known to be away, and remembers what it says.
 func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked int64) (Decision, error) {
-	ticket, ok := l.breaker.Allow()
+	if l.engine == nil {
+		q.keys = l.redisKeys(q.set, q.key)
+	} else { // redis_rate's; of another engine it divides the keys
+		q.keys = []string{"rate:" + q.key}
+	}
+	asks, ok := l.nodes.Allow(q.keys[0])
 	if !ok {
 		return l.without(q), errUnavailable
 	}
@@ -107,11 +113,11 @@ func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked in
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
 	defer cancel()
 	d, err := l.ask(ctx, q)
-	switch l.breaker.Report(ticket, breaker.Of(err), err) {
+	switch e := l.nodes.Report(asks, err); e.Change {
 	case breaker.Opened:
-		l.changed(ctx, true, "redis is unavailable, limits are decided without it")
+		l.changed(ctx, e, "redis is unavailable, limits are decided without it")
 	case breaker.Closed:
-		l.changed(ctx, false, "redis is back, limits are shared again")
+		l.changed(ctx, e, "redis is back, limits are shared again")
 	}
 	if err != nil {
 		l.lost(ctx, q, err)
@@ -123,14 +129,14 @@ func (l *Limiter) call(ctx context.Context, q question, denyKey string, asked in
 	return d, nil
 }
 
-func (l *Limiter) changed(ctx context.Context, unavailable bool, text string) {
+func (l *Limiter) changed(ctx context.Context, e breaker.Event, text string) {
 	level := slog.LevelInfo
-	if unavailable {
+	if e.Change == breaker.Opened {
 		level = slog.LevelWarn
 	}
-	l.logger.LogAttrs(ctx, level, text, slog.String("policy", l.static.id))
-	if l.hooks.Outage != nil {
-		l.hooks.Outage(ctx, unavailable)
+	l.logger.LogAttrs(ctx, level, text, slog.String("policy", l.static.id), slog.String("addr", e.Addr))
+	if l.hooks.Outage != nil && (e.First || e.Last) {
+		l.hooks.Outage(ctx, e.First)
 	}
 }
 
@@ -175,7 +181,7 @@ func (l *Limiter) ask(ctx context.Context, q question) (Decision, error) {
 		if q.count > 1 {
 			args = append(args, q.count)
 		}
-		reply, err := l.redis.Ints(ctx, l.cell, l.redisKeys(q.set, q.key), args...)
+		reply, err := l.redis.Ints(ctx, l.cell, q.keys, args...)
 		if err == nil && len(reply) != 4 {
 			err = fmt.Errorf("reply of %d numbers, want 4", len(reply))
 		}
@@ -197,7 +203,7 @@ func (l *Limiter) ask(ctx context.Context, q question) (Decision, error) {
 			args = append(args, costArg(p, q))
 		}
 	}
-	reply, err := l.redis.Ints(ctx, l.script, l.redisKeys(q.set, q.key), args...)
+	reply, err := l.redis.Ints(ctx, l.script, q.keys, args...)
 	if err != nil {
 		return Decision{}, err
 	}

@@ -44,7 +44,7 @@ func (l *Limiter) block(ctx context.Context, set *policies, key string, d time.D
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	q := question{set: set, key: key, cost: max(d.Microseconds(), 1), mode: block}
+	q := question{set: set, key: key, keys: l.redisKeys(set, key), cost: max(d.Microseconds(), 1), mode: block}
 	_, err := l.ask(ctx, q)
 	l.forgetRefusals(key)
 	if err != nil {

@@ -48,7 +48,8 @@ type Engine interface {
 // goroutine and must not block.
 type Hooks struct {
 	Decided func(ctx context.Context, d Decision, took time.Duration)
-	// Outage is called when Redis becomes unavailable and when it is back.
+	// Outage is called when Redis becomes unavailable and when it is back: of
+	// several nodes when the first is away, and when the last is back.
 	Outage func(ctx context.Context, unavailable bool)
 	// Failed is called for each call to Redis that failed, before the decision
 	// is made without it.

@@ -36,7 +36,7 @@ type Limiter struct {
 	script  *redis.Script
 	cell    *redis.Script // for the usual request
 	renewal *redis.Script
-	breaker breaker.Breaker
+	nodes   *breaker.Set
 	denied  *denyCache
 	hot     *hot
 	local   *table
@@ -75,6 +75,9 @@ func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 	l.static = static
 	l.local = newTable(l.localKeys)
 	l.waiting = make(chan struct{}, l.maxWaiting)
+	if l.nodes = breaker.NewSet(rdb); l.engine != nil {
+		l.nodes = breaker.NewSet(nil) // its client is its own
+	}
 	if l.engine == nil {
 		l.denied = newDenyCache(l.denySize, l.denyStale)
 		l.hot = newHot()

@@ -52,7 +52,7 @@ func (x *index) bound(ctx context.Context) (context.Context, context.CancelFunc)
 func (x *index) add(ctx context.Context, user, hash, replaces string, deadline time.Time) (epoch string, err error) {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
-	reply, err := x.enter.Run(ctx, x.caller, x.keys(user), hash, deadline.UnixMicro(), replaces, x.m.maxSessions).StringSlice()
+	reply, err := x.caller.Run(ctx, x.enter, x.keys(user), hash, deadline.UnixMicro(), replaces, x.m.maxSessions).StringSlice()
 	if err != nil || len(reply) == 0 {
 		return "", fmt.Errorf("%w: index: %w", ErrUnavailable, err)
 	}
@@ -84,7 +84,7 @@ func (x *index) revoke(ctx context.Context, user, except string) (int, error) {
 	bound, cancel := x.bound(ctx)
 	defer cancel()
 	life := x.m.lifetime + 24*time.Hour
-	hashes, err := x.empty.Run(bound, x.caller, x.keys(user), except, life.Milliseconds()).StringSlice()
+	hashes, err := x.caller.Run(bound, x.empty, x.keys(user), except, life.Milliseconds()).StringSlice()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return 0, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
 	}

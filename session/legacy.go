@@ -11,7 +11,7 @@ func (s *store) findLegacy(ctx context.Context, st *state) (b []byte, found bool
 	if s.m.legacyPrefix == "" || st.loading == "" {
 		return nil, false, nil
 	}
-	err = s.with(ctx, s.m.loadTimeout, func(p *pair) error {
+	err = s.with(ctx, s.m.legacyPrefix+st.loading, s.m.loadTimeout, func(p *pair) error {
 		b, found, err = p.legacy.Find(st.loading)
 		return err
 	})
@@ -28,7 +28,7 @@ func (st *state) moved(ctx context.Context) {
 	}
 	token := st.moving
 	st.moving = ""
-	err := st.m.store.with(context.WithoutCancel(ctx), st.m.saveTimeout, func(p *pair) error { return p.legacy.Delete(token) })
+	err := st.m.store.with(context.WithoutCancel(ctx), st.m.legacyPrefix+token, st.m.saveTimeout, func(p *pair) error { return p.legacy.Delete(token) })
 	if err != nil {
 		st.m.failed(ctx, err)
 	}

@@ -69,7 +69,7 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 // replace writes if Redis still has base. What the guard says is no failure of
 // Redis.
 func (s *store) replace(ctx context.Context, base *value, stored []byte, expiry time.Time) (guardErr, err error) {
-	err = s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error {
+	err = s.with(context.WithoutCancel(ctx), s.m.prefix+base.hash, s.m.saveTimeout, func(p *pair) error {
 		p.conn.Guard(base.stored)
 		err := p.store.Commit(base.hash, stored, expiry)
 		var conflict *redigopool.ConflictError

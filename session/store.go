@@ -21,12 +21,12 @@ import (
 // its pools here hands out one virtual connection, to which the context of the
 // call is bound.
 type store struct {
-	m       *Manager
-	pairs   sync.Pool // of *pair
-	all     *redisstore.RedisStore
-	breaker breaker.Breaker
-	turns   turns
-	fresh   *fresh
+	m     *Manager
+	pairs sync.Pool // of *pair
+	all   *redisstore.RedisStore
+	nodes *breaker.Set
+	turns turns
+	fresh *fresh
 }
 
 var (
@@ -51,7 +51,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{m: m, fresh: newFresh(), all: redisstore.NewWithPrefix(everything, m.prefix)}
+	s := &store{m: m, nodes: breaker.NewSet(rdb), fresh: newFresh(), all: redisstore.NewWithPrefix(everything, m.prefix)}
 	s.pairs.New = func() any {
 		conn := pairing.Conn()
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
@@ -60,9 +60,10 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	return s, nil
 }
 
-// with runs one operation of redisstore under a context and the breaker.
-func (s *store) with(ctx context.Context, timeout time.Duration, fn func(*pair) error) error {
-	ticket, ok := s.breaker.Allow()
+// with runs one operation of redisstore on key under a context and the breaker
+// of its node.
+func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn func(*pair) error) error {
+	call, ok := s.nodes.Allow(key)
 	if !ok {
 		return ErrUnavailable
 	}
@@ -76,21 +77,28 @@ func (s *store) with(ctx context.Context, timeout time.Duration, fn func(*pair) 
 	err := fn(p)
 	p.conn.Unbind() // a request must not be kept alive by the pool
 	s.pairs.Put(p)
-	outcome := breaker.Of(err)
 	hungUp := err != nil && errors.Is(ctx.Err(), context.Canceled)
-	if hungUp { // the client, which says nothing about Redis
-		outcome = breaker.Void
-	}
-	switch s.breaker.Report(ticket, outcome, err) {
-	case breaker.Opened:
-		s.m.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, sessions cannot be loaded")
-	case breaker.Closed:
-		s.m.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, sessions are loaded again")
-	}
+	s.report(ctx, call, err, hungUp)
 	if err != nil && !hungUp {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
+}
+
+func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp bool) {
+	var answer redis.Error // as redigo has it
+	switch {
+	case hungUp: // the client, which says nothing about Redis
+		err = context.Canceled
+	case errors.As(err, &answer):
+		err = breaker.Answer{Err: answer}
+	}
+	switch e := s.nodes.Report(call, err); e.Change {
+	case breaker.Opened:
+		s.m.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, sessions cannot be loaded", slog.String("addr", e.Addr))
+	case breaker.Closed:
+		s.m.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, sessions are loaded again", slog.String("addr", e.Addr))
+	}
 }
 
 // FindCtx runs under the request's context: nobody waits for a session whose
@@ -105,7 +113,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	}
 	var stored []byte
 	var ttl time.Duration
-	err = s.with(ctx, s.m.loadTimeout, func(p *pair) error {
+	err = s.with(ctx, s.m.prefix+hash, s.m.loadTimeout, func(p *pair) error {
 		now := time.Now()
 		ask := st != nil && !s.fresh.is(hash, now)
 		p.conn.TrackTTL(ask)
@@ -155,7 +163,7 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, expiry tim
 	if err != nil {
 		return err
 	}
-	err = s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error { return p.store.Commit(hash, stored, expiry) })
+	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error { return p.store.Commit(hash, stored, expiry) })
 	if st != nil && err == nil {
 		st.committed(&value{hash, b, stored})
 	}
@@ -184,7 +192,7 @@ func (s *store) delete(ctx context.Context, hash string) error {
 
 // deleted reports whether there was something to delete.
 func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) {
-	err = s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error {
+	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
 		err := p.store.Delete(hash)
 		was = p.conn.Deleted() > 0
 		return err
@@ -195,7 +203,7 @@ func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) 
 // touch moves the expiry of a session that was only read. It never writes the
 // value, so it cannot bring back what a logout deleted.
 func (s *store) touch(ctx context.Context, hash string, at time.Time) error {
-	return s.with(context.WithoutCancel(ctx), s.m.saveTimeout, func(p *pair) error {
+	return s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
 		conn := p.pool.Get()
 		defer conn.Close()
 		_, err := conn.Do("PEXPIREAT", s.m.prefix+hash, at.UnixMilli())

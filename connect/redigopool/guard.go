@@ -40,7 +40,7 @@ func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
 	if !ok {
 		return nil, errNotGuarded
 	}
-	reply, err := c.guardScript.Run(ctx, c.caller, []string{text(set.args[0])}, c.guard, set.args[1], set.args[3]).Result()
+	reply, err := c.caller.Run(ctx, c.guardScript, []string{text(set.args[0])}, c.guard, set.args[1], set.args[3]).Result()
 	switch r := reply.(type) {
 	case int64:
 		if r == 1 {

@@ -37,8 +37,12 @@ func IsNil(rdb any) bool {
 // Unwrap returns the go-redis client inside a client that wraps one, like that
 // of connect's Batched; rdb itself otherwise.
 func Unwrap(rdb any) any {
-	if w, ok := rdb.(interface{ Unwrap() redis.UniversalClient }); ok {
-		return w.Unwrap()
+	for range 8 { // a wrapper of a wrapper, but none of itself
+		w, ok := rdb.(interface{ Unwrap() redis.UniversalClient })
+		if !ok {
+			break
+		}
+		rdb = w.Unwrap()
 	}
 	return rdb
 }
@@ -197,12 +201,7 @@ func (c onceInts) Clone() redis.Cmder {
 // Ints runs a script whose reply is a list of integers, sent once and in one
 // round trip when the server knows the script. All keys are in one slot.
 func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
-	hash := script.Hash()
-	if hash == "" { // the first call: the server hashes
-		if err := script.Load(ctx, c).Err(); err == nil {
-			hash = script.Hash()
-		}
-	}
+	hash := c.hash(ctx, script, keys)
 	if hash != "" {
 		cmd := redis.NewIntSliceCmd(ctx, ScriptArgs("evalsha", hash, keys, args)...)
 		cmd.SetFirstKeyPos(3)

@@ -1,6 +1,6 @@
 // Package breaker spares requests the wait for a Redis that is known to be
-// down. Package connect has one for each node; the middlewares have their own
-// for clients that bring none.
+// down. A [Breaker] is for one node. Package connect has one in each node's
+// client; the middlewares have a [Set] for clients that bring none.
 package breaker
 
 import (
@@ -45,7 +45,7 @@ const (
 // closed.
 type Ticket struct{ probe bool }
 
-// Breaker opens after five failures in a row; then it lets one call through
+// Breaker opens after five failures in a row (of a whole [Set] after more); then it lets one call through
 // each second, give or take a fifth, until one is answered. The zero value is
 // closed, and it is safe for concurrent use. While it is closed and all is
 // well, a call costs two atomic loads.
@@ -55,6 +55,7 @@ type Breaker struct {
 	cause    atomic.Pointer[error]
 	opened   atomic.Int64
 	refused  atomic.Int64
+	limit    int32 // of failures in a row, 0 for failuresToOpen
 }
 
 // epoch makes instants of the monotonic clock numbers.
@@ -103,7 +104,11 @@ func (b *Breaker) Report(t Ticket, o Outcome, err error) Change {
 // fail is apart because err escapes.
 func (b *Breaker) fail(t Ticket, err error) Change {
 	b.cause.Store(&err)
-	if b.failures.Add(1) >= failuresToOpen && b.until.CompareAndSwap(0, next()) {
+	limit := b.limit
+	if limit == 0 {
+		limit = failuresToOpen
+	}
+	if b.failures.Add(1) >= limit && b.until.CompareAndSwap(0, next()) {
 		b.opened.Add(1)
 		return Opened
 	}
@@ -119,6 +124,13 @@ func (b *Breaker) HalfOpen() {
 	if until := b.until.Load(); until != 0 {
 		b.until.CompareAndSwap(until, now())
 	}
+}
+
+// forget closes the breaker without an answer and reports whether it was open,
+// for a caller that knows that its node serves nothing any more.
+func (b *Breaker) forget() bool {
+	b.failures.Store(0)
+	return b.until.Swap(0) != 0
 }
 
 // Open reports whether the breaker is open.
@@ -142,16 +154,4 @@ func (b *Breaker) Err() error {
 		return fmt.Errorf("%w: %w", ErrOpen, cause)
 	}
 	return ErrOpen
-}
-
-// Of tells the outcome of a call by its error, for callers to whom every error
-// means that Redis is of no use now.
-func Of(err error) Outcome {
-	switch {
-	case err == nil:
-		return Answered
-	case errors.Is(err, ErrOpen): // of the connection, which sees more
-		return Void
-	}
-	return Failed
 }

@@ -115,7 +115,7 @@ func (j *Job) ask(ctx context.Context, owner string, tick time.Time) (answer, er
 	if j.takeover {
 		take = 1
 	}
-	v, err := j.r.begin.Run(ctx, j.r.caller, []string{j.key, j.key + ":w"}, owner, ms(j.ttl), ms(j.retention), at, ms(j.minGap), ms(j.maxAhead), ms(j.maxLate), take, j.host).Slice()
+	v, err := j.r.caller.Run(ctx, j.r.begin, []string{j.key, j.key + ":w"}, owner, ms(j.ttl), ms(j.retention), at, ms(j.minGap), ms(j.maxAhead), ms(j.maxLate), take, j.host).Slice()
 	if err != nil {
 		return answer{}, err
 	}

@@ -77,7 +77,7 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run,
 			return
 		}
 		bound, done := context.WithTimeout(context.WithoutCancel(ctx), min(j.nodeTimeout, left))
-		code, err := j.r.renew.Run(bound, j.r.caller, []string{j.key}, owner, ms(j.ttl), ms(j.retention)).Int64()
+		code, err := j.r.caller.Run(bound, j.r.renew, []string{j.key}, owner, ms(j.ttl), ms(j.retention)).Int64()
 		done()
 		switch {
 		case err != nil:
@@ -138,5 +138,5 @@ func (j *Job) undo(owner string) { _ = j.end(owner, "the answer was lost", 0) } 
 func (j *Job) end(owner, text string, completed int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), j.nodeTimeout)
 	defer cancel()
-	return j.r.finish.Run(ctx, j.r.caller, []string{j.key}, owner, ms(j.retention), text, completed).Err()
+	return j.r.caller.Run(ctx, j.r.finish, []string{j.key}, owner, ms(j.retention), text, completed).Err()
 }

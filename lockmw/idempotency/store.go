@@ -125,7 +125,7 @@ func (s *store) begin(ctx context.Context, id, owner string, fence uint64, finge
 	if rerun {
 		again = 1
 	}
-	v, err := s.begins.Run(ctx, s.caller, []string{id}, owner, strconv.FormatUint(fence, 10), fingerprint, ttl.Milliseconds(), again).Slice()
+	v, err := s.caller.Run(ctx, s.begins, []string{id}, owner, strconv.FormatUint(fence, 10), fingerprint, ttl.Milliseconds(), again).Slice()
 	if err != nil {
 		return record{}, err
 	}
@@ -193,6 +193,6 @@ const forgetFor = 10 * time.Minute
 func (s *store) end(ctx context.Context, id, owner string, fence uint64, fingerprint []byte, ttl time.Duration, to state, result []byte) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	code, err := s.ends.Run(ctx, s.caller, []string{id}, owner, strconv.FormatUint(fence, 10), fingerprint, ttl.Milliseconds(), string(to), result, forgetFor.Milliseconds()).Int64()
+	code, err := s.caller.Run(ctx, s.ends, []string{id}, owner, strconv.FormatUint(fence, 10), fingerprint, ttl.Milliseconds(), string(to), result, forgetFor.Milliseconds()).Int64()
 	return code == 1, err
 }

@@ -1,0 +1,91 @@
+package breaker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// fairWait is how long Redis must have had for a timeout to be its failure: a
+// caller with a deadline of a millisecond must not cut off all the others.
+const fairWait = 20 * time.Millisecond
+
+// Of tells the outcome of a call by its error and by how long it took. These
+// are the rules of all packages:
+//
+//   - Whatever Redis says is an answer: WRONGTYPE, OOM, NOPERM, LOADING,
+//     READONLY, CLUSTERDOWN. It concerns the request that gets it and no other.
+//     Only a server that refuses the client (maxclients) is like none.
+//   - No answer is a failure: a connection that is refused, reset or timed out,
+//     no node, no master.
+//   - The rest says nothing about Redis: a cancelled context, a deadline that
+//     left Redis less than 20 ms, a full pool, a refusal by another breaker or
+//     by [redis.Limiter], an argument that cannot be sent.
+func Of(err error, took time.Duration) Outcome {
+	if err == nil {
+		return Answered
+	}
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.Is(err, ErrOpen): // of the connection, which sees more
+		return Void
+	case redis.HasErrorPrefix(err, "max number of clients"):
+		return Failed
+	case Unreachable(err):
+		if errors.As(err, &timeout) && timeout.Timeout() && took < fairWait {
+			return Void
+		}
+		return Failed
+	}
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		return Answered
+	}
+	return Void
+}
+
+// Answer marks an error as the words of Redis, as [redis.Error] does: for those
+// that came through another client than go-redis.
+type Answer struct{ Err error }
+
+func (a Answer) Error() string { return a.Err.Error() }
+
+// Unwrap returns the error itself.
+func (a Answer) Unwrap() error { return a.Err }
+
+// RedisError makes it a [redis.Error].
+func (Answer) RedisError() {}
+
+// Unreachable reports whether err means that Redis did not answer. What Redis
+// words is an answer, and so is none of go-redis' complaints about arguments.
+func Unreachable(err error) bool {
+	if err == nil {
+		return false // before the variables, which escape
+	}
+	var (
+		answer      redis.Error
+		network     net.Error
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
+	)
+	switch {
+	case errors.As(err, &answer), errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, context.DeadlineExceeded), errors.As(err, &certificate), errors.As(err, &record):
+		return true
+	}
+	// go-redis has no values for these.
+	for _, text := range []string{"redis: cluster has no nodes", "redis: all sentinels", "redis: all ring shards are down"} {
+		if strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
+}
