@@ -24,11 +24,16 @@ func (f optionFunc) apply(s *settings) { f(s) }
 type settings struct {
 	Config
 	streaming auth.StreamingCredentialsProvider
-	dialer    func(ctx context.Context, network, addr string) (net.Conn, error)
+	dialer    dialFunc
 	logger    *slog.Logger
 	hooks     []redis.Hook
 	goRedis   func(*redis.Options)
 	embedded  func() (EmbeddedServer, error)
+
+	// Made by prepare.
+	pristine  redis.Options  // of one node, before WithGoRedis
+	node      *redis.Options // and after it
+	sentinels *tls.Config    // nil for plain text
 }
 
 // EmbeddedServer is a Redis in this process, for embedded://. Package
@@ -47,23 +52,26 @@ func WithTLS(config *tls.Config) Option {
 
 // WithCredentials asks for user and password at every new connection, so that
 // they can be rotated: together with [Config.Lifetime] no connection keeps old
-// ones for longer than that. The default is those of the URL.
+// ones for longer than that. The default is those of the URL. Of WithCredentials,
+// [WithPasswordFile] and [WithStreamingCredentials] the last one given holds.
 func WithCredentials(ask func(ctx context.Context) (username, password string, err error)) Option {
-	return optionFunc(func(s *settings) { s.Credentials = ask })
+	return optionFunc(func(s *settings) { s.Credentials, s.PasswordFile, s.streaming = ask, "", nil })
 }
 
 // WithPasswordFile takes the password from a file, which is read again at every
 // new connection; see [WithCredentials]. A trailing newline is not part of it.
 // The default is the password of the URL.
 func WithPasswordFile(username, file string) Option {
-	return optionFunc(func(s *settings) { s.Username, s.PasswordFile = username, file })
+	return optionFunc(func(s *settings) {
+		s.Username, s.PasswordFile, s.Credentials, s.streaming = username, file, nil, nil
+	})
 }
 
 // WithStreamingCredentials takes credentials that are pushed: connections that
 // are open already authenticate anew with each change, as tokens of a cloud's
 // identity service need it. The default is those of the URL.
 func WithStreamingCredentials(p auth.StreamingCredentialsProvider) Option {
-	return optionFunc(func(s *settings) { s.streaming = p })
+	return optionFunc(func(s *settings) { s.streaming, s.Credentials, s.PasswordFile = p, nil, "" })
 }
 
 // WithSentinelTLS sets the TLS configuration of the sentinels where it differs
@@ -78,8 +86,9 @@ func WithSentinelTLS(config *tls.Config) Option {
 // 8.
 func WithBatching(above int) Option { return optionFunc(func(s *settings) { s.BatchAbove = above }) }
 
-// WithDialer replaces the dialer of data nodes and sentinels. TLS is then the
-// dialer's own matter. The default is a net.Dialer.
+// WithDialer replaces the dialer of data nodes and sentinels. Where the URL or
+// [WithTLS] asks for TLS it is spoken on the dialer's connections, unless they
+// are [*tls.Conn] already. The default is a net.Dialer.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return optionFunc(func(s *settings) { s.dialer = dial })
 }
@@ -106,8 +115,9 @@ func WithTimeouts(dial, read, write, pool time.Duration) Option {
 	})
 }
 
-// WithRetries lets go-redis send a command again so often after a network
-// error. The default is 0: the command may have been executed.
+// WithRetries sets how many times a command is sent again after a network
+// error. The default is 0: the command may have been executed. Calls of
+// [Conn.Batched] and, on a cluster, pipelines are never sent again.
 func WithRetries(n int) Option { return optionFunc(func(s *settings) { s.Retries = n }) }
 
 // WithPrefix sets the prefix of [Conn.Key]. The default is none.
@@ -122,12 +132,18 @@ func WithClientName(name string) Option {
 // discards.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(s *settings) { s.logger = l }) }
 
-// WithHook adds a go-redis hook to the client. Hooks see keys and values.
+// WithHook adds a go-redis hook to the client. Hooks see keys and values. On a
+// cluster commands pass it once, and the dials of all nodes pass it. It does not
+// see what [Conn.Nodes] asks sentinels, nor clients made by [Conn.Server].
 func WithHook(h redis.Hook) Option {
 	return optionFunc(func(s *settings) { s.hooks = append(s.hooks, h) })
 }
 
-// WithGoRedis has the last word on the go-redis options of each node.
+// WithGoRedis has the last word on the go-redis options of each node. It is
+// called when the connection is checked, and on a cluster again for each node, with
+// its address. What the topology cannot have, like a database on a cluster or
+// a Limiter with sentinels, is a [*ConfigError]. With sentinels OnConnect is called
+// for data nodes only, after a ROLE.
 func WithGoRedis(change func(*redis.Options)) Option {
 	return optionFunc(func(s *settings) { s.goRedis = change })
 }
