@@ -78,6 +78,9 @@ func prepare(config Config, opts []Option, m *mistakes) *settings {
 	m.check(m.conn != "", "name", "is empty")
 	m.check(s.logger != nil, "WithLogger", "is nil")
 	m.check(s.Mode != Embedded || s.embedded != nil, "embedded", "pass embedded.Option() of connect/embedded")
+	for _, option := range s.nils {
+		m.add(option, "is nil or empty")
+	}
 	for _, h := range s.hooks {
 		m.check(h != nil, "WithHook", "is nil")
 	}

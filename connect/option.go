@@ -12,7 +12,7 @@ import (
 )
 
 // An Option changes a default of [Open] and [New]. Options come after the URL
-// and win over it.
+// and win over it. One that is given nil in place of a value is a mistake.
 type Option interface{ apply(*settings) }
 
 type optionFunc func(*settings)
@@ -30,6 +30,8 @@ type settings struct {
 	goRedis   func(*redis.Options)
 	embedded  func() (EmbeddedServer, error)
 
+	nils []string // options that were given nothing
+
 	// Made by prepare.
 	pristine  redis.Options  // of one node, before WithGoRedis
 	node      *redis.Options // and after it
@@ -44,10 +46,22 @@ type EmbeddedServer interface {
 	Close() error
 }
 
+// given is an option with a value that must not be nil: an option without one
+// would leave a default in place, or turn TLS off, without a word.
+func given(name string, isNil bool, apply func(*settings)) Option {
+	return optionFunc(func(s *settings) {
+		if isNil {
+			s.nils = append(s.nils, name)
+			return
+		}
+		apply(s)
+	})
+}
+
 // WithTLS sets the TLS configuration and turns TLS on. Leave ServerName empty
 // to have each node verified by the host it is dialled at.
 func WithTLS(config *tls.Config) Option {
-	return optionFunc(func(s *settings) { s.TLS, s.UseTLS = config, config != nil })
+	return given("WithTLS", config == nil, func(s *settings) { s.TLS, s.UseTLS = config, true })
 }
 
 // WithCredentials asks for user and password at every new connection, so that
@@ -55,14 +69,14 @@ func WithTLS(config *tls.Config) Option {
 // ones for longer than that. The default is those of the URL. Of WithCredentials,
 // [WithPasswordFile] and [WithStreamingCredentials] the last one given holds.
 func WithCredentials(ask func(ctx context.Context) (username, password string, err error)) Option {
-	return optionFunc(func(s *settings) { s.Credentials, s.PasswordFile, s.streaming = ask, "", nil })
+	return given("WithCredentials", ask == nil, func(s *settings) { s.Credentials, s.PasswordFile, s.streaming = ask, "", nil })
 }
 
 // WithPasswordFile takes the password from a file, which is read again at every
 // new connection; see [WithCredentials]. A trailing newline is not part of it.
 // The default is the password of the URL.
 func WithPasswordFile(username, file string) Option {
-	return optionFunc(func(s *settings) {
+	return given("WithPasswordFile", file == "", func(s *settings) {
 		s.Username, s.PasswordFile, s.Credentials, s.streaming = username, file, nil, nil
 	})
 }
@@ -71,14 +85,14 @@ func WithPasswordFile(username, file string) Option {
 // are open already authenticate anew with each change, as tokens of a cloud's
 // identity service need it. The default is those of the URL.
 func WithStreamingCredentials(p auth.StreamingCredentialsProvider) Option {
-	return optionFunc(func(s *settings) { s.streaming, s.Credentials, s.PasswordFile = p, nil, "" })
+	return given("WithStreamingCredentials", p == nil, func(s *settings) { s.streaming, s.Credentials, s.PasswordFile = p, nil, "" })
 }
 
 // WithSentinelTLS sets the TLS configuration of the sentinels where it differs
 // from that of the data nodes, also when those speak plain text. The default is
 // the data nodes'.
 func WithSentinelTLS(config *tls.Config) Option {
-	return optionFunc(func(s *settings) { s.SentinelTLS = config })
+	return given("WithSentinelTLS", config == nil, func(s *settings) { s.SentinelTLS = config })
 }
 
 // WithBatching sets how many calls of [Conn.Batched] go to Redis each on its
@@ -90,7 +104,7 @@ func WithBatching(above int) Option { return optionFunc(func(s *settings) { s.Ba
 // [WithTLS] asks for TLS it is spoken on the dialer's connections, unless they
 // are [*tls.Conn] already. The default is a net.Dialer.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
-	return optionFunc(func(s *settings) { s.dialer = dial })
+	return given("WithDialer", dial == nil, func(s *settings) { s.dialer = dial })
 }
 
 // WithPool sets the largest and the smallest number of pooled connections, for
@@ -145,11 +159,11 @@ func WithHook(h redis.Hook) Option {
 // a Limiter with sentinels, is a [*ConfigError]. With sentinels OnConnect is called
 // for data nodes only, after a ROLE.
 func WithGoRedis(change func(*redis.Options)) Option {
-	return optionFunc(func(s *settings) { s.goRedis = change })
+	return given("WithGoRedis", change == nil, func(s *settings) { s.goRedis = change })
 }
 
 // WithEmbedded starts the server of embedded://. It has no default, so that
 // production binaries do not link one; see connect/embedded.Option.
 func WithEmbedded(start func() (EmbeddedServer, error)) Option {
-	return optionFunc(func(s *settings) { s.embedded = start })
+	return given("WithEmbedded", start == nil, func(s *settings) { s.embedded = start })
 }

@@ -192,6 +192,24 @@ func TestOptionsWithoutEffectAreRefused(t *testing.T) {
 	}
 }
 
+// An option that is given nothing is a mistake: WithTLS(nil) would turn TLS off.
+func TestOptionsGivenNothingAreMistakes(t *testing.T) {
+	for name, opt := range map[string]connect.Option{
+		"WithTLS": connect.WithTLS(nil), "WithSentinelTLS": connect.WithSentinelTLS(nil), "WithCredentials": connect.WithCredentials(nil),
+		"WithPasswordFile": connect.WithPasswordFile("app", ""), "WithStreamingCredentials": connect.WithStreamingCredentials(nil),
+		"WithDialer": connect.WithDialer(nil), "WithGoRedis": connect.WithGoRedis(nil), "WithEmbedded": connect.WithEmbedded(nil),
+		"WithLogger": connect.WithLogger(nil), "WithHook": connect.WithHook(nil),
+	} {
+		if _, err := connect.Open("c", "rediss+sentinel://app:secret@s/m", opt); !errors.Is(err, connect.ErrConfig) || !strings.Contains(err.Error(), "c: "+name) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	config := connect.Config{Addrs: []string{"h:6379"}, TLS: redistest.NewServer(t, redistest.WithTLS()).TLSConfig()}
+	if _, err := connect.New("c", config); !errors.Is(err, connect.ErrConfig) || !strings.Contains(err.Error(), "c: tls") {
+		t.Errorf("a TLS configuration without UseTLS: got %v", err)
+	}
+}
+
 // Of several sources of credentials the last one given holds, so that a member
 // of a Set can differ from the Set's default.
 func TestTheLastCredentialsHold(t *testing.T) {
