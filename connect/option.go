@@ -130,8 +130,8 @@ func WithTimeouts(dial, read, write, pool time.Duration) Option {
 }
 
 // WithRetries sets how many times a command is sent again after a network
-// error. The default is 0: the command may have been executed. Calls of
-// [Conn.Batched] and, on a cluster, pipelines are never sent again.
+// error. The default is 0: the command may have been executed. What
+// [Conn.Batched] batches and, on a cluster, pipelines are never sent again.
 func WithRetries(n int) Option { return optionFunc(func(s *settings) { s.Retries = n }) }
 
 // WithPrefix sets the prefix of [Conn.Key]. The default is none.

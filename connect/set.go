@@ -114,15 +114,22 @@ func (s *Set) Get(name string) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !s.keep(m, conn) { // Close came in between, and does not know of conn
+		_ = conn.Close(context.Background()) // nothing is in flight
+		return nil, fmt.Errorf("connect: get %s: %w", name, ErrClosed)
+	}
+	return conn, nil
+}
+
+func (s *Set) keep(m *member, conn *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing { // it came in between, and does not know of conn
-		go func() { _ = conn.Close(context.Background()) }()
-		return nil, fmt.Errorf("connect: get %s: %w", name, ErrClosed)
+	if s.closing {
+		return false
 	}
 	m.conn = conn
 	s.made = append(s.made, conn)
-	return conn, nil
+	return true
 }
 
 func (s *Set) member(name string) (*member, string, error) {
