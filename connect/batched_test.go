@@ -168,6 +168,7 @@ func TestBatchedCallsEndWithTheirContext(t *testing.T) {
 // none may be above 1. WithRetries does not change that for Batched, nor does
 // what WithGoRedis says of retries.
 func TestBatchedNeverSendsTwice(t *testing.T) {
+	t.Parallel()
 	for name, opt := range map[string]connect.Option{
 		"no retries": connect.WithRetries(0), "WithRetries": connect.WithRetries(3),
 		"WithGoRedis": connect.WithGoRedis(func(o *redis.Options) { o.MaxRetries = 3 }),
@@ -223,6 +224,7 @@ func TestBatchedNeverSendsTwice(t *testing.T) {
 }
 
 func TestBatchedNeverSendsTwiceOnACluster(t *testing.T) {
+	t.Parallel()
 	nodes := redistest.NewCluster(t, 0)
 	master := nodes.MasterOf(t, "k")
 	c := open(t, nodes.Target().URL, connect.WithTimeouts(0, 300*time.Millisecond, 0, 0), connect.WithRetries(2))

@@ -122,6 +122,7 @@ func TestKeysOfAllMasters(t *testing.T) {
 }
 
 func TestWrongCredentialsFailAtOnceWithAHint(t *testing.T) {
+	t.Parallel()
 	acl := redistest.NewServer(t, redistest.WithACL("alice", "right"))
 	tls := redistest.NewServer(t, redistest.WithTLS())
 	plain := redistest.NewServer(t)
@@ -159,6 +160,7 @@ func TestWrongCredentialsFailAtOnceWithAHint(t *testing.T) {
 // go-redis leaves the commands of a pipeline without error and empty when no
 // connection comes about for a reason that Redis words.
 func TestAPipelineWithAWrongPasswordFails(t *testing.T) {
+	t.Parallel()
 	for _, start := range []func(...redistest.ServerOption) string{
 		func(opts ...redistest.ServerOption) string { return redistest.NewServer(t, opts...).URL() },
 		func(opts ...redistest.ServerOption) string { return redistest.NewCluster(t, 0, opts...).Target().URL },
@@ -225,6 +227,7 @@ func TestDeadlinesHold(t *testing.T) {
 }
 
 func TestALostReplyIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	s := redistest.NewServer(t)
 	direct := s.Client(t)
 	p := redistest.NewProxy(t, s.Addr())
@@ -254,6 +257,7 @@ func TestALostReplyIsNotSentAgain(t *testing.T) {
 // A cluster client repeats commands up to MaxRedirects whatever its retries
 // say; ours does not.
 func TestALostReplyIsNotSentAgainOnACluster(t *testing.T) {
+	t.Parallel()
 	nodes := redistest.NewCluster(t, 0)
 	key := "n"
 	master := nodes.MasterOf(t, key)

@@ -29,6 +29,7 @@ func plain(dials *atomic.Int64) func(context.Context, string, string) (net.Conn,
 // A dialer of one's own does not turn TLS off, on no topology and however it is
 // set: the servers here speak nothing else.
 func TestADialerOfOnesOwnSpeaksTLS(t *testing.T) {
+	t.Parallel()
 	secured := []redistest.ServerOption{redistest.WithTLS()}
 	cluster, server := redistest.NewCluster(t, 0, secured...), redistest.NewServer(t, secured...)
 	sentinel := redistest.NewSentinel(t, redistest.WithData(secured...))
@@ -257,6 +258,7 @@ func TestHealthShowsAConnectionThatCannotBeMade(t *testing.T) {
 
 // WithRetries means the same number on every topology.
 func TestRetriesAreThatMany(t *testing.T) {
+	t.Parallel()
 	s := redistest.NewServer(t)
 	p := redistest.NewProxy(t, s.Addr())
 	c := open(t, "redis://"+p.Addr(), connect.WithRetries(1), connect.WithTimeouts(0, 100*time.Millisecond, 0, 0))

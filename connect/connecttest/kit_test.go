@@ -40,6 +40,7 @@ func topologies(t *testing.T, opts ...connecttest.Option) []topology {
 
 // The clock, the counts and the faults of the network, on every topology.
 func TestClockCountsAndFaultsOnEveryTopology(t *testing.T) {
+	t.Parallel()
 	for _, g := range topologies(t, connecttest.WithClock()) {
 		t.Run(g.name, func(t *testing.T) {
 			network := connecttest.NewNetwork(t, g.servers...)
@@ -91,6 +92,7 @@ func TestClockCountsAndFaultsOnEveryTopology(t *testing.T) {
 
 // The slot decides, not the key: a list, a key that is missing.
 func TestMasterOfReadsNoKey(t *testing.T) {
+	t.Parallel()
 	cluster := connecttest.NewCluster(t, 0)
 	c := connecttest.Open(t, cluster.URL())
 	for i := range 12 {
