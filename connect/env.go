@@ -87,6 +87,7 @@ func (s *Set) addFromEnv(prefix, name string, names []string, vars map[string]st
 	}
 	own := &mistakes{conn: conn}
 	config := parse(vars[name+"URL"], own)
+	own.check(vars[name+"PASSWORD"] == "" || vars[name+"PASSWORD_FILE"] == "", prefix+"_"+name+"PASSWORD_FILE", "is given beside %s_%sPASSWORD: which one holds?", prefix, name)
 	for _, v := range sortedKeys(vars) {
 		suffix, ok := strings.CutPrefix(v, name)
 		if !ok || suffix == "URL" || ownedByLonger(v, name, names) {

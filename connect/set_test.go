@@ -126,6 +126,17 @@ func TestFromEnv(t *testing.T) {
 			}
 		}
 	})
+	t.Run("two passwords", func(t *testing.T) {
+		t.Setenv("RTWO_URL", "redis://h")
+		t.Setenv("RTWO_PASSWORD", "hunter2secret")
+		t.Setenv("RTWO_PASSWORD_FILE", file)
+		if _, err := connect.FromEnv("RTWO"); err == nil || !strings.Contains(err.Error(), "RTWO_PASSWORD_FILE: is given beside RTWO_PASSWORD") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("got %v", err)
+		}
+		if _, err := connect.Parse("redis://app:hunter2secret@h?password_file=" + file); !errors.Is(err, connect.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("in the URL: got %v", err)
+		}
+	})
 	t.Run("no default", func(t *testing.T) {
 		t.Setenv("RTWO_CACHE_URL", "redis://h")
 		t.Setenv("RTWO_PASSWORD", "x")
