@@ -186,3 +186,56 @@ func TestAStreamedPageIsRefreshed(t *testing.T) {
 	default:
 	}
 }
+
+// A client that goes away does not cut short what its retry will get: gin's
+// Stream ends when its writer says that the client is gone.
+func TestAStreamUnderAnIdempotencyKeyIsWhole(t *testing.T) {
+	keeper := outsides(t, sharedClient(t))["idempotency"]
+	begun, gone := make(chan struct{}), make(chan (<-chan bool), 1)
+	var runs atomic.Int64
+	engine := gin.New()
+	engine.GET("/", func(c *gin.Context) {
+		runs.Add(1)
+		i := 0
+		c.Stream(func(w io.Writer) bool {
+			fmt.Fprintln(w, "line", i)
+			if i == 0 {
+				close(begun)
+				select {
+				case <-<-gone:
+				case <-time.After(patience):
+					t.Error("the server does not notice that the client is gone")
+				}
+			}
+			i++
+			return i < 3
+		})
+	})
+	srv := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if runs.Load() == 0 {
+			//lint:ignore SA1019 gin uses it
+			gone <- w.(http.CloseNotifier).CloseNotify()
+		}
+		keeper(engine).ServeHTTP(w, r)
+	}))
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Idempotency-Key", "a-key-of-this-test")
+	go func() { <-begun; leave() }()
+	if resp, err := client(t).Do(req); err == nil {
+		resp.Body.Close()
+	}
+	redistest.Eventually(t, patience, func() bool {
+		r := do(t, client(t), srv.URL, "GET /", http.Header{"Idempotency-Key": {"a-key-of-this-test"}})
+		if strings.HasPrefix(r.proto, "200") && r.body != "line 0\nline 1\nline 2\n" {
+			t.Fatalf("the retry got %q", r.body)
+		}
+		return strings.HasPrefix(r.proto, "200")
+	}, "no retry got an answer")
+	if n := runs.Load(); n != 1 {
+		t.Errorf("%d runs, want 1", n)
+	}
+}
