@@ -188,3 +188,52 @@ func TestTheLastWordOnCredentials(t *testing.T) {
 		}
 	}
 }
+
+// Every parameter of the URL reaches the clients of every topology.
+func TestEveryParameterReachesEveryTopology(t *testing.T) {
+	want := map[string]struct {
+		parameter string
+		value     any
+	}{
+		"DialTimeout": {"dial_timeout=11s", 11 * time.Second}, "ReadTimeout": {"read_timeout=12s", 12 * time.Second},
+		"WriteTimeout": {"write_timeout=13s", 13 * time.Second}, "PoolTimeout": {"pool_timeout=14s", 14 * time.Second},
+		"ConnMaxIdleTime": {"conn_max_idle_time=15s", 15 * time.Second}, "ConnMaxLifetime": {"conn_max_lifetime=16s", 16 * time.Second},
+		"PoolSize": {"pool_size=17", 17}, "MinIdleConns": {"min_idle_conns=3", 3}, "MaxActiveConns": {"max_active_conns=18", 18},
+		"MaxRetries": {"retries=4", 4}, "Protocol": {"protocol=2", 2}, "ClientName": {"client_name=x", "x"},
+		"Username": {"", "app"}, "Password": {"", "secret"}, "DB": {"", 9},
+		"ContextTimeoutEnabled": {"", true}, "DialerRetries": {"", 1},
+	}
+	query := ""
+	for _, w := range want {
+		if w.parameter != "" {
+			query += "&" + w.parameter
+		}
+	}
+	for name, url := range map[string]string{
+		"standalone": "redis://app:secret@h/9", "unix": "unix://app:secret@/sock", "cluster": "redis+cluster://app:secret@h", "sentinel": "redis+sentinel://app:secret@h/m/9",
+	} {
+		extra := ""
+		if name == "unix" {
+			extra = "&db=9"
+		}
+		config, err := Parse(url + "?" + query[1:] + extra)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &mistakes{conn: "c"}
+		s := prepare(config, nil, m)
+		if err := m.err(); err != nil {
+			t.Fatal(err)
+		}
+		for field, w := range want {
+			if field == "DB" && name == "cluster" {
+				continue
+			}
+			for what, got := range s.reach(field) {
+				if got.Interface() != w.value {
+					t.Errorf("%s, %s of %s: got %v, want %v", name, field, what, got, w.value)
+				}
+			}
+		}
+	}
+}
