@@ -65,7 +65,7 @@ var docPackages = func() map[string]string {
 	for _, name := range []string{"admin", "cache", "connect", "lockmw", "ratelimit", "session"} {
 		all[name] = own + name
 	}
-	for _, path := range []string{"context", "crypto/rand", "crypto/sha256", "crypto/subtle", "crypto/tls", "database/sql", "errors", "fmt", "log", "log/slog", "net/http", "net/netip", "os", "slices", "strings", "sync", "time"} {
+	for _, path := range []string{"context", "crypto/rand", "crypto/sha256", "crypto/subtle", "crypto/tls", "database/sql", "errors", "fmt", "log", "log/slog", "net/http", "net/netip", "os", "slices", "strings", "sync", "testing", "time"} {
 		all[path[strings.LastIndex(path, "/")+1:]] = path
 	}
 	return all

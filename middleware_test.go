@@ -151,7 +151,10 @@ func TestKeepsInterfaces(t *testing.T) {
 				_, f := w.(http.Flusher)
 				_, h := w.(http.Hijacker)
 				_, rf := w.(io.ReaderFrom)
-				fmt.Fprintf(w, "flush=%v hijack=%v readfrom=%v", f, h, rf)
+				_, p := w.(http.Pusher)
+				//lint:ignore SA1019 gin needs it
+				_, c := w.(http.CloseNotifier)
+				fmt.Fprintf(w, "flush=%v hijack=%v readfrom=%v push=%v closenotify=%v", f, h, rf, p, c)
 			})
 			_, bare := get(t, serve(t, h2, probe), "/")
 			_, wrapped := get(t, serve(t, h2, in.wrap(probe)), "/")

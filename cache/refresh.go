@@ -67,7 +67,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 			delete(clone.Header, name)
 		}
 		c.stats.refreshes.Add(1)
-		a := c.attempt(nobody{http.Header{}}, clone)
+		a := c.attempt(nobody{http.Header{}, ctx}, clone)
 		a.f, a.s, a.fl, a.quiet = f, Status{Forward: "stale"}, lead, true
 		a.run(next)
 	})
@@ -95,9 +95,22 @@ func (v values) Value(key any) any {
 	return v.from.Value(key)
 }
 
-// nobody takes a response that no client waits for.
-type nobody struct{ h http.Header }
+// nobody takes a response that no client waits for. It offers what handlers
+// demand of the writer for a client, but no connection to take over.
+type nobody struct {
+	h   http.Header
+	ctx context.Context // of the refresh
+}
 
 func (n nobody) Header() http.Header         { return n.h }
 func (n nobody) Write(p []byte) (int, error) { return len(p), nil }
 func (n nobody) WriteHeader(int)             {}
+func (n nobody) Flush()                      {}
+
+// CloseNotify tells when the refresh has to end. gin's Context.Stream panics over
+// a writer without it.
+func (n nobody) CloseNotify() <-chan bool {
+	gone := make(chan bool, 1)
+	context.AfterFunc(n.ctx, func() { gone <- true })
+	return gone
+}

@@ -165,14 +165,19 @@ func TestBatchedCallsEndWithTheirContext(t *testing.T) {
 }
 
 // Replies get lost while many write: each operation has a key of its own, and
-// none may be above 1. WithRetries does not change that for Batched.
+// none may be above 1. WithRetries does not change that for Batched, nor does
+// what WithGoRedis says of retries.
 func TestBatchedNeverSendsTwice(t *testing.T) {
-	for _, retries := range []int{0, 3} {
-		t.Run(fmt.Sprint("retries=", retries), func(t *testing.T) {
+	t.Parallel()
+	for name, opt := range map[string]connect.Option{
+		"no retries": connect.WithRetries(0), "WithRetries": connect.WithRetries(3),
+		"WithGoRedis": connect.WithGoRedis(func(o *redis.Options) { o.MaxRetries = 3 }),
+	} {
+		t.Run(name, func(t *testing.T) {
 			s := redistest.NewServer(t)
 			direct := s.Client(t)
 			p := redistest.NewProxy(t, s.Addr())
-			c := open(t, "redis://"+p.Addr(), connect.WithRetries(retries), connect.WithTimeouts(0, 200*time.Millisecond, 0, 0))
+			c := open(t, "redis://"+p.Addr(), opt, connect.WithTimeouts(0, 200*time.Millisecond, 0, 0))
 			if err := c.Ready(within(t, patience)); err != nil {
 				t.Fatal(err)
 			}
@@ -219,6 +224,7 @@ func TestBatchedNeverSendsTwice(t *testing.T) {
 }
 
 func TestBatchedNeverSendsTwiceOnACluster(t *testing.T) {
+	t.Parallel()
 	nodes := redistest.NewCluster(t, 0)
 	master := nodes.MasterOf(t, "k")
 	c := open(t, nodes.Target().URL, connect.WithTimeouts(0, 300*time.Millisecond, 0, 0), connect.WithRetries(2))

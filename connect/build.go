@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -78,9 +77,9 @@ func (c *Config) retries() int {
 	return c.Retries
 }
 
-// options are those of a single node, the base of the other two.
-func (s *settings) options(t *tls.Config) *redis.Options {
-	o := &redis.Options{
+// build makes the options of one node of what the configuration says.
+func (s *settings) build(t *tls.Config) redis.Options {
+	o := redis.Options{
 		ClientName: s.ClientName, Protocol: s.Protocol, DB: s.DB,
 		Username: s.Username, Password: string(s.Password), CredentialsProviderContext: s.credentials(),
 		StreamingCredentialsProvider: s.streaming,
@@ -100,55 +99,57 @@ func (s *settings) options(t *tls.Config) *redis.Options {
 	case len(s.Addrs) > 0:
 		o.Network, o.Addr = "tcp", s.Addrs[0]
 	}
-	if s.goRedis != nil && s.Mode != Cluster {
-		s.goRedis(o)
-	}
 	return o
 }
 
-func (s *settings) clusterOptions(t *tls.Config) *redis.ClusterOptions {
-	o := s.options(t)
-	return &redis.ClusterOptions{
-		Addrs: s.Addrs, ClientName: o.ClientName, Protocol: o.Protocol,
-		Username: o.Username, Password: o.Password, CredentialsProviderContext: o.CredentialsProviderContext,
-		StreamingCredentialsProvider: o.StreamingCredentialsProvider,
-		Dialer:                       o.Dialer, TLSConfig: t,
-		MaxRetries: o.MaxRetries, DialerRetries: o.DialerRetries,
-		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolTimeout: o.PoolTimeout,
-		ContextTimeoutEnabled: true,
-		PoolSize:              o.PoolSize, MinIdleConns: o.MinIdleConns, MaxActiveConns: o.MaxActiveConns,
-		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime,
-		MaintNotificationsConfig:   o.MaintNotificationsConfig,
-		ClusterStateReloadInterval: reloadInterval,
-		NewClient: func(node *redis.Options) *redis.Client {
-			if s.goRedis != nil {
-				s.goRedis(node)
-			}
-			return redis.NewClient(node)
-		},
+// nodeOptions are those of the node at addr of a cluster, or of the one server.
+func (s *settings) nodeOptions(addr string) *redis.Options {
+	o := s.node
+	if s.Mode == Cluster {
+		o = s.options()
+		o.Addr, o.NodeAddress = addr, addr
+		s.changed(o)
 	}
+	o.Dialer = secured(o.Dialer, o.TLSConfig)
+	return o
 }
 
-func (s *settings) failoverOptions(dial func(context.Context, string, string) (net.Conn, error)) *redis.FailoverOptions {
-	o := s.options(nil)
-	s.dialer = o.Dialer // WithGoRedis may have set one
-	f := &redis.FailoverOptions{
-		MasterName: s.Master, SentinelAddrs: s.Addrs,
-		SentinelUsername: s.SentinelUsername, SentinelPassword: string(s.SentinelPassword),
-		ClientName: o.ClientName, Protocol: o.Protocol, DB: o.DB,
-		Username: o.Username, Password: o.Password, CredentialsProviderContext: o.CredentialsProviderContext,
-		StreamingCredentialsProvider: o.StreamingCredentialsProvider,
-		Dialer:                       dial,
-		MaxRetries:                   o.MaxRetries, DialerRetries: o.DialerRetries,
-		DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, PoolTimeout: o.PoolTimeout,
-		ContextTimeoutEnabled: true,
-		PoolSize:              o.PoolSize, MinIdleConns: o.MinIdleConns, MaxActiveConns: o.MaxActiveConns,
-		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime,
-		// What WithGoRedis may have set besides.
-		OnConnect: o.OnConnect, PoolFIFO: o.PoolFIFO, MaxIdleConns: o.MaxIdleConns, ConnMaxLifetimeJitter: o.ConnMaxLifetimeJitter,
-		ReadBufferSize: o.ReadBufferSize, WriteBufferSize: o.WriteBufferSize, PipelinePoolSize: o.PipelinePoolSize,
-		MinRetryBackoff: o.MinRetryBackoff, MaxRetryBackoff: o.MaxRetryBackoff,
-		DisableIdentity: o.DisableIdentity, IdentitySuffix: o.IdentitySuffix,
+func (s *settings) clusterOptions() *redis.ClusterOptions {
+	c := &redis.ClusterOptions{}
+	carry(s.node, c)
+	c.Addrs, c.ClusterStateReloadInterval = s.Addrs, reloadInterval
+	c.NewClient = func(node *redis.Options) *redis.Client {
+		// Made by ourselves, so that WithGoRedis changes each node's options
+		// once. go-redis' say nothing more than these but where the node is.
+		o := s.nodeOptions(node.Addr)
+		if node.NodeAddress != "" && o.NodeAddress == node.Addr {
+			o.NodeAddress = node.NodeAddress
+		}
+		return redis.NewClient(o)
+	}
+	return c
+}
+
+func (s *settings) failoverOptions(dial dialFunc) *redis.FailoverOptions {
+	f := &redis.FailoverOptions{}
+	carry(s.node, f)
+	f.MasterName, f.SentinelAddrs = s.Master, s.Addrs
+	f.SentinelUsername, f.SentinelPassword = s.SentinelUsername, string(s.SentinelPassword)
+	f.Dialer, f.TLSConfig = dial, nil // it tells data nodes from sentinels, and each has its own TLS
+	if connected := s.node.OnConnect; connected != nil {
+		f.OnConnect = func(ctx context.Context, cn *redis.Conn) error {
+			if onSentinel(ctx, cn) {
+				return nil
+			}
+			return connected(ctx, cn)
+		}
 	}
 	return f
+}
+
+// onSentinel reports whether a connection is to a sentinel: go-redis calls the
+// data nodes' OnConnect for those too, which do not know most commands.
+func onSentinel(ctx context.Context, cn *redis.Conn) bool {
+	role, err := cn.Do(ctx, "role").Slice()
+	return err == nil && len(role) > 0 && role[0] == "sentinel"
 }

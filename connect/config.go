@@ -130,8 +130,8 @@ func (c *Config) validate(m *mistakes) {
 	}
 	m.check(c.ServerName == "" || len(c.Addrs) < 2, "server_name", "with several hosts one name fits only one of them; leave it out and each node is verified by its own")
 	m.check((c.CertFile == "") == (c.KeyFile == ""), "cert_file", "cert_file and key_file go together")
-	tlsFields := c.CAFile != "" || c.CertFile != "" || c.ServerName != "" || c.SkipVerify
-	m.check(c.UseTLS || !tlsFields, "tls", "certificate settings without TLS: use rediss://")
+	tlsFields := c.TLS != nil || c.CAFile != "" || c.CertFile != "" || c.ServerName != "" || c.SkipVerify
+	m.check(c.UseTLS || !tlsFields, "tls", "certificate settings without TLS: use rediss:// or UseTLS")
 	m.check(clientName.MatchString(c.ClientName), "client_name", "must be printable ASCII without spaces")
 	m.check(c.Protocol == 0 || c.Protocol == 2 || c.Protocol == 3, "protocol", "is 2 or 3")
 	for field, d := range map[string]time.Duration{

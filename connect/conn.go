@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,13 +22,15 @@ type Conn struct {
 	dials  *dials
 	gate   *gate
 	scout  scout
-	dialer func(ctx context.Context, network, addr string) (net.Conn, error) // of Sentinel
-	stop   func() error                                                      // of the embedded server
-	direct func(addr string) *redis.Options                                  // of one server, see Server
+	dialer dialFunc                         // of Sentinel
+	stop   func() error                     // of the embedded server
+	direct func(addr string) *redis.Options // of one server, see Server
 
 	mu       sync.Mutex
 	circuits map[string]*circuit // by address
 
+	open       context.Context // ends when Close begins
+	shut       context.CancelFunc
 	life       context.Context // ends with Close
 	end        context.CancelFunc
 	background sync.WaitGroup
@@ -57,33 +58,50 @@ func Open(name, rawURL string, opts ...Option) (*Conn, error) {
 
 // New makes a connection from a Config.
 func New(name string, config Config, opts ...Option) (*Conn, error) {
+	m := &mistakes{conn: name}
+	s := prepare(config, opts, m)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return s.open(name)
+}
+
+// prepare checks everything that can be checked without Redis, for the
+// connection that m names, and reads the files.
+func prepare(config Config, opts []Option, m *mistakes) *settings {
 	s := &settings{Config: config, logger: slog.New(slog.DiscardHandler)}
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(s)
 		}
 	}
-	m := &mistakes{conn: name}
-	m.check(name != "", "name", "is empty")
+	m.check(m.conn != "", "name", "is empty")
 	m.check(s.logger != nil, "WithLogger", "is nil")
 	m.check(s.Mode != Embedded || s.embedded != nil, "embedded", "pass embedded.Option() of connect/embedded")
+	for _, option := range s.nils {
+		m.add(option, "is nil or empty")
+	}
 	for _, h := range s.hooks {
 		m.check(h != nil, "WithHook", "is nil")
 	}
 	s.validate(m)
-	t := s.tlsConfig(m)
-	sentinelTLS := s.sentinelTLSConfig(t, m)
+	s.checkCredentials(m)
+	data := s.tlsConfig(m)
 	s.readSecrets(m)
-	if err := m.err(); err != nil {
-		return nil, err
+	own := s.SentinelTLS != nil || s.SentinelCAFile != "" || s.SentinelPlain
+	s.sentinels = s.sentinelTLSConfig(data, m)
+	if m.err() != nil {
+		return s
 	}
 	if s.ClientName == "" {
-		s.ClientName = defaultClientName(name)
+		s.ClientName = defaultClientName(m.conn)
 	}
-	if s.SkipVerify {
-		s.logger.Warn("certificates are not verified: anybody may answer for redis", slog.String("conn", name))
+	s.pristine = s.build(data)
+	s.adopt(m)
+	if !own {
+		s.sentinels = s.node.TLSConfig
 	}
-	return s.open(name, t, sentinelTLS)
+	return s
 }
 
 // Name is the connection's name.
@@ -144,6 +162,7 @@ func (c *Conn) LogValue() slog.Value { return slog.StringValue(c.String()) }
 // done all the same. A second call waits for the first.
 func (c *Conn) Close(ctx context.Context) error {
 	c.closing.Do(func() {
+		c.shut()
 		go func() { // go-redis' Close takes no context, and waits for sentinels
 			defer close(c.closed)
 			c.batching.Do(func() { c.makeBatched(false) })

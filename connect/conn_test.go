@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,20 @@ func open(t *testing.T, url string, opts ...connect.Option) *connect.Conn {
 		}
 	})
 	return c
+}
+
+// warm makes connections that have been greeted: sending a command again needs
+// another one, and a server that does not answer greets none.
+func warm(t *testing.T, c *connect.Conn, key string) {
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if err := c.Client().BLPop(t.Context(), 100*time.Millisecond, key).Err(); !errors.Is(err, redis.Nil) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func within(t *testing.T, d time.Duration) context.Context {
@@ -107,6 +122,7 @@ func TestKeysOfAllMasters(t *testing.T) {
 }
 
 func TestWrongCredentialsFailAtOnceWithAHint(t *testing.T) {
+	t.Parallel()
 	acl := redistest.NewServer(t, redistest.WithACL("alice", "right"))
 	tls := redistest.NewServer(t, redistest.WithTLS())
 	plain := redistest.NewServer(t)
@@ -144,6 +160,7 @@ func TestWrongCredentialsFailAtOnceWithAHint(t *testing.T) {
 // go-redis leaves the commands of a pipeline without error and empty when no
 // connection comes about for a reason that Redis words.
 func TestAPipelineWithAWrongPasswordFails(t *testing.T) {
+	t.Parallel()
 	for _, start := range []func(...redistest.ServerOption) string{
 		func(opts ...redistest.ServerOption) string { return redistest.NewServer(t, opts...).URL() },
 		func(opts ...redistest.ServerOption) string { return redistest.NewCluster(t, 0, opts...).Target().URL },
@@ -210,6 +227,7 @@ func TestDeadlinesHold(t *testing.T) {
 }
 
 func TestALostReplyIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	s := redistest.NewServer(t)
 	direct := s.Client(t)
 	p := redistest.NewProxy(t, s.Addr())
@@ -239,17 +257,27 @@ func TestALostReplyIsNotSentAgain(t *testing.T) {
 // A cluster client repeats commands up to MaxRedirects whatever its retries
 // say; ours does not.
 func TestALostReplyIsNotSentAgainOnACluster(t *testing.T) {
+	t.Parallel()
 	nodes := redistest.NewCluster(t, 0)
 	key := "n"
 	master := nodes.MasterOf(t, key)
 	c := open(t, nodes.Target().URL, connect.WithTimeouts(0, 300*time.Millisecond, 0, 0))
-	if err := c.Client().Incr(t.Context(), key).Err(); err != nil {
-		t.Fatal(err)
+	again := open(t, nodes.Target().URL, connect.WithTimeouts(0, 300*time.Millisecond, 0, 0), connect.WithRetries(1))
+	for _, err := range []error{c.Client().Incr(t.Context(), key).Err(), again.Client().Incr(t.Context(), "{n}again").Err(), again.Client().Incr(t.Context(), "{n}batched").Err()} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
+	warm(t, again, "{n}none")
 	// A paused server executes what it was sent when it resumes.
 	master.Pause()
 	if err := c.Client().Incr(within(t, 10*time.Second), key).Err(); err == nil {
 		t.Error("a paused master answered")
+	}
+	for key, rdb := range map[string]redis.UniversalClient{"{n}again": again.Client(), "{n}batched": again.Batched()} {
+		if err := rdb.Incr(within(t, 10*time.Second), key).Err(); err == nil {
+			t.Errorf("%s: a paused master answered", key)
+		}
 	}
 	master.Resume()
 	direct := master.Client(t)
@@ -260,8 +288,10 @@ func TestALostReplyIsNotSentAgainOnACluster(t *testing.T) {
 	if err := c.Ready(within(t, patience)); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := c.Client().Get(t.Context(), key).Int(); got != 2 {
-		t.Errorf("INCR executed %d times, want once", got-1)
+	for key, want := range map[string]int{key: 2, "{n}again": 3, "{n}batched": 2} {
+		if got, _ := c.Client().Get(t.Context(), key).Int(); got != want {
+			t.Errorf("%s: INCR executed %d times, want %d", key, got-1, want-1)
+		}
 	}
 }
 

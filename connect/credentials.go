@@ -7,6 +7,20 @@ import (
 	"sync/atomic"
 )
 
+// checkCredentials refuses those that would not be used.
+func (s *settings) checkCredentials(m *mistakes) {
+	m.check(s.Credentials == nil || s.PasswordFile == "", "credentials", "a provider and a password file exclude each other")
+	changing := s.Credentials != nil || s.PasswordFile != "" || s.streaming != nil
+	if s.Mode == Embedded {
+		m.check(!changing && s.Username == "" && s.Password == "", "credentials", "an embedded server has its own")
+		m.check(!s.UseTLS, "tls", "an embedded server has none")
+		return
+	}
+	m.check(s.Username == "" || s.Username == "default" || s.Password != "" || changing, "username", "has no password, and go-redis would not log in")
+	m.check(s.SentinelUsername == "" || s.SentinelUsername == "default" || s.SentinelPassword != "" || s.SentinelPasswordFile != "",
+		"sentinel_username", "has no password, and go-redis would not log in")
+}
+
 // readSecrets reads the files of a Config that was not made by [Parse].
 func (c *Config) readSecrets(m *mistakes) {
 	for _, f := range []struct {

@@ -32,6 +32,7 @@ func rotate(t *testing.T, servers []*redistest.Server, user, password string) {
 }
 
 func TestCredentialsRotate(t *testing.T) {
+	t.Parallel()
 	admin := redistest.WithACL("admin", "admin")
 	for name, start := range map[string]func(t *testing.T) (string, []*redistest.Server){
 		"standalone": func(t *testing.T) (string, []*redistest.Server) {

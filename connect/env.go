@@ -26,9 +26,10 @@ var suffixes = map[string]func(*Config, string) string{
 //	_KEY_FILE, _POOL_SIZE, _PREFIX   override the URL's; without <NAME>_ those of "default"
 //	REDIS_ALIASES           sessions=default,locks=default
 //
-// A variable of a connection (one with a _URL) whose suffix is unknown is a
-// mistake, for it is most likely mistyped. Others, like a container image's
-// REDIS_VERSION, are left alone. All mistakes are reported at once.
+// A variable of a named connection (one with a _URL) whose suffix is unknown is a
+// mistake: it is most likely mistyped. So are one of "default" that is within two
+// letters of a known one, and one of "default" without a REDIS_URL. Others, like a
+// container image's REDIS_VERSION, are left alone. All mistakes are reported at once.
 func FromEnv(prefix string, opts ...Option) (*Set, error) {
 	return fromEnv(prefix, os.Environ(), opts)
 }
@@ -52,6 +53,12 @@ func fromEnv(prefix string, environ []string, opts []Option) (*Set, error) {
 	}
 	m.check(len(names) > 0, prefix+"_URL", "is not set")
 	slices.Sort(names)
+	if len(names) > 0 && names[0] != "" {
+		for _, suffix := range sortedKeys(suffixes) {
+			_, given := vars[suffix]
+			m.check(!given, prefix+"_"+suffix, "is for the connection default, but %s_URL is not set", prefix)
+		}
+	}
 	for _, name := range names {
 		set.addFromEnv(prefix, name, names, vars, m)
 	}
@@ -80,6 +87,7 @@ func (s *Set) addFromEnv(prefix, name string, names []string, vars map[string]st
 	}
 	own := &mistakes{conn: conn}
 	config := parse(vars[name+"URL"], own)
+	own.check(vars[name+"PASSWORD"] == "" || vars[name+"PASSWORD_FILE"] == "", prefix+"_"+name+"PASSWORD_FILE", "is given beside %s_%sPASSWORD: which one holds?", prefix, name)
 	for _, v := range sortedKeys(vars) {
 		suffix, ok := strings.CutPrefix(v, name)
 		if !ok || suffix == "URL" || ownedByLonger(v, name, names) {
@@ -91,12 +99,14 @@ func (s *Set) addFromEnv(prefix, name string, names []string, vars map[string]st
 			if reason := set(&config, vars[v]); reason != "" {
 				own.add(prefix+"_"+v, "%s", reason)
 			}
-		case name != "": // of a named connection; of "default" it may be anybody's
-			hint := ""
-			if n := near(suffix, sortedKeys(suffixes)); n != "" {
-				hint = ": did you mean " + prefix + "_" + name + n + "?"
+		default:
+			n := near(suffix, sortedKeys(suffixes))
+			switch {
+			case n != "":
+				own.add(prefix+"_"+v, "is unknown: did you mean %s_%s%s?", prefix, name, n)
+			case name != "": // of "default" it may belong to something else
+				own.add(prefix+"_"+v, "is unknown")
 			}
-			own.add(prefix+"_"+v, "is unknown%s", hint)
 		}
 	}
 	if err := own.err(); err != nil {

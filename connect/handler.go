@@ -27,8 +27,12 @@ const (
 // Name only connections without which this instance cannot serve at all: when
 // Redis is down every instance is unready at once, and the middlewares have
 // better ways to get through an outage. For liveness use [Set.LivenessHandler].
+//
+// From the start of [Set.Close] it answers 503 at once, with the status
+// "closing", and asks no Redis.
 func (s *Set) HealthHandler(required ...string) http.Handler {
-	h := &health{ask: func(ctx context.Context) (map[string]Health, bool) {
+	closing := func() bool { closing, _ := s.state(); return closing }
+	return &health{closing: closing, ask: func(ctx context.Context) (map[string]Health, bool) {
 		all, ok := s.Health(ctx), true
 		for name, conn := range all {
 			if (len(required) == 0 || slices.Contains(required, name)) && !conn.OK {
@@ -44,31 +48,32 @@ func (s *Set) HealthHandler(required ...string) http.Handler {
 				ok = false
 			}
 		}
-		return all, ok && !s.isClosed()
+		return all, ok
 	}}
-	return h
 }
 
 // HealthHandler is [Set.HealthHandler] for a single connection.
 func (c *Conn) HealthHandler() http.Handler {
-	return &health{ask: func(ctx context.Context) (map[string]Health, bool) {
+	return &health{closing: func() bool { return c.open.Err() != nil }, ask: func(ctx context.Context) (map[string]Health, bool) {
 		h := c.Health(ctx)
 		return map[string]Health{c.name: h}, h.OK
 	}}
 }
 
-// LivenessHandler answers liveness probes: 200 until the Set is closed, then
-// 503. It does not ask Redis, for an orchestrator restarts what is not alive,
+// LivenessHandler answers liveness probes: 200 until [Set.Close] has returned,
+// then 503. It does not ask Redis: an orchestrator restarts what is not alive,
 // and a restart mends no Redis.
 func (s *Set) LivenessHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer(w, r, !s.isClosed(), nil)
+		_, closed := s.state()
+		answer(w, r, status(!closed), nil)
 	})
 }
 
 // health shares one answer among probes that come together.
 type health struct {
-	ask func(context.Context) (map[string]Health, bool)
+	closing func() bool
+	ask     func(context.Context) (map[string]Health, bool)
 
 	mu    sync.Mutex
 	asked time.Time
@@ -77,6 +82,10 @@ type health struct {
 }
 
 func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.closing() { // before the lock, which a probe under way may hold
+		answer(w, r, "closing", nil)
+		return
+	}
 	h.mu.Lock()
 	if time.Since(h.asked) > healthAge {
 		// Not the request's context: others get this answer too.
@@ -87,11 +96,22 @@ func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	last, ok := h.last, h.ok
 	h.mu.Unlock()
-	answer(w, r, ok, last)
+	if h.closing() {
+		answer(w, r, "closing", nil)
+		return
+	}
+	answer(w, r, status(ok), last)
+}
+
+func status(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "unavailable"
 }
 
 type answerBody struct {
-	Status      string                `json:"status"` // ok or unavailable
+	Status      string                `json:"status"` // ok, unavailable or closing
 	Connections map[string]answerConn `json:"connections,omitempty"`
 }
 
@@ -103,16 +123,16 @@ type answerConn struct {
 	Nodes   []NodeHealth `json:"nodes,omitempty"`
 }
 
-func answer(w http.ResponseWriter, r *http.Request, ok bool, all map[string]Health) {
+func answer(w http.ResponseWriter, r *http.Request, status string, all map[string]Health) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		return
 	}
-	body := answerBody{Status: "ok"}
-	status := http.StatusOK
-	if !ok {
-		body.Status, status = "unavailable", http.StatusServiceUnavailable
+	body := answerBody{Status: status}
+	code := http.StatusOK
+	if status != "ok" {
+		code = http.StatusServiceUnavailable
 	}
 	if all != nil {
 		body.Connections = map[string]answerConn{}
@@ -123,7 +143,7 @@ func answer(w http.ResponseWriter, r *http.Request, ok bool, all map[string]Heal
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
+	w.WriteHeader(code)
 	if r.Method != http.MethodHead {
 		_ = json.NewEncoder(w).Encode(body)
 	}

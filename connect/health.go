@@ -33,6 +33,7 @@ type NodeHealth struct {
 
 // Health asks every master once, at the same time, also while a breaker is
 // open. It is OK when all answer, as masters, and a cluster serves all slots.
+// From the start of [Conn.Close] it is not OK, and returns at once.
 func (c *Conn) Health(ctx context.Context) Health {
 	h := Health{Conn: c.name, Mode: c.config.Mode.String()}
 	var mu sync.Mutex
@@ -53,9 +54,12 @@ func (c *Conn) Health(ctx context.Context) Health {
 		h.Latency = max(h.Latency, n.Latency)
 		return err
 	})
+	if c.open.Err() != nil {
+		err = c.errClosed()
+	}
 	h.OK, h.Stats = err == nil, c.Stats()
 	if err != nil {
-		if already := (*UnavailableError)(nil); !errors.As(err, &already) {
+		if already := (*UnavailableError)(nil); !errors.As(err, &already) && !errors.Is(err, ErrClosed) {
 			err = c.unavailable(err)
 		}
 		h.Error = err.Error()

@@ -75,16 +75,19 @@ func (d *dials) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 // again only on MOVED or by the clock, so a dead master stays in use for a
 // minute; here each failure to reach a node asks for it (go-redis does
 // one reload at a time). And it repeats commands after network errors up to
-// MaxRedirects, whatever MaxRetries says.
+// MaxRedirects, whatever MaxRetries says, and each time the node's client does
+// too; here only the latter does, see retryHook.
 type clusterHook struct {
 	reload func(context.Context)
-	once   bool
 }
 
 func (h *clusterHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (h *clusterHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.NoRetry() {
+			ctx = context.WithValue(ctx, never{}, true)
+		}
 		err := next(ctx, h.guard(cmd))
 		h.check(ctx, err)
 		return err
@@ -120,8 +123,43 @@ var spread = map[string]bool{
 }
 
 func (h *clusterHook) guard(cmd redis.Cmder) redis.Cmder {
-	if !h.once || spread[cmd.Name()] {
+	if spread[cmd.Name()] {
 		return cmd
 	}
 	return again(cmd)
+}
+
+// retryHook hands a node's client the command itself, so that it is sent again as
+// often as MaxRetries says, unless the caller has it sent once.
+type retryHook struct{}
+
+// never marks the call of a command that was not to be sent again before the
+// cluster's hook made it so.
+type never struct{}
+
+func (retryHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (retryHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if w, ok := cmd.(interface{ itself() redis.Cmder }); ok && ctx.Value(never{}) == nil {
+			cmd = w.itself()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (retryHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// dialOnly is a user's hook on a node of a cluster, whose commands it sees on
+// the cluster's client.
+type dialOnly struct{ hook redis.Hook }
+
+func (d dialOnly) DialHook(next redis.DialHook) redis.DialHook { return d.hook.DialHook(next) }
+
+func (dialOnly) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (dialOnly) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }

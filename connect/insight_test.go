@@ -23,6 +23,7 @@ func roles(nodes []connect.Node) map[string]int {
 }
 
 func TestNodes(t *testing.T) {
+	t.Parallel()
 	cluster, sentinel := redistest.NewCluster(t, 1), redistest.NewSentinel(t)
 	for _, tc := range []struct {
 		url  string
@@ -178,6 +179,7 @@ func infoLine(t *testing.T, s *redistest.Server, prefix string) string {
 // A replica answers PING as well, and a cluster without one of its masters
 // still has two that do.
 func TestHealthSeesMoreThanPing(t *testing.T) {
+	t.Parallel()
 	master := redistest.NewServer(t)
 	host, port, _ := strings.Cut(master.Addr(), ":")
 	replica := redistest.NewServer(t, redistest.WithArgs("--replicaof", host+" "+port))

@@ -10,8 +10,12 @@ import (
 )
 
 // EachMaster calls fn for every master at the same time, on a cluster; with
-// the one client otherwise. It returns the first error.
+// the one client otherwise. It returns the first error, and [ErrClosed] from the
+// start of [Conn.Close].
 func (c *Conn) EachMaster(ctx context.Context, fn func(ctx context.Context, master *redis.Client) error) error {
+	if c.open.Err() != nil {
+		return c.errClosed()
+	}
 	switch rdb := c.client.(type) {
 	case *redis.ClusterClient:
 		return c.explain(rdb.ForEachMaster(ctx, fn))

@@ -49,6 +49,9 @@ type SlotRange struct {
 // that does not answer is in the list with its error; the error of Nodes is for
 // not knowing the servers at all. It is for operators, not for requests.
 func (c *Conn) Nodes(ctx context.Context) ([]Node, error) {
+	if c.open.Err() != nil {
+		return nil, c.errClosed()
+	}
 	ctx = context.WithValue(ctx, probing{}, true)
 	var (
 		nodes []Node

@@ -60,53 +60,79 @@ type (
 
 func (onceAny) NoRetry() bool { return true }
 
+func (c onceAny) itself() redis.Cmder { return c.Cmder }
+
 func (c onceAny) Clone() redis.Cmder { return onceAny{c.Cmder.Clone()} }
 
 func (onceCmd) NoRetry() bool { return true }
+
+func (c onceCmd) itself() redis.Cmder { return c.Cmd }
 
 func (c onceCmd) Clone() redis.Cmder { return again(c.Cmd.Clone()) }
 
 func (onceStatusCmd) NoRetry() bool { return true }
 
+func (c onceStatusCmd) itself() redis.Cmder { return c.StatusCmd }
+
 func (c onceStatusCmd) Clone() redis.Cmder { return again(c.StatusCmd.Clone()) }
 
 func (onceStringCmd) NoRetry() bool { return true }
+
+func (c onceStringCmd) itself() redis.Cmder { return c.StringCmd }
 
 func (c onceStringCmd) Clone() redis.Cmder { return again(c.StringCmd.Clone()) }
 
 func (onceIntCmd) NoRetry() bool { return true }
 
+func (c onceIntCmd) itself() redis.Cmder { return c.IntCmd }
+
 func (c onceIntCmd) Clone() redis.Cmder { return again(c.IntCmd.Clone()) }
 
 func (onceBoolCmd) NoRetry() bool { return true }
+
+func (c onceBoolCmd) itself() redis.Cmder { return c.BoolCmd }
 
 func (c onceBoolCmd) Clone() redis.Cmder { return again(c.BoolCmd.Clone()) }
 
 func (onceFloatCmd) NoRetry() bool { return true }
 
+func (c onceFloatCmd) itself() redis.Cmder { return c.FloatCmd }
+
 func (c onceFloatCmd) Clone() redis.Cmder { return again(c.FloatCmd.Clone()) }
 
 func (onceSliceCmd) NoRetry() bool { return true }
+
+func (c onceSliceCmd) itself() redis.Cmder { return c.SliceCmd }
 
 func (c onceSliceCmd) Clone() redis.Cmder { return again(c.SliceCmd.Clone()) }
 
 func (onceDurationCmd) NoRetry() bool { return true }
 
+func (c onceDurationCmd) itself() redis.Cmder { return c.DurationCmd }
+
 func (c onceDurationCmd) Clone() redis.Cmder { return again(c.DurationCmd.Clone()) }
 
 func (onceStringSliceCmd) NoRetry() bool { return true }
+
+func (c onceStringSliceCmd) itself() redis.Cmder { return c.StringSliceCmd }
 
 func (c onceStringSliceCmd) Clone() redis.Cmder { return again(c.StringSliceCmd.Clone()) }
 
 func (onceIntSliceCmd) NoRetry() bool { return true }
 
+func (c onceIntSliceCmd) itself() redis.Cmder { return c.IntSliceCmd }
+
 func (c onceIntSliceCmd) Clone() redis.Cmder { return again(c.IntSliceCmd.Clone()) }
 
 func (onceBoolSliceCmd) NoRetry() bool { return true }
 
+func (c onceBoolSliceCmd) itself() redis.Cmder { return c.BoolSliceCmd }
+
 func (c onceBoolSliceCmd) Clone() redis.Cmder { return again(c.BoolSliceCmd.Clone()) }
 
 func (onceMapStringStringCmd) NoRetry() bool { return true }
+
+func (c onceMapStringStringCmd) itself() redis.Cmder { return c.MapStringStringCmd }
 
 func (c onceMapStringStringCmd) Clone() redis.Cmder { return again(c.MapStringStringCmd.Clone()) }
 

@@ -2,44 +2,55 @@ package connect
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
+	"log/slog"
 
 	"github.com/redis/go-redis/v9"
 )
 
 // open makes the client of the topology, with its hooks: the user's see every
 // call, then the gate, the cluster's, the breaker, and last the dials.
-func (s *settings) open(name string, t, sentinelTLS *tls.Config) (*Conn, error) {
+func (s *settings) open(name string) (*Conn, error) {
 	c := &Conn{name: name, logger: s.logger, dials: &dials{sentinel: s.Mode == Sentinel},
 		circuits: map[string]*circuit{}, closed: make(chan struct{})}
 	c.gate = newGate(c)
-	c.life, c.end = context.WithCancel(context.Background())
 	if s.Mode == Embedded {
 		server, err := s.embedded()
 		if err != nil {
 			return nil, fmt.Errorf("connect: %s: embedded server: %w", name, err)
 		}
-		s.Addrs, s.Username, s.Password = []string{server.Addr()}, "", Secret(server.Password())
+		s.Addrs = []string{server.Addr()}
+		s.node.Network, s.node.Addr, s.node.Username, s.node.Password = "tcp", server.Addr(), "", server.Password()
 		c.stop = server.Close
 	}
+	c.open, c.shut = context.WithCancel(context.Background())
+	c.life, c.end = context.WithCancel(context.Background())
 	c.config = &s.Config
-	c.direct = s.direct(t)
+	c.direct = s.direct()
+	if s.SkipVerify {
+		s.logger.Warn("certificates are not verified: anybody may answer for redis", slog.String("conn", name))
+	}
 	switch s.Mode {
 	case Cluster:
-		cluster := redis.NewClusterClient(s.clusterOptions(t))
+		cluster := redis.NewClusterClient(s.clusterOptions())
 		c.client = cluster
-		s.addHooks(c, &clusterHook{reload: cluster.ReloadState, once: s.Retries == 0})
+		s.addHooks(c, &clusterHook{reload: cluster.ReloadState})
 		cluster.OnNewNode(func(node *redis.Client) {
+			for _, h := range s.hooks {
+				node.AddHook(dialOnly{h})
+			}
+			if s.Retries > 0 {
+				node.AddHook(retryHook{})
+			}
 			node.AddHook(c.newCircuit(node.Options().Addr))
 			node.AddHook(c.dials)
 		})
 	case Sentinel:
-		c.dialer = c.sentinelDialer(s, t, sentinelTLS)
+		c.dialer = c.sentinelDialer(s)
 		c.client = redis.NewFailoverClient(s.failoverOptions(c.dialer))
 		s.addHooks(c, c.newCircuit(""), c.dials)
 	default:
-		c.client = redis.NewClient(s.options(t))
+		c.client = redis.NewClient(s.nodeOptions(""))
 		s.addHooks(c, c.newCircuit(""), c.dials)
 	}
 	return c, nil

@@ -38,7 +38,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 			return unavailable
 		}
 		select {
-		case <-c.closed:
+		case <-c.open.Done():
 			return c.errClosed()
 		case <-ctx.Done():
 			if c.config.UseTLS && errors.Is(unavailable.LastDial, context.DeadlineExceeded) {

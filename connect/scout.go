@@ -84,21 +84,21 @@ func (c *Conn) sentinel(addr string) *redis.SentinelClient {
 const dataNetwork = "tcp data"
 
 // sentinelDialer dials data nodes and sentinels, each with its own TLS.
-func (c *Conn) sentinelDialer(s *settings, data, sentinels *tls.Config) func(context.Context, string, string) (net.Conn, error) {
+func (c *Conn) sentinelDialer(s *settings) dialFunc {
 	plain := (&net.Dialer{Timeout: s.DialTimeout, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}})
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		t := sentinels
+		t := s.sentinels
 		switch {
 		case network == dataNetwork:
-			network, t = "tcp", data
+			network, t = "tcp", s.node.TLSConfig
 			c.dials.masterAddr.Store(&addr)
 		case s.SentinelPlain && !slices.Contains(s.Addrs, addr):
-			t = data // a sentinel that uses TLS itself announces its TLS port to the others
+			t = s.node.TLSConfig // a sentinel that uses TLS itself announces its TLS port to the others
 		}
 		switch {
-		case s.dialer != nil:
-			return s.dialer(ctx, network, addr)
+		case s.node.Dialer != nil:
+			return secured(s.node.Dialer, t)(ctx, network, addr)
 		case t == nil:
 			return plain.DialContext(ctx, network, addr)
 		}

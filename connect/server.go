@@ -2,7 +2,6 @@ package connect
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
@@ -16,11 +15,6 @@ const directPool = 2
 // server about itself. An address that Nodes does not name is [ErrUnknown], so
 // it may come from a request. It is for operators; the caller closes it.
 func (c *Conn) Server(ctx context.Context, addr string) (*redis.Client, error) {
-	select {
-	case <-c.closed:
-		return nil, c.errClosed()
-	default:
-	}
 	nodes, err := c.Nodes(ctx)
 	if err != nil {
 		return nil, err
@@ -34,15 +28,20 @@ func (c *Conn) Server(ctx context.Context, addr string) (*redis.Client, error) {
 }
 
 // direct returns what makes the options for one server.
-func (s *settings) direct(t *tls.Config) func(addr string) *redis.Options {
+func (s *settings) direct() func(addr string) *redis.Options {
 	return func(addr string) *redis.Options {
-		o := s.options(t)
+		o := s.options()
+		if s.Mode == Embedded {
+			o.Username, o.Password = s.node.Username, s.node.Password
+		}
 		if addr != s.Socket {
 			o.Network, o.Addr = "tcp", addr
 		}
-		if s.goRedis != nil && s.Mode == Cluster {
-			s.goRedis(o)
+		s.changed(o)
+		if s.Mode != Cluster && addr != s.Socket { // there it may translate addresses
+			o.Network, o.Addr = "tcp", addr
 		}
+		o.Dialer = secured(o.Dialer, o.TLSConfig)
 		o.PoolSize, o.MinIdleConns, o.MaxActiveConns = directPool, 0, 0
 		return o
 	}

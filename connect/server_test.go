@@ -14,6 +14,7 @@ import (
 // Each server is asked itself, a replica as well, and none that is not one of
 // the connection's.
 func TestServer(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]string{"standalone": redistest.Standalone(t).URL, "unix": redistest.NewServer(t, redistest.WithUnix()).URL(),
 		"sentinel": redistest.NewSentinel(t).Target().URL, "cluster": redistest.NewCluster(t, 1).Target().URL} {
 		t.Run(name, func(t *testing.T) {

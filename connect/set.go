@@ -17,16 +17,18 @@ import (
 type Set struct {
 	defaults []Option
 
-	mu      sync.Mutex
+	mu      sync.Mutex // is never held while something waits
 	members map[string]*member
-	order   []string // in which connections were made
+	made    []*Conn // in the order of their making
 	aliases map[string]string
-	closed  bool
+	closing bool // Close was called
+	closed  bool // Close has returned
 }
 
 type member struct {
-	config *Config
-	opts   []Option
+	settings *settings
+
+	making sync.Mutex
 	conn   *Conn
 }
 
@@ -35,7 +37,8 @@ func NewSet(opts ...Option) *Set {
 	return &Set{defaults: opts, members: map[string]*member{}, aliases: map[string]string{}}
 }
 
-// Add adds a connection. It is checked now and made on first use.
+// Add adds a connection. It is checked now, certificate files and options
+// included, and made on first use.
 func (s *Set) Add(name, rawURL string, opts ...Option) error {
 	m := &mistakes{conn: name}
 	c := parse(rawURL, m)
@@ -47,25 +50,18 @@ func (s *Set) Add(name, rawURL string, opts ...Option) error {
 
 func (s *Set) add(name string, c Config, opts ...Option) error {
 	m := &mistakes{conn: name}
-	m.check(name != "", "name", "is empty")
 	all := append(slices.Clone(s.defaults), opts...)
-	checked := &settings{Config: c}
-	for _, opt := range all {
-		if opt != nil {
-			opt.apply(checked)
-		}
-	}
-	checked.validate(m)
+	made := prepare(c, all, m)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, taken := s.members[name]
 	_, alias := s.aliases[name]
 	m.check(!taken && !alias, "name", "is already in use")
-	m.check(!s.closed, "set", "is closed")
+	m.check(!s.closing, "set", "is closed")
 	if err := m.err(); err != nil {
 		return err
 	}
-	s.members[name] = &member{config: &c, opts: all}
+	s.members[name] = &member{settings: made}
 	return nil
 }
 
@@ -103,25 +99,50 @@ func (s *Set) resolve(name string) (string, error) {
 }
 
 // Get returns the connection of a name or alias, made on first use. An unknown
-// name is an [*UnknownError].
+// name is an [*UnknownError]. After the start of Close it is [ErrClosed].
 func (s *Set) Get(name string) (*Conn, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, fmt.Errorf("connect: get %s: %w", name, ErrClosed)
-	}
-	name, err := s.resolve(name)
+	m, target, err := s.member(name)
 	if err != nil {
 		return nil, err
 	}
-	m := s.members[name]
-	if m.conn == nil {
-		if m.conn, err = New(name, *m.config, m.opts...); err != nil {
-			return nil, err
-		}
-		s.order = append(s.order, name)
+	m.making.Lock()
+	defer m.making.Unlock()
+	if m.conn != nil {
+		return m.conn, nil
 	}
-	return m.conn, nil
+	conn, err := m.settings.open(target)
+	if err != nil {
+		return nil, err
+	}
+	if !s.keep(m, conn) { // Close came in between, and does not know of conn
+		_ = conn.Close(context.Background()) // nothing is in flight
+		return nil, fmt.Errorf("connect: get %s: %w", name, ErrClosed)
+	}
+	return conn, nil
+}
+
+func (s *Set) keep(m *member, conn *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	m.conn = conn
+	s.made = append(s.made, conn)
+	return true
+}
+
+func (s *Set) member(name string) (*member, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return nil, "", fmt.Errorf("connect: get %s: %w", name, ErrClosed)
+	}
+	target, err := s.resolve(name)
+	if err != nil {
+		return nil, "", err
+	}
+	return s.members[target], target, nil
 }
 
 // Names are the names of the connections, sorted, without aliases.
@@ -167,20 +188,27 @@ func (s *Set) Ready(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (s *Set) isClosed() bool {
+// state reports whether Close was called, and whether it has returned.
+func (s *Set) state() (closing, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.closed
+	return s.closing, s.closed
 }
 
-// Health asks all connections, see [Conn.Health].
+// Health asks all connections, see [Conn.Health]. One that cannot be made is
+// there too, with its mistake.
 func (s *Set) Health(ctx context.Context) map[string]Health {
 	all := map[string]Health{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for name, conn := range s.All() {
+	for _, name := range s.Names() {
 		wg.Go(func() {
-			h := conn.Health(ctx)
+			h := Health{Conn: name}
+			if conn, err := s.Get(name); err != nil {
+				h.Error = err.Error()
+			} else {
+				h = conn.Health(ctx)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			all[name] = h
@@ -191,14 +219,20 @@ func (s *Set) Health(ctx context.Context) map[string]Health {
 }
 
 // Close closes the connections in the reverse order of their making; errors
-// are joined. Get fails with [ErrClosed] from then on.
+// are joined. From its start Get fails with [ErrClosed] and readiness probes get
+// 503; liveness probes get 200 until it has returned. It holds up no other
+// method of the Set.
 func (s *Set) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	made := slices.Clone(s.made)
+	s.mu.Unlock()
+	var errs []error
+	for _, conn := range slices.Backward(made) {
+		errs = append(errs, conn.Close(ctx))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	var errs []error
-	for _, name := range slices.Backward(s.order) {
-		errs = append(errs, s.members[name].conn.Close(ctx))
-	}
 	return errors.Join(errs...)
 }

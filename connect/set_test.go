@@ -114,6 +114,36 @@ func TestFromEnv(t *testing.T) {
 			t.Errorf("a secret is shown: %v", err)
 		}
 	})
+	t.Run("default", func(t *testing.T) {
+		t.Setenv("RTWO_URL", "redis://h")
+		t.Setenv("RTWO_VERSION", "7")
+		t.Setenv("RTWO_PASWORD_FILE", "x")
+		t.Setenv("RTWO_POOLSIZE", "7")
+		_, err := connect.FromEnv("RTWO")
+		for _, want := range []string{"RTWO_PASSWORD_FILE?", "RTWO_POOL_SIZE?"} {
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "VERSION") {
+				t.Errorf("%s is not in %v", want, err)
+			}
+		}
+	})
+	t.Run("two passwords", func(t *testing.T) {
+		t.Setenv("RTWO_URL", "redis://h")
+		t.Setenv("RTWO_PASSWORD", "hunter2secret")
+		t.Setenv("RTWO_PASSWORD_FILE", file)
+		if _, err := connect.FromEnv("RTWO"); err == nil || !strings.Contains(err.Error(), "RTWO_PASSWORD_FILE: is given beside RTWO_PASSWORD") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("got %v", err)
+		}
+		if _, err := connect.Parse("redis://app:hunter2secret@h?password_file=" + file); !errors.Is(err, connect.ErrConfig) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("in the URL: got %v", err)
+		}
+	})
+	t.Run("no default", func(t *testing.T) {
+		t.Setenv("RTWO_CACHE_URL", "redis://h")
+		t.Setenv("RTWO_PASSWORD", "x")
+		if _, err := connect.FromEnv("RTWO"); err == nil || !strings.Contains(err.Error(), "RTWO_PASSWORD: is for the connection default") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("nothing", func(t *testing.T) {
 		if _, err := connect.FromEnv("RNONE"); err == nil || !strings.Contains(err.Error(), "RNONE_URL") {
 			t.Errorf("got %v, want the missing variable named", err)

@@ -14,6 +14,7 @@ import (
 // Credentials and TLS on every topology, those of sentinels apart from those
 // of the data nodes, with passwords that need encoding in a URL.
 func TestSecuredTopologies(t *testing.T) {
+	t.Parallel()
 	const password, other = "s3cr/t#@:%?", "0ther&pw=+"
 	acl := redistest.WithACL("alice", password)
 	for name, url := range map[string]func(t *testing.T) string{
@@ -53,6 +54,7 @@ func TestSecuredTopologies(t *testing.T) {
 // A client that was told of one sentinel learns of the others, and speaks to
 // them as to the first although the data nodes use TLS.
 func TestDiscoveredSentinelsAreSpokenToLikeTheFirst(t *testing.T) {
+	t.Parallel()
 	for name, opts := range map[string][]redistest.SentinelOption{
 		"plain": {redistest.WithData(redistest.WithTLS())},
 		"TLS":   {redistest.WithData(redistest.WithTLS()), redistest.WithSentinelTLS()},

@@ -86,7 +86,9 @@ func parse(raw string, m *mistakes) (c Config) {
 	}
 	path, query, _ := strings.Cut(tail, "?")
 	hosts := c.userinfo(authority, m)
+	inURL := c.Password != ""
 	master := c.parameters(query, m)
+	m.check(!inURL || c.PasswordFile == "", "password_file", "is given beside a password before the host: which one holds?")
 	c.place(kind.unix, hosts, path, master, m)
 	return c
 }

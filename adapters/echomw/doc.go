@@ -25,6 +25,16 @@
 // errors. Informational responses (1xx) that a handler writes to what
 // [echo.Response] is around go out at once; to the Response itself they are final, as always in Echo.
 //
+// A middleware's writer is an [http.Hijacker], http.CloseNotifier and [http.Pusher]
+// exactly where the server's is.
+//
+// # Which context to pass
+//
+// Pass c.Request().Context() to what needs the request's context. An echo.Context is
+// none, and c.Get knows nothing of the values that middlewares of net/http put there.
+//
+//	sessions.Put(c.Request().Context(), "user", name)
+//
 // # Patterns
 //
 // The request has the pattern and the path values of Echo's route, in the form

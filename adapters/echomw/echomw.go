@@ -36,7 +36,7 @@ func Wrap(m func(next http.Handler) http.Handler) echo.MiddlewareFunc {
 				c.SetRequest(request)
 				c.SetResponse(response)
 			}()
-			h.ServeHTTP(&k.out, routed(c, context.WithValue(request.Context(), key, k)))
+			h.ServeHTTP(k.out.expose(abilities(k.out.Unwrap())), routed(c, context.WithValue(request.Context(), key, k)))
 			return k.err
 		}
 	}

@@ -1,7 +1,9 @@
 package echomw
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
 
 	"github.com/labstack/echo/v5"
@@ -11,6 +13,21 @@ import (
 // response is not the answer, a flush begins it, and nobody is told that it can do
 // what the server cannot.
 type plain struct{ w http.ResponseWriter }
+
+// abilities are those of the server's writer w, beyond what Echo's always has.
+func abilities(w http.ResponseWriter) (set ability) {
+	if _, ok := w.(http.Hijacker); ok {
+		set |= canHijack
+	}
+	//lint:ignore SA1019 a gin engine inside of the middleware panics without it
+	if _, ok := w.(http.CloseNotifier); ok {
+		set |= canCloseNotify
+	}
+	if _, ok := w.(http.Pusher); ok {
+		set |= canPush
+	}
+	return set
+}
 
 // Unwrap serves [http.ResponseController]. It leaves Echo's Response out, which claims
 // to be a Hijacker on HTTP/2 too.
@@ -47,4 +64,17 @@ func (p *plain) FlushError() error {
 		response.WriteHeader(http.StatusOK)
 	}
 	return http.NewResponseController(p.Unwrap()).Flush()
+}
+
+func (p *plain) hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(p.w).Hijack()
+}
+
+func (p *plain) closeNotify() <-chan bool {
+	//lint:ignore SA1019 see abilities
+	return p.Unwrap().(http.CloseNotifier).CloseNotify()
+}
+
+func (p *plain) push(target string, opts *http.PushOptions) error {
+	return p.Unwrap().(http.Pusher).Push(target, opts)
 }

@@ -15,9 +15,24 @@
 // It sees responses as it would in net/http: gin only notes a status and sends it
 // late, so one that was set without a body is sent when gin's handlers return,
 // and the 404 and 405 that gin writes after its handlers are written within. Flush,
-// Hijack and [http.ResponseController] reach the server and report its errors, informational
-// responses (1xx) go out at once, and on HTTP/2 no middleware takes its writer for a
-// Hijacker.
+// Hijack and [http.ResponseController] reach the server and report its errors, and
+// informational responses (1xx) go out at once. A middleware's writer is an
+// [http.Hijacker], http.CloseNotifier and [http.Pusher] exactly where the server's is: on
+// HTTP/2 none is taken for a Hijacker. Handlers' c.Writer has CloseNotify always, so
+// c.Stream works, also in a refresh that no client waits for.
+//
+// # Which context to pass
+//
+// Pass c.Request.Context() to what needs the request's context, never c itself:
+//
+//	sessions.Put(c.Request.Context(), "user", name)
+//	work(c.Request.Context()) // ends when the lock is lost
+//
+// A gin.Context is a context.Context too, so c compiles. But unless
+// [gin.Engine].ContextWithFallback is set, it has none of the values that
+// middlewares of net/http put into the request's context, and it never ends:
+// a session manager panics, because it finds no session, and what runs under a lock
+// is not cancelled. With ContextWithFallback, c and c.Request.Context() are alike.
 //
 // # Patterns
 //

@@ -22,10 +22,22 @@ func (p *plain) standard(w gin.ResponseWriter) http.ResponseWriter {
 	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		p.under = u.Unwrap()
 	}
-	if _, ok := p.Unwrap().(http.Hijacker); ok {
-		return hijackable{p}
+	return p.expose(abilities(p.Unwrap()))
+}
+
+// abilities are those of the server's writer w, beyond what gin's always has.
+func abilities(w http.ResponseWriter) (set ability) {
+	if _, ok := w.(http.Hijacker); ok {
+		set |= canHijack
 	}
-	return p
+	//lint:ignore SA1019 Context.Stream of a gin engine inside of the middleware panics without it
+	if _, ok := w.(http.CloseNotifier); ok {
+		set |= canCloseNotify
+	}
+	if _, ok := w.(http.Pusher); ok {
+		set |= canPush
+	}
+	return set
 }
 
 // Unwrap serves [http.ResponseController]. It leaves gin's writer out, which claims
@@ -76,7 +88,14 @@ func (p *plain) FlushError() error {
 	return http.NewResponseController(p.Unwrap()).Flush()
 }
 
-type hijackable struct{ *plain }
+// hijack asks gin's writer, which must know that there is nothing more to send.
+func (p *plain) hijack() (net.Conn, *bufio.ReadWriter, error) { return p.w.Hijack() }
 
-// Hijack asks gin's writer, which must know that there is nothing more to send.
-func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.w.Hijack() }
+func (p *plain) closeNotify() <-chan bool {
+	//lint:ignore SA1019 see abilities
+	return p.Unwrap().(http.CloseNotifier).CloseNotify()
+}
+
+func (p *plain) push(target string, opts *http.PushOptions) error {
+	return p.Unwrap().(http.Pusher).Push(target, opts)
+}

@@ -48,6 +48,7 @@ func TestTopologies(t *testing.T) {
 }
 
 func TestFailovers(t *testing.T) {
+	t.Parallel()
 	cluster := connecttest.NewCluster(t, 1)
 	c := connecttest.Open(t, cluster.URL())
 	old := cluster.MasterOf(t, "k")
@@ -72,6 +73,7 @@ func TestFailovers(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	s := connecttest.NewServer(t, connecttest.WithArgs("--maxmemory", "100mb"))
 	if got := s.Client(t).ConfigGet(t.Context(), "maxmemory").Val()["maxmemory"]; got != "104857600" {
 		t.Errorf("WithArgs: maxmemory is %s", got)

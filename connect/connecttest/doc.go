@@ -24,8 +24,15 @@
 // # When Redis fails
 //
 // [Server.Kill] refuses connections, [Server.Pause] hangs, [Proxy] loses
-// replies, resets and delays. Nothing here hides a failure: a server that does
-// not start fails the test with its log.
+// replies, resets and delays. [NewNetwork] puts a proxy in front of every server of
+// a topology, also of Cluster and Sentinel, whose clients would pass a single one
+// by. Nothing here hides a failure: a server that does not start fails the test
+// with its log, and so does an option that the topology does not have.
+//
+// # Time and counts
+//
+// [WithClock] starts servers whose time of day [Server.SetClock] sets, so that
+// what expires in an hour expires now. [Count] counts round trips and commands.
 //
 // It creates no keys.
 package connecttest

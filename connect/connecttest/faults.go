@@ -41,7 +41,10 @@ func Open(t testing.TB, url string, opts ...connect.Option) *connect.Conn {
 // chosen ways.
 type Proxy struct{ p *redistest.Proxy }
 
-// NewProxy starts a proxy in front of a TCP address for one test.
+// NewProxy starts a proxy in front of a TCP address, or of the path of a unix
+// socket, for one test. It passes TLS on as it is. Clients of Cluster and
+// Sentinel learn addresses from the servers and would pass a proxy by: for them
+// there is [NewNetwork].
 func NewProxy(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	return &Proxy{redistest.NewProxy(t, upstream)}

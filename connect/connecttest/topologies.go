@@ -4,6 +4,7 @@ package connecttest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/redishttp/redishttp/internal/redistest"
 )
@@ -18,7 +19,7 @@ type Cluster struct {
 // NewCluster starts three masters with so many replicas each for one test.
 func NewCluster(t testing.TB, replicasPerMaster int, opts ...Option) *Cluster {
 	t.Helper()
-	return &Cluster{redistest.NewCluster(t, replicasPerMaster, collect(opts).server...), wrappers{}}
+	return &Cluster{redistest.NewCluster(t, replicasPerMaster, collect(t, cluster, opts).server...), wrappers{}}
 }
 
 // URL is the cluster in the grammar of package connect, with its secrets.
@@ -31,10 +32,19 @@ func (c *Cluster) Nodes() []*Server { return c.seen.all(c.c.Nodes) }
 // are not among them.
 func (c *Cluster) Masters() []*Server { return c.seen.all(c.c.Masters()) }
 
-// MasterOf is the master that has the key's slot.
+// MasterOf is the master that has the key's slot. It reads no key: the key may be
+// of any type, or not exist.
 func (c *Cluster) MasterOf(t testing.TB, key string) *Server {
 	t.Helper()
 	return c.seen.of(c.c.MasterOf(t, key))
+}
+
+// SetClock sets the clocks of all nodes, see [Server.SetClock].
+func (c *Cluster) SetClock(t testing.TB, d time.Duration) {
+	t.Helper()
+	for _, s := range c.c.Nodes {
+		s.SetClock(t, d)
+	}
 }
 
 // ReplicaOf is a replica of a master, nil if it has none.
@@ -60,7 +70,7 @@ const MasterName = redistest.MasterName
 // NewSentinel starts a master, a replica and three sentinels for one test.
 func NewSentinel(t testing.TB, opts ...Option) *Sentinel {
 	t.Helper()
-	o := collect(opts)
+	o := collect(t, sentinel, opts)
 	all := append([]redistest.SentinelOption{redistest.WithData(o.server...)}, o.sentinel...)
 	return &Sentinel{redistest.NewSentinel(t, all...), wrappers{}}
 }
@@ -78,6 +88,18 @@ func (s *Sentinel) Sentinels() []*Server { return s.seen.all(s.s.Sentinels) }
 // Master is the server that most sentinels call master, nil while they
 // disagree.
 func (s *Sentinel) Master() *Server { return s.seen.of(s.s.Master()) }
+
+// Replicas are the servers that say they are replicas now; dead and paused ones
+// are not among them.
+func (s *Sentinel) Replicas() []*Server { return s.seen.all(s.s.Replicas()) }
+
+// SetClock sets the clocks of the servers with data, see [Server.SetClock].
+func (s *Sentinel) SetClock(t testing.TB, d time.Duration) {
+	t.Helper()
+	for _, server := range s.s.Data {
+		server.SetClock(t, d)
+	}
+}
 
 // Failover has the sentinels promote the replica in good order, waits until
 // they and both servers agree, and returns the new master.

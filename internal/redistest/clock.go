@@ -24,6 +24,9 @@ func WithClock() ServerOption { return func(s *Server) { s.clock = "clock" } }
 // if d is negative, from now on.
 func (s *Server) SetClock(t testing.TB, d time.Duration) {
 	t.Helper()
+	if s.clock == "" {
+		t.Fatal("redistest: SetClock: the server was started without WithClock")
+	}
 	f, err := os.OpenFile(s.clock, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -34,18 +37,22 @@ func (s *Server) SetClock(t testing.TB, d time.Duration) {
 	}
 }
 
-// shim compiles what the server is preloaded with, and returns its environment.
+// shim compiles what the server is preloaded with, unless a server before has,
+// and returns its environment.
 func (s *Server) shim() ([]string, error) {
 	s.clock = filepath.Join(s.dir, "clock")
-	source, library := s.clock+".c", s.clock+".so"
-	if err := os.WriteFile(source, clockSource, 0o600); err != nil {
-		return nil, err
-	}
 	if err := os.WriteFile(s.clock, make([]byte, 8), 0o600); err != nil {
 		return nil, err
 	}
-	if out, err := exec.Command("cc", "-O1", "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("redistest: the clock's shim: %w\n%s", err, out)
+	if s.library == "" {
+		source, library := s.clock+".c", s.clock+".so"
+		if err := os.WriteFile(source, clockSource, 0o600); err != nil {
+			return nil, err
+		}
+		if out, err := exec.Command("cc", "-O1", "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("redistest: the clock's shim: %w\n%s", err, out)
+		}
+		s.library = library
 	}
-	return append(os.Environ(), "LD_PRELOAD="+library, "REDISTEST_CLOCK="+s.clock), nil
+	return append(os.Environ(), "LD_PRELOAD="+s.library, "REDISTEST_CLOCK="+s.clock), nil
 }

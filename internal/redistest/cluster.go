@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +52,9 @@ func (c *ClusterServers) build(ctx context.Context, masters, replicas int, opts 
 		s.cluster = true
 		if s.certs != nil && len(c.Nodes) > 0 {
 			s.certs = c.Nodes[0].certs
+		}
+		if len(c.Nodes) > 0 {
+			s.library = c.Nodes[0].library
 		}
 	})
 	for range masters * (1 + replicas) {
@@ -145,17 +149,14 @@ func (c *ClusterServers) Target() *Target {
 // not among them.
 func (c *ClusterServers) Masters() []*Server { return withRole(c.Nodes, "master") }
 
-// MasterOf is the master that serves key's slot, as the nodes see it.
+// MasterOf is the master that serves key's slot, as it says itself. It reads no
+// key, so any type will do.
 func (c *ClusterServers) MasterOf(t testing.TB, key string) *Server {
 	t.Helper()
 	var found *Server
 	Eventually(t, startTimeout, func() bool {
-		for _, s := range c.Masters() {
-			ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
-			// A node answers for its own slots and redirects others.
-			_, err := s.do(ctx, "get", key)
-			cancel()
-			if err == nil || err == redis.Nil {
+		for _, s := range c.Nodes {
+			if s.serves(key) {
 				found = s
 				return true
 			}
@@ -163,6 +164,44 @@ func (c *ClusterServers) MasterOf(t testing.TB, key string) *Server {
 		return false
 	}, "no master serves the slot of %q", key)
 	return found
+}
+
+// serves reports whether the server says that it is the master of key's slot, in
+// a cluster that is well.
+func (s *Server) serves(key string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	rdb := redis.NewClient(s.Options())
+	defer rdb.Close()
+	pipe := rdb.Pipeline()
+	slot, info, nodes := pipe.ClusterKeySlot(ctx, key), pipe.ClusterInfo(ctx), pipe.ClusterNodes(ctx)
+	if _, err := pipe.Exec(ctx); err != nil || infoField(info.Val(), "cluster_state") != "ok" {
+		return false
+	}
+	for line := range strings.Lines(nodes.Val()) {
+		// id addr flags master ping pong epoch link slot…
+		if f := strings.Fields(line); len(f) > 8 && strings.Contains(f[2], "myself,master") {
+			return holds(f[8:], int(slot.Val()))
+		}
+	}
+	return false
+}
+
+// holds reports whether slot is in one of the ranges, like 0-5460 or 7; what is
+// in brackets is about to move.
+func holds(ranges []string, slot int) bool {
+	for _, r := range ranges {
+		first, last, several := strings.Cut(r, "-")
+		if !several {
+			last = first
+		}
+		from, err1 := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if err1 == nil && err2 == nil && from <= slot && slot <= to {
+			return true
+		}
+	}
+	return false
 }
 
 // ReplicaOf is a replica of master, nil if it has none.

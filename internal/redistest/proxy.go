@@ -4,6 +4,7 @@ package redistest
 
 import (
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,7 +36,8 @@ const (
 	refuse              // connections are closed at once
 )
 
-// NewProxy starts a proxy in front of a TCP address, for one test.
+// NewProxy starts a proxy in front of a TCP address or a unix socket, for one
+// test.
 func NewProxy(t testing.TB, upstream string) *Proxy {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -130,7 +132,11 @@ func (p *Proxy) accept() {
 			_ = client.Close()
 			continue
 		}
-		server, err := net.Dial("tcp", p.upstream)
+		network := "tcp"
+		if strings.HasPrefix(p.upstream, "/") {
+			network = "unix"
+		}
+		server, err := net.Dial(network, p.upstream)
 		if err != nil || !p.track(server) {
 			if err == nil {
 				_ = server.Close()

@@ -112,6 +112,12 @@ func TestClusterFailover(t *testing.T) {
 	if err := rdb.Set(t.Context(), "k", "v", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
+	if err := rdb.LPush(t.Context(), "{k}list", 1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := c.MasterOf(t, "k"), c.MasterOf(t, "{k}list"); a != b {
+		t.Error("the master depends on the type of the key")
+	}
 	old := c.MasterOf(t, "k")
 	promoted := c.Failover(t, old)
 	if promoted == old || c.MasterOf(t, "k") != promoted {

@@ -87,7 +87,7 @@ func (s *SentinelServers) build(ctx context.Context) error {
 		return err
 	}
 	s.Data = append(s.Data, master)
-	replica, err := newServer(append(opts, WithArgs("--replicaof", fmt.Sprintf("127.0.0.1 %d", master.port)), func(s *Server) { s.certs = master.certs })...)
+	replica, err := newServer(append(opts, WithArgs("--replicaof", fmt.Sprintf("127.0.0.1 %d", master.port)), func(s *Server) { s.certs, s.library = master.certs, master.library })...)
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type Server struct {
 	proc    *process
 	cluster bool
 	clock   string   // the file that says how far the clock is ahead
+	library string   // what the clock is made of, perhaps shared with a server before
 	env     []string // nil for that of this process
 }
 

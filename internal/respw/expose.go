@@ -23,88 +23,65 @@ func supports[T any](w http.ResponseWriter) bool {
 	}
 }
 
-type flusher struct{ b *Writer }
+// abilities are those of w. Flush and Hijack also count behind Unwrap, where a
+// [http.ResponseController] finds them: it would reach them past the hooks. It
+// does not look for the others.
+func abilities(w http.ResponseWriter) ability {
+	var set ability
+	if supports[http.Flusher](w) || supports[flushErrorer](w) {
+		set |= canFlush
+	}
+	if supports[http.Hijacker](w) {
+		set |= canHijack
+	}
+	if _, ok := w.(io.ReaderFrom); ok {
+		set |= canReadFrom
+	}
+	//lint:ignore SA1019 gin's writer, and with it Context.Stream, panics over a writer without it
+	if _, ok := w.(http.CloseNotifier); ok {
+		set |= canCloseNotify
+	}
+	if _, ok := w.(http.Pusher); ok {
+		set |= canPush
+	}
+	return set
+}
 
-// Flush has no way to report an error; FlushError has.
-func (f flusher) Flush() { _ = f.b.FlushError() }
+// flush has no way to report an error; FlushError has.
+func (b *Writer) flush() { _ = b.FlushError() }
 
-type hijacker struct{ b *Writer }
-
-// Hijack counts as a final header of status 101: it is the last moment at
+// hijack counts as a final header of status 101: it is the last moment at
 // which a session can be saved or a lost lock be answered.
-func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if !h.b.before(http.StatusSwitchingProtocols) {
+func (b *Writer) hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !b.before(http.StatusSwitchingProtocols) {
 		return nil, nil, ErrReplaced
 	}
-	conn, buf, err := http.NewResponseController(h.b.rw).Hijack()
-	h.b.hijacked = err == nil
+	conn, buf, err := http.NewResponseController(b.rw).Hijack()
+	b.hijacked = err == nil
 	return conn, buf, err
 }
 
-type readerFrom struct{ b *Writer }
-
-func (r readerFrom) ReadFrom(src io.Reader) (int64, error) {
-	if !r.b.before(http.StatusOK) {
-		if r.b.hooks.Swallow {
+func (b *Writer) readFrom(src io.Reader) (int64, error) {
+	if !b.before(http.StatusOK) {
+		if b.hooks.Swallow {
 			return io.Copy(io.Discard, src)
 		}
 		return 0, ErrReplaced
 	}
-	if inner, ok := r.b.rw.(io.ReaderFrom); ok && r.b.hooks.Body == nil {
+	if inner, ok := b.rw.(io.ReaderFrom); ok && b.hooks.Body == nil {
 		n, err := inner.ReadFrom(src)
-		r.b.written += n
+		b.written += n
 		return n, err
 	}
-	return io.Copy(struct{ io.Writer }{r.b}, src) // the struct hides ReadFrom, else Copy comes back here
+	return io.Copy(struct{ io.Writer }{b}, src) // the struct hides ReadFrom, else Copy comes back here
 }
 
-// expose gives the handler a writer with just the interfaces the underlying
-// one has. FlushError and Unwrap come with *Writer.
-func (b *Writer) expose() http.ResponseWriter {
-	f := supports[http.Flusher](b.rw) || supports[flushErrorer](b.rw)
-	h := supports[http.Hijacker](b.rw)
-	_, r := b.rw.(io.ReaderFrom)
-	switch {
-	case f && h && r: // net/http, HTTP/1
-		return struct {
-			*Writer
-			http.Flusher
-			http.Hijacker
-			io.ReaderFrom
-		}{b, flusher{b}, hijacker{b}, readerFrom{b}}
-	case f && h:
-		return struct {
-			*Writer
-			http.Flusher
-			http.Hijacker
-		}{b, flusher{b}, hijacker{b}}
-	case f && r:
-		return struct {
-			*Writer
-			http.Flusher
-			io.ReaderFrom
-		}{b, flusher{b}, readerFrom{b}}
-	case h && r:
-		return struct {
-			*Writer
-			http.Hijacker
-			io.ReaderFrom
-		}{b, hijacker{b}, readerFrom{b}}
-	case f: // net/http, HTTP/2
-		return struct {
-			*Writer
-			http.Flusher
-		}{b, flusher{b}}
-	case h:
-		return struct {
-			*Writer
-			http.Hijacker
-		}{b, hijacker{b}}
-	case r:
-		return struct {
-			*Writer
-			io.ReaderFrom
-		}{b, readerFrom{b}}
-	}
-	return b
+func (b *Writer) closeNotify() <-chan bool {
+	//lint:ignore SA1019 see abilities
+	return b.rw.(http.CloseNotifier).CloseNotify()
+}
+
+// push goes past the hooks: a pushed response is a request of its own.
+func (b *Writer) push(target string, opts *http.PushOptions) error {
+	return b.rw.(http.Pusher).Push(target, opts)
 }

@@ -2,9 +2,9 @@
 // once before the final header goes out, or see the body pass.
 //
 // A wrapper that gets this wrong breaks handlers far away from it: it hides
-// [http.Flusher] from server-sent events, [http.Hijacker] from WebSockets and
-// [io.ReaderFrom] from sendfile, or takes a 103 for the answer. So it is
-// written once, here.
+// [http.Flusher] from server-sent events, [http.Hijacker] from WebSockets,
+// [io.ReaderFrom] from sendfile and http.CloseNotifier from gin, or takes a 103
+// for the answer. So it is written once, here.
 package respw
 
 import (
@@ -55,12 +55,14 @@ type Writer struct {
 }
 
 // Wrap returns the state and the writer to hand to the next handler. That
-// writer is an http.Flusher, http.Hijacker and io.ReaderFrom exactly when w
-// is, where "is" means what it means to [http.ResponseController]: directly or
-// through Unwrap. Otherwise a controller would unwrap past the hooks.
+// writer is an http.Flusher, http.Hijacker, io.ReaderFrom, http.CloseNotifier
+// and http.Pusher exactly when w is. For the first two "is" means what it means
+// to [http.ResponseController], directly or through Unwrap; otherwise a
+// controller would unwrap past the hooks. Deadlines and full duplex have no
+// hook, and a controller reaches them through Unwrap.
 func Wrap(w http.ResponseWriter, hooks Hooks) (*Writer, http.ResponseWriter) {
 	b := &Writer{rw: w, hooks: hooks}
-	return b, b.expose()
+	return b, b.expose(abilities(w))
 }
 
 // Status is the final status written by the handler: 0 while there is none, 101 after a

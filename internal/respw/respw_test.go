@@ -211,93 +211,12 @@ func TestHijackCountsAs101(t *testing.T) {
 	}
 }
 
-// The bare writers below have just the interfaces their names say.
+// bare is a writer without optional interfaces.
 type bare struct{ http.ResponseWriter }
 
 func (bare) Header() http.Header         { return http.Header{} }
 func (bare) Write(p []byte) (int, error) { return len(p), nil }
 func (bare) WriteHeader(int)             {}
-
-type (
-	flush   struct{}
-	hijack  struct{}
-	reading struct{}
-)
-
-func (flush) Flush()                                        {}
-func (hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) { return nil, nil, errors.New("no socket") }
-func (reading) ReadFrom(r io.Reader) (int64, error)         { return io.Copy(io.Discard, r) }
-
-// unwrapped hides everything but Unwrap, as many wrappers in the wild do.
-type unwrapped struct {
-	bare
-	inner http.ResponseWriter
-}
-
-func (u unwrapped) Unwrap() http.ResponseWriter { return u.inner }
-
-func TestOffersExactlyWhatTheWriterOffers(t *testing.T) {
-	cases := map[string]http.ResponseWriter{
-		"": bare{},
-		"f": struct {
-			bare
-			flush
-		}{},
-		"h": struct {
-			bare
-			hijack
-		}{},
-		"r": struct {
-			bare
-			reading
-		}{},
-		"fh": struct {
-			bare
-			flush
-			hijack
-		}{},
-		"fr": struct {
-			bare
-			flush
-			reading
-		}{},
-		"hr": struct {
-			bare
-			hijack
-			reading
-		}{},
-		"fhr": struct {
-			bare
-			flush
-			hijack
-			reading
-		}{},
-	}
-	offered := func(w http.ResponseWriter) (s string) {
-		if _, ok := w.(http.Flusher); ok {
-			s += "f"
-		}
-		if _, ok := w.(http.Hijacker); ok {
-			s += "h"
-		}
-		if _, ok := w.(io.ReaderFrom); ok {
-			s += "r"
-		}
-		return s
-	}
-	for want, inner := range cases {
-		_, rw := respw.Wrap(inner, respw.Hooks{})
-		if got := offered(rw); got != want {
-			t.Errorf("over a writer with %q: offers %q", want, got)
-		}
-		// Behind a wrapper that only unwraps, a controller still reaches
-		// Flush and Hijack, so ours must offer them, hooks and all.
-		_, rw = respw.Wrap(unwrapped{inner: inner}, respw.Hooks{})
-		if got, want := offered(rw), strings.ReplaceAll(want, "r", ""); got != want {
-			t.Errorf("over an unwrapping writer: offers %q, want %q", got, want)
-		}
-	}
-}
 
 func TestFlushUnsupportedLeavesTheResponseAlone(t *testing.T) {
 	s := &seen{}

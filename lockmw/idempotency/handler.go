@@ -108,6 +108,7 @@ func (k *Keeper) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	ctx, cancel := context.WithCancelCause(run.Context())
 	defer cancel(nil)
 	c := newRecorder(w, r, k.maxResponse)
+	c.ctx = ctx
 	stop := func() bool { return false }
 	defer func() { stop() }()
 	c.streams = sync.OnceFunc(func() { // for nobody but this client
@@ -116,7 +117,7 @@ func (k *Keeper) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	if k.cancellation {
 		c.streams()
 	}
-	next.ServeHTTP(c, withBody(ctx, r, body))
+	next.ServeHTTP(c.offered(), withBody(ctx, r, body))
 	err := k.conclude(ctx, run, c)
 	if errors.Is(err, ErrSuperseded) && !c.streaming {
 		restore(w.Header(), c.before)

@@ -1,6 +1,7 @@
 package idempotency
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,8 +19,9 @@ import (
 // [http.ResponseController] wants, but Hijack: a connection cannot be replayed.
 type recorder struct {
 	w         http.ResponseWriter
-	before    http.Header // fields of middlewares further out, on the same map
-	header    http.Header // as it was when the status was written
+	ctx       context.Context // of the handler's request
+	before    http.Header     // fields of middlewares further out, on the same map
+	header    http.Header     // as it was when the status was written
 	head      bool
 	limit     int64
 	status    int // 0 while nothing is written
@@ -117,6 +119,32 @@ func (c *recorder) SetWriteDeadline(t time.Time) error {
 
 func (c *recorder) EnableFullDuplex() error {
 	return http.NewResponseController(c.w).EnableFullDuplex()
+}
+
+// offered is what is handed to the handler: the recorder, with CloseNotify and
+// Push where the writer underneath has them.
+func (c *recorder) offered() http.ResponseWriter {
+	var set ability
+	//lint:ignore SA1019 gin's Context.Stream panics without it
+	if _, ok := c.w.(http.CloseNotifier); ok {
+		set |= canCloseNotify
+	}
+	if _, ok := c.w.(http.Pusher); ok {
+		set |= canPush
+	}
+	return c.expose(set)
+}
+
+// closeNotify tells when the context of the handler's request ends. That the
+// client is gone is not the end: the run goes on, and its retry gets the result.
+func (c *recorder) closeNotify() <-chan bool {
+	gone := make(chan bool, 1)
+	context.AfterFunc(c.ctx, func() { gone <- true })
+	return gone
+}
+
+func (c *recorder) push(target string, opts *http.PushOptions) error {
+	return c.w.(http.Pusher).Push(target, opts)
 }
 
 // stream sends what was held back.

@@ -1,0 +1,147 @@
+//go:build unix
+
+package connecttest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/connect/connecttest"
+)
+
+// topology is one of the kit's with all that a test may do to it.
+type topology struct {
+	name     string
+	url      string
+	servers  []*connecttest.Server
+	setClock func(testing.TB, time.Duration)
+}
+
+func topologies(t *testing.T, opts ...connecttest.Option) []topology {
+	t.Helper()
+	single := func(name string, more ...connecttest.Option) topology {
+		s := connecttest.NewServer(t, append(more, opts...)...)
+		return topology{name, s.URL(), []*connecttest.Server{s}, s.SetClock}
+	}
+	cluster, sentinel := connecttest.NewCluster(t, 0, opts...), connecttest.NewSentinel(t, opts...)
+	return []topology{
+		single("standalone"), single("unix", connecttest.WithUnix()), single("TLS", connecttest.WithTLS()),
+		{"cluster", cluster.URL(), cluster.Nodes(), cluster.SetClock},
+		{"sentinel", sentinel.URL(), append(sentinel.Data(), sentinel.Sentinels()...), sentinel.SetClock},
+	}
+}
+
+// The clock, the counts and the faults of the network, on every topology.
+func TestClockCountsAndFaultsOnEveryTopology(t *testing.T) {
+	t.Parallel()
+	for _, g := range topologies(t, connecttest.WithClock()) {
+		t.Run(g.name, func(t *testing.T) {
+			network := connecttest.NewNetwork(t, g.servers...)
+			c := connecttest.Open(t, g.url, network.Option(), connect.WithTimeouts(0, 200*time.Millisecond, 0, 0))
+			rdb := c.Client()
+
+			count := connecttest.Count(rdb)
+			rdb.Set(t.Context(), "k", "v", time.Hour)
+			rdb.Get(t.Context(), "k")
+			if got := fmt.Sprint(count.Trips(), count.Commands()); got != "2 map[get:1 set:1]" {
+				t.Errorf("counted: %s", got)
+			}
+			if count.Reset(); count.Trips() != 0 {
+				t.Error("Reset has no effect")
+			}
+
+			for name, fault := range map[string]func(){
+				"mute": network.Mute, "swallow": network.SwallowReplies, "refuse": network.Refuse, "delay": func() { network.Delay(time.Second) },
+				"reset": func() {
+					for _, s := range g.servers {
+						network.To(s).ResetMidReply(1)
+					}
+				},
+			} {
+				fault()
+				if set(t, c) == nil {
+					t.Errorf("%s: no error", name)
+				}
+				network.Heal()
+				network.CloseConns()
+				connecttest.Eventually(t, patience, func() bool { return set(t, c) == nil }, "%s: does not heal", name)
+			}
+			for _, s := range g.servers { // itself, past the network
+				if err := s.Client(t).Ping(t.Context()).Err(); err != nil {
+					t.Errorf("%s: %v", s.Addr(), err)
+				}
+			}
+
+			if err := rdb.Set(t.Context(), "k", "v", time.Hour).Err(); err != nil {
+				t.Fatal(err)
+			}
+			g.setClock(t, 61*time.Minute)
+			connecttest.Eventually(t, patience, func() bool {
+				return errors.Is(rdb.Get(t.Context(), "k").Err(), redis.Nil)
+			}, "an hour later the key is still there")
+		})
+	}
+}
+
+// The slot decides, not the key: a list, a key that is missing.
+func TestMasterOfReadsNoKey(t *testing.T) {
+	t.Parallel()
+	cluster := connecttest.NewCluster(t, 0)
+	c := connecttest.Open(t, cluster.URL())
+	for i := range 12 {
+		key := fmt.Sprint("key", i)
+		if err := c.Client().LPush(t.Context(), key, 1).Err(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		n, err := cluster.MasterOf(t, key).Client(t).LLen(ctx, key).Result()
+		cancel()
+		if n != 1 || err != nil {
+			t.Errorf("%s: %d, %v", key, n, err)
+		}
+		if cluster.MasterOf(t, key) != cluster.MasterOf(t, "{"+key+"}missing") {
+			t.Errorf("%s: another master", key)
+		}
+	}
+}
+
+// failing is a test that ends with its first failure, so that it can be watched.
+type failing struct {
+	testing.TB
+	said string
+}
+
+func (f *failing) Helper() {}
+
+func (f *failing) Fatalf(format string, args ...any) {
+	f.said = fmt.Sprintf(format, args...)
+	panic(f)
+}
+
+// An option that the topology does not have fails the test.
+func TestOptionsOfAnotherTopologyFail(t *testing.T) {
+	for want, start := range map[string]func(testing.TB){
+		"NewCluster: WithUnix":              func(t testing.TB) { connecttest.NewCluster(t, 0, connecttest.WithUnix()) },
+		"NewSentinel: WithUnix":             func(t testing.TB) { connecttest.NewSentinel(t, connecttest.WithUnix()) },
+		"NewServer: WithUnix and WithTLS":   func(t testing.TB) { connecttest.NewServer(t, connecttest.WithUnix(), connecttest.WithTLS()) },
+		"NewServer: WithSentinelACL":        func(t testing.TB) { connecttest.NewServer(t, connecttest.WithSentinelACL("a", "b")) },
+		"NewCluster: WithSentinelACL":       func(t testing.TB) { connecttest.NewCluster(t, 0, connecttest.WithSentinelTLS(), connecttest.WithTLS()) },
+		"NewSentinel: WithSentinelTLS need": func(t testing.TB) { connecttest.NewSentinel(t, connecttest.WithSentinelTLS()) },
+	} {
+		f := &failing{TB: t}
+		func() {
+			defer func() { _ = recover() }()
+			start(f)
+		}()
+		if !strings.HasPrefix(f.said, "connecttest: "+want) {
+			t.Errorf("got %q, want %q", f.said, want)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package connect
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"reflect"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// options are those of one node before [WithGoRedis], the base of the other
+// topologies.
+func (s *settings) options() *redis.Options {
+	o := s.pristine
+	if o.TLSConfig != nil {
+		o.TLSConfig = o.TLSConfig.Clone() // WithGoRedis may write to it
+	}
+	if o.MaintNotificationsConfig != nil {
+		maint := *o.MaintNotificationsConfig
+		o.MaintNotificationsConfig = &maint
+	}
+	return &o
+}
+
+// changed is o after [WithGoRedis] had its last word: also on credentials, of
+// which go-redis prefers the kinds that the function has left alone.
+func (s *settings) changed(o *redis.Options) *redis.Options {
+	if s.goRedis == nil {
+		return o
+	}
+	before := *o
+	s.goRedis(o)
+	differ := difference(&before, o)
+	switch { // from what go-redis prefers to what it asks last
+	case differ["StreamingCredentialsProvider"]:
+	case differ["CredentialsProviderContext"]:
+		o.StreamingCredentialsProvider = nil
+	case differ["CredentialsProvider"]:
+		o.StreamingCredentialsProvider, o.CredentialsProviderContext = nil, nil
+	case differ["Username"], differ["Password"]:
+		o.StreamingCredentialsProvider, o.CredentialsProviderContext, o.CredentialsProvider = nil, nil, nil
+	}
+	return o
+}
+
+// adopt asks [WithGoRedis] once, refuses what the topology cannot have, and
+// takes over into the configuration what the connection says of itself.
+func (s *settings) adopt(m *mistakes) {
+	before := s.options()
+	o := s.changed(s.options())
+	s.node = o
+	for field := range difference(before, o) {
+		if reason := s.unfit(field); reason != "" {
+			m.add("WithGoRedis", "%s %s", field, reason)
+		}
+	}
+	if s.Mode == Standalone {
+		s.Addrs, s.Socket = []string{o.Addr}, ""
+		if o.Network == "unix" {
+			s.Addrs, s.Socket = nil, o.Addr
+		}
+	}
+	s.DB, s.Username, s.ClientName, s.UseTLS = o.DB, o.Username, o.ClientName, o.TLSConfig != nil
+	if o.PoolSize > 0 {
+		s.PoolSize = o.PoolSize
+	}
+	if o.DialTimeout > 0 {
+		s.DialTimeout = o.DialTimeout
+	}
+	switch s.Retries = o.MaxRetries; o.MaxRetries { // go-redis' reading
+	case -1:
+		s.Retries = 0
+	case 0:
+		s.Retries = 3
+	}
+}
+
+// unfit says why an option of a node has no effect on the topology, "" if it
+// has one. What go-redis adds to its options is carried or refused, but never
+// dropped.
+func (s *settings) unfit(field string) string {
+	_, failover := reflect.TypeFor[redis.FailoverOptions]().FieldByName(field)
+	switch {
+	case s.Mode == Cluster && field == "DB":
+		return "is only 0 on a cluster"
+	case s.Mode != Cluster && field == "FailingTimeoutSeconds":
+		return "is only for a cluster"
+	case s.Mode == Sentinel && !failover:
+		return "cannot be set with sentinels: go-redis has no such option for them"
+	case s.Mode == Embedded && (field == "Network" || field == "Addr" || field == "TLSConfig"):
+		return "cannot be set on an embedded server"
+	}
+	return ""
+}
+
+// difference names the exported fields in which a and b differ.
+func difference(a, b *redis.Options) map[string]bool {
+	differ := map[string]bool{}
+	x, y := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
+	for i := range x.NumField() {
+		field := x.Type().Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		same := false
+		if u, v := x.Field(i), y.Field(i); field.Type.Kind() == reflect.Func {
+			same = u.Pointer() == v.Pointer()
+		} else {
+			same = reflect.DeepEqual(u.Interface(), v.Interface())
+		}
+		if !same {
+			differ[field.Name] = true
+		}
+	}
+	return differ
+}
+
+// carry copies the options of a node to those of a topology, field by field.
+func carry(from *redis.Options, to any) {
+	src, dst := reflect.ValueOf(from).Elem(), reflect.ValueOf(to).Elem()
+	for i := range src.NumField() {
+		field := src.Type().Field(i)
+		if f := dst.FieldByName(field.Name); field.IsExported() && f.IsValid() && f.Type() == field.Type {
+			f.Set(src.Field(i))
+		}
+	}
+}
+
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// secured is dial with TLS on top, unless t or dial is nil or dial's
+// connection speaks TLS already. go-redis leaves TLS out for any dialer that is not
+// its own, and so would send passwords in plain text.
+func secured(dial dialFunc, t *tls.Config) dialFunc {
+	if dial == nil || t == nil {
+		return dial
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		plain, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		if _, already := plain.(*tls.Conn); already {
+			return plain, nil
+		}
+		config := t
+		if t.ServerName == "" {
+			config = t.Clone()
+			config.ServerName, _, _ = net.SplitHostPort(addr)
+		}
+		conn := tls.Client(plain, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			_ = plain.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+}
