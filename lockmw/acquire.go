@@ -124,6 +124,11 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 		}
 	}
 	var turn <-chan struct{}
+	if w.queue {
+		ch, done := l.wake.wait(w.owner) // before it is queued: a release may name it at once
+		defer done()
+		turn = ch
+	}
 	for {
 		sent := time.Now()
 		// The wait may end while the call is on its way; its result is then
@@ -152,13 +157,8 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 		default:
 			w.queued = true
 		}
-		if turn == nil {
-			ch, done := l.wake.wait(w.owner)
-			defer done()
-			turn = ch
-			if l.rdb != nil && l.wake.subscribe(timed) && err == nil {
-				continue // a message may have been missed before
-			}
+		if l.rdb != nil && w.queued {
+			l.wake.follow(w.keys[0])
 		}
 		pause := time.NewTimer(min(a.left+time.Millisecond, time.Second+time.Duration(rand.Int64N(int64(100*time.Millisecond)))))
 		select {
