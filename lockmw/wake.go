@@ -14,9 +14,9 @@ import (
 )
 
 // wake passes on the messages in which release.lua names the waiter whose turn
-// it is. A process has one subscription, started by the first lock that is
-// busy; with a Ring it has one for each shard that has such a lock, because a
-// shard publishes what happens on it to its own subscribers only.
+// it is. The first lock that is busy starts a subscription, at the server that
+// has the lock: the shards of a Ring publish to their own subscribers only, and
+// from one node of a cluster to another a message can take 40 ms.
 //
 // No code of the client runs while mu is held: it may block or panic.
 type wake struct {
@@ -24,7 +24,7 @@ type wake struct {
 
 	mu      sync.Mutex
 	waiters map[string]chan struct{} // by owner
-	feeds   map[*redis.Client]*feed  // by shard; nil is the client itself
+	feeds   map[*redis.Client]*feed  // by server; nil is the client itself
 	running sync.WaitGroup
 	closed  bool
 }
@@ -57,39 +57,46 @@ func (w *wake) wait(owner string) (<-chan struct{}, func()) {
 // is confirmed. Without one, because the ACL forbids it or Redis is slow,
 // waiters poll.
 func (w *wake) follow(key string) {
-	shard, ok := w.shardOf(key)
-	if !ok {
+	server, err := w.serverOf(key)
+	if err != nil {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || w.feeds[shard] != nil {
+	if w.closed || w.feeds[server] != nil {
 		return
 	}
 	f := &feed{}
-	w.feeds[shard] = f
-	w.running.Go(func() { w.run(f, shard) })
+	w.feeds[server] = f
+	w.running.Go(func() { w.run(f, server) })
 }
 
-// sharded is what a [redis.Ring] has, which asks several servers that know
-// nothing of each other.
-type sharded interface {
-	GetShardClientForKey(key string) (*redis.Client, error)
-}
-
-// shardOf returns the server of key, nil for a client that has only one place
-// to subscribe at. It is false if no server is up.
-func (w *wake) shardOf(key string) (*redis.Client, bool) {
-	ring, ok := bounded.Unwrap(w.l.rdb).(sharded)
-	if !ok {
-		return nil, true
+// sharded is what a [redis.Ring] has, and clustered a [redis.ClusterClient].
+type (
+	sharded interface {
+		GetShardClientForKey(key string) (*redis.Client, error)
 	}
-	shard, err := ring.GetShardClientForKey(key)
-	return shard, err == nil
+	clustered interface {
+		MasterForKey(ctx context.Context, key string) (*redis.Client, error)
+	}
+)
+
+// serverOf returns the server that has key, nil for a client of only one. It
+// fails if no server is known to be up.
+func (w *wake) serverOf(key string) (*redis.Client, error) {
+	switch rdb := bounded.Unwrap(w.l.rdb).(type) {
+	case sharded:
+		return rdb.GetShardClientForKey(key)
+	case clustered: // no round trip: key has just been asked for
+		ctx, cancel := context.WithTimeout(context.Background(), w.l.nodeTimeout)
+		defer cancel()
+		return rdb.MasterForKey(ctx, key)
+	}
+	return nil, nil
 }
 
-func (w *wake) run(f *feed, shard *redis.Client) {
-	pubsub, messages, err := w.subscribe(f, shard)
+func (w *wake) run(f *feed, server *redis.Client) {
+	pubsub, messages, err := w.subscribe(f, server)
 	if err != nil {
 		w.polling(err)
 		return // f stays: it is not tried for each waiter
@@ -100,19 +107,19 @@ func (w *wake) run(f *feed, shard *redis.Client) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.feeds, shard) // a client that was closed; a Ring may have replaced the shard
+	delete(w.feeds, server) // its client was closed: another may have taken its place
 }
 
 // subscribe returns nothing if the Locker was closed. A client that panics
 // costs its subscription only.
-func (w *wake) subscribe(f *feed, shard *redis.Client) (pubsub *redis.PubSub, messages <-chan any, err error) {
+func (w *wake) subscribe(f *feed, server *redis.Client) (pubsub *redis.PubSub, messages <-chan any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			pubsub, messages, err = nil, nil, fmt.Errorf("subscribe: panic: %v", p)
 		}
 	}()
-	if shard != nil {
-		pubsub = shard.Subscribe(context.Background()) // to nothing yet: that does not dial
+	if server != nil {
+		pubsub = server.Subscribe(context.Background()) // to nothing yet: that does not dial
 	} else {
 		pubsub = w.l.rdb.Subscribe(context.Background())
 	}
