@@ -3,7 +3,6 @@ package lockmw
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -21,8 +20,6 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lock, error) {
 func (l *Locker) TryAcquire(ctx context.Context, key string) (*Lock, error) {
 	return l.take(ctx, key, time.Time{}, false, false)
 }
-
-func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
 // transient are answers of a server that will soon serve, or has been
 // replaced.

@@ -29,17 +29,16 @@ func (l *Locker) Handler(next http.Handler) http.Handler {
 		}
 		key, err := l.key(r)
 		if err != nil || key == "" {
-			err = errors.Join(errors.New("lockmw: no key for a request"), err)
+			err = errors.Join(ErrNoKey, err)
 			l.failed(r.Context(), err)
-			l.logger.LogAttrs(r.Context(), slog.LevelError, "no key for a request")
-			problem(w, r, http.StatusInternalServerError, "", 0)
+			l.refuse(w, r, err)
 			return
 		}
 		k, err := l.take(r.Context(), key, time.Now().Add(l.wait), l.wait > 0, l.readWrite && safe(r.Method))
 		switch {
 		case err == nil:
 			l.serve(w, r, next, k)
-		case l.failOpen && errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrPermits):
+		case l.failOpen && errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrSetup):
 			next.ServeHTTP(w, r)
 		default:
 			l.refuse(w, r, err)
@@ -72,18 +71,32 @@ func (l *Locker) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	b.Finish()
 }
 
-// refuse answers a request that did not get its lock.
+// refuse answers a request that did not get its lock. What an operator must
+// mend is logged, with the reason.
 func (l *Locker) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var busy *BusyError
 	switch {
 	case errors.As(err, &busy):
 		problem(w, r, l.busyStatus, "Another request holds the lock.", busy.RetryAfter)
+	case errors.Is(err, ErrNoKey):
+		l.mistake(r, "no key for a request", err)
+		problem(w, r, http.StatusInternalServerError, "The request has no key to lock; see the log.", 0)
 	case errors.Is(err, ErrNested):
-		l.logger.LogAttrs(r.Context(), slog.LevelError, "a lock is nested in itself")
+		l.mistake(r, "a lock is nested in itself", err)
+		problem(w, r, http.StatusInternalServerError, "The request holds this lock already.", 0)
+	case isMistake(err):
+		l.mistake(r, "redis is not set up for locks", err)
 		problem(w, r, http.StatusInternalServerError, "", 0)
 	default:
+		if errors.Is(err, ErrSetup) {
+			l.mistake(r, "redis is not set up for locks", err)
+		}
 		problem(w, r, http.StatusServiceUnavailable, "", time.Second)
 	}
+}
+
+func (l *Locker) mistake(r *http.Request, message string, err error) {
+	l.logger.LogAttrs(r.Context(), slog.LevelError, message, slog.String("pattern", r.Pattern), slog.Any("error", err))
 }
 
 // problem writes application/problem+json (RFC 9457); retry is rounded up, 0

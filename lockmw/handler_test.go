@@ -77,7 +77,7 @@ func TestAnswers(t *testing.T) {
 		{"busy 423", 423, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0), lockmw.WithBusyStatus(423)}},
 		{"busy 429", 429, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0), lockmw.WithBusyStatus(429)}},
 		{"other method", 200, false, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithMethods("PUT")}},
-		{"no pattern", 500, false, nil},
+		{"no pattern", 500, false, []lockmw.Option{lockmw.WithKey(lockmw.ByPattern)}},
 		{"no key", 500, false, []lockmw.Option{lockmw.WithKey(noKey)}},
 		{"key error", 500, false, []lockmw.Option{lockmw.WithKey(badKey)}},
 	}
@@ -196,6 +196,74 @@ func TestByPattern(t *testing.T) {
 	}
 	if len(keys) != 6 {
 		t.Errorf("keys: %v", keys)
+	}
+}
+
+// However a client spells it, and whichever of its methods it uses, of one thing
+// one request runs at a time, or its readers: with the default key, where the lock
+// wraps the routes, the mux, or a router that sets no pattern.
+func TestOneThingHasOneLock(t *testing.T) {
+	rdb := redistest.Standalone(t).Client(t)
+	for name, readWrite := range map[string]bool{"one": false, "readers and writers": true} {
+		for where, wrap := range map[string]func(l *lockmw.Locker, h http.Handler) http.Handler{
+			"routes": func(l *lockmw.Locker, h http.Handler) http.Handler {
+				mux := http.NewServeMux()
+				for _, pattern := range []string{"GET /orders/{id}", "PUT /orders/{id}", "POST /orders/{id}"} {
+					mux.Handle(pattern, l.Handler(h))
+				}
+				return mux
+			},
+			"the mux": func(l *lockmw.Locker, h http.Handler) http.Handler {
+				mux := http.NewServeMux()
+				for _, pattern := range []string{"GET /orders/{id}", "PUT /orders/{id}", "POST /orders/{id}"} {
+					mux.Handle(pattern, h)
+				}
+				return l.Handler(mux)
+			},
+			"a router without patterns": func(l *lockmw.Locker, h http.Handler) http.Handler { return l.Handler(h) },
+		} {
+			t.Run(name+", around "+where, func(t *testing.T) {
+				t.Parallel()
+				var mu sync.Mutex
+				readers, writers, most := 0, 0, 0
+				l := locker(t, rdb, lockmw.WithReadWrite(readWrite), lockmw.WithWait(patience))
+				h := wrap(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					reads := readWrite && r.Method == "GET"
+					mu.Lock()
+					if reads {
+						readers++
+					} else {
+						writers++
+					}
+					if most = max(most, readers+writers); writers > 1 || writers == 1 && readers > 0 {
+						t.Errorf("%s %s: %d writers and %d readers are inside", r.Method, r.URL, writers, readers)
+					}
+					mu.Unlock()
+					<-time.After(5 * time.Millisecond)
+					mu.Lock()
+					defer mu.Unlock()
+					if reads {
+						readers--
+					} else {
+						writers--
+					}
+				}))
+				var wg sync.WaitGroup
+				for _, method := range []string{"GET", "PUT", "POST", "GET"} {
+					for _, target := range []string{"/orders/1", "/orders/%31", "http://A/orders/1", "http://a:80/orders/1"} {
+						wg.Go(func() {
+							if w := request(h, method, target); w.Code != 200 {
+								t.Errorf("%s %s: %d %s", method, target, w.Code, w.Body)
+							}
+						})
+					}
+				}
+				wg.Wait()
+				if most == 0 {
+					t.Error("no handler ran")
+				}
+			})
+		}
 	}
 }
 

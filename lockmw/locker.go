@@ -130,7 +130,7 @@ func (l *Locker) undoFor(keys []string, owner string, again bool) {
 	until := time.Now().Add(l.ttl)
 	for pause := 10 * time.Millisecond; time.Now().Before(until); pause = min(2*pause, maxUndoPause) {
 		begun := time.Now()
-		if _, err := l.let(keys, owner); err == nil {
+		if _, err := l.let(keys, owner); err == nil || isMistake(err) {
 			if !again {
 				return
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed" // for the scripts
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,9 +14,16 @@ import (
 // [WithReadWrite].
 var ErrMode = errors.New("lockmw: needs WithReadWrite")
 
-// ErrPermits is a lock that others hold with another number of permits; see
-// [WithPermits]. It is [ErrUnavailable] too.
-var ErrPermits = errors.Join(ErrUnavailable, errors.New("lockmw: others hold it with another number of permits"))
+// ErrPermits is returned when others hold the lock with another number of
+// permits; see [WithPermits]. It matches [ErrSetup] and [ErrUnavailable].
+var ErrPermits = fmt.Errorf("%w: held with a different number of permits%w", ErrSetup, silent{ErrUnavailable})
+
+// silent is an error that is matched and not printed.
+type silent struct{ error }
+
+func (silent) Error() string { return "" }
+
+func (s silent) Unwrap() error { return s.error }
 
 // WithReadWrite(true) lets readers share a lock that a writer has to itself:
 // [Locker.AcquireShared] and, in Handler, the methods GET, HEAD, OPTIONS and TRACE are

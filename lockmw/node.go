@@ -132,7 +132,8 @@ func (n *node) run(ctx context.Context, script *redis.Script, keys []string, arg
 func (n *node) ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	return n.caller.Ints(ctx, script, keys, args...)
+	v, err := n.caller.Ints(ctx, script, keys, args...)
+	return v, diagnose(err)
 }
 
 // code runs a script that answers with one number.
@@ -151,7 +152,8 @@ func (n *node) code(ctx context.Context, script *redis.Script, keys []string, ar
 func (n *node) words(ctx context.Context, script *redis.Script, keys []string) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	return n.caller.Run(ctx, script, keys).Result()
+	v, err := n.caller.Run(ctx, script, keys).Result()
+	return v, diagnose(err)
 }
 
 func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {

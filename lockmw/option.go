@@ -90,7 +90,8 @@ func WithNodeTimeout(d time.Duration) Option {
 // WithMaxWaiters bounds the queue of one lock over all instances. The default is 1000.
 func WithMaxWaiters(n int) Option { return optionFunc(func(c *config) { c.maxWaiters = n }) }
 
-// WithKey says what is locked. The default is [ByPattern].
+// WithKey sets the key of a request: requests with one key exclude each other. The
+// default is [ByPath]: the path, without method, host and query.
 func WithKey(key KeyFunc) Option { return optionFunc(func(c *config) { c.key = key }) }
 
 // WithMethods locks only requests with these methods. The default is all.
@@ -114,7 +115,7 @@ func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.l
 
 func defaults() config {
 	return config{prefix: "lockmw", name: "default", ttl: 10 * time.Second, wait: 5 * time.Second, maxWaiters: 1000, permits: 1,
-		key: ByPattern, busyStatus: http.StatusConflict, logger: slog.New(slog.DiscardHandler)}
+		key: ByPath, busyStatus: http.StatusConflict, logger: slog.New(slog.DiscardHandler)}
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -25,8 +26,9 @@ var (
 // NewRedlock returns a Locker over an odd number of independent masters, three
 // or more, that vote: it survives the loss of a minority of them (Redlock,
 // redis.io/docs/latest/develop/clients/patterns/distributed-locks). A cluster, or the nodes of one sentinel group,
-// are not independent; the first lock finds that out and fails with an
-// [*OptionError]. It does not dial; all mistakes are reported at once.
+// are not independent, nor are two databases of one server. [Locker.Bootstrap]
+// and the first lock find that out and fail with [ErrSetup] and an [*OptionError].
+// It does not dial; all mistakes that can be seen are reported at once.
 //
 // Beyond the published algorithm the fence is agreed on by a second round, so
 // that it grows from majority to majority, and a node that has lost its data
@@ -44,8 +46,16 @@ func NewRedlock(nodes []Client, opts ...Option) (*Locker, error) {
 			errs = append(errs, &OptionError{Option: "nodes", Reason: fmt.Sprintf("node %d is nil", i+1)})
 			continue
 		}
-		if _, cluster := bounded.Unwrap(rdb).(*redis.ClusterClient); cluster {
+		switch bounded.Unwrap(rdb).(type) {
+		case *redis.ClusterClient, clustered:
 			errs = append(errs, &OptionError{Option: "nodes", Reason: fmt.Sprintf("node %d is a cluster: use New for that", i+1)})
+		case *redis.Ring, sharded:
+			errs = append(errs, &OptionError{Option: "nodes", Reason: fmt.Sprintf("node %d is a ring: pass its servers", i+1)})
+		}
+		for j, other := range nodes[:i] {
+			if same(rdb, other) {
+				errs = append(errs, &OptionError{Option: "nodes", Reason: fmt.Sprintf("nodes %d and %d are one client", j+1, i+1)})
+			}
 		}
 	}
 	if l.several() {
@@ -66,13 +76,17 @@ func NewRedlock(nodes []Client, opts ...Option) (*Locker, error) {
 
 // Bootstrap tells masters without data that they are new and have lost nothing, so that
 // they vote at once. Run it once, before the first lock is taken; never after a
-// node was replaced. It is for [NewRedlock].
+// node was replaced. It returns [ErrSetup] with an [*OptionError] for nodes that are
+// not masters of their own. It is for [NewRedlock].
 func (l *Locker) Bootstrap(ctx context.Context) error {
 	q, ok := l.store.(*quorum)
 	if !ok {
 		return errors.New("lockmw: bootstrap: is for NewRedlock")
 	}
 	results := collect(q, func(n *node) (bool, error) {
+		if err := q.verify(ctx, n); err != nil {
+			return false, err
+		}
 		ctx, cancel := context.WithTimeout(ctx, l.nodeTimeout)
 		defer cancel()
 		cmd := redis.NewStatusCmd(ctx, "set", l.bootKey(), 0, "nx", "px", bootLife.Milliseconds())
@@ -80,7 +94,7 @@ func (l *Locker) Bootstrap(ctx context.Context) error {
 		if errors.Is(err, redis.Nil) {
 			err = nil // it has voted before
 		}
-		return true, err
+		return true, diagnose(err)
 	})
 	var errs []error
 	for range q.nodes {
@@ -113,7 +127,7 @@ func (q *quorum) look(ctx context.Context) error {
 			q.mu.Lock()
 			q.looked = false
 			q.mu.Unlock()
-			return mistake
+			return r.err
 		}
 	}
 	return nil
@@ -131,7 +145,7 @@ func (q *quorum) verify(ctx context.Context, n *node) error {
 	defer cancel()
 	cmd := redis.NewStringCmd(ctx, "info")
 	if err := n.caller.Process(ctx, cmd); err != nil {
-		return err
+		return diagnose(err)
 	}
 	field := func(name string) string {
 		_, rest, _ := strings.Cut(cmd.Val(), "\r\n"+name+":")
@@ -139,7 +153,7 @@ func (q *quorum) verify(ctx context.Context, n *node) error {
 		return value
 	}
 	mistake := func(reason string) error {
-		return &OptionError{Option: "nodes", Reason: fmt.Sprintf("node %d %s", slices.Index(q.nodes, n)+1, reason)}
+		return fmt.Errorf("%w: %w", ErrSetup, &OptionError{Option: "nodes", Reason: fmt.Sprintf("node %d %s", slices.Index(q.nodes, n)+1, reason)})
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -155,4 +169,11 @@ func (q *quorum) verify(ctx context.Context, n *node) error {
 	}
 	q.runs[id] = n
 	return nil
+}
+
+// same reports whether two nodes are one client, which may be wrapped.
+func same(a, b any) bool {
+	a, b = bounded.Unwrap(a), bounded.Unwrap(b)
+	ta, tb := reflect.TypeOf(a), reflect.TypeOf(b)
+	return ta == tb && ta != nil && ta.Comparable() && ta.Kind() == reflect.Pointer && a == b
 }

@@ -41,8 +41,8 @@
 // of [http.ServeMux]: POST /orders/:id/pay is "POST /orders/{id}/pay", and
 // r.PathValue("id") is c.Param("id"). So the locks of package lockmw have the right keys
 // without an option: Echo's own pattern is /orders/:id/pay, one lock for all orders.
-// A request that no route matches has no pattern, [lockmw.ByPattern] no key for
-// it, and the answer would be 500: put locks on routes or groups.
+// A request that no route matches has no pattern. The default key of a lock,
+// [lockmw.ByPath], needs none; with [lockmw.ByPattern] put locks on routes or groups.
 //
 // # Calls beside the request
 //
@@ -59,5 +59,6 @@
 // itself (RouterConfig.AutoHandleHEAD), an error of a route with middlewares of its
 // own says Content-Length: 0.
 //
+// [lockmw.ByPath]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#ByPath
 // [lockmw.ByPattern]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#ByPattern
 package echomw
