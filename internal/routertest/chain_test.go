@@ -43,6 +43,7 @@ type chain struct {
 	mu     sync.Mutex
 	events []string
 	keys   []string // of locks
+	routes []string // their keys by pattern
 }
 
 // settings are what a test changes of the chain.
@@ -61,10 +62,7 @@ func newChain(t testing.TB, subject string, s settings) *chain {
 	if s.burst == 0 {
 		s.burst = 1000
 	}
-	key := lockmw.ByPattern // the default
-	if subject == "lockmw" {
-		key = func(r *http.Request) (string, error) { return r.URL.Path, nil }
-	}
+	key := lockmw.ByPath // the default
 	var errs [4]error
 	// One more an hour: what is left does not depend on how long a test takes.
 	limit := redis_rate.Limit{Rate: 1, Burst: s.burst, Period: time.Hour}
@@ -86,9 +84,10 @@ func newChain(t testing.TB, subject string, s settings) *chain {
 	c.locks, errs[3] = lockmw.New(c.rdb, lockmw.WithKeyPrefix(c.prefix+"l"), lockmw.WithNodeTimeout(4*time.Second), lockmw.WithTTL(60*time.Second), lockmw.WithWait(s.wait),
 		lockmw.WithKey(func(r *http.Request) (string, error) {
 			k, err := key(r)
+			route, _ := lockmw.ByPattern(r)
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.keys = append(c.keys, k)
+			c.keys, c.routes = append(c.keys, k), append(c.routes, route)
 			return k, err
 		}),
 		lockmw.WithHooks(lockmw.Hooks{
