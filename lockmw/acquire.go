@@ -43,12 +43,17 @@ func (l *Locker) take(ctx context.Context, key string, until time.Time, wait, sh
 	}
 	start := time.Now()
 	w := &waiting{l: l, key: key, keys: l.keys(key), owner: l.newOwner(), until: until, query: query{share: share, queue: wait}}
+	back := false
+	defer func() {
+		if !back { // a client or a context panics: nothing stays held
+			l.undoUnanswered(w.keys, w.owner)
+		}
+	}()
 	k, err := w.run(ctx)
+	back = true
 	switch {
 	case err == nil:
-		if l.hooks.Acquired != nil {
-			l.hooks.Acquired(ctx, k.fence, time.Since(start))
-		}
+		l.acquired(ctx, k, time.Since(start))
 	case errors.Is(err, ErrBusy):
 		if l.hooks.Busy != nil {
 			l.hooks.Busy(ctx, time.Since(start))
@@ -57,6 +62,21 @@ func (l *Locker) take(ctx context.Context, key string, until time.Time, wait, sh
 		l.failed(ctx, err)
 	}
 	return k, err
+}
+
+// acquired tells the hook, and lets k go if that panics.
+func (l *Locker) acquired(ctx context.Context, k *Lock, waited time.Duration) {
+	if l.hooks.Acquired == nil {
+		return
+	}
+	told := false
+	defer func() {
+		if !told {
+			_ = k.Release(ctx)
+		}
+	}()
+	l.hooks.Acquired(ctx, k.fence, waited)
+	told = true
 }
 
 func (l *Locker) failed(ctx context.Context, err error) {
@@ -188,7 +208,7 @@ func (w *waiting) granted(parent context.Context, a answer, sent time.Time) (*Lo
 		l.undo(w.keys, w.owner)
 		return nil, unavailable(errors.New("the answer took half of the lease"))
 	}
-	k, err := l.grant(parent, w.key, w.keys, w.owner, a.fence, sent)
+	k, err := l.grant(parent, w.key, w.keys, handed{owner: w.owner, fence: a.fence, since: sent, again: a.again})
 	if err != nil {
 		l.undo(w.keys, w.owner)
 	}
@@ -198,12 +218,11 @@ func (w *waiting) granted(parent context.Context, a answer, sent time.Time) (*Lo
 // inherited takes over a lock of this process.
 func (w *waiting) inherited(parent context.Context, h handed) (*Lock, error) {
 	l := w.l
-	k, err := l.grant(parent, w.key, w.keys, h.owner, h.fence, h.since)
+	k, err := l.grant(parent, w.key, w.keys, h)
 	if err != nil { // closed meanwhile; the lock is nobody's any more
 		l.undo(w.keys, h.owner)
 		return nil, err
 	}
-	k.streak = h.streak
 	if err := parent.Err(); err != nil {
 		_ = k.Release(parent) // to the next
 		return nil, &BusyError{RetryAfter: l.ttl, cause: err}

@@ -18,6 +18,7 @@ type handed struct {
 	fence  uint64
 	since  time.Time // when the lease was last set
 	streak int
+	again  bool
 }
 
 // alone reports whether nobody in this process holds key or waits for it.
@@ -53,7 +54,7 @@ func (l *Locker) passOn(k *Lock) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.closed && l.local[k.key] == k && k.streak+1 < maxStreak && left >= l.ttl/2 &&
-		l.lines.give(k.key, handed{k.owner, k.fence + 1, since, k.streak + 1})
+		l.lines.give(k.key, handed{k.owner, k.fence + 1, since, k.streak + 1, k.again})
 }
 
 // disinherit tells the next waiter of this process that it has to ask Redis.

@@ -17,7 +17,8 @@ type Lock struct {
 	keys   []string
 	owner  string
 	fence  uint64
-	streak int // how often this process has passed the lock on to itself
+	streak int  // how often this process has passed the lock on to itself
+	again  bool // asked for twice: see answer.again
 	parent context.Context
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -53,19 +54,20 @@ func (k *Lock) Valid() time.Duration {
 func (k *Lock) valid() time.Duration { return lease.Left(k.l.ttl, k.since, time.Now()) }
 
 // grant makes the Lock of a successful acquire.
-func (l *Locker) grant(ctx context.Context, key string, keys []string, owner string, fence uint64, sent time.Time) (*Lock, error) {
-	k := &Lock{l: l, key: key, keys: keys, owner: owner, fence: fence, since: sent, begun: time.Now(), parent: ctx}
+func (l *Locker) grant(ctx context.Context, key string, keys []string, h handed) (*Lock, error) {
+	k := &Lock{l: l, key: key, keys: keys, owner: h.owner, fence: h.fence, since: h.since, streak: h.streak, again: h.again, begun: time.Now(), parent: ctx}
+	inner, cancel := context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
+	k.ctx, k.cancel = leased{inner, k}, cancel
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
+		cancel(ErrClosed)
 		return nil, ErrClosed
 	}
-	inner, cancel := context.WithCancelCause(context.WithValue(ctx, heldKey{}, k))
-	k.ctx, k.cancel = leased{inner, k}, cancel
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.next = time.AfterFunc(max(l.ttl/3-time.Since(sent), 0), k.renew)
-	l.held[owner] = k
+	k.next = time.AfterFunc(max(l.ttl/3-time.Since(h.since), 0), k.renew)
+	l.held[h.owner] = k
 	if !l.several() {
 		l.local[key] = k
 	}
@@ -144,9 +146,13 @@ func (k *Lock) renew() {
 		k.schedule(l.ttl / 12)
 	case code == 1:
 		k.mu.Lock()
+		late := time.Since(k.since) - l.ttl/3
 		k.since = sent
 		k.mu.Unlock()
 		k.schedule(l.ttl / 3)
+		if late > l.ttl/12 && l.hooks.RenewedLate != nil {
+			l.hooks.RenewedLate(k.ctx, late)
+		}
 	case code == 0:
 		k.lose(Taken)
 	default:
@@ -248,8 +254,9 @@ func (k *Lock) Release(context.Context) error {
 // let is the end of a release. k.renewing is held.
 func (k *Lock) let(lost *LostError) error {
 	k.cancel(context.Canceled)
-	if k.l.hooks.Released != nil {
-		k.l.hooks.Released(k.parent, k.fence, time.Since(k.begun))
+	if k.l.hooks.Released != nil { // deferred: it may panic
+		held := time.Since(k.begun)
+		defer func() { k.l.hooks.Released(k.parent, k.fence, held) }()
 	}
 	if lost == nil && k.l.passOn(k) {
 		return nil
@@ -262,37 +269,25 @@ func (k *Lock) let(lost *LostError) error {
 }
 
 func (l *Locker) giveBack(k *Lock) error {
-	var code int64
-	first, err := twice(l.nodeTimeout, func(ctx context.Context) (err error) {
-		code, err = l.store.let(ctx, k.keys, k.owner, false)
-		return err
-	})
-	if err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), l.nodeTimeout)
+	defer cancel()
+	code, err := l.store.let(ctx, k.keys, k.owner, false)
+	switch {
+	case err != nil:
 		l.undo(k.keys, k.owner)
+	case k.again:
+		l.undoUnanswered(k.keys, k.owner)
 	}
 	l.forget(k)
 	switch {
 	case err != nil:
 		return unavailable(err)
-	case code == 1 || first != nil: // the first call may have done it
+	case code == 1:
 		return nil
 	case code == 0:
 		return &LostError{Reason: Taken, Fence: k.fence}
 	}
 	return &LostError{Reason: StateLost, Fence: k.fence}
-}
-
-// twice calls fn once more if it fails while there is time: of a connection
-// that broke, not of a server that hangs. It returns both errors.
-func twice(within time.Duration, fn func(context.Context) error) (first, err error) {
-	begun := time.Now()
-	ctx, cancel := context.WithDeadline(context.Background(), begun.Add(within))
-	defer cancel()
-	first = fn(ctx)
-	if first == nil || time.Since(begun) > within/2 {
-		return first, first
-	}
-	return first, fn(ctx)
 }
 
 func (k *Lock) isReleased() bool {

@@ -99,14 +99,11 @@ func (s *shared) ask(ctx context.Context, keys []string, owner string, q query) 
 }
 
 func (s *shared) renew(ctx context.Context, keys []string, owner string) (int64, error) {
-	return s.code(ctx, s.extend, sharedKeys(keys), owner, s.l.lease)
+	return s.surely(ctx, s.extend, sharedKeys(keys), owner, s.l.lease)
 }
 
 func (s *shared) let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error) {
-	if leaving {
-		return s.code(ctx, s.release, sharedKeys(keys), owner, 1)
-	}
-	return s.code(ctx, s.release, sharedKeys(keys), owner)
+	return s.giveUp(ctx, s.release, sharedKeys(keys), owner, leaving)
 }
 
 func (s *shared) look(ctx context.Context, keys []string) (any, error) {

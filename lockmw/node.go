@@ -77,6 +77,7 @@ type answer struct {
 	left          time.Duration
 	now           int64 // the server's time, in ms
 	split         bool  // of masters that vote: some did, so begin anew under another name
+	again         bool  // asked twice: the first call may still be on its way, and is taken back once more after the release
 }
 
 func decodeAnswer(v []int64) (answer, error) {
@@ -117,28 +118,35 @@ func (n *node) ask(ctx context.Context, keys []string, owner string, q query) (a
 
 // run runs a script that answers as acquire.lua does.
 func (n *node) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer, error) {
-	sent := time.Now()
-	v, err := n.ints(ctx, script, keys, args...)
+	c := call{n: n, script: script, keys: keys, args: args, sent: time.Now()}
+	v, err := c.idempotent(ctx)
 	if err != nil {
 		return answer{}, err
 	}
 	a, err := decodeAnswer(v)
-	if err == nil {
-		n.clock.saw(a.now, sent, time.Now(), n.l.tolerance())
+	if err != nil {
+		return a, fmt.Errorf("%w: %w", ErrSetup, err)
 	}
-	return a, err
+	a.again = c.again
+	n.clock.saw(a.now, c.sent, time.Now(), n.l.tolerance())
+	return a, nil
 }
 
-func (n *node) ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
+// code runs a script that answers with one number, once.
+func (n *node) code(ctx context.Context, script *redis.Script, keys []string, args ...any) (int64, error) {
+	c := call{n: n, script: script, keys: keys, args: args, sent: time.Now()}
 	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
 	defer cancel()
-	v, err := n.caller.Ints(ctx, script, keys, args...)
-	return v, diagnose(err)
+	return code(c.once(ctx))
 }
 
-// code runs a script that answers with one number.
-func (n *node) code(ctx context.Context, script *redis.Script, keys []string, args ...any) (int64, error) {
-	v, err := n.ints(ctx, script, keys, args...)
+// surely is code for a script that may run twice.
+func (n *node) surely(ctx context.Context, script *redis.Script, keys []string, args ...any) (int64, error) {
+	c := call{n: n, script: script, keys: keys, args: args, sent: time.Now()}
+	return code(c.idempotent(ctx))
+}
+
+func code(v []int64, err error) (int64, error) {
 	if err == nil && len(v) != 1 {
 		err = fmt.Errorf("reply of %d values, want one", len(v))
 	}
@@ -157,14 +165,23 @@ func (n *node) words(ctx context.Context, script *redis.Script, keys []string) (
 }
 
 func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {
-	return n.code(ctx, n.extend, keys[:1], owner, n.l.lease)
+	return n.surely(ctx, n.extend, keys[:1], owner, n.l.lease)
 }
 
 func (n *node) let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error) {
+	return n.giveUp(ctx, n.release, keys, owner, leaving)
+}
+
+func (n *node) giveUp(ctx context.Context, release *redis.Script, keys []string, owner string, leaving bool) (int64, error) {
+	c := call{n: n, script: release, keys: keys, args: []any{owner}, sent: time.Now()}
 	if leaving {
-		return n.code(ctx, n.release, keys, owner, 1)
+		c.args = append(c.args, 1)
 	}
-	return n.code(ctx, n.release, keys, owner)
+	v, err := code(c.idempotent(ctx))
+	if err == nil && c.again { // the first call may have done it
+		v = 1
+	}
+	return v, err
 }
 
 func (n *node) look(ctx context.Context, keys []string) (any, error) {

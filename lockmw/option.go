@@ -44,7 +44,12 @@ type Hooks struct {
 	// Renewed is called after each try to extend a lease, with what was left of it
 	// before: less than half of the TTL is late. err is nil if it was extended.
 	Renewed func(ctx context.Context, left time.Duration, err error)
-	Lost    func(ctx context.Context, err *LostError)
+	// RenewedLate is called when a lease has been extended, but by late after a
+	// third of the TTL, which is when it is due: more than a twelfth of the TTL. The
+	// process, the network or Redis was slow, or a try failed. With a little more than
+	// half of the TTL the lock would have been lost.
+	RenewedLate func(ctx context.Context, late time.Duration)
+	Lost        func(ctx context.Context, err *LostError)
 	// Failed is called when Redis does not answer, a key cannot be found, or a
 	// lock is nested.
 	Failed func(ctx context.Context, err error)

@@ -76,7 +76,7 @@ func (q *quorum) ask(ctx context.Context, keys []string, owner string, _ query) 
 			errs = append(errs, r.err)
 		case r.value.granted:
 			granted++
-			a.fence = max(a.fence, r.value.fence)
+			a.fence, a.again = max(a.fence, r.value.fence), a.again || r.value.again
 		default:
 			busy++
 			a.left = max(a.left, r.value.left)
@@ -85,7 +85,7 @@ func (q *quorum) ask(ctx context.Context, keys []string, owner string, _ query) 
 			if err := q.agree(ctx, keys, owner, a.fence); err != nil {
 				return answer{}, err
 			}
-			return answer{granted: true, fence: a.fence}, nil
+			return answer{granted: true, fence: a.fence, again: a.again}, nil
 		}
 		if busy+len(errs) > len(q.nodes)-q.majority() {
 			break // no majority can come of it
@@ -109,7 +109,7 @@ func (q *quorum) voteOf(ctx context.Context, n *node, keys []string, owner strin
 // have a node in common, so the next fence is greater.
 func (q *quorum) agree(ctx context.Context, keys []string, owner string, fence uint64) error {
 	done := collect(q, func(n *node) (int64, error) {
-		return n.code(ctx, q.fence, keys[:1], owner, strconv.FormatUint(fence, 10))
+		return n.surely(ctx, q.fence, keys[:1], owner, strconv.FormatUint(fence, 10))
 	})
 	written, missed := 0, []error{}
 	for range q.nodes {
@@ -184,7 +184,7 @@ func (q *quorum) let(ctx context.Context, keys []string, owner string, leaving b
 		}
 		own := context.WithoutCancel(ctx) // it goes on when nobody waits any more
 		code, err := n.let(own, keys, owner, leaving)
-		if err != nil { // once more: it keeps others from a vote
+		if err != nil && !isMistake(err) { // once more: it keeps others from a vote
 			code, err = n.let(own, keys, owner, leaving)
 		}
 		return code, err
