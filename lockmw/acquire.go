@@ -174,10 +174,11 @@ func (w *waiting) contend(parent, timed context.Context) (*Lock, error) {
 		default:
 			w.queued = true
 		}
+		most := time.Second
 		if l.rdb != nil && w.queued {
-			l.wake.follow(w.keys[0])
+			most = l.wake.follow(w.keys[0])
 		}
-		pause := time.NewTimer(min(a.left+time.Millisecond, time.Second+time.Duration(rand.Int64N(int64(100*time.Millisecond)))))
+		pause := time.NewTimer(min(a.left+time.Millisecond, most+rand.N(most/10)))
 		select {
 		case <-turn:
 		case <-pause.C:

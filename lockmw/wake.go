@@ -30,8 +30,9 @@ type wake struct {
 }
 
 // feed is one subscription.
-type feed struct {
-	pubsub *redis.PubSub // under wake.mu; nil before it exists, or if it cannot
+type feed struct { // under wake.mu
+	pubsub  *redis.PubSub // nil before it exists, or if it cannot
+	settled bool          // confirmed, or late
 }
 
 func (w *wake) init(l *Locker) {
@@ -55,20 +56,32 @@ func (w *wake) wait(owner string) (<-chan struct{}, func()) {
 // follow subscribes to what is published where key is, unless that has been
 // done. It does not wait: whoever is registered is woken when the subscription
 // is confirmed. Without one, because the ACL forbids it or Redis is slow,
-// waiters poll.
-func (w *wake) follow(key string) {
+// waiters poll. It returns how often: the first subscription is soon there.
+func (w *wake) follow(key string) time.Duration {
+	const soon, seldom = 50 * time.Millisecond, time.Second
 	server, err := w.serverOf(key)
 	if err != nil {
-		return
+		return seldom
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || w.feeds[server] != nil {
-		return
+	f := w.feeds[server]
+	switch {
+	case w.closed || f != nil && f.settled:
+		return seldom
+	case f == nil:
+		f = &feed{}
+		w.feeds[server] = f
+		w.running.Go(func() { w.run(f, server) })
 	}
-	f := &feed{}
-	w.feeds[server] = f
-	w.running.Go(func() { w.run(f, server) })
+	return soon
+}
+
+// settle ends the time in which waiters poll often.
+func (w *wake) settle(f *feed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f.settled = true
 }
 
 // sharded is what a [redis.Ring] has, and clustered a [redis.ClusterClient].
@@ -96,13 +109,19 @@ func (w *wake) serverOf(key string) (*redis.Client, error) {
 }
 
 func (w *wake) run(f *feed, server *redis.Client) {
+	late := time.AfterFunc(w.l.nodeTimeout, func() {
+		w.settle(f)
+		w.polling(context.DeadlineExceeded)
+	})
+	defer late.Stop()
 	pubsub, messages, err := w.subscribe(f, server)
 	if err != nil {
+		w.settle(f)
 		w.polling(err)
 		return // f stays: it is not tried for each waiter
 	}
 	if pubsub != nil {
-		w.listen(messages)
+		w.listen(messages, func() { late.Stop(); w.settle(f) })
 		_ = pubsub.Close()
 	}
 	w.mu.Lock()
@@ -140,13 +159,11 @@ func (w *wake) polling(err error) {
 	w.l.logger.LogAttrs(context.Background(), slog.LevelWarn, "cannot subscribe, waiters of busy locks poll", slog.Any("error", err))
 }
 
-func (w *wake) listen(messages <-chan any) {
-	late := time.AfterFunc(w.l.nodeTimeout, func() { w.polling(context.DeadlineExceeded) })
-	defer late.Stop()
+func (w *wake) listen(messages <-chan any, confirmed func()) {
 	for m := range messages {
 		switch m := m.(type) {
 		case *redis.Subscription:
-			late.Stop()
+			confirmed()
 			w.all() // messages may have been lost before, or while it was down
 		case *redis.Message:
 			kind, owner, _ := strings.Cut(m.Payload, "|")
