@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -210,4 +211,73 @@ func TestALateAcquireLeavesNothingHeld(t *testing.T) {
 		p.Heal()
 		nothingIsLeft(t, direct, prefix)
 	}
+}
+
+// A panic of a hook, or of the client, reaches the caller and leaves nothing
+// held: not in Redis, and not for the waiters of the process.
+func TestPanicsLeaveNothingHeld(t *testing.T) {
+	s := redistest.NewServer(t)
+	for name, tc := range map[string]struct {
+		hooks  lockmw.Hooks
+		client bool
+	}{
+		"acquired": {hooks: lockmw.Hooks{Acquired: func(context.Context, uint64, time.Duration) { panic("hook") }}},
+		"released": {hooks: lockmw.Hooks{Released: func(context.Context, uint64, time.Duration) { panic("hook") }}},
+		"client":   {client: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			prefix := redistest.Prefix(t)
+			rdb := s.Client(t)
+			var armed atomic.Bool
+			rdb.AddHook(panicHook{&armed})
+			l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithKey(byPath), lockmw.WithHooks(tc.hooks), lockmw.WithNodeTimeout(time.Second))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := l.Handler(http.NotFoundHandler())
+			if tc.client { // it knows the scripts, so that only the call that grants panics
+				request(h, "POST", "/warm")
+			}
+			rounds := 3
+			if tc.client { // what cleans up in the background must not meet the next panic
+				rounds = 1
+			}
+			for range rounds {
+				armed.Store(tc.client)
+				func() {
+					defer func() {
+						if recover() == nil {
+							t.Error("the panic was swallowed")
+						}
+					}()
+					request(h, "POST", "/p")
+				}()
+			}
+			nothingIsLeft(t, s.Client(t), prefix)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if err := l.Close(ctx); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+	}
+}
+
+// panicHook panics once a command was executed, while it is armed.
+type panicHook struct{ armed *atomic.Bool }
+
+func (panicHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h panicHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if h.armed.Swap(false) {
+			panic("client")
+		}
+		return err
+	}
+}
+
+func (panicHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }

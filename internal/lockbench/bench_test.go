@@ -145,6 +145,64 @@ func BenchmarkContended(b *testing.B) {
 	}
 }
 
+// BenchmarkShortSections has four goroutines, of one instance and of two, on one key with
+// nothing to do under the lock. Reported are how many times the rate of the bare lock without
+// contention that is, and the waits above half a second in a thousand locks: those of
+// waiters that nothing has woken.
+func BenchmarkShortSections(b *testing.B) {
+	const goroutines, moment, long = 4, time.Second, 500 * time.Millisecond
+	for _, instances := range []int{1, 2} {
+		b.Run(fmt.Sprintf("instances=%d", instances), func(b *testing.B) {
+			rdb := redistest.NewServer(b).Client(b)
+			free := bare(rdb)
+			var all []contender
+			for range instances {
+				all = append(all, ours(b, rdb))
+			}
+			var base, rates, slept []float64
+			for b.Loop() {
+				base = append(base, bench.Throughput(1, func(int) func() {
+					return func() {
+						unlock, err := free.lock("free")
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						unlock()
+					}
+				}))
+				start := time.Now()
+				served, late := make([]int, goroutines), make([]int, goroutines)
+				var wg sync.WaitGroup
+				for i := range goroutines {
+					wg.Go(func() {
+						for time.Since(start) < moment {
+							asked := time.Now()
+							unlock, err := all[i%instances].lock("short")
+							if err != nil {
+								b.Error(err)
+								return
+							}
+							if time.Since(asked) > long {
+								late[i]++
+							}
+							unlock()
+							served[i]++
+						}
+					})
+				}
+				wg.Wait()
+				rates = append(rates, float64(sum(served))/time.Since(start).Seconds())
+				slept = append(slept, 1000*float64(sum(late))/float64(max(sum(served), 1)))
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(bench.Median(base, nil), "bare/s")
+			b.ReportMetric(bench.Median(rates, base), "lockmw/bare")
+			b.ReportMetric(slices.Max(slept), "late/1000")
+		})
+	}
+}
+
 // compete is one of several processes: it tells how often each of its goroutines
 // was served.
 func compete(addr string) {
