@@ -132,6 +132,31 @@ func TestALockLostBeforeTheFirstByteIs503(t *testing.T) {
 	}
 }
 
+// A handler that writes nothing, not even a status, is one that wrote nothing when its lock
+// is lost; else its answer is 200.
+func TestAHandlerThatWritesNothing(t *testing.T) {
+	s := redistest.NewServer(t)
+	rdb := s.Client(t)
+	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(100*time.Millisecond))
+	for lost, status := range map[bool]int{false: 200, true: 503} {
+		srv := httptest.NewServer(l.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if lost {
+				rdb.FlushAll(context.WithoutCancel(r.Context()))
+				<-r.Context().Done()
+			}
+		})))
+		resp, err := srv.Client().Post(srv.URL+"/p", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != status {
+			t.Errorf("lost %v: got %d, want %d", lost, resp.StatusCode, status)
+		}
+		srv.Close()
+	}
+}
+
 func TestPanicNestingAndHangUp(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	l := locker(t, rdb, lockmw.WithKey(byPath), lockmw.WithWait(0))

@@ -15,14 +15,14 @@ import (
 // After a holder's death the first in the queue succeeds it, although a
 // newcomer asks all the time; if that one died as well, the next does.
 func TestTheQueueIsInOrderAfterADeath(t *testing.T) {
-	const ttl = 500 * time.Millisecond
+	const ttl = time.Second
 	for mode, opts := range map[string][]lockmw.Option{"lock": nil, "readers and writers": {lockmw.WithReadWrite(true)}, "permits": {lockmw.WithPermits(2)}} {
 		for name, dead := range map[string]int{"the holder": 0, "the first waiters": 2} {
 			t.Run(mode+", "+name, func(t *testing.T) {
 				t.Parallel()
 				s := redistest.NewServer(t)
 				p := redistest.NewProxy(t, s.Addr())
-				opts := append([]lockmw.Option{lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl / 4)}, opts...)
+				opts := append([]lockmw.Option{lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl * 45 / 100)}, opts...)
 				dying := func() *lockmw.Locker {
 					l, err := lockmw.New(redisClient(t, p.Addr()), opts...)
 					if err != nil {
@@ -43,7 +43,7 @@ func TestTheQueueIsInOrderAfterADeath(t *testing.T) {
 							_ = other.Release(t.Context())
 						}
 					}
-					return time.Since(start) > ttl+ttl/5
+					return time.Since(start) > ttl+ttl/10
 				}, "time stands still")
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
@@ -57,18 +57,18 @@ func TestTheQueueIsInOrderAfterADeath(t *testing.T) {
 				if mode == "permits" {
 					holders = 2
 				}
+				holder, others := dying(), []*lockmw.Locker{dying(), dying()}
 				var keys []string
 				var wg sync.WaitGroup
 				first := map[string]chan uint64{} // fences: they tell the order
-				for round := range 8 {
+				for round := range 4 {
 					key := fmt.Sprint("key", round)
 					keys, first[key] = append(keys, key), make(chan uint64, 1)
 					for range holders {
-						acquire(t, dying(), key)
+						acquire(t, holder, key)
 					}
 					for n := range dead {
-						l := dying()
-						wg.Go(func() { _, _ = l.Acquire(ctx, key) })
+						wg.Go(func() { _, _ = others[n].Acquire(ctx, key) })
 						queued(key, n+1)
 					}
 					wg.Go(func() {

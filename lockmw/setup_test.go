@@ -72,7 +72,10 @@ func TestAMistakeIsNoOutage(t *testing.T) {
 	}
 	cluster := redistest.Cluster(t)
 	var members []lockmw.Client
+	var mu sync.Mutex
 	cluster.Client(t).(*redis.ClusterClient).ForEachMaster(t.Context(), func(_ context.Context, c *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
 		members = append(members, redisClient(t, c.Options().Addr))
 		return nil
 	})
