@@ -1,0 +1,75 @@
+package cronlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// answer is the reply of begin.lua.
+type answer struct {
+	code  int64
+	fence uint64
+	n     int64 // attempt, or milliseconds
+}
+
+func (a answer) left() time.Duration { return time.Duration(a.n) * time.Millisecond }
+
+// decide asks Redis what becomes of the tick here. An answer that is lost is
+// asked for once more: begin.lua begins once for one owner. If that fails too,
+// the run is given up, for it may have begun. All of it takes at most two
+// timeouts, and the lease counts from before the first.
+func (j *Job) decide(ctx context.Context, owner string, tick time.Time) (answer, error) {
+	until := time.Now().Add(2 * j.nodeTimeout)
+	a, err := j.ask(ctx, owner, tick, j.nodeTimeout)
+	if err == nil {
+		return a, nil
+	}
+	unsure := !refused(err)
+	if a, err = j.ask(ctx, owner, tick, min(j.nodeTimeout, time.Until(until)-j.nodeTimeout/2)); err == nil {
+		return a, nil
+	}
+	if unsure || !refused(err) {
+		_ = j.end(owner, "the answer was lost", 0, min(j.nodeTimeout, time.Until(until))) // or its lease ends
+	}
+	return a, err
+}
+
+// refused reports whether an error is Redis' own answer, so that nothing was
+// done.
+func refused(err error) bool {
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
+}
+
+func (j *Job) ask(ctx context.Context, owner string, tick time.Time, within time.Duration) (answer, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
+	defer context.AfterFunc(j.r.base, cancel)() // Close does not wait for a Redis that is away
+	at, take := int64(0), 0
+	if !tick.IsZero() {
+		at = tick.UnixMilli()
+	}
+	if j.takeover {
+		take = 1
+	}
+	v, err := j.r.caller.Run(ctx, j.r.begin, []string{j.key, j.key + ":w"}, owner, ms(j.ttl), ms(j.retention), at, ms(j.minGap), ms(j.maxAhead), ms(j.maxLate), take, j.host).Slice()
+	if err != nil {
+		return answer{}, err
+	}
+	if len(v) != 3 {
+		return answer{}, fmt.Errorf("reply of %d values, want 3", len(v))
+	}
+	code, ok1 := v[0].(int64)
+	text, ok2 := v[1].(string)
+	n, ok3 := v[2].(int64)
+	fence, err := strconv.ParseUint(text, 10, 64)
+	if !ok1 || !ok2 || !ok3 || err != nil {
+		return answer{}, errors.New("reply is not of numbers")
+	}
+	return answer{code, fence, n}, nil
+}
