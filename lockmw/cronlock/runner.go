@@ -158,8 +158,8 @@ func (r *Runner) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	why := "Redis did not answer"
-	if n := r.running.Load(); n > 0 {
-		why = fmt.Sprintf("%d jobs were still running", n)
+	if r.running.Load() > 0 {
+		why = "jobs were still running"
 	}
 	r.cancel(lockmw.ErrClosed)
 	<-done
