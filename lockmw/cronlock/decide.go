@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // answer is the reply of begin.lua.
@@ -29,21 +27,10 @@ func (j *Job) decide(ctx context.Context, owner string, tick time.Time) (answer,
 	if err == nil {
 		return a, nil
 	}
-	unsure := !refused(err)
-	if a, err = j.ask(ctx, owner, tick, min(j.nodeTimeout, time.Until(until)-j.nodeTimeout/2)); err == nil {
-		return a, nil
-	}
-	if unsure || !refused(err) {
+	if a, err = j.ask(ctx, owner, tick, min(j.nodeTimeout, time.Until(until)-j.nodeTimeout/2)); err != nil {
 		_ = j.end(owner, "the answer was lost", 0, min(j.nodeTimeout, time.Until(until))) // or its lease ends
 	}
 	return a, err
-}
-
-// refused reports whether an error is Redis' own answer, so that nothing was
-// done.
-func refused(err error) bool {
-	_, ok := errors.AsType[redis.Error](err)
-	return ok
 }
 
 func (j *Job) ask(ctx context.Context, owner string, tick time.Time, within time.Duration) (answer, error) {
