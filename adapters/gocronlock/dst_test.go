@@ -216,6 +216,21 @@ func TestGocronWhenClocksChange(t *testing.T) {
 	}
 }
 
+// gocron's cron job of every hour leaves out the hour that comes twice, which
+// robfig/cron itself does not.
+func TestGocronEachHourWhenClocksChange(t *testing.T) {
+	loc := zone(t, "Europe/Berlin")
+	for spec, want := range map[string]string{"0 * * * *": "01:00 02:00 03:00 04:00 05:00", "*/30 * * * *": "01:00 01:30 02:00 02:30 02:00"} {
+		var got []string
+		for _, at := range planned(t, midnight(t, "2027-10-31", loc).Add(50*time.Minute), loc, gocron.CronJob(spec, false)) {
+			got = append(got, at.In(loc).Format("15:04"))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q is planned at %v, want %v", spec, got, want)
+		}
+	}
+}
+
 // A daily job is due after 23 hours once a year. Its gap must be shorter than
 // that, with what a timer may be early: 23 hours would skip a day, 22 do not.
 func TestTheGapOfADailyJob(t *testing.T) {

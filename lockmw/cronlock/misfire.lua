@@ -4,5 +4,5 @@
 -- Reply   1
 local t = redis.call('TIME')
 redis.call('HSET', KEYS[1], 'miss', string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000)), 'why', ARGV[2])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1

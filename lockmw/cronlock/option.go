@@ -70,8 +70,9 @@ func WithNodeTimeout(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.nodeTimeout = d })
 }
 
-// WithRetention is how long the state of a job is kept after its last run. It
-// must be longer than the time between ticks. The default is 8 days.
+// WithRetention sets how long the state of a job is kept after its last run. It
+// must be longer than [WithMaxLate] and [WithMaxAhead] together, or a tick could
+// run again, and than [WithMinGap]. The default is 8 days.
 func WithRetention(d time.Duration) Option { return optionFunc(func(c *config) { c.retention = d }) }
 
 // WithMinGap is the least time between two starts, by the server's clock, for
