@@ -36,7 +36,9 @@ func (j *jobs) job(ctx context.Context, name string, gap time.Duration) (*cronlo
 	if e == nil {
 		job, err := j.runner.Job(name, hold, cronlock.WithMinGap(gap))
 		if err != nil {
-			return nil, j.tell(&entry{}, name, fmt.Errorf("gocronlock: %w", err))
+			err = fmt.Errorf("gocronlock: %w", err)
+			j.logger.LogAttrs(context.Background(), slog.LevelError, "a job cannot be locked and will not run", slog.String("job", name), slog.String("error", err.Error()))
+			return nil, err
 		}
 		e = &entry{job: job, gap: gap, ctx: ctx}
 		j.known[name] = e

@@ -1,6 +1,7 @@
 -- begin.lua: may this instance run this tick of the job now?
 -- KEYS[1] the job, a hash: o owner of the run under way, x its expiry (ms, server clock), f fence, last the latest tick begun, start
---         of the last run and n its attempt, host who runs it; done and err of the last run that ended (finish.lua)
+--         of the last run and n its attempt, host who runs it; done and err of the last run that ended (finish.lua),
+--         miss and why of the last misfire (misfire.lua)
 -- KEYS[2] with ARGV[8]: the ticks that instances watch, a hash of tick to when it was asked for last (ms)
 -- ARGV    1 owner  2 lease ms  3 retention ms  4 tick ms since 1970, 0 for none  5 least ms between starts  6 most ms a tick may be
 --         ahead of the server's clock  7 most ms it may be late  8 take over a run whose owner died (1|0)  9 host
