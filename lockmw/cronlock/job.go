@@ -63,10 +63,10 @@ func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 		return Failed, lockmw.ErrClosed
 	}
 	defer j.r.calls.Done()
-	owner := j.r.newOwner()
+	q := question{owner: j.r.newOwner(), tick: tick}
 	for {
 		sent := time.Now()
-		a, err := j.decide(ctx, owner, tick)
+		a, err := j.decide(ctx, q)
 		if err != nil {
 			err = fmt.Errorf("%w: %w", lockmw.ErrUnavailable, err)
 			j.failed(ctx, err)
@@ -75,11 +75,12 @@ func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 		var pause time.Duration
 		switch {
 		case a.code == 1:
-			return Ran, j.run(ctx, Run{j.name, tick, a.fence, int(a.n)}, owner, sent)
+			return Ran, j.run(ctx, Run{j.name, tick, a.fence, int(a.n)}, q.owner, sent)
 		case a.code == -2: // its time has not come, by the server's clock
 			pause = a.left() - j.maxAhead
 		case a.code == -1 && j.takeover: // watch it
 			pause = min(a.left(), j.ttl/3)
+			q.watched = true
 		default:
 			o := map[int64]Outcome{0: Already, -1: Running, -3: TooLate, -4: TooSoon}[a.code]
 			j.skipped(ctx, o)

@@ -192,6 +192,29 @@ func TestSchedulesWithoutPhase(t *testing.T) {
 	}
 }
 
+// A job at intervals that takes longer than its gap: who watches for the holder's
+// death does not begin after its ordinary end.
+func TestWatchersOfAnInterval(t *testing.T) {
+	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
+	opts := []cronlock.Option{cronlock.WithKeyPrefix(prefix), cronlock.WithMinGap(time.Millisecond), cronlock.WithTakeover(true), cronlock.WithTTL(time.Second), cronlock.WithNodeTimeout(400 * time.Millisecond)}
+	begun, leave := make(chan struct{}), make(chan struct{})
+	busy := job(t, runner(t, rdb, opts...), func(context.Context) error { close(begun); <-leave; return nil })
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = busy.Run(context.Background(), time.Time{}) })
+	<-begun
+	watcher := runner(t, rdb, opts...)
+	count := redistest.Count(rdb)
+	watch := job(t, watcher, func(context.Context) error { t.Error("ran"); return nil })
+	wg.Go(func() {
+		if o, err := watch.Run(context.Background(), time.Time{}); o != cronlock.Already || err != nil {
+			t.Errorf("got %s, %v", o, err)
+		}
+	})
+	redistest.Eventually(t, patience, func() bool { return count.Trips() > 0 }, "it does not ask")
+	close(leave)
+	wg.Wait()
+}
+
 func TestOptionsOutOfRange(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	for _, tc := range []struct {

@@ -103,17 +103,14 @@ const maxErrorText = 500
 // report records the end. A report that is lost leaves the run to its lease,
 // after which it may be taken over: so it is tried until then.
 func (j *Job) report(owner string, err error, completed bool) {
-	text, flag := "", 0
+	text := ""
 	if err != nil {
 		text = err.Error()
 		text = text[:min(len(text), maxErrorText)]
 	}
-	if completed {
-		flag = 1
-	}
 	until := time.Now().Add(j.ttl)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		callErr := j.end(owner, text, flag, j.nodeTimeout)
+		callErr := j.end(owner, text, flag(completed), j.nodeTimeout)
 		if callErr == nil {
 			return
 		}
