@@ -205,7 +205,7 @@ func TestGocronWhenClocksChange(t *testing.T) {
 				if at.In(loc).Day() == begin.Day() {
 					got = append(got, at.In(loc).Format("15:04"))
 				}
-				if i > 0 && at.Sub(runs[i-1]) < 22*time.Hour { // the gap that docs/cron.md recommends
+				if i > 0 && at.Sub(runs[i-1]) < 22*time.Hour { // the gap of docs/cron.md is below that
 					t.Errorf("%s %s %s: two runs within %v", tc.zone, tc.day, kind, at.Sub(runs[i-1]))
 				}
 			}

@@ -8,12 +8,15 @@
 // time between starts on the server's clock decides: a job that was
 // started anywhere less than its gap ago is not started again.
 //
-// The gap belongs to a job: a little less than the shortest time between two of
-// its runs. One that is much shorter lets each instance run the job in turn. Give each job
-// that is due at other intervals its own, beside its definition:
+// The gap belongs to a job. That of a DurationJob is a little less than its
+// interval: with a much shorter one the instances run the job in turn. Jobs that
+// are due at the same time everywhere (CronJob, DailyJob) need a gap that is longer than
+// the instances' clocks differ and shorter than the shortest time between two runs,
+// which for a daily job is 23 hours when clocks go forward. Give a job its own gap
+// beside its definition:
 //
-//	nightly, err := locker.WithGap(23 * time.Hour)
-//	s.NewJob(gocron.DailyJob(…), task, gocron.WithName("report"), gocron.WithDistributedJobLocker(nightly))
+//	daily, err := locker.WithGap(time.Hour)
+//	s.NewJob(gocron.DailyJob(…), task, gocron.WithName("report"), gocron.WithDistributedJobLocker(daily))
 //
 // Give every job a name (gocron.WithName): it is the key. Where each tick of a schedule
 // must run exactly once, however often clocks change, use [cronlock.Job.Run] or [cronlock.Job.Func] in the task itself.
