@@ -45,8 +45,8 @@ func wantMistake(t *testing.T, what, option string, err error) {
 	}
 }
 
-// Job is robfig's.
-type Job interface{ Run() }
+// cronJob is robfig's.
+type cronJob interface{ Run() }
 
 // FuncJob is robfig's.
 type FuncJob func()
@@ -73,7 +73,7 @@ func TestMisuse(t *testing.T) {
 	}
 	_, err = r.Job("first", nop, cronlock.WithMinGap(time.Minute))
 	wantMistake(t, "a second job of a name", "name", err)
-	_, err = cronlock.Wrap[Job](r, "first", minute)
+	_, err = cronlock.Wrap[cronJob](r, "first", minute)
 	wantMistake(t, "a wrapped job of a name that is taken", "name", err)
 	if _, err := r.Job("first", nop, cronlock.WithName("other")); err != nil {
 		t.Errorf("the name of another application: %v", err)
@@ -88,17 +88,17 @@ func TestMisuse(t *testing.T) {
 	wantMistake(t, "a pointer type", "J", err)
 	_, err = cronlock.Wrap[namedJob](r, "w", minute)
 	wantMistake(t, "an interface with more methods", "J", err)
-	_, err = cronlock.Wrap[Job](nil, "w", minute)
+	_, err = cronlock.Wrap[cronJob](nil, "w", minute)
 	wantMistake(t, "no runner", "runner", err)
 	for what, s := range map[string]cronlock.Schedule{"nil": nil, "a nil pointer": nilSchedule, "never": never{}} {
-		_, err = cronlock.Wrap[Job](r, "w", s)
+		_, err = cronlock.Wrap[cronJob](r, "w", s)
 		wantMistake(t, "Wrap with "+what, "schedule", err)
 		_, err = first.Entry(s)
 		wantMistake(t, "Entry with "+what, "schedule", err)
 	}
-	_, err = cronlock.Wrap[Job](r, "w", delay(10*24*time.Hour))
+	_, err = cronlock.Wrap[cronJob](r, "w", delay(10*24*time.Hour))
 	wantMistake(t, "an interval above the retention", "schedule", err)
-	if _, err := cronlock.Wrap[Job](r, "w", nil, cronlock.WithMinGap(time.Minute)); err != nil { // none of the mistakes took the name
+	if _, err := cronlock.Wrap[cronJob](r, "w", nil, cronlock.WithMinGap(time.Minute)); err != nil { // none of the mistakes took the name
 		t.Errorf("with a gap: %v", err)
 	}
 
@@ -143,7 +143,7 @@ func TestWrap(t *testing.T) {
 	var ran atomic.Int64
 	now := time.Now()
 	for range 3 {
-		wrap, err := cronlock.Wrap[Job](runner(t, rdb, cronlock.WithKeyPrefix(prefix), cronlock.WithClock(func() time.Time { return now })), "report", every(time.Minute))
+		wrap, err := cronlock.Wrap[cronJob](runner(t, rdb, cronlock.WithKeyPrefix(prefix), cronlock.WithClock(func() time.Time { return now })), "report", every(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func TestWrap(t *testing.T) {
 		t.Errorf("ran %d times", ran.Load())
 	}
 	var out log
-	wrap, err := cronlock.Wrap[Job](runner(t, rdb, cronlock.WithKeyPrefix(prefix), out.option()), "report", every(time.Minute))
+	wrap, err := cronlock.Wrap[cronJob](runner(t, rdb, cronlock.WithKeyPrefix(prefix), out.option()), "report", every(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
