@@ -1,9 +1,12 @@
 package gocronlock_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -83,6 +86,113 @@ func TestGocron(t *testing.T) {
 		if d := starts[i].Sub(starts[i-1]); d < gap/2 {
 			t.Errorf("started %v after the last", d)
 		}
+	}
+}
+
+// Two jobs with intervals of their own on four instances that were started one
+// after another: each keeps its gap.
+func TestEachJobHasItsGap(t *testing.T) {
+	var mu sync.Mutex
+	starts := map[string][]time.Time{}
+	intervals := map[string]time.Duration{"fast": 200 * time.Millisecond, "slow": 800 * time.Millisecond}
+	begin := time.Now().Add(300 * time.Millisecond)
+	for i, r := range runners(t, 4) {
+		locker, err := gocronlock.New(r, 150*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow, err := locker.WithGap(700 * time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := gocron.NewScheduler(gocron.WithDistributedLocker(locker))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, every := range intervals {
+			opts := []gocron.JobOption{gocron.WithName(name), gocron.WithStartAt(gocron.WithStartDateTime(begin.Add(time.Duration(i) * every / 4)))}
+			if name == "slow" {
+				opts = append(opts, gocron.WithDistributedJobLocker(slow))
+			}
+			if _, err := s.NewJob(gocron.DurationJob(every), gocron.NewTask(func() {
+				mu.Lock()
+				defer mu.Unlock()
+				starts[name] = append(starts[name], time.Now())
+			}), opts...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Start()
+		t.Cleanup(func() { _ = s.Shutdown() })
+	}
+	redistest.Eventually(t, patience, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(starts["fast"]) >= 8 && len(starts["slow"]) >= 3
+	}, "the jobs hardly run")
+	mu.Lock()
+	defer mu.Unlock()
+	slow := starts["slow"]
+	for i := 1; i < len(slow); i++ {
+		if d := slow[i].Sub(slow[i-1]); d < intervals["slow"]/2 { // at a quarter the next instance is due
+			t.Errorf("the slow job started %v after its last start", d)
+		}
+	}
+}
+
+// Two jobs of one name, and one job with two gaps, are told of.
+func TestTwoJobsOfOneName(t *testing.T) {
+	var out bytes.Buffer
+	r := runners(t, 1)[0]
+	locker, err := gocronlock.New(r, 150*time.Millisecond, gocronlock.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := func(l *gocronlock.Locker, ctx context.Context, name string) error {
+		k, err := l.Lock(ctx, name)
+		if err == nil {
+			err = k.Unlock(ctx)
+		}
+		return err
+	}
+	first, end := context.WithCancel(t.Context())
+	defer end()
+	second, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, ctx := range []context.Context{first, first, second, first} { // as gocron does, of two jobs
+		if err := lock(locker, ctx, "a"); err != nil && !errors.Is(err, gocronlock.ErrSkipped) {
+			t.Error(err)
+		}
+	}
+	if strings.Count(out.String(), "level=ERROR") != 1 || !strings.Contains(out.String(), "job=a") {
+		t.Errorf("two jobs of one name: log %q", out.String())
+	}
+	out.Reset()
+	longer, err := locker.WithGap(time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock(longer, first, "b"); err != nil {
+		t.Error(err)
+	}
+	end()
+	if err := lock(longer, second, "b"); !errors.Is(err, gocronlock.ErrSkipped) || out.String() != "" { // gocron updated the job
+		t.Errorf("got %v, log %q", err, out.String())
+	}
+	if err := lock(locker, second, "b"); !errors.Is(err, gocronlock.ErrGap) || !strings.Contains(out.String(), "job=b") {
+		t.Errorf("with two gaps: %v, log %q", err, out.String())
+	}
+	if _, err := r.Job("c", func(context.Context) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := lock(locker, second, "c"); err == nil {
+		t.Error("a job of the runner was taken for gocron's")
+	}
+	if _, err := locker.WithGap(-1); err == nil {
+		t.Error("a gap below 0 was taken")
+	}
+	if _, err := gocronlock.New(r, time.Second, gocronlock.WithLogger(nil)); err == nil {
+		t.Error("a nil logger was taken")
 	}
 }
 
@@ -168,6 +278,95 @@ func TestRobfig(t *testing.T) {
 	}
 	if int(last-first)+1 != len(ticks) {
 		t.Errorf("%d ticks ran of %d", len(ticks), last-first+1)
+	}
+}
+
+// tally counts the runs of each tick.
+type tally struct {
+	mu    sync.Mutex
+	ticks map[int64]int
+}
+
+func (c *tally) ran(tick time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ticks[tick.Unix()]++
+}
+
+// most returns how many ticks ran and how often the most frequent did.
+func (c *tally) most() (ticks, most int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, n := range c.ticks {
+		most = max(most, n)
+	}
+	return len(c.ticks), most
+}
+
+// Schedulers with a time zone of their own, in a process that is in UTC: each
+// second runs once, on one of two instances, in all ways to give robfig/cron a job.
+func TestRobfigInAnotherZone(t *testing.T) {
+	all := map[string]*tally{}
+	for _, name := range []string{"UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"} {
+		for _, how := range []string{"Entry", "Func", "Func WithLocation", "Wrap", "CRON_TZ"} {
+			count := &tally{ticks: map[int64]int{}}
+			all[name+" "+how] = count
+			startRobfig(t, zone(t, name), how, count)
+		}
+	}
+	for name, count := range all {
+		redistest.Eventually(t, patience, func() bool { ticks, _ := count.most(); return ticks >= 3 }, "%s: the job hardly runs", name)
+		if _, most := count.most(); most != 1 && !strings.HasSuffix(name, "Wrap") { // which does not know its tick
+			t.Errorf("%s: a tick ran %d times", name, most)
+		}
+	}
+}
+
+// startRobfig starts two instances of a job that is due each second of this hour and
+// the next in loc, and hardly in other zones.
+func startRobfig(t *testing.T, loc *time.Location, how string, count *tally) {
+	hour, in := time.Now().In(loc).Hour(), loc
+	spec := fmt.Sprintf("* * %d,%d * * *", hour, (hour+1)%24)
+	opts := []cronlock.Option{cronlock.WithClock(func() time.Time { return time.Now().UTC() })}
+	switch how {
+	case "CRON_TZ":
+		spec, in = "CRON_TZ="+loc.String()+" "+spec, zone(t, "Pacific/Chatham")
+	case "Func WithLocation":
+		opts = append(opts, cronlock.WithLocation(loc))
+	}
+	schedule, err := cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range runners(t, 2, opts...) {
+		c := cron.New(cron.WithLocation(in))
+		if how == "Wrap" {
+			once, err := cronlock.Wrap[cron.Job](r, "report", schedule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Schedule(schedule, once(cron.FuncJob(func() { count.ran(time.Now()) })))
+		} else {
+			job, err := r.Job("report", func(ctx context.Context) error {
+				run, _ := cronlock.FromContext(ctx)
+				count.ran(run.Tick)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			entry, err := job.Entry(schedule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if how == "Entry" {
+				c.Schedule(entry, entry)
+			} else {
+				c.Schedule(schedule, cron.FuncJob(job.Func(schedule)))
+			}
+		}
+		c.Start()
+		t.Cleanup(func() { <-c.Stop().Done() })
 	}
 }
 

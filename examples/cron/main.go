@@ -80,9 +80,12 @@ func run(ctx context.Context, redisURL string, every, takes, lease time.Duration
 	if err != nil {
 		return err
 	}
-	schedule := aligned(every)
+	entry, err := job.Entry(aligned(every))
+	if err != nil {
+		return err
+	}
 	c := cron.New()
-	c.Schedule(schedule, cron.FuncJob(job.Func(schedule)))
+	c.Schedule(entry, entry)
 	c.Start()
 	say("is there, the job is due every %v", every)
 	<-ctx.Done()

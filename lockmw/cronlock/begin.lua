@@ -1,9 +1,11 @@
 -- begin.lua: may this instance run this tick of the job now?
 -- KEYS[1] the job, a hash: o owner of the run under way, x its expiry (ms, server clock), f fence, last the latest tick begun, start
---         of the last run and n its attempt, host who runs it; done and err of the last run that ended (finish.lua)
+--         of the last run and n its attempt, host who runs it; done and err of the last run that ended (finish.lua),
+--         miss and why of the last misfire (misfire.lua)
 -- KEYS[2] with ARGV[8]: the ticks that instances watch, a hash of tick to when it was asked for last (ms)
 -- ARGV    1 owner  2 lease ms  3 retention ms  4 tick ms since 1970, 0 for none  5 least ms between starts  6 most ms a tick may be
 --         ahead of the server's clock  7 most ms it may be late  8 take over a run whose owner died (1|0)  9 host
+--         10 the caller has watched a run (1|0): without a tick it then begins only in place of a dead owner
 -- Reply   {1, fence, attempt} run | {0, 0, 0} this tick was begun | {-1, 0, ms left} it runs elsewhere | {-2, 0, ms} too early by |
 --         {-3, 0, ms} too late by | {-4, 0, ms} too soon after the last start: wait
 -- Asking twice with one owner begins once, with one fence.
@@ -28,6 +30,7 @@ local function watch(left) -- with a note of the tick, so that later ones let it
   return {-1, '0', left}
 end
 if runs then return watch(x - now) end
+if tick == 0 and ARGV[10] == '1' and not died then return {0, '0', 0} end
 local again = died and (tick == last or tick == 0)
 if ARGV[8] == '1' and tick > last then
   local watched = redis.call('HGETALL', KEYS[2])

@@ -71,26 +71,28 @@ func instance(addr string) {
 	begin, period, ticks, skew := number("CRONLOCK_TEST_BEGIN"), number("CRONLOCK_TEST_PERIOD"), number("CRONLOCK_TEST_TICKS"), ms("CRONLOCK_TEST_SKEW")
 	ctx := context.Background()
 	var wg sync.WaitGroup
+	j, err := r.Job("job", func(ctx context.Context) error {
+		run, _ := cronlock.FromContext(ctx)
+		n := strconv.FormatInt((run.Tick.UnixMilli()-begin)/period, 10)
+		defer rdb.Decr(context.Background(), prefix+"now")
+		if now := rdb.Incr(ctx, prefix+"now").Val(); now > 1 {
+			rdb.Incr(ctx, prefix+"overlaps")
+		}
+		rdb.HIncrBy(ctx, prefix+"begun", n, 1)
+		if hang == n {
+			rdb.Decr(ctx, prefix+"now") // it will not come to that
+			rdb.Set(ctx, prefix+"hangs", os.Getpid(), 0)
+			select {}
+		}
+		<-time.After(time.Duration(rand.IntN(4)) * time.Millisecond) // the job's work
+		rdb.HIncrBy(ctx, prefix+"ended", n, 1)
+		return nil
+	})
+	if err != nil {
+		die(err)
+	}
 	for n := range ticks {
 		tick := time.UnixMilli(begin + n*period)
-		j, err := r.Job("job", func(ctx context.Context) error {
-			defer rdb.Decr(context.Background(), prefix+"now")
-			if now := rdb.Incr(ctx, prefix+"now").Val(); now > 1 {
-				rdb.Incr(ctx, prefix+"overlaps")
-			}
-			rdb.HIncrBy(ctx, prefix+"begun", strconv.FormatInt(n, 10), 1)
-			if hang == strconv.FormatInt(n, 10) {
-				rdb.Decr(ctx, prefix+"now") // it will not come to that
-				rdb.Set(ctx, prefix+"hangs", os.Getpid(), 0)
-				select {}
-			}
-			<-time.After(time.Duration(rand.IntN(4)) * time.Millisecond) // the job's work
-			rdb.HIncrBy(ctx, prefix+"ended", strconv.FormatInt(n, 10), 1)
-			return nil
-		})
-		if err != nil {
-			die(err)
-		}
 		<-time.After(time.Until(tick.Add(-skew))) // what a wrong clock makes of it
 		wg.Go(func() {
 			if _, err := j.Run(ctx, tick); err != nil {
@@ -230,7 +232,7 @@ func TestDecisions(t *testing.T) {
 		if len(fences) != 3 || fences[0] >= fences[1] || fences[1] >= fences[2] {
 			t.Errorf("fences %v", fences)
 		}
-		gap := job(t, one, func(context.Context) error { return nil }, cronlock.WithMinGap(time.Hour))
+		gap := job(t, runner(t, rdb, cronlock.WithKeyPrefix(prefix)), func(context.Context) error { return nil }, cronlock.WithMinGap(time.Hour))
 		check(gap, time.Time{}, cronlock.TooSoon)
 		busy, release := make(chan bool), make(chan bool)
 		long, err := one.Job("long", func(context.Context) error { close(busy); <-release; return errors.New("it went wrong") })
@@ -381,30 +383,6 @@ func TestALostReply(t *testing.T) {
 	ran := job(t, whole, func(context.Context) error { return nil }, cronlock.WithTakeover(true))
 	if got, err := ran.Run(t.Context(), now); got != cronlock.Ran || err != nil {
 		t.Errorf("the tick is blocked: %s, %v", got, err)
-	}
-}
-
-type every time.Duration
-
-func (e every) Next(t time.Time) time.Time {
-	return t.Truncate(time.Duration(e)).Add(time.Duration(e))
-}
-
-func TestTicks(t *testing.T) {
-	at := func(s string) time.Time {
-		v, err := time.Parse(time.TimeOnly, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-	for now, want := range map[string]string{"12:05:00": "12:05:00", "12:04:59.9": "12:05:00", "12:05:00.003": "12:05:00", "12:09:00": "12:05:00", "12:04:59": "12:00:00"} {
-		if got := cronlock.Tick(every(5*time.Minute), at(now), 10*time.Minute); !got.Equal(at(want)) {
-			t.Errorf("at %s: %s, want %s", now, got.Format(time.TimeOnly), want)
-		}
-	}
-	if got := cronlock.Tick(every(time.Hour), at("12:30:00"), time.Minute); !got.IsZero() {
-		t.Errorf("half an hour late: %v, want none", got)
 	}
 }
 

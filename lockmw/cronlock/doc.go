@@ -6,8 +6,10 @@
 //	defer runner.Close(ctx)
 //	report, err := runner.Job("nightly-report", func(ctx context.Context) error { … })
 //	if err != nil { … }
-//	c := cron.New() // robfig/cron, or any other scheduler
-//	c.Schedule(schedule, report.Func(schedule))
+//	entry, err := report.Entry(schedule)
+//	if err != nil { … }
+//	c := cron.New() // robfig/cron; other schedulers call report.Func(schedule)
+//	c.Schedule(entry, entry)
 //
 // # How it decides
 //
@@ -15,10 +17,14 @@
 // an instance wakes up. Redis remembers the latest tick that was begun and begins no tick
 // twice, nor one before it: neither the length of the job nor the difference
 // between clocks matters. A tick that lies further ahead of the server's clock than
-// [WithMaxAhead] waits for it, so that one fast clock does not run the fleet; one that is later than
+// [WithMaxAhead] waits for it, so that one fast clock does not drive the fleet; one that is later than
 // [WithMaxLate] is dropped. Intervals without a common phase ("every 10 minutes")
 // have no ticks; [WithMinGap] bounds the time from start to start instead.
 // Each decision is one round trip, and no instance sleeps for it.
+//
+// A schedule is read in the scheduler's time zone, see [Job.Entry] and
+// [WithLocation]. A call of a scheduler for which there is no tick is a misfire:
+// logged, reported to the hooks, and shown by [Job.Status].
 //
 // # While it runs
 //
@@ -34,13 +40,13 @@
 //
 // # When Redis fails
 //
-// A job whose tick cannot be decided does not run; [Job.Run] returns
+// A decision that is not answered is asked for once more, which begins nothing
+// twice. A job whose tick cannot be decided does not run; [Job.Run] returns
 // [lockmw.ErrUnavailable]. A run that cannot be renewed is cancelled before its
 // lease ends. After a failover that lost the decision a tick may run once more.
 //
 // # Keys
 //
 // cron:v1:<name>:{<hash>} is a hash, the state of one job. It lives for 8 days
-// after the last run ([WithRetention]): longer than the time between two ticks,
-// or a tick could run again. …:w, a hash, has the ticks that are watched.
+// after the last run ([WithRetention]). …:w, a hash, has the ticks that are watched.
 package cronlock

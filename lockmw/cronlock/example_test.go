@@ -56,3 +56,48 @@ func ExampleWithMinGap() {
 	fmt.Println(sync != nil, err) // every 10 minutes: sync.Func(nil)
 	// Output: true <nil>
 }
+
+// everyMinute is a schedule, as cron.ParseStandard("* * * * *") returns one.
+type everyMinute struct{}
+
+func (everyMinute) Next(after time.Time) time.Time {
+	return after.Truncate(time.Minute).Add(time.Minute)
+}
+
+// An entry is both what robfig/cron asks for the next tick and what it runs:
+// c.Schedule(entry, entry). So it sees the time zone of the scheduler.
+func ExampleJob_Entry() {
+	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	runner, err := cronlock.New(conn.Client())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer runner.Close(context.Background())
+	report, err := runner.Job("report", func(ctx context.Context) error {
+		run, _ := cronlock.FromContext(ctx)
+		fmt.Println("a whole minute:", run.Tick.Second() == 0)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	entry, err := report.Entry(everyMinute{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = entry.Next(time.Now().In(time.FixedZone("CET", 3600))) // as the scheduler does
+	entry.Run()
+	_, err = report.Entry(nil)
+	fmt.Println(err)
+	// Output:
+	// a whole minute: true
+	// cronlock: schedule: is nil
+}

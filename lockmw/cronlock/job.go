@@ -2,10 +2,8 @@ package cronlock
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"github.com/redishttp/redishttp/lockmw"
@@ -31,6 +29,9 @@ const (
 	TooLate Outcome = "too-late" // see WithMaxLate
 	TooSoon Outcome = "too-soon" // see WithMinGap
 	Failed  Outcome = "failed"   // Redis did not answer, or the wait was cut short
+	// Misfired is a call of [Job.Func] for which its schedule has no tick. Run
+	// does not return it.
+	Misfired Outcome = "misfired"
 )
 
 // Run is one run of a job on this instance.
@@ -50,84 +51,69 @@ func FromContext(ctx context.Context) (Run, bool) {
 }
 
 // Run runs the job here if this tick is due and no instance has begun it. A
-// zero tick is for jobs with [WithMinGap] alone. The error is the job's, or one that
-// matches [lockmw.ErrUnavailable], [lockmw.ErrClosed], or [lockmw.ErrLost] if another took the run over.
+// zero tick is for jobs with [WithMinGap]. The error is the job's, or one that
+// matches [lockmw.ErrUnavailable], [lockmw.ErrClosed], or [lockmw.ErrLost] if another took the run over. It is
+// an [*OptionError] if the tick is zero and the job has no WithMinGap.
 func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
+	if err := j.decidable(tick); err != nil {
+		j.failed(ctx, err)
+		return Failed, err
+	}
 	if !j.r.start() {
 		return Failed, lockmw.ErrClosed
 	}
-	defer j.r.runs.Done()
-	owner := j.r.newOwner()
+	defer j.r.calls.Done()
+	q := question{owner: j.r.newOwner(), tick: tick}
 	for {
 		sent := time.Now()
-		a, err := j.ask(ctx, owner, tick)
+		a, err := j.decide(ctx, q)
 		if err != nil {
-			j.undo(owner) // it may have begun
 			err = fmt.Errorf("%w: %w", lockmw.ErrUnavailable, err)
-			if j.hooks.Failed != nil {
-				j.hooks.Failed(ctx, j.name, err)
-			}
+			j.failed(ctx, err)
 			return Failed, err
 		}
 		var pause time.Duration
 		switch {
 		case a.code == 1:
-			return Ran, j.run(ctx, Run{j.name, tick, a.fence, int(a.n)}, owner, sent)
+			return Ran, j.run(ctx, Run{j.name, tick, a.fence, int(a.n)}, q.owner, sent)
 		case a.code == -2: // its time has not come, by the server's clock
 			pause = a.left() - j.maxAhead
 		case a.code == -1 && j.takeover: // watch it
 			pause = min(a.left(), j.ttl/3)
+			q.watched = true
 		default:
 			o := map[int64]Outcome{0: Already, -1: Running, -3: TooLate, -4: TooSoon}[a.code]
-			if j.hooks.Skipped != nil {
-				j.hooks.Skipped(ctx, j.name, o)
-			}
+			j.skipped(ctx, o)
 			return o, nil
 		}
-		wait := time.NewTimer(pause + time.Millisecond + time.Duration(rand.Int64N(int64(20*time.Millisecond))))
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return Failed, fmt.Errorf("cronlock: wait: %w", context.Cause(ctx))
-		case <-j.r.base.Done():
-			wait.Stop()
-			return Failed, lockmw.ErrClosed
+		if err := j.wait(ctx, pause); err != nil {
+			return Failed, err
 		}
 	}
 }
 
-type answer struct {
-	code  int64
-	fence uint64
-	n     int64 // attempt, or milliseconds
+// decidable returns an error for a tick that would not tell one run from the next.
+func (j *Job) decidable(tick time.Time) error {
+	switch {
+	case tick.IsZero() && j.minGap == 0:
+		return &OptionError{Option: "tick", Reason: "is zero and there is no WithMinGap: nothing would tell a run from the next"}
+	case !tick.IsZero() && tick.UnixMilli() <= 0:
+		return &OptionError{Option: "tick", Reason: "is before 1970"}
+	}
+	return nil
 }
 
-func (a answer) left() time.Duration { return time.Duration(a.n) * time.Millisecond }
-
-func (j *Job) ask(ctx context.Context, owner string, tick time.Time) (answer, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), j.nodeTimeout)
-	defer cancel()
-	at, take := int64(0), 0
-	if !tick.IsZero() {
-		at = tick.UnixMilli()
+// wait returns after a pause, or with an error when ctx ends or the runner is
+// closed: who waits has not begun anything.
+func (j *Job) wait(ctx context.Context, pause time.Duration) error {
+	wait := time.NewTimer(pause + time.Millisecond + time.Duration(rand.Int64N(int64(20*time.Millisecond))))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cronlock: wait: %w", context.Cause(ctx))
+	case <-j.r.closing:
+		return lockmw.ErrClosed
 	}
-	if j.takeover {
-		take = 1
-	}
-	v, err := j.r.caller.Run(ctx, j.r.begin, []string{j.key, j.key + ":w"}, owner, ms(j.ttl), ms(j.retention), at, ms(j.minGap), ms(j.maxAhead), ms(j.maxLate), take, j.host).Slice()
-	if err != nil {
-		return answer{}, err
-	}
-	if len(v) != 3 {
-		return answer{}, fmt.Errorf("reply of %d values, want 3", len(v))
-	}
-	code, ok1 := v[0].(int64)
-	text, ok2 := v[1].(string)
-	n, ok3 := v[2].(int64)
-	fence, err := strconv.ParseUint(text, 10, 64)
-	if !ok1 || !ok2 || !ok3 || err != nil {
-		return answer{}, errors.New("reply is not of numbers")
-	}
-	return answer{code, fence, n}, nil
 }

@@ -28,9 +28,11 @@ type Hooks struct {
 	// returned.
 	Started  func(ctx context.Context, r Run)
 	Finished func(ctx context.Context, r Run, took time.Duration, err error)
-	// Skipped is called when this instance does not run a tick.
+	// Skipped is called when this instance does not run a tick, and with
+	// [Misfired] when a scheduler called [Job.Func] and there is none.
 	Skipped func(ctx context.Context, job string, o Outcome)
-	// Failed is called when Redis does not answer.
+	// Failed is called when Redis does not answer, and when [Job.Run] is called
+	// with a tick that cannot be decided.
 	Failed func(ctx context.Context, job string, err error)
 }
 
@@ -45,6 +47,8 @@ type config struct {
 	maxRun       time.Duration
 	takeover     bool
 	host         string
+	location     *time.Location
+	hasLocation  bool
 	now          func() time.Time
 	hooks        Hooks
 	logger       *slog.Logger
@@ -66,8 +70,9 @@ func WithNodeTimeout(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.nodeTimeout = d })
 }
 
-// WithRetention is how long the state of a job is kept after its last run. It
-// must be longer than the time between ticks. The default is 8 days.
+// WithRetention sets how long the state of a job is kept after its last run. It
+// must be longer than [WithMaxLate] and [WithMaxAhead] together, or a tick could
+// run again, and than [WithMinGap]. The default is 8 days.
 func WithRetention(d time.Duration) Option { return optionFunc(func(c *config) { c.retention = d }) }
 
 // WithMinGap is the least time between two starts, by the server's clock, for
@@ -92,6 +97,14 @@ func WithTakeover(on bool) Option { return optionFunc(func(c *config) { c.takeov
 // WithHost names this instance in [Status]. The default is the host's name and
 // the process id.
 func WithHost(host string) Option { return optionFunc(func(c *config) { c.host = host }) }
+
+// WithLocation sets the time zone in which [Job.Func] and [Wrap] read a schedule
+// that names none, as robfig's do without CRON_TZ. Set it to the scheduler's (robfig's
+// cron.WithLocation) where that is not the process's. The default is the
+// location of [WithClock]'s times, [time.Local].
+func WithLocation(loc *time.Location) Option {
+	return optionFunc(func(c *config) { c.location, c.hasLocation = loc, true })
+}
 
 // WithClock sets the clock that schedules are asked with; leases go by the
 // server's and the system's. It is for tests. The default is [time.Now].
@@ -121,12 +134,13 @@ func (c *config) validate(hasClient bool) error {
 	check(validName.MatchString(c.name), "WithName", "does not match [A-Za-z0-9._-]{1,64}")
 	check(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
 	check(c.ttl >= 200*time.Millisecond && c.ttl <= time.Hour, "WithTTL", fmt.Sprintf("%v is not within 200ms and 1h", c.ttl))
-	check(c.nodeTimeout > 0 && c.nodeTimeout < c.ttl/2, "WithNodeTimeout", fmt.Sprintf("%v is not within 0 and half of the TTL", c.nodeTimeout))
-	check(c.retention > 0, "WithRetention", "is not above 0")
-	check(c.minGap >= 0 && c.minGap < c.retention, "WithMinGap", "is below 0 or above the retention")
-	check(c.maxAhead >= 0, "WithMaxAhead", "is below 0")
-	check(c.maxLate > 0 && c.maxLate < c.retention, "WithMaxLate", "is not within 0 and the retention")
-	check(c.maxRun >= 0, "WithMaxRun", "is below 0")
+	check(c.nodeTimeout >= time.Millisecond && c.nodeTimeout < c.ttl/2, "WithNodeTimeout", fmt.Sprintf("%v is not within 1ms and half of the TTL", c.nodeTimeout))
+	check(c.minGap == 0 || c.minGap >= time.Millisecond && c.minGap < c.retention, "WithMinGap", fmt.Sprintf("%v is neither 0 nor within 1ms and the retention", c.minGap))
+	check(c.maxAhead >= 0, "WithMaxAhead", fmt.Sprintf("%v is below 0", c.maxAhead))
+	check(c.maxLate >= time.Millisecond, "WithMaxLate", fmt.Sprintf("%v is below 1ms", c.maxLate))
+	check(c.retention > c.maxLate && c.retention-c.maxLate > c.maxAhead, "WithRetention", fmt.Sprintf("%v is not above WithMaxLate and WithMaxAhead together: a tick could run again", c.retention))
+	check(c.maxRun >= 0, "WithMaxRun", fmt.Sprintf("%v is below 0", c.maxRun))
+	check(!c.hasLocation || c.location != nil, "WithLocation", "is nil")
 	check(c.now != nil, "WithClock", "is nil")
 	check(c.logger != nil, "WithLogger", "is nil")
 	return errors.Join(errs...)

@@ -46,6 +46,8 @@ func (j *Job) run(parent context.Context, run Run, owner string, sent time.Time)
 			j.hooks.Finished(parent, run, took, err)
 		}
 	}()
+	j.r.running.Add(1)
+	defer j.r.running.Add(-1)
 	err = j.fn(ctx)
 	completed = true
 	return err
@@ -101,42 +103,32 @@ const maxErrorText = 500
 // report records the end. A report that is lost leaves the run to its lease,
 // after which it may be taken over: so it is tried until then.
 func (j *Job) report(owner string, err error, completed bool) {
-	text, flag := "", 0
+	text := ""
 	if err != nil {
 		text = err.Error()
 		text = text[:min(len(text), maxErrorText)]
 	}
-	if completed {
-		flag = 1
-	}
 	until := time.Now().Add(j.ttl)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		callErr := j.end(owner, text, flag)
+		callErr := j.end(owner, text, flag(completed), j.nodeTimeout)
 		if callErr == nil {
 			return
 		}
-		if time.Now().Add(pause).After(until) {
-			if j.hooks.Failed != nil {
-				j.hooks.Failed(context.Background(), j.name, fmt.Errorf("%w: the end was not recorded: %w", lockmw.ErrUnavailable, callErr))
-			}
+		if time.Now().Add(pause).After(until) || j.r.base.Err() != nil { // Close does not wait for a Redis that is away
+			j.failed(context.Background(), fmt.Errorf("%w: the end was not recorded: %w", lockmw.ErrUnavailable, callErr))
 			return
 		}
 		wait := time.NewTimer(pause)
 		select {
 		case <-wait.C:
-		case <-j.r.base.Done(): // Close does not wait for a Redis that is away
-			wait.Stop()
-			return
+		case <-j.r.base.Done():
+			wait.Stop() // once more
 		}
 	}
 }
 
-// undo gives up a run that may have begun although its reply was lost, so that
-// the tick can be taken over at once.
-func (j *Job) undo(owner string) { _ = j.end(owner, "the answer was lost", 0) } // or its lease ends
-
-func (j *Job) end(owner, text string, completed int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), j.nodeTimeout)
+func (j *Job) end(owner, text string, completed int, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	return j.r.caller.Run(ctx, j.r.finish, []string{j.key}, owner, ms(j.retention), text, completed).Err()
 }

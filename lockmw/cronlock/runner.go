@@ -27,6 +27,8 @@ var (
 	renewSource string
 	//go:embed finish.lua
 	finishSource string
+	//go:embed misfire.lua
+	misfireSource string
 )
 
 // Client is what a [Runner] needs of a go-redis client; all of them have it.
@@ -40,14 +42,18 @@ type Runner struct {
 	begin    *redis.Script
 	renew    *redis.Script
 	finish   *redis.Script
+	misfired *redis.Script
 	instance string // 128 random bits; owners are instance:counter
 	counter  atomic.Uint64
 
-	mu     sync.Mutex
-	closed bool
-	runs   sync.WaitGroup
-	base   context.Context // of runs; ends with Close
-	cancel context.CancelCauseFunc
+	mu      sync.Mutex
+	names   map[string]bool // keys of the jobs there are
+	closed  bool
+	closing chan struct{}   // closed when Close is called
+	calls   sync.WaitGroup  // of Job.Run
+	running atomic.Int64    // jobs
+	base    context.Context // of runs; ends with Close
+	cancel  context.CancelCauseFunc
 }
 
 // New returns a Runner over rdb. It does not dial and starts no goroutine; all
@@ -55,7 +61,8 @@ type Runner struct {
 // defaults of its jobs.
 func New(rdb Client, opts ...Option) (*Runner, error) {
 	r := &Runner{config: defaults(), instance: rand.Text(),
-		begin: redis.NewScriptServerSHA(beginSource), renew: redis.NewScriptServerSHA(renewSource), finish: redis.NewScriptServerSHA(finishSource)}
+		begin: redis.NewScriptServerSHA(beginSource), renew: redis.NewScriptServerSHA(renewSource), finish: redis.NewScriptServerSHA(finishSource), misfired: redis.NewScriptServerSHA(misfireSource),
+		closing: make(chan struct{}), names: map[string]bool{}}
 	host, _ := os.Hostname()
 	r.host = host + " " + strconv.Itoa(os.Getpid())
 	for _, opt := range opts {
@@ -72,8 +79,20 @@ func New(rdb Client, opts ...Option) (*Runner, error) {
 }
 
 // Job returns a job, which instances know by its name. The options change the
-// runner's for it.
+// runner's for it. Of a name there can be one job in a Runner: of two, each tick
+// would run only one. All mistakes are reported at once, as joined [*OptionError].
 func (r *Runner) Job(name string, fn func(ctx context.Context) error, opts ...Option) (*Job, error) {
+	j, err := r.newJob(name, fn, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.register(j); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+func (r *Runner) newJob(name string, fn func(ctx context.Context) error, opts []Option) (*Job, error) {
 	j := &Job{r: r, name: name, fn: fn, config: r.config}
 	for _, opt := range opts {
 		if opt != nil {
@@ -95,26 +114,41 @@ func (r *Runner) Job(name string, fn func(ctx context.Context) error, opts ...Op
 	return j, nil
 }
 
-// start counts a run in, unless the runner is closed.
+func (r *Runner) register(j *Job) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.names[j.key] {
+		return &OptionError{Option: "name", Reason: strconv.Quote(j.name) + " is a job of this runner already"}
+	}
+	r.names[j.key] = true
+	return nil
+}
+
+// start counts a call in, unless the runner is closed.
 func (r *Runner) start() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return false
 	}
-	r.runs.Add(1)
+	r.calls.Add(1)
 	return true
 }
 
-// Close refuses new runs and waits for those under way until ctx ends; then
-// their contexts end, and it waits for them to return. The client stays open.
+// Close refuses new runs, ends those that only wait for their turn, and waits
+// for jobs under way until ctx ends; then their contexts end, and it waits for
+// them to return. The error says whether jobs were still running or Redis did
+// not take their ends. The client stays open.
 func (r *Runner) Close(ctx context.Context) error {
 	r.mu.Lock()
-	r.closed = true
+	if !r.closed {
+		r.closed = true
+		close(r.closing)
+	}
 	r.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		r.runs.Wait()
+		r.calls.Wait()
 		close(done)
 	}()
 	select {
@@ -122,10 +156,14 @@ func (r *Runner) Close(ctx context.Context) error {
 		r.cancel(lockmw.ErrClosed)
 		return nil
 	case <-ctx.Done():
-		r.cancel(lockmw.ErrClosed)
-		<-done
-		return fmt.Errorf("cronlock: close: jobs were still running: %w", context.Cause(ctx))
 	}
+	why := "Redis did not answer"
+	if r.running.Load() > 0 {
+		why = "jobs were still running"
+	}
+	r.cancel(lockmw.ErrClosed)
+	<-done
+	return fmt.Errorf("cronlock: close: %s: %w", why, context.Cause(ctx))
 }
 
 func (r *Runner) newOwner() string {

@@ -1,68 +1,86 @@
 package cronlock
 
-import (
-	"context"
-	"log/slog"
-	"time"
-)
+import "time"
 
 // Schedule says when a job is due. Those of robfig/cron have this method.
 type Schedule interface {
 	Next(after time.Time) time.Time
 }
 
-// slack is how much too early a timer may fire.
+// slack is the most that a timer may fire too early, for instance because the
+// clock was set back.
 const slack = 500 * time.Millisecond
 
-// maxSteps bounds the search for a tick.
-const maxSteps = 100_000
-
-// Tick is the latest time at or before now at which a schedule is due, zero if
-// there was none within lookBack.
+// Tick returns the time at which a schedule was due last at now, or zero if it
+// was not due within lookBack. It reads the schedule in the location of now,
+// unless the schedule has its own.
+//
+// A time that is still ahead counts as well, if it is so close that the
+// timer must have fired too early: by at most 500ms, and by at most a hundredth
+// of the time since the tick before it. So a timer of an every-second
+// schedule that fires late gets its own tick and not the following one.
 func Tick(s Schedule, now time.Time, lookBack time.Duration) time.Time {
-	var tick time.Time
-	limit := now.Add(slack)
-	for at, n := s.Next(now.Add(-lookBack)), 0; !at.IsZero() && !at.After(limit) && n < maxSteps; at, n = s.Next(at), n+1 {
-		tick = at
+	last := latest(s, now, lookBack)
+	next := s.Next(now)
+	early := slack
+	if !last.IsZero() {
+		early = min(early, next.Sub(last)/100)
 	}
-	return tick
+	if next.After(now) && next.Sub(now) <= early {
+		return next
+	}
+	return last
 }
 
-// Func returns what a scheduler calls when the schedule is due: it runs the
-// tick, and logs an error, for nobody else would see it. A nil schedule is for
-// jobs with [WithMinGap] alone.
-func (j *Job) Func(s Schedule) func() {
-	return func() {
-		var tick time.Time
-		if s != nil {
-			if tick = Tick(s, j.now(), j.maxLate); tick.IsZero() {
-				return
-			}
+// latest returns the last time after now-lookBack and not after now at which s
+// is due, or zero. The window grows from its end, and the last tick in it is
+// found by bisection, so that the cost grows with neither lookBack nor the
+// number of ticks.
+func latest(s Schedule, now time.Time, lookBack time.Duration) time.Time {
+	due := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
+	for window := min(time.Second, lookBack); ; window = min(4*window, lookBack) {
+		from := now.Add(-window)
+		if tick := s.Next(from); due(tick) && tick.After(from) {
+			return lastFrom(s, tick, now, due)
 		}
-		if _, err := j.Run(context.Background(), tick); err != nil {
-			j.logger.LogAttrs(context.Background(), slog.LevelError, "job failed", slog.String("job", j.name), slog.String("error", err.Error()))
+		if window >= lookBack {
+			return time.Time{}
 		}
 	}
 }
 
-// Wrap is Func as a job wrapper of robfig/cron (JobWrapper), whose Job type is J: the
-// wrapped job is what runs, and this job's own function is not called.
-func Wrap[J interface{ Run() }](r *Runner, name string, s Schedule, opts ...Option) (func(J) J, error) {
-	made, err := r.Job(name, func(context.Context) error { return nil }, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return func(inner J) J {
-		job := *made
-		job.fn = func(context.Context) error { inner.Run(); return nil }
-		outer, ok := any(runFunc(job.Func(s))).(J)
-		if !ok {
-			return inner // J is not the interface; it cannot be wrapped
+// lastFrom returns the last tick that is due, when tick is one.
+func lastFrom(s Schedule, tick, end time.Time, due func(time.Time) bool) time.Time {
+	for {
+		next := s.Next(tick)
+		if !due(next) || !next.After(tick) {
+			return tick
 		}
-		return outer
-	}, nil
+		middle := next.Add(end.Sub(next) / 2)
+		if after := s.Next(middle); due(after) && after.After(next) {
+			tick = after
+		} else {
+			tick, end = next, middle
+		}
+	}
 }
 
-type runFunc func()
-
-func (f runFunc) Run() { f() }
+// phaseless returns the interval of a schedule whose ticks depend on when it is
+// asked, as those of "@every 5m" do: on each instance they are others. It
+// returns 0 for all other schedules: between two ticks their answer is the same.
+func phaseless(s Schedule, now time.Time) time.Duration {
+	now = now.Truncate(time.Second)
+	next := s.Next(now)
+	interval := next.Sub(now)
+	if next.IsZero() || interval <= 0 {
+		return 0
+	}
+	step := interval / 2
+	if interval >= 2*time.Second {
+		step = step.Truncate(time.Second)
+	}
+	if s.Next(now.Add(step)).Equal(next.Add(step)) {
+		return interval
+	}
+	return 0
+}

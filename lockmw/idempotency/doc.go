@@ -40,11 +40,12 @@
 // of unknown outcome.
 //
 // Responses are held back, up to [WithMaxResponseBody]. Flushing does nothing
-// before; beyond it the response streams and is not kept. Neither are one with
-// trailers and one that is never written, whose page may come from further
-// out. Connections cannot be hijacked.
+// before; beyond it the response streams and is not kept. Neither is one with
+// trailers. A handler that writes nothing has answered 200, as net/http sends
+// it: error pages must be written by inner middlewares, not by outer ones.
+// Connections cannot be hijacked.
 //
-// Fields that middlewares further out set are theirs, and not kept. What knows
+// Fields that outer middlewares set are theirs, and not kept. What knows
 // the user must be there, and what sets cookies or refuses for a while (a
 // limiter, [lockmw.Locker.Handler]) belongs there: its answers would be kept.
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -140,6 +141,31 @@ func FuzzParseKey(f *testing.F) {
 			t.Errorf("%q: quoted %q is %q", s, quoted, again)
 		}
 	})
+}
+
+// FuzzSpelledOneWay: all spellings of a path are one, and stay the same path.
+func FuzzSpelledOneWay(f *testing.F) {
+	for _, path := range []string{"/orders/%31", "/a%2fb", "/%", "/%2", "/%zz", "/%25%32%35", "/%C3%bc"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		one := spelledOneWay(path)
+		if again := spelledOneWay(one); again != one && validEscapes(path) {
+			t.Errorf("%q: %q, then %q", path, one, again)
+		}
+		before, err := url.PathUnescape(path)
+		if after, err2 := url.PathUnescape(one); err == nil && (err2 != nil || before != after) {
+			t.Errorf("%q is %q, and %q is %q, %v", path, before, one, after, err2)
+		}
+		if strings.Count(path, "/") != strings.Count(one, "/") {
+			t.Errorf("%q: %q has other segments", path, one)
+		}
+	})
+}
+
+func validEscapes(path string) bool {
+	_, err := url.PathUnescape(path)
+	return err == nil
 }
 
 // FuzzDecodeReplies: no reply makes a panic, or a run that was not granted.

@@ -131,7 +131,7 @@ func (k *Keeper) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 func (k *Keeper) conclude(ctx context.Context, run *Run, c *recorder) error {
 	kept, problem := c.whole()
 	switch {
-	case run.forget.Load(), c.status != 0 && !k.keep(c.status):
+	case run.forget.Load(), !k.keep(c.final()):
 		return run.Forget()
 	case ctx.Err() != nil && (c.status == 0 || c.status >= 400 || c.streaming):
 		return nil // it gave up where it was: its outcome is unknown

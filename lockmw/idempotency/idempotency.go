@@ -110,7 +110,7 @@ func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error)
 	id := k.id(op)
 	rec, err := k.store.look(ctx, id)
 	if err != nil {
-		return nil, nil, unavailable("look", err)
+		return nil, nil, unavailable("lookup", err)
 	}
 	kept, err := rec.verdict(op)
 	if err != nil || rec.state == stateKept {

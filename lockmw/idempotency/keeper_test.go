@@ -158,6 +158,7 @@ func TestOnceAndReplayed(t *testing.T) {
 		wantAnswer(t, "another user", post(h, "k1", "5 EUR", as("bob")), 201, "payment 4 of 5 EUR", false)
 		wantAnswer(t, "another method", post(h, "k1", "5 EUR", func(r *http.Request) { r.Method = "PATCH" }), 201, "payment 5 of 5 EUR", false)
 		wantAnswer(t, "another user's retry", post(other, "k1", "5 EUR", as("bob")), 201, "payment 4 of 5 EUR", true)
+		wantAnswer(t, "another spelling of the path", post(h, "k1", "5 EUR", to("/%70ayments")), 201, "payment 1 of 5 EUR", true)
 		wantAnswer(t, "another name of the host", post(h, "k1", "5 EUR", func(r *http.Request) { r.Host = "api2.example.com" }), 201, "payment 1 of 5 EUR", true)
 		if runs.Load() != 5 {
 			t.Errorf("%d runs, want 5", runs.Load())
@@ -354,7 +355,21 @@ func TestEveryMistakeIsReported(t *testing.T) {
 		}
 	}
 	rdb := redistest.Standalone(t).Client(t)
-	if _, err := idempotency.New(locker(t, rdb, redistest.Prefix(t)), rdb, idempotency.DangerouslyUnscoped); err != nil {
+	locks := locker(t, rdb, redistest.Prefix(t))
+	if _, err := idempotency.New(locks, rdb, idempotency.DangerouslyUnscoped); err != nil {
 		t.Error(err)
+	}
+	for option, opts := range map[string][]idempotency.Option{
+		"WithMethods":      {idempotency.WithMethods("post"), idempotency.WithMethods("POST", " PATCH"), idempotency.WithMethods("")},
+		"WithDenyHandler":  {idempotency.WithDenyHandler(http.HandlerFunc(nil))},
+		"WithWaitReplicas": {idempotency.WithWaitReplicas(-1, time.Second), idempotency.WithWaitReplicas(1, time.Microsecond)},
+		"WithDocs":         {idempotency.WithDocs("https:"), idempotency.WithDocs("https://a/#b")},
+		"WithTTL":          {idempotency.WithTTL(-time.Hour)},
+	} {
+		for i, opt := range opts {
+			if _, err := idempotency.New(locks, rdb, user, opt); err == nil || !strings.Contains(err.Error(), "idempotency: "+option+": ") {
+				t.Errorf("%s, %d: got %v", option, i, err)
+			}
+		}
 	}
 }

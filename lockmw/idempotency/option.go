@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -86,8 +87,9 @@ func WithTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c
 // is true: 400.
 func WithRequired(on bool) Option { return optionFunc(func(c *config) { c.required = on }) }
 
-// WithMethods says which methods are covered; others pass. The default is POST
-// and PATCH, those that HTTP does not define as idempotent.
+// WithMethods sets which methods are covered, in upper case as HTTP spells them;
+// others pass. The default is POST and PATCH, those that HTTP does not define as
+// idempotent.
 func WithMethods(methods ...string) Option {
 	return optionFunc(func(c *config) { c.methods = methods })
 }
@@ -181,13 +183,25 @@ func (c *config) validate(hasLocks, hasClient, hasScope bool) error {
 	check(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
 	check(c.ttl >= time.Second, "WithTTL", fmt.Sprintf("%v is below 1s", c.ttl))
 	check(c.timeout > 0 && c.timeout <= time.Minute, "WithTimeout", fmt.Sprintf("%v is not within 0 and 1m", c.timeout))
-	check(len(c.methods) > 0 && !slices.Contains(c.methods, ""), "WithMethods", "is empty or has an empty method")
+	check(len(c.methods) > 0 && !slices.ContainsFunc(c.methods, misspelled), "WithMethods", fmt.Sprintf("%q is empty or has a method that is not of upper-case letters: methods are compared as they are", c.methods))
 	check(c.maxRequest >= 0 && c.maxRequest <= maxBody, "WithMaxRequestBody", fmt.Sprintf("%d is not within 0 and %d", c.maxRequest, maxBody))
 	check(c.maxResponse >= 0 && c.maxResponse <= maxBody, "WithMaxResponseBody", fmt.Sprintf("%d is not within 0 and %d", c.maxResponse, maxBody))
 	check(c.keep != nil, "WithKeep", "is nil")
 	check(c.fingerprint != nil, "WithFingerprint", "is nil")
 	check(c.waitReplicas == 0 || c.waitReplicas > 0 && c.waitTimeout >= time.Millisecond, "WithWaitReplicas", fmt.Sprintf("%d within %v: neither is to be below 0, and the time not below 1ms", c.waitReplicas, c.waitTimeout))
-	check(err == nil && docs.IsAbs() && docs.Fragment == "", "WithDocs", "is not an absolute URL without a fragment")
+	check(err == nil && docs.IsAbs() && docs.Fragment == "" && docs.Host+docs.Opaque != "", "WithDocs", "is not an absolute URL without a fragment")
+	check(c.deny == nil || !nilValue(c.deny), "WithDenyHandler", fmt.Sprintf("is a nil %T", c.deny))
 	check(c.logger != nil, "WithLogger", "is nil")
 	return errors.Join(errs...)
+}
+
+// misspelled reports whether a method would match no request that is meant.
+func misspelled(method string) bool {
+	return method == "" || strings.ContainsFunc(method, func(c rune) bool { return (c < 'A' || c > 'Z') && c != '-' })
+}
+
+// nilValue reports whether v holds a nil function or pointer.
+func nilValue(v any) bool {
+	value := reflect.ValueOf(v)
+	return (value.Kind() == reflect.Func || value.Kind() == reflect.Pointer) && value.IsNil()
 }

@@ -52,12 +52,18 @@ func (c *recorder) WriteHeader(status int) {
 	if c.status != 0 {
 		return
 	}
-	c.status, c.header = status, c.w.Header().Clone()
-	if n, err := strconv.ParseInt(c.header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
-		c.length = n
-	}
+	c.status = status
+	c.snapshot()
 	if c.length > c.limit && !c.head && hasBody(status) {
 		c.stream()
+	}
+}
+
+// snapshot takes the header as it will go out.
+func (c *recorder) snapshot() {
+	c.header = c.w.Header().Clone()
+	if n, err := strconv.ParseInt(c.header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
+		c.length = n
 	}
 }
 
@@ -170,22 +176,33 @@ func (c *recorder) send() {
 	maps.Copy(h, late) // trailers
 }
 
-// whole returns the response, if all of it is here and can be sent again. That
-// nothing was written is no answer: an error page may follow further out.
+// final is the status that the client gets. For a handler that has written
+// nothing net/http answers 200; send leaves that to it, so that an outer
+// middleware can still do otherwise.
+func (c *recorder) final() int {
+	if c.status == 0 {
+		return http.StatusOK
+	}
+	return c.status
+}
+
+// whole returns the response, if all of it is here and can be sent again.
 func (c *recorder) whole() (*response, error) {
+	status := c.final()
+	if c.status == 0 {
+		c.snapshot()
+	}
 	switch {
-	case c.status == 0:
-		return nil, errors.New("nothing was written")
 	case c.streaming:
 		return nil, errors.New("the body is too large")
-	case !keepable(c.status):
+	case !keepable(status):
 		return nil, errors.New("the protocol was switched")
-	case c.length >= 0 && !c.head && hasBody(c.status) && int64(len(c.body)) != c.length:
+	case c.length >= 0 && !c.head && hasBody(status) && int64(len(c.body)) != c.length:
 		return nil, errors.New("the body is shorter than its Content-Length")
 	case c.trailers():
 		return nil, errors.New("there are trailers")
 	}
-	return &response{status: c.status, fields: changes(c.before, c.header), body: c.body}, nil
+	return &response{status: status, fields: changes(c.before, c.header), body: c.body}, nil
 }
 
 func (c *recorder) trailers() bool {

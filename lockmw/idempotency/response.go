@@ -52,9 +52,14 @@ var hop = map[string]bool{
 // changes is what a handler made of the header.
 func changes(before, after http.Header) []field {
 	var all []field
-	named := strings.Join(after["Connection"], ",")
-	skip := func(name string) bool {
-		return hop[name] || strings.HasPrefix(name, http.TrailerPrefix) || listed(named, name)
+	named := ""
+	for name, values := range after {
+		if http.CanonicalHeaderKey(name) == "Connection" {
+			named += "," + strings.Join(values, ",")
+		}
+	}
+	skip := func(name string) bool { // a handler may write names in lower case
+		return hop[http.CanonicalHeaderKey(name)] || strings.HasPrefix(name, http.TrailerPrefix) || listed(named, name)
 	}
 	for name, values := range after {
 		old, there := before[name]

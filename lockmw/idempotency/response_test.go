@@ -66,6 +66,9 @@ var answers = map[string]http.HandlerFunc{
 	"/flushed":     func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() },
 	"/error":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) },
 	"/odd":         func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(599); io.WriteString(w, "odd") },
+	"/nothing":     func(http.ResponseWriter, *http.Request) {},
+	"/fields":      func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Location", "/1") },
+	"/read":        func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) },
 	"/late": func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(200)
 		w.Header().Set("X-Late", "1")
@@ -178,7 +181,7 @@ func TestWhatIsNotKept(t *testing.T) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(big)))
 			io.WriteString(w, big)
 		}, big, false},
-		"nothing written": {func(http.ResponseWriter, *http.Request) {}, "", false},
+		"nothing of what it says": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "5") }, "", true},
 		"shorter than it says": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "5")
 			io.WriteString(w, "abc")
@@ -364,5 +367,67 @@ func TestWriteErrors(t *testing.T) {
 		if first.Code != status || second.Code != status || first.Body.String() != second.Body.String() || second.Header().Get("Idempotency-Replayed") == "" {
 			t.Errorf("%s: first %v, second %v", path, first, second)
 		}
+	}
+}
+
+// What handlers do instead of writing a status: the retry gets what the first
+// request got, or is told that the outcome is unknown.
+func TestHandlersThatWriteNoStatus(t *testing.T) {
+	var runs atomic.Int32
+	k := keeper(t, redistest.Standalone(t).Client(t), redistest.Prefix(t))
+	handlers := map[string]http.HandlerFunc{
+		"/nothing": func(http.ResponseWriter, *http.Request) {},
+		"/early": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Link", "</a.css>; rel=preload")
+			w.WriteHeader(http.StatusEarlyHints)
+		},
+		"/empty": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(nil) },
+		"/hijack": func(w http.ResponseWriter, _ *http.Request) {
+			if _, _, err := http.NewResponseController(w).Hijack(); err != nil {
+				w.WriteHeader(http.StatusNotImplemented)
+			}
+		},
+		"/abort": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	}
+	srv := httptest.NewUnstartedServer(k.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runs.Add(1)
+		handlers[r.URL.Path](w, r)
+	})))
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	srv.Start()
+	defer srv.Close()
+	for path, status := range map[string]string{"/nothing": "200", "/early": "200", "/empty": "200", "/hijack": "501", "/abort": ""} {
+		runs.Store(0)
+		first, r1 := raw(t, srv, "POST", path, "k")
+		second, r2 := raw(t, srv, "POST", path, "k")
+		if path == "/early" {
+			_, first, _ = strings.Cut(first, "\r\n\r\n") // the 103
+		}
+		switch {
+		case runs.Load() != 1 || r1:
+			t.Errorf("%s: %d runs", path, runs.Load())
+		case path == "/abort":
+			if first != "" || !strings.HasPrefix(second, "HTTP/1.1 409 ") || !strings.Contains(second, "#"+string(idempotency.UnknownOutcome)) {
+				t.Errorf("%s: first\n%s\nsecond\n%s", path, first, second)
+			}
+		case first != second || !r2 || !strings.HasPrefix(first, "HTTP/1.1 "+status+" "):
+			t.Errorf("%s: first\n%s\nsecond (replayed %v)\n%s", path, first, r2, second)
+		}
+	}
+}
+
+// The fields of a connection and the date are not kept, however a handler spells them.
+func TestFieldsThatAreNotKept(t *testing.T) {
+	h := keeper(t, redistest.Standalone(t).Client(t), redistest.Prefix(t)).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["connection"] = []string{"X-Gone"}
+		w.Header()["x-gone"] = []string{"1"}
+		w.Header()["date"] = []string{"Thu, 01 Jan 1970 00:00:00 GMT"}
+		w.Header()["x-kept"] = []string{"1"}
+		w.WriteHeader(204)
+	}))
+	post(h, "k", "")
+	got := post(h, "k", "").Header()
+	if fmt.Sprint(got) != "map[Idempotency-Replayed:[true] x-kept:[1]]" {
+		t.Errorf("replayed %v", got)
 	}
 }

@@ -80,8 +80,10 @@ func (r *Run) begin() (record, error) {
 	k, lost := r.k, r.lock.Context()
 	r.ctx = context.WithValue(lost, runKey{}, r)
 	var rec record
+	begun := false // perhaps
 	err := persist(2*k.timeout, lost.Done(), func() (err error) {
 		rec, err = k.store.begin(context.WithoutCancel(lost), r.id, r.owner, r.attempt.Fence, r.op.Fingerprint[:], k.ttl, k.rerun)
+		begun = begun || !refused(err)
 		return err
 	})
 	if err == nil && rec.mine && k.waitReplicas > 0 {
@@ -90,8 +92,10 @@ func (r *Run) begin() (record, error) {
 	if err == nil && rec.mine && lost.Err() != nil { // it took so long that another may begin
 		err = context.Cause(lost)
 	}
-	if err != nil { // it may have begun
-		r.finishLater(Forgotten, nil, false)
+	if err != nil {
+		if begun {
+			r.finishLater(Forgotten, nil, false)
+		}
 		return record{}, err
 	}
 	r.attempt.Number = rec.attempt

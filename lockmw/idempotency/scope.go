@@ -3,8 +3,10 @@ package idempotency
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/redishttp/redishttp/lockmw"
 )
@@ -30,7 +32,7 @@ func payload(r *http.Request, body []byte) []byte {
 // operation is what a request asks for. The host is not part of it: a client may
 // retry under another name of the same service.
 func (k *Keeper) operation(r *http.Request, scope, key string, body []byte) Operation {
-	op := Operation{Scope: scope, Name: lockmw.Join(r.Method, r.URL.EscapedPath()), Key: key}
+	op := Operation{Scope: scope, Name: lockmw.Join(r.Method, spelledOneWay(r.URL.EscapedPath())), Key: key}
 	print := k.fingerprint(r, body)
 	sum := sha256.New()
 	_, _ = sum.Write(binary.AppendUvarint(nil, uint64(len(op.Name))))
@@ -38,4 +40,36 @@ func (k *Keeper) operation(r *http.Request, scope, key string, body []byte) Oper
 	_, _ = sum.Write(print)
 	copy(op.Fingerprint[:], sum.Sum(nil))
 	return op
+}
+
+// spelledOneWay returns an escaped path with one spelling for each resource: a
+// retry of /orders/%31 is one of /orders/1 (RFC 3986, 6.2.2). Only what needs no escape is
+// unescaped, so that %2F stays another thing than a slash.
+func spelledOneWay(path string) string {
+	if !strings.Contains(path, "%") {
+		return path
+	}
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		if path[i] != '%' || i+2 >= len(path) {
+			b.WriteByte(path[i])
+			continue
+		}
+		code, err := hex.DecodeString(path[i+1 : i+3])
+		switch {
+		case err != nil:
+			b.WriteByte('%')
+			continue
+		case unreserved(code[0]):
+			b.WriteByte(code[0])
+		default:
+			b.WriteString(strings.ToUpper(path[i : i+3]))
+		}
+		i += 2
+	}
+	return b.String()
+}
+
+func unreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }

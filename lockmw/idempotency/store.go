@@ -79,15 +79,38 @@ func (rec record) verdict(op Operation) ([]byte, error) {
 var errReply = errors.New("not a reply that is known")
 
 // look reads a record. A replica that is behind shows an older one, which
-// costs a round trip: the script asks the master.
+// costs a round trip: the script asks the master. It reads once more if the
+// connection broke and there is time left.
 func (s *store) look(ctx context.Context, id string) (record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	cmd := redis.NewSliceCmd(ctx, "hmget", id, "s", "p", "r")
-	if err := s.caller.Process(ctx, cmd); err != nil {
+	v, err := s.read(ctx, id)
+	if err != nil && ctx.Err() == nil && !refused(err) {
+		v, err = s.read(ctx, id)
+	}
+	if err != nil {
 		return record{}, err
 	}
-	return decodeLook(cmd.Val())
+	return decodeLook(v)
+}
+
+func (s *store) read(ctx context.Context, id string) ([]any, error) {
+	cmd := redis.NewSliceCmd(ctx, "hmget", id, "s", "p", "r")
+	if err := s.caller.Process(ctx, cmd); err != nil {
+		return nil, err
+	}
+	return cmd.Val(), nil
+}
+
+// refused reports whether an error is an answer of Redis that comes before the
+// first write of a script: nothing was done.
+func refused(err error) bool {
+	for _, prefix := range []string{"WRONGTYPE", "OOM", "MISCONF", "READONLY", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "NOREPLICAS", "NOAUTH", "BUSY"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func decodeLook(v []any) (record, error) {

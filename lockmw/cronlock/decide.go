@@ -1,0 +1,73 @@
+package cronlock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// answer is the reply of begin.lua.
+type answer struct {
+	code  int64
+	fence uint64
+	n     int64 // attempt, or milliseconds
+}
+
+func (a answer) left() time.Duration { return time.Duration(a.n) * time.Millisecond }
+
+// question is what one call of Run asks Redis, perhaps several times.
+type question struct {
+	owner   string
+	tick    time.Time
+	watched bool // a run elsewhere
+}
+
+// decide asks Redis what becomes of the tick here. An answer that is lost is
+// asked for once more: begin.lua begins once for one owner. If that fails too,
+// the run is given up, for it may have begun. All of it takes at most two
+// timeouts, and the lease counts from before the first.
+func (j *Job) decide(ctx context.Context, q question) (answer, error) {
+	until := time.Now().Add(2 * j.nodeTimeout)
+	a, err := j.ask(ctx, q, j.nodeTimeout)
+	if err == nil {
+		return a, nil
+	}
+	if a, err = j.ask(ctx, q, min(j.nodeTimeout, time.Until(until)-j.nodeTimeout/2)); err != nil {
+		_ = j.end(q.owner, "the answer was lost", 0, min(j.nodeTimeout, time.Until(until))) // or its lease ends
+	}
+	return a, err
+}
+
+func (j *Job) ask(ctx context.Context, q question, within time.Duration) (answer, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
+	defer context.AfterFunc(j.r.base, cancel)() // Close does not wait for a Redis that is away
+	at := int64(0)
+	if !q.tick.IsZero() {
+		at = q.tick.UnixMilli()
+	}
+	v, err := j.r.caller.Run(ctx, j.r.begin, []string{j.key, j.key + ":w"}, q.owner, ms(j.ttl), ms(j.retention), at, ms(j.minGap), ms(j.maxAhead), ms(j.maxLate), flag(j.takeover), j.host, flag(q.watched)).Slice()
+	if err != nil {
+		return answer{}, err
+	}
+	if len(v) != 3 {
+		return answer{}, fmt.Errorf("reply of %d values, want 3", len(v))
+	}
+	code, ok1 := v[0].(int64)
+	text, ok2 := v[1].(string)
+	n, ok3 := v[2].(int64)
+	fence, err := strconv.ParseUint(text, 10, 64)
+	if !ok1 || !ok2 || !ok3 || err != nil {
+		return answer{}, errors.New("reply is not of numbers")
+	}
+	return answer{code, fence, n}, nil
+}
+
+func flag(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}
