@@ -6,12 +6,12 @@ import (
 	"math"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/internal/rights"
 )
 
 // listing is what the pages of limits, sessions, cache, locks and jobs have in
@@ -71,7 +71,7 @@ func ask(ctx context.Context, rdb redis.UniversalClient, fill func(redis.Pipelin
 	}
 	cmds, err := pipe.Exec(ctx)
 	for _, cmd := range cmds {
-		if cmd.Err() != nil && strings.HasPrefix(cmd.Err().Error(), "NOPERM") {
+		if _, missing := rights.Missing(cmd.Err()); missing {
 			return cmd.Err()
 		}
 	}

@@ -66,7 +66,7 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 	if err := c.validate(hasClient); err != nil {
 		return nil, err
 	}
-	c.caller, c.nodes = bounded.New(rdb), breaker.NewSet(rdb)
+	c.caller, c.nodes = bounded.New(rdb).Watch(c.logger), breaker.NewSet(rdb)
 	if !c.caller.HonorsDeadlines() {
 		c.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
 	}

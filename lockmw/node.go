@@ -63,7 +63,7 @@ type node struct {
 }
 
 func newNode(l *Locker, rdb bounded.Client) *node {
-	return &node{l: l, caller: bounded.New(rdb), acquire: redis.NewScriptServerSHA(acquireSource), queue: redis.NewScriptServerSHA(queueSource),
+	return &node{l: l, caller: bounded.New(rdb).Watch(l.logger), acquire: redis.NewScriptServerSHA(acquireSource), queue: redis.NewScriptServerSHA(queueSource),
 		extend: redis.NewScriptServerSHA(renewSource), release: redis.NewScriptServerSHA(releaseSource),
 		inspect: redis.NewScriptServerSHA(inspectSource), force: redis.NewScriptServerSHA(forceSource)}
 }

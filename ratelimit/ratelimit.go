@@ -83,7 +83,7 @@ func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 		l.hot = newHot()
 	}
 	if hasClient {
-		l.redis = bounded.New(rdb)
+		l.redis = bounded.New(rdb).Watch(l.logger)
 		if !l.redis.HonorsDeadlines() {
 			l.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
 		}

@@ -33,7 +33,7 @@ type index struct {
 }
 
 func newIndex(rdb redis.UniversalClient, m *Manager) *index {
-	return &index{m: m, rdb: rdb, caller: bounded.New(rdb), enter: redis.NewScriptServerSHA(indexSource),
+	return &index{m: m, rdb: rdb, caller: bounded.New(rdb).Watch(m.logger), enter: redis.NewScriptServerSHA(indexSource),
 		empty: redis.NewScriptServerSHA(revokeSource), timeout: m.saveTimeout}
 }
 

@@ -15,18 +15,20 @@ import (
 
 	"github.com/redishttp/redishttp/connect/redigopool"
 	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/rights"
 )
 
 // store is scs/redisstore with contexts: redisstore knows none, but each of
 // its pools here hands out one virtual connection, to which the context of the
 // call is bound.
 type store struct {
-	m     *Manager
-	pairs sync.Pool // of *pair
-	all   *redisstore.RedisStore
-	nodes *breaker.Set
-	turns turns
-	fresh *fresh
+	m      *Manager
+	pairs  sync.Pool // of *pair
+	all    *redisstore.RedisStore
+	nodes  *breaker.Set
+	rights *rights.Watch
+	turns  turns
+	fresh  *fresh
 }
 
 var (
@@ -51,7 +53,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{m: m, nodes: breaker.NewSet(rdb), fresh: newFresh(), all: redisstore.NewWithPrefix(everything, m.prefix)}
+	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: redisstore.NewWithPrefix(everything, m.prefix)}
 	s.pairs.New = func() any {
 		conn := pairing.Conn()
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
@@ -92,6 +94,7 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 		err = context.Canceled
 	case errors.As(err, &answer):
 		err = breaker.Answer{Err: answer}
+		s.rights.See(ctx, err)
 	}
 	switch e := s.nodes.Report(call, err); e.Change {
 	case breaker.Opened:

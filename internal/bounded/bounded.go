@@ -14,10 +14,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/rights"
 )
 
 // Client is what a [Caller] needs of a go-redis client. *redis.Client,
@@ -56,6 +59,7 @@ var ErrAbandoned = errors.New("redis did not answer in time")
 type Caller struct {
 	rdb    Client
 	honors bool
+	rights *rights.Watch
 }
 
 var _ redis.Scripter = (*Caller)(nil)
@@ -63,6 +67,12 @@ var _ redis.Scripter = (*Caller)(nil)
 // New returns a Caller for rdb. It does not dial.
 func New(rdb Client) *Caller {
 	return &Caller{rdb: rdb, honors: honorsDeadlines(rdb)}
+}
+
+// Watch has the caller log rights that the user of Redis lacks.
+func (c *Caller) Watch(logger *slog.Logger) *Caller {
+	c.rights = rights.NewWatch(logger)
+	return c
 }
 
 // HonorsDeadlines reports whether the client itself ends a call when the
@@ -90,12 +100,15 @@ func (c *Caller) Do(ctx context.Context, fn func(ctx context.Context) error) err
 		return context.Cause(ctx)
 	}
 	if c.honors || ctx.Done() == nil {
-		return fn(ctx)
+		err := fn(ctx)
+		c.rights.See(ctx, err)
+		return err
 	}
 	done := make(chan error, 1) // buffered: a late reply must not keep the goroutine
 	go func() { done <- fn(ctx) }()
 	select {
 	case err := <-done:
+		c.rights.See(ctx, err)
 		return err
 	case <-ctx.Done():
 		return errors.Join(ErrAbandoned, context.Cause(ctx))
@@ -208,6 +221,7 @@ func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, 
 		var err error
 		if c.honors { // without a closure: this is the hot path of the limiter
 			err = c.rdb.Process(ctx, onceInts{cmd})
+			c.rights.See(ctx, err)
 		} else {
 			err = c.Process(ctx, onceInts{cmd})
 		}

@@ -73,7 +73,7 @@ func New(rdb Client, opts ...Option) (*Runner, error) {
 	if err := r.validate(!bounded.IsNil(rdb)); err != nil {
 		return nil, err
 	}
-	r.caller = bounded.New(rdb)
+	r.caller = bounded.New(rdb).Watch(r.logger)
 	r.base, r.cancel = context.WithCancelCause(context.Background())
 	return r, nil
 }

@@ -1,0 +1,104 @@
+package rights_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/redistest"
+	"github.com/redishttp/redishttp/internal/rights"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+// answer is an error in Redis' words.
+type answer string
+
+func (a answer) Error() string { return string(a) }
+func (answer) RedisError()     {}
+
+func TestMissing(t *testing.T) {
+	for _, tc := range []struct{ text, want string }{
+		// Redis 7.0.
+		{"NOPERM this user has no permissions to run the 'get' command", "the command get"},
+		{"NOPERM this user has no permissions to run the 'config|get' command", "the command config|get"},
+		{"NOPERM this user has no permissions to access one of the keys used as arguments", "a key"},
+		{"NOPERM this user has no permissions to access one of the channels used as arguments", "a channel"},
+		{"ERR The user executing the script can't run this command or subcommand script: d3c2, on @user_script:1.", "a command in a script"},
+		{"ERR The user executing the script can't access at least one of the keys mentioned in the command arguments", "a key in a script"},
+		{"ERR The user executing the script can't publish to the channel mentioned in the command", "a channel in a script"},
+		// Redis 8 and Valkey.
+		{"NOPERM User u has no permissions to run the 'get' command", "the command get"},
+		{"NOPERM No permissions to access a key", "a key"},
+		{"ERR ACL failure in script: User u has no permissions to run the 'get' command script: d3c2, on @user_script:1.", "the command get in a script"},
+		{"ERR ACL failure in script: No permissions to access a key", "a key in a script"},
+		{"ERR ACL failure in script: No permissions to access a channel", "a channel in a script"},
+		// Others.
+		{"WRONGTYPE Operation against a key holding the wrong kind of value", ""},
+		{"ERR unknown command 'increx'", ""},
+	} {
+		if got, ok := rights.Missing(fmt.Errorf("evalsha: %w", answer(tc.text))); got != tc.want || ok != (tc.want != "") {
+			t.Errorf("%s: got %q, %v, want %q", tc.text, got, ok, tc.want)
+		}
+	}
+	if _, ok := rights.Missing(errors.New("dial: NOPERM")); ok {
+		t.Error("what Redis did not say is taken for its word")
+	}
+}
+
+// The words of the server at hand.
+func TestMissingOnAServer(t *testing.T) {
+	s := redistest.NewServer(t)
+	rdb, ctx := s.Client(t), t.Context()
+	if err := rdb.Do(ctx, "acl", "setuser", "u", "on", ">secret", "~a*", "&a*", "+@all", "-get").Err(); err != nil {
+		t.Fatal(err)
+	}
+	opts := s.Options()
+	opts.Username, opts.Password = "u", "secret"
+	u := redis.NewClient(opts)
+	t.Cleanup(func() { u.Close() })
+	for want, err := range map[string]error{
+		"the command get":     u.Get(ctx, "a").Err(),
+		"a key":               u.Set(ctx, "b", 1, time.Second).Err(),
+		"a channel":           u.Publish(ctx, "b", 1).Err(),
+		"a command in script": u.Eval(ctx, "return redis.call('GET', KEYS[1])", []string{"a"}).Err(),
+		"pcall, in script":    u.Eval(ctx, "return redis.pcall('GET', KEYS[1])", []string{"a"}).Err(),
+		"a key in script":     u.Eval(ctx, "return redis.call('SET', 'b', 1)", nil).Err(),
+		"a channel in script": u.Eval(ctx, "return redis.call('PUBLISH', 'b', 1)", nil).Err(),
+	} {
+		got, ok := rights.Missing(err)
+		if !ok || strings.HasSuffix(want, "in script") != strings.HasSuffix(got, "in a script") {
+			t.Errorf("%s: got %q, %v of %v", want, got, ok, err)
+		}
+	}
+}
+
+func TestWatchSaysItOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		w := rights.NewWatch(slog.New(slog.NewTextHandler(&log, nil)))
+		for range 100 {
+			w.See(t.Context(), answer("NOPERM this user has no permissions to run the 'get' command"))
+			w.See(t.Context(), answer("NOPERM this user has no permissions to access one of the keys used as arguments"))
+			w.See(t.Context(), answer("WRONGTYPE"))
+			w.See(t.Context(), nil)
+		}
+		if got := strings.Count(log.String(), "\n"); got != 2 || !strings.Contains(log.String(), `right="the command get"`) {
+			t.Errorf("got %d lines:\n%s", got, log.String())
+		}
+		time.Sleep(time.Minute)
+		w.See(t.Context(), answer("NOPERM this user has no permissions to run the 'get' command"))
+		if got := strings.Count(log.String(), "\n"); got != 3 {
+			t.Errorf("after a minute: %d lines", got)
+		}
+		var none *rights.Watch
+		none.See(t.Context(), answer("NOPERM"))
+	})
+}
