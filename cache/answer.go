@@ -20,9 +20,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 	e, h := f.entry, w.Header()
 	for name, values := range e.header {
 		if name == "Vary" {
-			for _, v := range values {
-				h.Add(name, v)
-			}
+			addVaryLines(h, values)
 			continue
 		}
 		h[name] = values[:len(values):len(values)] // shared: who appends copies
