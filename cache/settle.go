@@ -30,36 +30,31 @@ func (a *attempt) settle() {
 }
 
 // alsoLate is what stands around with what has been added to the header after
-// the handler had written its own. Two additions count for nothing: an outer compressor's
-// Vary: Accept-Encoding, for it codes what is stored; and the Vary: Cookie of a
-// session, if the handler itself says that its response is for all.
+// the handler had written its own. An outer compressor's Vary: Accept-Encoding
+// counts for nothing, for it codes what is stored. Nor does what a session adds
+// for the client's cookie, if the handler itself says that its response is for all.
 func (a *attempt) alsoLate() http.Header {
-	var late http.Header
+	late := http.Header{}
 	for name, values := range a.c.around(a.w.Header()) {
 		added := slices.DeleteFunc(slices.Clone(values), func(value string) bool {
 			return slices.Contains(a.own[name], value) || slices.Contains(a.around[name], value)
 		})
 		if name == "Vary" {
 			added = withoutVary(added, "Accept-Encoding")
-			if personal.Touched(a.r.Context()) && a.c.termsOf(a.e.status, a.own, time.Now()).forAll {
-				added = withoutVary(added, "Cookie")
-			}
 		}
-		if len(added) == 0 {
-			continue
+		if len(added) > 0 {
+			late[name] = added
 		}
-		if late == nil {
-			late = http.Header{}
-		}
-		late[name] = slices.Concat(a.around[name], added)
 	}
-	if late == nil {
-		return a.around
+	if len(late) > 0 && personal.Touched(a.r.Context()) && a.c.termsOf(a.e.status, a.own, time.Now()).forAll {
+		late["Vary"] = withoutVary(late["Vary"], "Cookie")
+		if len(late["Set-Cookie"]) > 0 && slices.Equal(late["Cache-Control"], []string{"no-store"}) {
+			delete(late, "Cache-Control")
+			delete(late, "Set-Cookie")
+		}
 	}
 	for name, values := range a.around {
-		if late[name] == nil {
-			late[name] = values
-		}
+		late[name] = slices.Concat(values, late[name])
 	}
 	return late
 }
