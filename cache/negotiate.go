@@ -72,7 +72,10 @@ func qvalue(s string) (thousandths int, ok bool) {
 }
 
 // uncertain is the normal form of a list that is only folded. It is the form of no other.
-func uncertain(list string) string { return "=" + strings.Join(items(list), ",") }
+func uncertain(list string) string {
+	all := slices.DeleteFunc(items(list), func(item string) bool { return item == "" })
+	return "=" + strings.Join(all, ",")
+}
 
 func written(all []preference) string {
 	var b strings.Builder
