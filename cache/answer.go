@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// answer answers from the store. What middlewares further out have set stays.
+// answer answers from the store. What outer middlewares have set stays.
 func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Status) {
 	if s.Collapsed {
 		s.Hit, s.ForwardStatus = false, 0
