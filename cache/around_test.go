@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -270,7 +271,12 @@ func TestFieldNamesInAnyCase(t *testing.T) {
 			}
 		}
 	}
-	// Request fields that an outer middleware wrote.
+}
+
+// Request fields that an outer middleware wrote in another case: the handler
+// gets them as they are, also in a refresh.
+func TestRequestFieldNamesInAnyCase(t *testing.T) {
+	const auth, tenant = "authorization", "x-tenant"
 	raw := func(name, value string) func(http.Handler) http.Handler {
 		return func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -279,20 +285,26 @@ func TestFieldNamesInAnyCase(t *testing.T) {
 			})
 		}
 	}
-	c := newCache(t, redistest.Standalone(t).Client(t))
-	seen := ""
-	inner := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen = fmt.Sprint(r.Header["authorization"], r.Header["x-tenant"], len(r.Header["Authorization"])+len(r.Header["X-Tenant"]))
-		w.Header().Set("Cache-Control", "max-age=60")
+	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
+	var mu sync.Mutex
+	seen, n := "", 0
+	inner := newCache(t, rdb, cache.WithKeyPrefix(prefix)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		seen = fmt.Sprint(r.Header[auth], r.Header[tenant], r.Header.Values(auth), r.Header.Values(tenant))
+		w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=600")
 		w.Header().Set("Vary", "X-Tenant")
-		fmt.Fprint(w, r.Header["x-tenant"])
+		fmt.Fprint(w, r.Header[tenant], n)
 	}))
-	if w := do(raw("authorization", "Bearer 7")(inner), "GET", "/"); !strings.Contains(w.Header().Get("Cache-Status"), "detail=authorization") || seen != "[Bearer 7] [] 0" {
+	if w := do(raw(auth, "Bearer 7")(inner), "GET", "/"); !strings.Contains(w.Header().Get("Cache-Status"), "detail=authorization") || seen != "[Bearer 7] [] [] []" {
 		t.Errorf("%s; the handler saw %s", w.Header().Get("Cache-Status"), seen)
 	}
-	for _, tenant := range []string{"a", "b", "a"} {
-		if w := do(raw("x-tenant", tenant)(inner), "GET", "/"); w.Body.String() != "["+tenant+"]" {
-			t.Errorf("tenant %s got the page of %s", tenant, w.Body)
+	for _, tc := range [][2]string{{"a", "[a]2"}, {"b", "[b]3"}, {"a", "[a]2"}} {
+		if w := do(raw(tenant, tc[0])(inner), "GET", "/"); w.Body.String() != tc[1] {
+			t.Errorf("tenant %s got %s", tc[0], w.Body)
 		}
 	}
+	older(t, rdb, prefix, 100*time.Second)
+	redistest.Eventually(t, patience, func() bool { return do(raw(tenant, "a")(inner), "GET", "/").Body.String() == "[a]4" }, "not refreshed as what it was")
 }

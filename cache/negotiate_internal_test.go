@@ -86,7 +86,7 @@ func FuzzNegotiation(f *testing.F) {
 			if strings.HasPrefix(form, "=") || name == "Accept" {
 				continue // folded only
 			}
-			if got := normalized(name, []string{strings.ToUpper(value)}, nil); got != form && strings.ToLower(strings.ToUpper(value)) == strings.ToLower(value) {
+			if got := normalized(name, []string{strings.ToUpper(value)}, nil); got != form && strings.EqualFold(strings.ToUpper(value), value) {
 				t.Errorf("%s: %q in upper case is %q, not %q", name, value, got, form)
 			}
 			const other = "zz-new"

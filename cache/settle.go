@@ -3,6 +3,7 @@ package cache
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redishttp/redishttp/internal/personal"
@@ -18,6 +19,9 @@ func (a *attempt) settle() {
 	a.around = a.alsoLate()
 	detail := a.assess(a.r, a.e, time.Now())
 	addVary(a.e.header, varyNames(a.around))
+	if detail == "" && a.trails() {
+		detail = "trailer"
+	}
 	if detail == "" {
 		return
 	}
@@ -27,6 +31,16 @@ func (a *attempt) settle() {
 		a.s.Detail = detail
 	}
 	a.opened()
+}
+
+// trails reports whether the handler has added a trailer that it had not announced.
+func (a *attempt) trails() bool {
+	for name := range a.w.Header() {
+		if strings.HasPrefix(name, http.TrailerPrefix) && a.before[name] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // alsoLate is what stands around with what has been added to the header after

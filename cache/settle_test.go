@@ -97,3 +97,17 @@ func TestADroppedPageLeavesNoPieces(t *testing.T) {
 		return n == 0
 	}, "pieces stay")
 }
+
+// Trailers are not kept, so what has some is not stored: announced or not.
+func TestTrailersThatComeLate(t *testing.T) {
+	h := newCache(t, redistest.Standalone(t).Client(t)).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "page")
+		w.Header().Set(http.TrailerPrefix+"Digest", "1")
+	}))
+	for range 2 {
+		if w := do(h, "GET", "/"); strings.Contains(w.Header().Get("Cache-Status"), "hit") {
+			t.Errorf("%s: the trailer is lost", w.Header().Get("Cache-Status"))
+		}
+	}
+}
