@@ -1,12 +1,14 @@
 package cache_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,13 +177,17 @@ func TestWhatIsSaidAroundLaterRequestsIsHeard(t *testing.T) {
 // A language negotiation outside: each gets their own page, also of a refresh,
 // which has no outer middlewares.
 func TestVaryAroundSelects(t *testing.T) {
+	testVaryAround(t)
+	testVaryAround(t, cache.WithRefreshContext(func(context.Context) context.Context { return context.Background() }))
+}
+
+func testVaryAround(t *testing.T, opts ...cache.Option) {
 	rdb := redistest.Standalone(t).Client(t)
 	prefix := redistest.Prefix(t)
-	c := newCache(t, rdb, cache.WithKeyPrefix(prefix))
-	n := 0
+	c := newCache(t, rdb, append(opts, cache.WithKeyPrefix(prefix))...)
+	var n atomic.Int64
 	h := say("Vary: Accept-Language", "Cache-Control: max-age=60, stale-while-revalidate=600", "X-User: 7")(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n++
-		fmt.Fprint(w, r.Header.Get("Accept-Language"), " ", n)
+		fmt.Fprint(w, r.Header.Get("Accept-Language"), " ", n.Add(1))
 	})))
 	ask := func(lang string) *httptest.ResponseRecorder { return do(h, "GET", "/", "Accept-Language: "+lang) }
 	for _, tc := range []struct{ lang, want string }{{"en", "en 1"}, {"de", "de 2"}, {"en", "en 1"}, {"de", "de 2"}} {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,10 +95,14 @@ func TestAHandlerThatChangesAnUnsafeRequest(t *testing.T) {
 		if r.Method == http.MethodPost {
 			r.URL.Path, r.Host, r.Method = "/x", "x", http.MethodGet
 		}
+		io.WriteString(w, "page")
 	}))
 	status := func() string { w := do(h, "GET", "/a"); return w.Header().Get("Cache-Status") }
 
 	do(h, "GET", "/a")
+	if got := status(); !strings.Contains(got, "hit") {
+		t.Errorf("before a POST: %s", got)
+	}
 	do(h, "POST", "/a")
 	if got := status(); strings.Contains(got, "hit") {
 		t.Errorf("after a POST: %s", got)
@@ -108,12 +113,11 @@ func TestAHandlerThatChangesAnUnsafeRequest(t *testing.T) {
 func TestARefreshWhoseHandlerChangesItsRequest(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	prefix := redistest.Prefix(t)
-	n := 0
+	var n atomic.Int64
 	h := newCache(t, rdb, cache.WithKeyPrefix(prefix)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n++
 		w.Header().Set("Cache-Control", "max-age=60, stale-while-revalidate=600")
 		w.Header().Set("Vary", "Accept-Encoding")
-		fmt.Fprint(w, r.Header.Get("Accept-Encoding"), " ", n)
+		fmt.Fprint(w, r.Header.Get("Accept-Encoding"), " ", n.Add(1))
 		r.Header.Del("Accept-Encoding")
 	}))
 	do(h, "GET", "/", "Accept-Encoding: gzip")

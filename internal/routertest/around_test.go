@@ -111,7 +111,7 @@ func TestWhatIsSaidAroundTheCache(t *testing.T) {
 }
 
 // An authentication inside of the cache that deletes Authorization once it is
-// checked: nobody else gets the account.
+// checked: no other client gets the account.
 func TestAuthenticationInsideTheCache(t *testing.T) {
 	rdb := sharedClient(t)
 	check := func(next http.Handler) http.Handler {
