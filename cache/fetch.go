@@ -68,7 +68,7 @@ func (a *attempt) run(next http.Handler) {
 		a.after()
 		return
 	}
-	a.settle()
+	a.reconsider()
 	a.c.served(a.r.Context(), a.s)
 	a.finish()
 }

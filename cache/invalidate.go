@@ -36,7 +36,7 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, next http.Handle
 	}})
 	next.ServeHTTP(w, a.given)
 	a.wrapper.Finish()
-	a.settle()
+	a.reconsider()
 	s.Stored = a.e != nil
 	c.served(r.Context(), s)
 	if a.e != nil {

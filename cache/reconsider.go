@@ -9,10 +9,10 @@ import (
 	"github.com/redishttp/redishttp/internal/personal"
 )
 
-// settle decides again, when the handler has returned: it may have read the
+// reconsider decides again, when the handler has returned: it may have read the
 // session since its header went out, and outer middlewares may have added
 // fields when it did.
-func (a *attempt) settle() {
+func (a *attempt) reconsider() {
 	if a.e == nil {
 		return
 	}
