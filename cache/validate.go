@@ -31,6 +31,7 @@ func (a *attempt) again() {
 		b.given, b.around = a.given, a.around
 		b.d, b.f, b.s, b.fl, b.quiet = a.d, a.f, a.s, a.fl, a.quiet
 		b.f.entry, b.s.ForwardStatus = nil, 0
+		a.f.lease = "" // it is that one's now
 		b.run(a.next)
 	}
 }
