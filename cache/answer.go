@@ -52,7 +52,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 				return
 			}
 			// Conditional and range requests (RFC 9110, sections 13 and 14).
-			http.ServeContent(w, plain(r, e.header, e.size), "", modified, b)
+			http.ServeContent(w, servable(r, e.header, e.size), "", modified, b)
 			return
 		}
 		h["Accept-Ranges"] = []string{"bytes"}
