@@ -40,7 +40,7 @@ func (a *attempt) again() {
 // another than the current one (RFC 9111, section 4.3.5).
 func (a *attempt) outdates(status int, h http.Header) {
 	e := a.f.entry
-	if a.r.Method != http.MethodHead || status != http.StatusOK || e == nil || e.status != http.StatusOK {
+	if a.r.Method != http.MethodHead || status != http.StatusOK || e == nil || e.status != http.StatusOK || a.f.left() <= 0 {
 		return
 	}
 	same := true
