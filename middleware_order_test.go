@@ -43,6 +43,10 @@ func TestNoOrderOfTheChainLeaks(t *testing.T) {
 				fmt.Fprint(w, "hello ", r.URL.Query().Get("user"))
 			case "/me":
 				fmt.Fprint(w, "you are ", c.sessions.GetString(r.Context(), "user"))
+			case "/stream":
+				fmt.Fprint(w, "you ")
+				_ = http.NewResponseController(w).Flush()
+				fmt.Fprint(w, "are ", c.sessions.GetString(r.Context(), "user"))
 			default:
 				fmt.Fprint(w, "public")
 			}
@@ -86,6 +90,9 @@ func TestNoOrderOfTheChainLeaks(t *testing.T) {
 					// session. It should not; it is not stored all the same.
 					if got := ask(user, "/me").Body.String(); got != "you are "+user {
 						t.Errorf("%s got %q", user, got)
+					}
+					if got := ask(user, "/stream").Body.String(); got != "you are "+user {
+						t.Errorf("%s got the stream %q", user, got)
 					}
 				}
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// answer answers from the store. What middlewares further out have set stays.
+// answer answers from the store. What outer middlewares have set stays.
 func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Status) {
 	if s.Collapsed {
 		s.Hit, s.ForwardStatus = false, 0
@@ -20,9 +20,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 	e, h := f.entry, w.Header()
 	for name, values := range e.header {
 		if name == "Vary" {
-			for _, v := range values {
-				h.Add(name, v)
-			}
+			addVaryLines(h, values)
 			continue
 		}
 		h[name] = values[:len(values):len(values)] // shared: who appends copies
@@ -54,7 +52,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 				return
 			}
 			// Conditional and range requests (RFC 9110, sections 13 and 14).
-			http.ServeContent(w, r, "", modified, b)
+			http.ServeContent(w, servable(r, e.header, e.size), "", modified, b)
 			return
 		}
 		h["Accept-Ranges"] = []string{"bytes"}

@@ -139,6 +139,7 @@ func (c *Cache) lookup(ctx context.Context, r *http.Request) (found, Status, err
 	if ctx != r.Context() {
 		r = r.WithContext(ctx)
 	}
-	f, s, _, err := c.looked(r, parseControl(r.Header), false)
+	r = c.hear(nil, r)
+	f, s, _, err := c.looked(r, c.demands(r), false)
 	return f, s, err
 }

@@ -11,8 +11,8 @@ import (
 // arguments (RFC 9111, section 5.2).
 type control map[string]string
 
-// parseControl reads all lines; of a directive given twice the first counts,
-// but for the restrictive ones it does not matter.
+// parseControl reads all lines; of a directive given twice the more restrictive
+// one counts.
 func parseControl(h http.Header) control {
 	lines := h["Cache-Control"]
 	if len(lines) == 0 {
@@ -24,29 +24,68 @@ func parseControl(h http.Header) control {
 			var item string
 			item, line = cutItem(line)
 			name, arg, _ := strings.Cut(item, "=")
-			name = strings.ToLower(strings.TrimSpace(name))
-			if name == "" {
-				continue
+			name = strings.ToLower(strings.Trim(name, " \t"))
+			if i := strings.IndexAny(name, "; \t"); i > 0 {
+				name = name[:i] // "private; max-age=60" is no valid field, but clear enough
 			}
-			if _, twice := c[name]; !twice {
-				c[name] = strings.Trim(strings.TrimSpace(arg), `"`)
+			if name != "" {
+				c.add(control{name: strings.Trim(strings.Trim(arg, " \t"), `"`)})
 			}
 		}
 	}
 	return c
 }
 
-// cutItem cuts at the next comma outside of quotes.
+// add has c say what d says too.
+func (c control) add(d control) {
+	for name, arg := range d {
+		if have, both := c[name]; both {
+			arg = stricter(name, have, arg)
+		}
+		c[name] = arg
+	}
+}
+
+// stricter is the argument, of two that a directive is given, that permits less.
+func stricter(name, a, b string) string {
+	x, _ := deltaSeconds(a)
+	y, _ := deltaSeconds(b)
+	switch name {
+	case "max-age", "s-maxage", "stale-while-revalidate", "stale-if-error":
+		if y < x {
+			return b
+		}
+	case "min-fresh":
+		if y > x {
+			return b
+		}
+	case "max-stale": // without an argument: any
+		if a == "" || b != "" && y < x {
+			return b
+		}
+	}
+	return a
+}
+
+// cutItem cuts at the next comma outside of quotes. A quote that is not closed is
+// an ordinary character, for it must not hide what comes after it.
 func cutItem(s string) (item, rest string) {
-	quoted := false
+	open := -1
 	for i := 0; i < len(s); i++ {
 		switch {
-		case quoted && s[i] == '\\':
+		case open >= 0 && s[i] == '\\':
 			i++
+		case s[i] == '"' && open >= 0:
+			open = -1
 		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == ',' && !quoted:
+			open = i
+		case s[i] == ',' && open < 0:
 			return s[:i], s[i+1:]
+		}
+	}
+	if open >= 0 {
+		if i := strings.IndexByte(s[open:], ','); i >= 0 {
+			return s[:open+i], s[open+i+1:]
 		}
 	}
 	return s, ""

@@ -14,13 +14,21 @@
 // validated. Never: private, no-store, Set-Cookie, Vary with *, Cookie or Authorization, partial or
 // aborted responses, answers to requests with a body, answers to requests with
 // Authorization unless public, s-maxage or must-revalidate says so, bodies above 8 MiB.
-// What says nothing of the kind is not stored for a request with a cookie, nor
-// served to one, and what a handler made from a session of this module only if it is public or has s-maxage.
+// What says nothing of the kind, also with [WithDefaultTTL], is not stored for a request with a cookie, nor
+// served to one, and what a handler made from a session of this module only if it is public or has s-maxage:
+// also if it reads the session after its first byte.
 //
 // The key is the scheme, the host and the path and query as they were sent,
 // not decoded; Vary selects among variants, and so do fields like
-// X-Forwarded-Host, which handlers take for a part of the URL. What middlewares further out put into the header, RateLimit
-// fields for one, is neither stored nor replayed.
+// X-Forwarded-Host, which handlers take for a part of the URL. The fields of content
+// negotiation are compared by what they mean (RFC 9110, section 12.5).
+//
+// Outer middlewares write into the same header map. What they say counts as if the
+// handler had said it, the most restrictive of all: private, no-store and
+// Set-Cookie forbid, the shortest lifetime holds, the names of all Vary fields select.
+// No value of theirs, RateLimit fields for one, is stored or replayed.
+// All that decides about a request is taken from it before the handler, which may
+// change it, gets it.
 //
 // Bodies stream to the client while they are kept, and from Redis in pieces of
 // 256 KiB. Conditional and range requests are answered from the store. Each

@@ -47,7 +47,7 @@ const (
 )
 
 const (
-	entryVersion = 2
+	entryVersion = 3
 	inlineSize   = 64 << 10
 	chunkSize    = 256 << 10
 )

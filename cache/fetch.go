@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"strconv"
 	"time"
 
@@ -16,12 +17,15 @@ import (
 type attempt struct {
 	c       *Cache
 	w       http.ResponseWriter
-	r       *http.Request // the client's
+	r       *http.Request // as it came: the handler may change its own
+	given   *http.Request // the handler's
 	d       control       // of the request
 	f       found
 	s       Status
 	fl      *leading // nil when nobody waits
 	before  http.Header
+	around  http.Header // what outer middlewares say, see [config.around]
+	own     http.Header // what the handler says
 	begun   time.Time
 	asks    bool // with a condition of ours
 	quiet   bool // there is no client
@@ -29,6 +33,7 @@ type attempt struct {
 	length  int64 // what Content-Length promises, -1 for nothing
 	rec     *recorder
 	wrapper *respw.Writer
+	next    http.Handler
 	after   func() // what is to be stored instead of the handler's response
 }
 
@@ -41,20 +46,29 @@ func (c *Cache) fetch(w http.ResponseWriter, r *http.Request, next http.Handler,
 
 // attempt returns one that is ready to run.
 func (c *Cache) attempt(w http.ResponseWriter, r *http.Request) *attempt {
-	a := &attempt{c: c, w: w, r: r, begun: time.Now(), length: -1}
-	a.before = w.Header().Clone() // fields of middlewares further out, on the same map
+	a := &attempt{c: c, w: w, r: r.WithContext(r.Context()), given: r, begun: time.Now(), length: -1}
+	a.r.Header = r.Header.Clone()
+	if r.URL != nil {
+		u := *r.URL
+		a.r.URL = &u
+	}
+	if q := c.askedOf(r.Context()); q != nil {
+		a.given, a.around = q.given, q.around
+	}
+	a.before = w.Header().Clone() // fields of outer middlewares, on the same map
 	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.maxBody}
 	return a
 }
 
 func (a *attempt) run(next http.Handler) {
 	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.write, Swallow: true})
-	a.wrapper = b
+	a.wrapper, a.next = b, next
 	a.call(next, rw)
 	if a.after != nil {
 		a.after()
 		return
 	}
+	a.reconsider()
 	a.c.served(a.r.Context(), a.s)
 	a.finish()
 }
@@ -88,17 +102,19 @@ func (a *attempt) call(next http.Handler, rw http.ResponseWriter) {
 // stored response in place of the client's own if there is one.
 func (a *attempt) request() *http.Request {
 	if a.f.entry == nil || a.f.entry.status != http.StatusOK {
-		return a.r
+		return a.given
 	}
 	etag, modified := a.f.entry.header.Get("Etag"), a.f.entry.header.Get("Last-Modified")
 	if etag == "" && modified == "" || !a.c.readable(a.r.Context(), &a.f) {
-		return a.r
+		return a.given
 	}
 	a.asks = true
-	r := a.r.WithContext(a.r.Context())
-	r.Header = a.r.Header.Clone()
-	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"} {
-		delete(r.Header, name)
+	r := a.given.WithContext(a.given.Context())
+	r.Header = a.given.Header.Clone()
+	for name := range r.Header {
+		if preconditions[textproto.CanonicalMIMEHeaderKey(name)] {
+			delete(r.Header, name)
+		}
 	}
 	if etag != "" {
 		r.Header.Set("If-None-Match", etag)
@@ -109,12 +125,18 @@ func (a *attempt) request() *http.Request {
 	return r
 }
 
+// preconditions are the fields that ask for less than the whole.
+var preconditions = map[string]bool{"If-Match": true, "If-None-Match": true, "If-Modified-Since": true, "If-Unmodified-Since": true, "If-Range": true, "Range": true}
+
 // header decides, when the handler's header is known, what becomes of it. It
 // returns false when a stored response has been sent instead.
 func (a *attempt) header(status int) bool {
 	h := own(a.before, a.w.Header())
-	a.s.ForwardStatus = status
+	a.own, a.s.ForwardStatus = h, status
 	switch {
+	case a.asks && status == http.StatusNotModified && !identifies(h, a.f.entry.header):
+		a.again()
+		return false
 	case a.asks && status == http.StatusNotModified:
 		a.validated(h)
 		return false
@@ -122,19 +144,20 @@ func (a *attempt) header(status int) bool {
 		a.stale(status)
 		return false
 	}
+	a.outdates(status, h)
 	a.consider(status, h)
-	a.record()
+	a.record(h)
 	a.opened()
 	a.c.write(a.w.Header(), a.s)
 	return true
 }
 
 // record keeps the body from now on, if the response is stored.
-func (a *attempt) record() {
+func (a *attempt) record(h http.Header) {
 	if a.e == nil {
 		return
 	}
-	if n, err := strconv.ParseInt(a.w.Header().Get("Content-Length"), 10, 64); err == nil {
+	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
 		a.length = n
 	}
 	a.rec.on = true
@@ -155,43 +178,39 @@ func (a *attempt) consider(status int, h http.Header) {
 	}
 	a.s.Stored = a.f.inc != ""
 	e.header = storedHeader(h, now)
+	addVary(e.header, varyNames(a.around))
 	a.e = &e
 }
 
 // assess sets what follows from the status, the header and the age of e, the
-// response to r, or says why it must not be stored.
+// response to r, and from what outer middlewares say, or says why it must not be stored.
 func (a *attempt) assess(r *http.Request, e *entry, now time.Time) (detail string) {
-	d, targeted := a.c.directives(e.header)
+	t := a.c.terms(e.status, e.header, a.around, now)
 	var ok bool
-	e.tags, ok = tagsOf(e.header)
-	e.lives = a.c.lifetimes(r, e.status, e.header, d, targeted, e.age, now)
+	e.tags, ok = tagsOf(http.Header{"Surrogate-Key": together("Surrogate-Key", e.header, a.around),
+		"Cache-Tag": together("Cache-Tag", e.header, a.around), "Cache-Groups": together("Cache-Groups", e.header, a.around)})
+	e.lives = a.c.lifetimes(r, e, t, now)
 	e.flags &^= sharedFlag | steadyFlag
-	if forAll(d) {
+	if t.shared {
 		e.flags |= sharedFlag
 	}
-	if d.has("immutable") {
+	if t.has("immutable") {
 		e.flags |= steadyFlag
 	}
-	if detail := a.c.unstorable(r, e.status, e.header, d); detail != "" {
+	if detail := a.c.unstorable(r, e, a.around, t); detail != "" {
 		return detail
 	}
 	switch {
 	case !ok:
 		return "tags"
-	case a.personal(d):
-		return "session"
+	case !t.forAll && personal.Touched(a.r.Context()):
+		return "session" // the handler has read who asks
 	case e.keep >= time.Millisecond:
 		return ""
-	case d.has("no-cache"):
+	case t.has("no-cache"):
 		return "no-cache" // and nothing to validate with
 	}
 	return "not-fresh"
-}
-
-// personal reports whether the handler has looked who asks, by a session
-// further out, and does not say that what it answers is for all.
-func (a *attempt) personal(d control) bool {
-	return !d.has("public") && !d.has("s-maxage") && personal.Touched(a.r.Context())
 }
 
 // openFor is how long requests for something that is not stored do not wait
@@ -278,6 +297,7 @@ func (a *attempt) validated(h http.Header) {
 	get := *a.r
 	get.Method = http.MethodGet // which what is stored answers, also to a HEAD
 	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.inc != ""
+	addVary(merged.header, varyNames(a.around))
 	restore(a.w.Header(), a.before)
 	for _, line := range h["Set-Cookie"] { // this client's, nobody else's
 		a.w.Header().Add("Set-Cookie", line)
@@ -289,7 +309,7 @@ func (a *attempt) validated(h http.Header) {
 		a.opened()
 	}
 	a.after = func() {
-		if a.s.Stored {
+		if a.s.Stored && a.assess(&get, &merged, now) == "" { // as the handler left it
 			a.keep(&merged)
 		} else if a.f.lease != "" {
 			c.release(a.f.leaseKey(a.f.variant))

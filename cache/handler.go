@@ -18,7 +18,8 @@ import (
 // Cache-Status says "fwd=bypass; detail=store-error".
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d := parseControl(r.Header)
+		r = c.hear(w.Header(), r)
+		d := c.demands(r)
 		f, s, v := c.look(r, d)
 		if f.lease != "" {
 			took := f
@@ -77,6 +78,9 @@ func (c *Cache) looked(r *http.Request, d control, lease bool) (found, Status, v
 	if d.has("no-store") {
 		return found{}, Status{Forward: "request", Detail: "no-store"}, forward, nil
 	}
+	if q := c.askedOf(r.Context()); q != nil && q.closed != "" {
+		return found{}, Status{Forward: "bypass", Detail: q.closed}, forward, nil
+	}
 	p := c.placeOf(r)
 	if f, ok := c.near.get(&c.config, p, r.Header); ok {
 		f = c.seen(r, f)
@@ -118,7 +122,7 @@ func (c *Cache) seen(r *http.Request, f found) found {
 	if e := f.entry; e != nil && (e.flags&sharedFlag == 0 && len(r.Header["Authorization"]) > 0 || e.implicit && len(r.Header["Cookie"]) > 0) {
 		f.entry, f.state = nil, "request"
 	}
-	return f
+	return c.suits(r, f)
 }
 
 // judge says what may be done with what was found (RFC 9111, section 4).

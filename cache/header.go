@@ -2,6 +2,8 @@ package cache
 
 import (
 	"net/http"
+	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 )
@@ -56,8 +58,9 @@ func listed(list, name string) bool {
 }
 
 // own is what the handler made of the header map it was given: fields that
-// were there before belong to middlewares further out, which write to the same
-// map, and so do the first values of a field that was added to.
+// were there before belong to outer middlewares, which write to the same map,
+// and so do the first values of a field that was added to. The names are
+// canonical, whatever the handler wrote into the map.
 func own(before, after http.Header) http.Header {
 	out := make(http.Header, len(after))
 	for name, values := range after {
@@ -72,8 +75,13 @@ func own(before, after http.Header) http.Header {
 		if shared == len(old) {
 			values = values[shared:]
 		}
-		if len(values) > 0 {
-			out[name] = values
+		if len(values) == 0 {
+			continue
+		}
+		if key := textproto.CanonicalMIMEHeaderKey(name); len(out[key]) == 0 {
+			out[key] = values
+		} else {
+			out[key] = slices.Concat(out[key], values)
 		}
 	}
 	return out

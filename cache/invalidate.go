@@ -21,21 +21,23 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, next http.Handle
 	case http.MethodOptions, http.MethodTrace:
 		c.write(w.Header(), s)
 		c.served(r.Context(), s)
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, c.given(r))
 		return
 	}
 	a := c.attempt(w, r)
 	a.wrapper, w = respw.Wrap(w, respw.Hooks{Body: a.rec.write, Header: func(status int) bool {
 		h := own(a.before, a.w.Header())
 		if s.ForwardStatus = status; status < 400 {
-			c.invalidate(r, h)
+			c.invalidate(a.r, own(nil, a.w.Header()))
 		}
 		s.Stored = a.ofPost(status, h)
 		c.write(a.w.Header(), s)
 		return true
 	}})
-	next.ServeHTTP(w, r)
+	next.ServeHTTP(w, a.given)
 	a.wrapper.Finish()
+	a.reconsider()
+	s.Stored = a.e != nil
 	c.served(r.Context(), s)
 	if a.e != nil {
 		a.finish()
@@ -52,8 +54,7 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 	if err != nil || ref.Host != "" && ref.Host != a.r.Host || target("", "", ref) != target("", "", a.r.URL) {
 		return false
 	}
-	d, targeted := a.c.directives(h)
-	if fresh, explicit := explicitFreshness(h, d, targeted, time.Now()); !explicit || fresh <= 0 {
+	if t := a.c.terms(status, h, a.around, time.Now()); !t.explicit || t.fresh <= 0 {
 		return false
 	}
 	get := a.r.WithContext(a.r.Context())
@@ -62,9 +63,9 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 	if err != nil {
 		return false
 	}
-	a.r, a.f = get, f
+	a.r, a.f, a.own = get, f, h
 	a.consider(status, h)
-	a.record()
+	a.record(h)
 	return a.e != nil
 }
 

@@ -29,8 +29,10 @@ func WithHeuristicFreshness(on bool) Option {
 }
 
 // WithDefaultTTL is how long a successful response (200, 203, 204) is fresh that has
-// neither Cache-Control nor Expires. Set it for routes whose handlers send none.
-// The default is 0: such responses are not stored.
+// neither Cache-Control nor Expires, from the handler or around the cache. Set it
+// for routes whose handlers send none. Such responses are neither stored for
+// requests with a cookie or with Authorization nor served to them: let those
+// handlers send public with a lifetime. The default is 0: such responses are not stored.
 func WithDefaultTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.defaultTTL = d }) }
 
 // WithKeep is how long a stale response with a validator stays, to be

@@ -25,9 +25,9 @@ func (c *config) bypass(r *http.Request) string {
 }
 
 // unstorable says why a response must not be stored. h is what the handler
-// set, without the fields of middlewares further out, and d its directives.
-func (c *config) unstorable(r *http.Request, status int, h http.Header, d control) string {
-	noStore := d.has("no-store") && (!d.has("must-understand") || !understood(status))
+// set, around what outer middlewares did, and t what both say.
+func (c *config) unstorable(r *http.Request, e *entry, around http.Header, t terms) string {
+	status, h := e.status, e.header
 	switch {
 	case r.Method != http.MethodGet:
 		return "method"
@@ -35,28 +35,21 @@ func (c *config) unstorable(r *http.Request, status int, h http.Header, d contro
 		return "nothing-written"
 	case status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified:
 		return "status"
-	case d.has("must-understand") && !understood(status):
+	case t.has("must-understand") && !understood(status):
 		return "status"
-	case len(h["Set-Cookie"]) > 0:
+	case len(h["Set-Cookie"]) > 0 || len(around["Set-Cookie"]) > 0:
 		return "set-cookie"
 	case len(h["Trailer"]) > 0:
 		return "trailer"
-	case noStore:
+	case t.has("no-store"):
 		return "no-store"
-	case d.has("private"):
+	case t.has("private"):
 		return "private"
-	case len(r.Header["Authorization"]) > 0 && !forAll(d):
+	case len(r.Header["Authorization"]) > 0 && !t.shared:
 		return "authorization"
-	case strings.HasPrefix(h.Get("Content-Type"), "text/event-stream"):
+	case slices.ContainsFunc(together("Content-Type", h, around), eventStream):
 		return "event-stream"
-	}
-	names := varyNames(h)
-	for _, name := range names {
-		if name == "*" || name == "Authorization" || name == "Cookie" && !c.varyCookie {
-			return "vary"
-		}
-	}
-	if len(names) > maxVary {
+	case c.unselectable(varyNames(http.Header{"Vary": together("Vary", h, around)})):
 		return "vary"
 	}
 	if n := h.Get("Content-Length"); n != "" {
@@ -65,6 +58,18 @@ func (c *config) unstorable(r *http.Request, status int, h http.Header, d contro
 		}
 	}
 	return ""
+}
+
+func eventStream(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.Trim(kind, " \t"), "text/event-stream")
+}
+
+// unselectable reports whether nothing is stored that varies by these fields.
+func (c *config) unselectable(names []string) bool {
+	return len(names) > maxVary || slices.ContainsFunc(names, func(name string) bool {
+		return name == "*" || name == "Authorization" || name == "Cookie" && !c.varyCookie
+	})
 }
 
 // forAll reports whether a response to a request with Authorization may be
@@ -93,32 +98,31 @@ func (l lives) serves() bool { return l.fresh > 0 || l.swr > 0 && !l.strict }
 // maxHeuristic bounds a guess.
 const maxHeuristic = 24 * time.Hour
 
-// lifetimes of a response of this age (RFC 9111, section 4.2.1): s-maxage, then
-// max-age, then Expires, then what the options say, then a guess.
-func (c *config) lifetimes(r *http.Request, status int, h http.Header, d control, targeted bool, age time.Duration, now time.Time) lives {
-	fresh, explicit := explicitFreshness(h, d, targeted, now)
-	implicit := false
+// lifetimes of a response (RFC 9111, section 4.2.1): s-maxage, then max-age,
+// then Expires, then what the options say, then a guess. The last two are
+// implicit: not for requests with a cookie.
+func (c *config) lifetimes(r *http.Request, e *entry, t terms, now time.Time) lives {
+	h, fresh, implicit := e.header, t.fresh, false
 	switch {
-	case explicit:
-	case c.defaultTTL > 0 && len(d) == 0 && successful(status):
-		fresh = c.defaultTTL
-	case d.has("no-cache"):
-	case len(r.Header["Cookie"]) > 0 && !d.has("public"):
-		return lives{} // nobody says that it is for all, and it may be for one
+	case t.explicit:
+	case t.has("no-cache"):
+	case len(r.Header["Cookie"]) > 0 && !t.has("public"):
+		return lives{} // nothing says that it is for all, and it may be for one
+	case c.defaultTTL > 0 && !t.spoken() && successful(e.status):
+		fresh, implicit = c.defaultTTL, true
 	default:
-		implicit = !d.has("public")
-		if modified, err := parseTime(h.Get("Last-Modified")); err == nil && c.heuristic && (guessable(status) || !implicit) {
+		implicit = !t.has("public")
+		if modified, err := parseTime(h.Get("Last-Modified")); err == nil && c.heuristic && (guessable(e.status) || !implicit) {
 			fresh = min(date(h, now).Sub(modified)/10, maxHeuristic)
 		}
 	}
-	_, shared := d["s-maxage"]
-	l := lives{fresh: max(fresh-age, 0), implicit: implicit, strict: d.has("must-revalidate") || d.has("proxy-revalidate") || shared || d.has("no-cache")}
-	if d.has("no-cache") {
+	l := lives{fresh: max(fresh-e.age, 0), implicit: implicit, strict: t.strict()}
+	if t.has("no-cache") {
 		l.fresh = 0
 	}
 	if !l.strict {
-		l.swr, _ = d.seconds("stale-while-revalidate")
-		l.sie, _ = d.seconds("stale-if-error")
+		l.swr, _ = t.seconds("stale-while-revalidate")
+		l.sie, _ = t.seconds("stale-if-error")
 	}
 	l.fresh = min(l.fresh, c.maxTTL)
 	l.swr, l.sie = min(l.swr, c.maxTTL), min(l.sie, c.maxTTL)

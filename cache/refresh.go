@@ -34,7 +34,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	lead := &leading{fl, key, time.Now()}
 	from := r.Context()
 	if c.refreshContext != nil {
-		from = c.refreshContext(from)
+		from = c.carry(r, c.refreshContext(from))
 	}
 	clone := r.Clone(from) // while the request is here: what is around may change it afterwards
 	started := c.background(func(ctx context.Context) {
@@ -68,6 +68,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 		}
 		c.stats.refreshes.Add(1)
 		a := c.attempt(nobody{http.Header{}, ctx}, clone)
+		a.given = c.respelled(clone)
 		a.f, a.s, a.fl, a.quiet = f, Status{Forward: "stale"}, lead, true
 		a.run(next)
 	})

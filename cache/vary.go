@@ -1,14 +1,12 @@
 package cache
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"hash"
 	"net/http"
 	"net/textproto"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -93,67 +91,42 @@ func language(fields []string, h http.Header) string {
 }
 
 // normalized makes one of the many ways to write the same: lines folded, white
-// space around list members dropped, and of the two fields that browsers send
-// in so many ways the order and the case too.
+// space around list members dropped, and of the negotiation fields what else
+// means nothing; see negotiate.go.
 //
-// Who likes one language best, in which the target is known to be, gets that
-// whatever else he takes: a handler would choose it too.
+// A client with one preferred language, in which the target is known to exist,
+// gets that whatever else it takes: a handler would choose it too.
 func normalized(name string, values, known []string) string {
-	if name == "Accept-Encoding" || name == "Accept-Language" {
-		list, best := preferences(strings.ToLower(strings.Join(values, ",")))
-		if name == "Accept-Language" && best != "" && slices.Contains(known, langMark+best) {
+	list := strings.Join(values, ",")
+	switch name {
+	case "Accept-Language":
+		normal, best := languages(list)
+		if best != "" && slices.Contains(known, langMark+best) {
 			return langMark + best
 		}
-		return list
+		return normal
+	case "Accept-Encoding":
+		return encodings(list)
+	case "Accept-Charset":
+		return charsets(list)
+	case "Accept":
+		return mediaRanges(list)
 	}
 	if len(values) == 1 && !strings.Contains(values[0], ",") {
-		return strings.TrimSpace(values[0])
+		return strings.Trim(values[0], ows)
 	}
-	var items []string
-	for rest := strings.Join(values, ","); ; {
-		var item string
-		item, rest = cutItem(rest)
-		items = append(items, strings.TrimSpace(item))
-		if rest == "" {
-			return strings.Join(items, ",")
-		}
-	}
+	return strings.Join(items(list), ",")
 }
 
-// preferences orders a list by weight, then by name: members of one weight are
-// equally welcome (RFC 9110, section 12.4.2). What is refused with q=0 is dropped.
-// best is the first if it is liked better than all others.
-func preferences(list string) (normal, best string) {
-	type preference struct {
-		name   string
-		weight float64
-	}
-	var all []preference
-	for item := range strings.SplitSeq(list, ",") {
-		name, params, _ := strings.Cut(item, ";")
-		p := preference{strings.TrimSpace(name), 1}
-		if q, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q="); ok {
-			if weight, err := strconv.ParseFloat(q, 64); err == nil {
-				p.weight = weight
-			}
-		}
-		if p.name != "" && p.weight > 0 {
-			all = append(all, p)
+// items are the members of a list without the white space around them.
+func items(list string) []string {
+	var out []string
+	for rest := list; ; {
+		var item string
+		item, rest = cutItem(rest)
+		out = append(out, strings.Trim(item, ows))
+		if rest == "" {
+			return out
 		}
 	}
-	slices.SortFunc(all, func(a, b preference) int {
-		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.name, b.name))
-	})
-	var b strings.Builder
-	for _, p := range all {
-		b.WriteString(p.name)
-		if p.weight != 1 {
-			b.WriteString(";q=" + strconv.FormatFloat(p.weight, 'g', 3, 64))
-		}
-		b.WriteByte(',')
-	}
-	if len(all) == 1 || len(all) > 1 && all[0].weight > all[1].weight {
-		best = all[0].name
-	}
-	return b.String(), best
 }

@@ -42,6 +42,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		next.ServeHTTP(rw, r.WithContext(ctx))
 		b.Finish()
 		if b.Status() != 0 && st.touched() {
+			varyByCookie(w.Header()) // too late for the client; an outer cache sees it
 			st.saveLate(ctx)
 		}
 	})

@@ -1,0 +1,222 @@
+package cache
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+	"time"
+)
+
+// asked is a request as the cache reads it, beside the one that the handler
+// gets, with what outer middlewares had said about its response by then.
+type asked struct {
+	given    *http.Request // as it came, the handler's
+	spelled  http.Header   // its fields, if their names are not all canonical
+	around   http.Header   // see [config.around]
+	closed   string        // why they forbid an answer from the store, "" if they do not
+	validate bool          // they want it validated
+	limited  bool          // they say how long it is fresh:
+	fresh    time.Duration
+	strict   bool     // they forbid a stale one
+	vary     []string // fields they select by
+}
+
+type askedKey struct{ c *Cache }
+
+func (c *Cache) askedOf(ctx context.Context) *asked {
+	q, _ := ctx.Value(askedKey{c}).(*asked)
+	return q
+}
+
+// hear returns the request to decide by. Fields have their canonical names
+// there, and its context has what outer middlewares wrote into the header h.
+func (c *Cache) hear(h http.Header, r *http.Request) *http.Request {
+	header, around := canonicalHeader(r.Header), c.around(h)
+	if len(around) == 0 && header == nil && c.askedOf(r.Context()) == nil {
+		return r
+	}
+	q := &asked{given: r, around: around}
+	if len(around) > 0 {
+		c.interpret(q)
+	}
+	mine := r.WithContext(context.WithValue(r.Context(), askedKey{c}, q))
+	if header != nil {
+		mine.Header, q.spelled = header, r.Header.Clone()
+	}
+	return mine
+}
+
+// given is the handler's request.
+func (c *Cache) given(r *http.Request) *http.Request {
+	if q := c.askedOf(r.Context()); q != nil {
+		return q.given
+	}
+	return r
+}
+
+// carry is from with what was said around r: a refresh has no outer middlewares.
+func (c *Cache) carry(r *http.Request, from context.Context) context.Context {
+	if q := c.askedOf(r.Context()); q != nil {
+		return context.WithValue(from, askedKey{c}, q)
+	}
+	return from
+}
+
+// respelled is a request for the handler of a refresh, with the names that the
+// fields had when it came.
+func (c *Cache) respelled(r *http.Request) *http.Request {
+	q := c.askedOf(r.Context())
+	if q == nil || q.spelled == nil {
+		return r
+	}
+	out := r.Clone(r.Context())
+	for name, values := range q.spelled {
+		key := textproto.CanonicalMIMEHeaderKey(name)
+		if key == name || len(r.Header[key]) == 0 {
+			continue // or the refresh does not send it
+		}
+		out.Header[name] = values
+		if out.Header[key] = q.spelled[key]; out.Header[key] == nil {
+			delete(out.Header, key)
+		}
+	}
+	return out
+}
+
+// interpret reads what is said around: the same words that decide whether the
+// response is stored decide whether a stored one may answer.
+func (c *Cache) interpret(q *asked) {
+	t := c.termsOf(http.StatusOK, q.around, time.Now())
+	q.vary, q.strict, q.validate = varyNames(q.around), t.strict(), t.has("no-cache")
+	q.limited, q.fresh = t.explicit, t.fresh
+	switch {
+	case t.has("no-store"):
+		q.closed = "no-store"
+	case t.has("private"):
+		q.closed = "private"
+	case c.unselectable(q.vary):
+		q.closed = "vary"
+	}
+}
+
+// demands are what a request wants of a stored response, and what outer
+// middlewares do.
+func (c *Cache) demands(r *http.Request) control {
+	d := parseControl(r.Header)
+	if q := c.askedOf(r.Context()); q != nil && q.validate {
+		if d == nil {
+			d = control{}
+		}
+		d["no-cache"] = ""
+	}
+	return d
+}
+
+// suits is what was found as far as outer middlewares let it answer r.
+func (c *Cache) suits(r *http.Request, f found) found {
+	q := c.askedOf(r.Context())
+	if q == nil || f.entry == nil {
+		return f
+	}
+	for _, name := range q.vary {
+		if !slices.Contains(f.names, name) { // it was stored for any value of this field
+			f.open = f.open || f.fresh() // who makes one like it waits for none
+			f.entry, f.state = nil, "vary-miss"
+			return f
+		}
+	}
+	strict, fresh := q.strict || f.entry.strict, f.entry.fresh
+	if q.limited {
+		fresh = min(fresh, q.fresh-f.entry.age)
+	}
+	if strict != f.entry.strict || fresh != f.entry.fresh {
+		e, was := *f.entry, f.fresh() // others have found it too
+		e.strict, e.fresh = strict, fresh
+		f.entry = &e
+		f.open = f.open || was && !f.fresh()
+	}
+	return f
+}
+
+// deciding are the response fields that the decisions of the cache depend on.
+var deciding = map[string]bool{"Cache-Control": true, "Pragma": true, "Expires": true, "Vary": true, "Set-Cookie": true, "Content-Type": true,
+	"Surrogate-Key": true, "Cache-Tag": true, "Cache-Groups": true}
+
+// around are the deciding fields of a header, by their canonical names.
+func (c *config) around(h http.Header) http.Header {
+	var out http.Header
+	for name, values := range h {
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		if len(values) == 0 || !deciding[name] && !slices.Contains(c.targets, name) {
+			continue
+		}
+		if out == nil {
+			out = http.Header{}
+		}
+		out[name] = append(out[name], values...)
+	}
+	return out
+}
+
+// together are the values that all have given to a field.
+func together(name string, own, around http.Header) []string {
+	if len(around[name]) == 0 {
+		return own[name]
+	}
+	return slices.Concat(around[name], own[name])
+}
+
+// canonicalHeader is h with canonical names, nil if it has no others. Code that
+// writes into the map itself can use any.
+func canonicalHeader(h http.Header) http.Header {
+	canonical := true
+	for name := range h {
+		canonical = canonical && textproto.CanonicalMIMEHeaderKey(name) == name
+	}
+	if canonical {
+		return nil
+	}
+	out := make(http.Header, len(h))
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		key := textproto.CanonicalMIMEHeaderKey(name)
+		out[key] = append(out[key], h[name]...)
+	}
+	return out
+}
+
+// addVary has h name these fields too.
+func addVary(h http.Header, names []string) {
+	have := varyNames(h)
+	for _, name := range names {
+		if !slices.Contains(have, name) {
+			h["Vary"] = append(slices.Clip(h["Vary"]), name)
+		}
+	}
+}
+
+// addVaryLines adds the lines that name something new.
+func addVaryLines(h http.Header, lines []string) {
+	if len(h["Vary"]) == 0 {
+		h["Vary"] = slices.Clip(lines)
+		return
+	}
+	have := varyNames(h)
+	for _, line := range lines {
+		if slices.ContainsFunc(varyNames(http.Header{"Vary": {line}}), func(name string) bool { return !slices.Contains(have, name) }) {
+			h["Vary"] = append(slices.Clip(h["Vary"]), line)
+		}
+	}
+}
+
+// withoutVary is a list of Vary lines less one name.
+func withoutVary(lines []string, name string) []string {
+	names := varyNames(http.Header{"Vary": lines})
+	names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{strings.Join(names, ", ")}
+}
