@@ -273,7 +273,7 @@ func TestALateReplyLeavesNoLease(t *testing.T) {
 	do(late, "GET", "/warm") // the scripts are loaded
 	s.set(answering("page", "Cache-Control: max-age=60"))
 	direct := newCache(t, server.Client(t), cache.WithKeyPrefix(prefix), cache.WithCollapseTimeout(patience)).Handler(&s)
-	for name, fault := range map[string]func(){"late": func() { proxy.Delay(60 * time.Millisecond) }, "lost": proxy.SwallowReplies} {
+	for name, fault := range map[string]func(){"late": func() { proxy.Delay(200 * time.Millisecond) }, "lost": proxy.SwallowReplies} {
 		fault()
 		page := "/" + name
 		if w := do(late, "GET", page); !strings.Contains(w.Header().Get("Cache-Status"), "store-error") {
