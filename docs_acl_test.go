@@ -3,6 +3,7 @@ package redishttp_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -89,7 +90,7 @@ func useSessions(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 }
 
 func useCache(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
-	c, err := cache.New(conn.Client(), cache.WithTimeouts(5*time.Second, 5*time.Second),
+	c, err := cache.New(conn.Client(), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithMaxVariants(1), cache.WithMaxBody(1<<20),
 		cache.WithHooks(cache.Hooks{Failed: func(_ context.Context, err error) { t.Errorf("the cache: %v", err) }}))
 	noErrors(t, err)
 	redistest.CloseAfter(t, patience, c)
@@ -97,6 +98,12 @@ func useCache(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 		switch r.URL.Path {
 		case "/private":
 			w.Header().Set("Cache-Control", "private")
+		case "/large":
+			w.Header().Set("Cache-Control", "max-age=60")
+			_, _ = w.Write(bytes.Repeat([]byte("x"), 2<<20))
+			return
+		case "/stale": // refreshed by the second request
+			w.Header().Set("Cache-Control", "max-age=0, stale-while-revalidate=60")
 		case "/broken":
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Content-Length", "1000000") // its pieces are removed again
@@ -109,10 +116,18 @@ func useCache(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 		}
 		fmt.Fprint(w, strings.Repeat("page", 50_000))
 	}))
-	for _, path := range []string{"/a", "/a", "/private", "/broken"} {
-		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+	for i, path := range []string{"/a", "/a", "/a", "/private", "/broken", "/large", "/stale", "/stale"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("Accept", fmt.Sprint(i/2)) // a second variant of /a
+		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
 	noErrors(t, c.Purge(t.Context(), "http://example.com/a"), c.PurgeTags(t.Context(), "a"), c.SoftPurgeTags(t.Context(), "a"), c.PurgeAll(t.Context()))
+	confirmed, err := cache.New(conn.Client(), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithWaitReplicas(1, time.Millisecond))
+	noErrors(t, err)
+	redistest.CloseAfter(t, patience, confirmed)
+	if err := confirmed.Purge(t.Context(), "http://example.com/a"); !errors.Is(err, cache.ErrUnconfirmed) { // there is no replica
+		t.Errorf("WAIT: %v", err)
+	}
 }
 
 func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {

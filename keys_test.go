@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,20 +33,20 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		t.Fatal(err)
 	}
 	types := map[*regexp.Regexp]string{}
-	row := regexp.MustCompile("(?m)^\\| `([a-z:]+:v1:[^`]+)` \\| ([a-z ]+) \\|")
+	row := regexp.MustCompile("(?m)^\\| `([a-z:]+:v[12]:[^`]+)` \\| ([a-z ]+) \\|")
 	for _, m := range row.FindAllStringSubmatch(string(doc), -1) {
 		form := regexp.QuoteMeta(m[1])
 		for placeholder, pattern := range map[string]string{
 			"<name>": `[A-Za-z0-9._-]+`, "<hash>": `[0-9a-f]{32}`, "<cookie>": `__Host-session`, "<token hash>": `[A-Za-z0-9_-]{43}`,
 			"<bucket>": `[0-9]+-per-[0-9a-z.-]+`, "<window>": `[0-9]+-in-[0-9a-z.]+`, "<places>": `[0-9]+-at-once`,
 			"<buckets>": `1`, "<n>": `\d+`, "<variant>": `[0-9a-f.]+`,
-			"<id>": `[A-Z2-7]{26}`, "<session key>": `session:v1:__Host-session:[A-Za-z0-9_-]{43}`,
+			"<id>": `[A-Z2-7]{26}`, "<class>": `[cn]`, "<session key>": `session:v1:__Host-session:[A-Za-z0-9_-]{43}`,
 		} {
 			form = strings.ReplaceAll(form, placeholder, pattern)
 		}
 		types[regexp.MustCompile("^"+form+"$")] = strings.Replace(m[2], "sorted set", "zset", 1)
 	}
-	if len(types) != 21 {
+	if len(types) != 25 {
 		t.Fatalf("the document lists %d keys", len(types))
 	}
 
@@ -152,6 +153,25 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/{x}", nil))
 	if err := responses.Purge(t.Context(), "http://example.com/{x}"); err != nil {
 		t.Error(err)
+	}
+	var refreshed atomic.Int32
+	odd := responses.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/private":
+			w.Header().Set("Cache-Control", "private")
+		case "/large":
+			w.Header().Set("Cache-Control", "max-age=60")
+			fmt.Fprint(w, strings.Repeat("x", 9<<20))
+		case "/stale":
+			if refreshed.Add(1) > 1 { // which leaves its lease for a second
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			w.Header().Set("Cache-Control", "max-age=0, stale-while-revalidate=60")
+		}
+		fmt.Fprint(w, "page")
+	}))
+	for _, path := range []string{"/private", "/large", "/stale", "/stale"} {
+		odd.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
 	}
 	if n, err := sessions.RevokeAll(t.Context(), "bob"); n != 0 || err != nil {
 		t.Error(n, err)

@@ -38,8 +38,8 @@ var forms = []struct {
 	{jobKind, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
 	{jobPart, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}:w$`)},
 	{requestKind, "", regexp.MustCompile(`^(idempotency:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
-	{cacheKind, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)},
-	{cachePart, "cache", regexp.MustCompile(`^(cache:v1:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:()(?:[cvl]:|log$)`)},
+	{cacheKind, "cache", regexp.MustCompile(`^(cache:v2:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)},
+	{cachePart, "cache", regexp.MustCompile(`^(cache:v2:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:()(?:[bclnorv]:|log$)`)},
 	{sessionKind, "sessions", regexp.MustCompile(`^(session:v1:)([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)},
 	{userKind, "sessions", regexp.MustCompile(`^(user:session:v1:)([^{}]{1,100}):\{([^{}]+)\}:[sew]$`)},
 }
@@ -61,8 +61,8 @@ func (p *Panel) custom() map[string]string {
 		}
 	}
 	for _, o := range p.caches {
-		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v1:"); ok {
-			all[first+":v1:"] = "cache:v1:"
+		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v2:"); ok {
+			all[first+":v2:"] = "cache:v2:"
 		}
 	}
 	for _, o := range p.jobs {

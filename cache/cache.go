@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
 )
@@ -28,23 +26,33 @@ var (
 )
 
 // Cache is a shared response cache. It is safe for concurrent use. It starts
-// goroutines only for refreshes in the background and for invalidations that
-// have to be retried; Close waits for them.
+// goroutines only for refreshes in the background, and one each for leases to be
+// given back and for invalidations that have to be retried; Close waits for them.
 type Cache struct {
 	config
-	rdb     Client
-	caller  *bounded.Caller
-	purge   *redis.Script
-	bases   []bucket
-	memo    memo
-	nodes   *breaker.Set
-	shares  shares
-	flights flights
-	leases  leases
-	near    *near
-	pending pending
-	stats   counters
-	gen     atomic.Uint64 // of the purges that this process knows of
+	rdb        Client
+	caller     *bounded.Caller
+	purge      script
+	lookScript script
+	fillScript script
+	endScript  script // of leases
+	bases      []bucket
+	memo       memo
+	nodes      *breaker.Set
+	shares     shares
+	flights    flights
+	leases     leases
+	returns    returns
+	near       *near
+	pending    pending
+	stats      counters
+	gen        atomic.Uint64 // of the purges that this process knows of
+	begun      time.Time
+	refreshing atomic.Int64
+	nudged     atomic.Int64 // since begun
+	doubt      atomic.Int64 // since begun: what was seen of masters before does not count
+	ended      atomic.Bool
+	warnOnce   sync.Once
 
 	mu     sync.Mutex // of closed and of what is added to work
 	closed bool
@@ -56,7 +64,8 @@ type Cache struct {
 // New returns a Cache that stores responses in rdb. It does not dial; all
 // mistakes are reported at once, as joined [*OptionError].
 func New(rdb Client, opts ...Option) (*Cache, error) {
-	c := &Cache{config: defaults(rdb), rdb: rdb, purge: redis.NewScriptServerSHA(purgeSource), memo: memo{known: map[string]known{}}}
+	c := &Cache{config: defaults(rdb), rdb: rdb, memo: memo{known: map[string]known{}}, begun: time.Now()}
+	c.purge.source, c.lookScript.source, c.fillScript.source, c.endScript.source = purgeSource, lookSource, fillSource, releaseSource
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(&c.config)
@@ -76,9 +85,11 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 	return c, nil
 }
 
-// Close ends what runs in the background, and waits for it until ctx ends. The
-// client stays open. Requests are still served, without refreshes.
+// Close ends what runs in the background, gives back the leases of this process
+// and waits for both until ctx ends. The client stays open. Requests are still served,
+// without refreshes and without waiting for other instances.
 func (c *Cache) Close(ctx context.Context) error {
+	c.ended.Store(true)
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
@@ -86,6 +97,9 @@ func (c *Cache) Close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		c.work.Wait()
+		bound, cancel := context.WithTimeout(ctx, c.storeTimeout)
+		defer cancel()
+		c.returnAll(bound)
 		close(done)
 	}()
 	select {

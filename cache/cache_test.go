@@ -398,7 +398,7 @@ func TestLostAndForeignKeys(t *testing.T) {
 	c := newCache(t, rdb, cache.WithKeyPrefix(prefix))
 	h := c.Handler(origin(200, "Cache-Control: max-age=60", "Vary: Accept"))
 	hit := func() bool { return do(h, "GET", "/").Header().Get("Age") != "" }
-	log := prefix + ":v1:default:{1.0}:log"
+	log := prefix + ":v2:default:{1.0}:log"
 	for what, lose := range map[string]func(){
 		"log lost": func() { rdb.Del(t.Context(), log) },
 		"log rolled back": func() { // a failover to a master that did not know of the last purges
@@ -456,7 +456,7 @@ func TestLostAndForeignKeys(t *testing.T) {
 // hashOf is the hash of the one URL that was purged.
 func hashOf(t *testing.T, rdb redis.UniversalClient, prefix string) string {
 	t.Helper()
-	fields, err := rdb.HKeys(t.Context(), prefix+":v1:default:{1.0}:log").Result()
+	fields, err := rdb.HKeys(t.Context(), prefix+":v2:default:{1.0}:log").Result()
 	if err != nil {
 		t.Fatal(err)
 	}

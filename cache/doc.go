@@ -21,7 +21,11 @@
 // The key is the scheme, the host and the path and query as they were sent,
 // not decoded; Vary selects among variants, and so do fields like
 // X-Forwarded-Host, which handlers take for a part of the URL. The fields of content
-// negotiation are compared by what they mean (RFC 9110, section 12.5).
+// negotiation are compared by what they mean (RFC 9110, section 12.5). Of each URL
+// at most [WithMaxVariants] variants are stored, those that were stored last. The
+// scheme is https where this process itself speaks TLS; behind a proxy that ends TLS
+// it is http, unless [WithTrustedProxies] or [WithScheme] say otherwise. A purge
+// concerns both.
 //
 // Outer middlewares write into the same header map. What they say counts as if the
 // handler had said it, the most restrictive of all: private, no-store and
@@ -49,9 +53,15 @@
 //
 // Of requests that miss the same thing at once, on all instances, one calls the
 // handler. The others look the store up again when it is done, and get what the
-// store may give them: never the response of another. Where nothing is stored
-// nobody waits, for two minutes after that was seen. A waiter gives up after
-// [WithCollapseTimeout].
+// store may give them: never the response of another. When that one call panics, is
+// cut short or its client leaves, the next one takes over, alone; and so when its response is not
+// stored. When that of the next one is not stored either, the others call the handler themselves as
+// soon as its header is known, and requests do not wait at all until 10 seconds after the last response that
+// was not stored: those with a cookie if the responses were for such, those without if
+// not, and only until one is stored. The same goes for 10 minutes
+// for a body that turned out to be too large, which is then not written to Redis again. A
+// waiter gives up after [WithCollapseTimeout] and calls the handler. A request never waits
+// for a refresh in the background, however long that takes.
 //
 // # Purging
 //
@@ -61,9 +71,13 @@
 // Cache-Group-Invalidation, before its response goes out. Each entry
 // carries the number of the last purge when its handler was called; it does not count
 // once the log has a higher one for it. So a response on its way into the store during a
-// purge is void on arrival, a purge of a tag costs the same however many
-// responses have it, and a lost log makes its entries void. SoftPurge makes
-// responses stale instead of void.
+// purge is invalid on arrival, a purge of a tag costs the same however many
+// responses have it, and a lost log invalidates its entries. SoftPurge makes
+// responses stale instead.
+//
+// A log belongs to the master that began it, by its replication ID. After a
+// failover, a restart or a move of its slot it begins again and what was stored before is a miss:
+// the new master may not know of the last purges. [WithWaitReplicas] has purges wait for replicas, too.
 //
 // # When Redis fails
 //
@@ -81,9 +95,11 @@
 //
 // # Keys
 //
-// In one slot a bucket, {<buckets>.<n>}: cache:v1:<name>:{…}:e:<hash>:<variant>
+// In one slot a bucket, {<buckets>.<n>}: cache:v2:<name>:{…}:e:<hash>:<variant>
 // is a string, one entry; …:c:<id>:<n> are pieces of large bodies; …:v:<hash> is
-// a set, the names of selecting headers; …:l:<hash>:<variant> is the lease of
-// who makes a response; …:log is a hash, the purge log. All have a TTL, and any
+// a set, the names of selecting headers; …:n:<hash> is a hash, the variants of a URL;
+// …:l:<hash>:<variant> and …:r:<hash>:<variant> are the leases of the request that makes a response and
+// of a refresh; …:o:<hash>:<variant>:<class> and …:b:<hash>:<variant> say that nothing is stored there and
+// that a body is too large; …:log is a hash, the purge log. All have a TTL, and any
 // maxmemory policy is safe.
 package cache

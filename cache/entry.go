@@ -14,7 +14,7 @@ import (
 // entry is a stored response. In Redis it is one string:
 //
 //	version, target, incarnation, sequence, status, age, fresh, swr, sie, keep,
-//	delta, flags, size, id, tags, fields, inline body
+//	delta, flags, size, stamp, id, tags, fields, inline body
 //
 // numbers as varints, strings and lists with their length before them, and
 // nothing after. The target is the whole primary key, so that an entry of
@@ -30,6 +30,7 @@ type entry struct {
 	delta  time.Duration // what the handler took
 	flags  flags
 	size   int64  // of the whole body
+	stamp  int64  // random, another each time that something is stored
 	id     string // of the chunks, "" for none
 	tags   []string
 	header http.Header
@@ -75,7 +76,7 @@ func (e *entry) encode() []byte {
 	str(e.target)
 	str(e.inc)
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
-	for _, n := range []int64{e.seq, int64(e.status), ms(e.age), ms(e.fresh), ms(e.swr), ms(e.sie), ms(e.keep), ms(e.delta), int64(flags), e.size} {
+	for _, n := range []int64{e.seq, int64(e.status), ms(e.age), ms(e.fresh), ms(e.swr), ms(e.sie), ms(e.keep), ms(e.delta), int64(flags), e.size, e.stamp} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	str(e.id)
@@ -160,7 +161,7 @@ func decodeHead(b []byte) (*entry, *reader, error) {
 	r := &reader{b: b[1:], ok: true}
 	e := &entry{target: string(r.bytes()), inc: string(r.bytes()), seq: r.number(), status: int(r.number()), age: r.duration()}
 	e.fresh, e.swr, e.sie, e.keep, e.delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
-	e.flags, e.size = flags(r.number()), r.number()
+	e.flags, e.size, e.stamp = flags(r.number()), r.number(), r.number()
 	e.strict, e.implicit = e.flags&strictFlag != 0, e.flags&implicitFlag != 0
 	e.id = string(r.bytes())
 	tags := r.number()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -104,4 +105,30 @@ func ExampleCache_PurgeHandler() {
 	purge.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/purge", strings.NewReader(`{"tags":["product-7"]}`)))
 	fmt.Println(w.Code)
 	// Output: 403
+}
+
+// Behind a proxy that ends TLS: keys have the scheme that the proxy names, and a
+// purge concerns either.
+func ExampleWithTrustedProxies() {
+	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	responses, err := cache.New(conn.Client(), cache.WithTrustedProxies("X-Forwarded-Proto", netip.MustParsePrefix("10.0.0.0/8")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r := httptest.NewRequest(http.MethodGet, "http://example.com/page", nil)
+	r.Header.Set("X-Forwarded-Proto", "https")
+	for _, peer := range []string{"10.0.0.7:1234", "192.0.2.1:1234"} {
+		r.RemoteAddr = peer
+		x, err := responses.Explain(context.Background(), r)
+		fmt.Println(x.URL, err)
+	}
+	// Output:
+	// https://example.com/page <nil>
+	// http://example.com/page <nil>
 }

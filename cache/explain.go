@@ -9,6 +9,7 @@ import (
 // Explanation says what the cache would do with a request, and why.
 type Explanation struct {
 	Status  Status
+	URL     string   // as the key has it: with its scheme, see [WithTrustedProxies]
 	Key     string   // the Redis key of the entry
 	Log     string   // the Redis key of the purge log that it is checked against
 	Vary    []string // request fields that select among variants
@@ -28,7 +29,9 @@ func (c *Cache) Explain(ctx context.Context, r *http.Request) (Explanation, erro
 	f, s, err := c.lookup(ctx, r)
 	x := Explanation{Status: s, Log: f.log, Vary: fieldsOf(f.names), Purges: f.seq, Open: f.open}
 	if f.target != "" {
-		x.Key = f.entryKey(f.variant)
+		var named Entry
+		named.name(f.target)
+		x.URL, x.Key = named.URL, f.entryKey(f.variant)
 	}
 	if e := f.entry; e != nil {
 		x.Found, x.Code, x.Age, x.TTL, x.Soft, x.Tags, x.Entered = true, e.status, f.age(), f.left(), f.soft, e.tags, e.seq

@@ -35,6 +35,7 @@ type attempt struct {
 	wrapper *respw.Writer
 	next    http.Handler
 	after   func() // what is to be stored instead of the handler's response
+	filled  bool   // something was stored
 }
 
 // fetch calls next and stores its response if it may be.
@@ -56,11 +57,12 @@ func (c *Cache) attempt(w http.ResponseWriter, r *http.Request) *attempt {
 		a.given, a.around = q.given, q.around
 	}
 	a.before = w.Header().Clone() // fields of outer middlewares, on the same map
-	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.maxBody}
+	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.maxBody, over: a.tooLarge, lost: a.unkept}
 	return a
 }
 
 func (a *attempt) run(next http.Handler) {
+	defer a.settle()
 	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.write, Swallow: true})
 	a.wrapper, a.next = b, next
 	a.call(next, rw)
@@ -90,8 +92,7 @@ func (a *attempt) call(next http.Handler, rw http.ResponseWriter) {
 			if a.e = nil; a.wrapper.Status() == 0 {
 				a.s.ForwardStatus = http.StatusInternalServerError
 			}
-			a.opened() // who waits does not wait for this
-			panic(p)
+			panic(p) // the next of those who wait takes over
 		}
 	}()
 	next.ServeHTTP(rw, a.request())
@@ -159,6 +160,9 @@ func (a *attempt) record(h http.Header) {
 	}
 	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
 		a.length = n
+	} else if a.f.large { // as it was: what an entry holds itself is kept, in case it has become small
+		a.rec.max = min(a.rec.max, inlineSize)
+		a.s.Stored, a.s.Detail = false, "too-large"
 	}
 	a.rec.on = true
 }
@@ -213,39 +217,76 @@ func (a *attempt) assess(r *http.Request, e *entry, now time.Time) (detail strin
 	return "not-fresh"
 }
 
-// openFor is how long requests for something that is not stored do not wait
-// for each other.
-const openFor = 2 * time.Minute
+const (
+	// openFor is how long requests for something that is not stored do not wait
+	// for each other, after the last that was not.
+	openFor = 10 * time.Second
+	// passing is the same for what passes.
+	passing = time.Second
+	// largeFor is how long a body that was too large is taken to be so.
+	largeFor = 10 * time.Minute
+)
 
 // opened lets those go who wait for a response that will not help them, before
-// its body is there.
+// its body is there, once that was seen twice running. After the first time the next one tries.
 func (a *attempt) opened() {
-	if a.e != nil && a.e.serves() {
-		return
+	if a.e != nil && a.e.serves() && !a.f.large || a.r.Context().Err() != nil {
+		return // of a client that left, the response says nothing
 	}
 	d := openFor
 	if a.s.ForwardStatus == 0 || a.s.ForwardStatus >= 500 || a.s.ForwardStatus == http.StatusNotModified || a.s.ForwardStatus == http.StatusPartialContent {
-		d = time.Second // that passes
+		d = passing
 	}
+	switch {
+	case a.fl == nil:
+		// Nothing waits for this one, because that is how it was. Say that it still is,
+		// now and then, or a crowd would wait for a header each time that the mark ends.
+		if a.f.open && !a.f.large && a.f.openLeft < openFor/2 && d == openFor && lonely(a.r) == "" {
+			a.c.markOpen(a.r.Context(), &a.f, classOf(a.r.Header), d)
+		}
+	case a.f.large || a.c.markOpen(a.r.Context(), &a.f, a.fl.of, d):
+		a.c.flights.land(a.fl.key, a.fl.flight, open)
+	default:
+		a.c.flights.land(a.fl.key, a.fl.flight, cut)
+	}
+}
+
+// tooLarge remembers that, so that not each download is written and deleted.
+func (a *attempt) tooLarge() {
+	a.e = nil
+	if !a.f.large {
+		a.f.large = true
+		a.c.markLarge(a.r.Context(), &a.f)
+	}
+	a.unkept()
+}
+
+// unkept lets those go who wait, because the store does not keep the response: the
+// next one would fare no better.
+func (a *attempt) unkept() {
 	if a.fl != nil {
-		a.c.markOpen(a.r.Context(), &a.f, d)
-		a.c.flights.land(a.fl.key, a.fl.flight, true)
+		a.c.flights.land(a.fl.key, a.fl.flight, open)
 	}
+}
+
+// settle gives the lease back that nothing was done with, and removes the pieces of
+// what was not stored, however the attempt ends.
+func (a *attempt) settle() {
+	if !a.filled {
+		a.rec.drop()
+	}
+	lease := returned{key: a.f.leaseKey(a.f.variant), token: a.f.lease}
+	a.f.lease = ""
+	a.c.release(lease)
 }
 
 // finish stores what was recorded, if it is whole.
 func (a *attempt) finish() {
-	c, ctx := a.c, a.r.Context()
+	ctx := a.r.Context()
 	whole := a.e != nil && a.rec.on && !a.wrapper.Hijacked() && a.wrapper.Status() != 0 && ctx.Err() == nil &&
 		(a.length < 0 || a.length == a.rec.size) && (a.e.status != http.StatusNoContent || a.rec.size == 0)
 	if !whole || !a.rec.finish(a.e) {
 		a.rec.drop()
-		if a.e != nil && a.rec.size > a.rec.max {
-			a.e = nil
-			a.opened() // it is too large, and will be
-		} else if a.f.lease != "" {
-			c.release(a.f.leaseKey(a.f.variant))
-		}
 		return
 	}
 	a.keep(a.e)
@@ -258,7 +299,7 @@ func (a *attempt) keep(e *entry) {
 		if a.fl != nil && e.id == "" {
 			names := varyNames(e.header)
 			a.fl.kept = &found{place: a.f.place, names: names, variant: c.variant(names, a.r.Header), entry: e}
-			c.flights.land(a.fl.key, a.fl.flight, false)
+			c.flights.land(a.fl.key, a.fl.flight, stored)
 		}
 		return
 	}
@@ -271,13 +312,17 @@ func (a *attempt) keep(e *entry) {
 	}
 	switch {
 	case err == nil:
+		a.filled, a.f.lease = true, ""
 		c.stats.fills.Add(1)
-		c.near.forget(a.f.hash)
+		c.near.forget(a.f.url)
 		if a.fl != nil {
-			c.flights.land(a.fl.key, a.fl.flight, false)
+			c.flights.land(a.fl.key, a.fl.flight, stored)
 		}
 	case errors.Is(err, errVary):
+		a.e = nil
+		a.opened()
 	default:
+		a.unkept()
 		c.failed(a.r.Context(), wrapped("store", err))
 	}
 }
@@ -305,14 +350,12 @@ func (a *attempt) validated(h http.Header) {
 	shown := a.f
 	shown.entry, shown.elapsed, shown.soft = &merged, 0, false
 	a.e = nil
-	if !merged.serves() {
+	if !merged.serves() || !a.s.Stored {
 		a.opened()
 	}
 	a.after = func() {
 		if a.s.Stored && a.assess(&get, &merged, now) == "" { // as the handler left it
 			a.keep(&merged)
-		} else if a.f.lease != "" {
-			c.release(a.f.leaseKey(a.f.variant))
 		}
 	}
 	if !a.quiet {

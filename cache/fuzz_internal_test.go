@@ -2,6 +2,8 @@ package cache
 
 import (
 	"net/http"
+	"net/netip"
+	"net/url"
 	"reflect"
 	"regexp"
 	"testing"
@@ -49,5 +51,51 @@ func FuzzRequest(f *testing.F) {
 			c.variant(varyNames(h), r.Header)
 		}
 		wants(parseControl(r.Header), r.Header, time.Second, time.Second)
+	})
+}
+
+// FuzzSchemeOfAKey: whatever a header says, the scheme is http or https, and what
+// a client wrote before the last element does not count.
+func FuzzSchemeOfAKey(f *testing.F) {
+	for _, seed := range []string{"https", "http, https", `for=x;proto=https`, `host="a,proto=http;b";proto=https`, `proto="https`, `proto=https;proto=http`, `host="a\",proto=https`, ",", ";", "="} {
+		f.Add(seed)
+	}
+	c := config{proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	f.Fuzz(func(t *testing.T, value string) {
+		for _, field := range []string{"X-Forwarded-Proto", "Forwarded"} {
+			c.protoField = field
+			r := &http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{field: {value}}}
+			if got := c.schemeOf(r); got != "http" && got != "https" {
+				t.Errorf("%s: %q gives %q", field, value, got)
+			}
+			r.Header = http.Header{field: {value, "proto=http"}} // a line of the proxy's own
+			if got := c.schemeOf(r); got != "http" {
+				t.Errorf("%s: %q chooses %q", field, value, got)
+			}
+		}
+	})
+}
+
+// FuzzPurgedURL: a URL as a request has it and as it is written to be purged is one.
+func FuzzPurgedURL(f *testing.F) {
+	for _, seed := range [][2]string{{"example.com", "/a"}, {"EXAMPLE.com.", "/a%2Fb?q=%20"}, {"[::1]:443", "/%c3%a9"}, {"a:8080", "//x/../y"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, host, uri string) {
+		u, err := url.ParseRequestURI(uri)
+		if err != nil || u.Host != "" || u.Scheme != "" {
+			return
+		}
+		full, err := url.Parse("https://" + host + uri)
+		if err != nil || full.Host != host || full.Fragment != "" || full.RawQuery != u.RawQuery || full.Path != u.Path {
+			return
+		}
+		raw, err := urlTarget("https://" + host + uri)
+		if err != nil {
+			return
+		}
+		if a, b := targetID(raw), targetID(target("http", host, u)); a != b {
+			t.Errorf("%q %q: a purge does not find it", host, uri)
+		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 
 // Entry is a stored response without its body, for operators.
 type Entry struct {
-	URL    string // "" if its key is not of this package's making
+	URL    string // with the scheme that its key has; "" if the key is not of this package's making
 	Extra  string // what [WithKey] added to it
 	Status int
 	Header http.Header
@@ -44,7 +44,7 @@ func (e *Entry) name(target string) {
 		target, e.Extra = parts[0], parts[1]
 		parts = split(target)
 	}
-	if e.url = digest(target); len(parts) == 4 {
+	if e.url = targetID(target); len(parts) == 4 {
 		e.URL = parts[0] + "://" + parts[1] + parts[2] + parts[3]
 	}
 }
@@ -100,4 +100,4 @@ func (e Entry) Purged(values []any) (void, soft bool) {
 }
 
 // KeyPrefix is what all keys of the cache begin with.
-func (c *Cache) KeyPrefix() string { return c.prefix + ":v1:" + c.name + ":" }
+func (c *Cache) KeyPrefix() string { return c.prefix + ":v2:" + c.name + ":" }

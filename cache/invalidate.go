@@ -25,6 +25,7 @@ func (c *Cache) forward(w http.ResponseWriter, r *http.Request, next http.Handle
 		return
 	}
 	a := c.attempt(w, r)
+	defer a.settle()
 	a.wrapper, w = respw.Wrap(w, respw.Hooks{Body: a.rec.write, Header: func(status int) bool {
 		h := own(a.before, a.w.Header())
 		if s.ForwardStatus = status; status < 400 {
@@ -51,7 +52,7 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 		return false
 	}
 	ref, err := a.r.URL.Parse(h.Get("Content-Location"))
-	if err != nil || ref.Host != "" && ref.Host != a.r.Host || target("", "", ref) != target("", "", a.r.URL) {
+	if err != nil || ref.Host != "" && purgeHost(ref.Host) != purgeHost(a.r.Host) || target("", "", ref) != target("", "", a.r.URL) {
 		return false
 	}
 	if t := a.c.terms(status, h, a.around, time.Now()); !t.explicit || t.fresh <= 0 {
@@ -73,17 +74,17 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 // the same origin that the response names, and the groups that it names (RFC
 // 9875, section 3).
 func (c *Cache) invalidate(r *http.Request, h http.Header) {
-	targets := map[string]bool{requestTarget(r): true}
+	targets := map[string]bool{c.requestTarget(r): true}
 	for _, name := range []string{"Location", "Content-Location"} {
 		ref, err := url.Parse(h.Get(name))
-		if err != nil || h.Get(name) == "" || ref.Host != "" && ref.Host != r.Host {
+		if err != nil || h.Get(name) == "" || ref.Host != "" && purgeHost(ref.Host) != purgeHost(r.Host) {
 			continue
 		}
 		base := *r.URL
 		base.Host = r.Host
 		named := *r
 		named.URL = base.ResolveReference(ref)
-		targets[requestTarget(&named)] = true
+		targets[c.requestTarget(&named)] = true
 	}
 	for target := range targets {
 		p := c.place(target, "")
@@ -102,10 +103,12 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 // holds up a client, so it does not wait for a Redis that is known to be down.
 func (c *Cache) void(ctx context.Context, logs, fields []string) {
 	left, err := c.markReachable(ctx, logs, fields)
+	if err != nil { // if nothing is left, replicas have not confirmed it
+		c.failed(ctx, wrapped("invalidate", err))
+	}
 	if len(left) == 0 {
 		return
 	}
-	c.failed(ctx, wrapped("invalidate", err))
 	c.forgetNear(fields)
 	c.pending.add(left, fields)
 	c.background(c.retry)

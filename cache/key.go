@@ -7,8 +7,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"unicode"
 )
 
 // target is the primary key: the URL as the client wrote it. The path is not
@@ -25,12 +27,8 @@ func target(scheme, host string, u *url.URL) string {
 	return join(scheme, canonicalHost(scheme, host), path, query)
 }
 
-func requestTarget(r *http.Request) string {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	return target(scheme, r.Host, r.URL)
+func (c *config) requestTarget(r *http.Request) string {
+	return target(c.schemeOf(r), r.Host, r.URL)
 }
 
 func canonicalHost(scheme, host string) string {
@@ -61,12 +59,52 @@ func digest(s string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-var errURL = errors.New("not an absolute http or https URL")
+// urlID is the hash by which a URL is purged, of all that are written otherwise
+// and mean the same: with either scheme, because behind a proxy that ends TLS the
+// application sees http, with or without the default port or a trailing dot, and
+// however the path and the query are encoded. That is coarser than the key of an
+// entry: a purge may concern too much, never too little.
+func urlID(host, path, query string) string {
+	if decoded, err := url.PathUnescape(path); err == nil {
+		path = decoded
+	}
+	query = strings.TrimPrefix(query, "?")
+	if decoded, err := url.QueryUnescape(query); err == nil {
+		query = decoded
+	}
+	if path == "" {
+		path = "/"
+	}
+	return digest(join(purgeHost(host), path, query))
+}
+
+// purgeHost is a host in one spelling, without the port that http or https has anyway.
+func purgeHost(host string) string {
+	host = strings.ToLower(host)
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ""
+	}
+	name = strings.TrimSuffix(name, ".")
+	if addr, err := netip.ParseAddr(name); err == nil {
+		name = addr.String()
+	}
+	if port == "80" || port == "443" {
+		port = ""
+	}
+	return net.JoinHostPort(name, port)
+}
+
+var errURL = errors.New("not an absolute http or https URL with a host in ASCII")
 
 // urlTarget is the primary key of a URL to purge.
 func urlTarget(raw string) (string, error) {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", errURL
+	}
+	// Browsers send a host in its ASCII form (RFC 5891): any other is never a key.
+	if strings.ContainsFunc(u.Host, func(c rune) bool { return c > unicode.MaxASCII }) {
 		return "", errURL
 	}
 	return target(u.Scheme, u.Host, u), nil

@@ -3,11 +3,28 @@ package cache
 import (
 	"context"
 	"crypto/rand"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
+
+// class is what requests have in common that a response like "private" or
+// Set-Cookie is for: that of a first visit says nothing of those with a cookie.
+type class byte
+
+const (
+	plain      class = 'n'
+	withCookie class = 'c'
+)
+
+func classOf(h http.Header) class {
+	if len(h["Cookie"]) > 0 {
+		return withCookie
+	}
+	return plain
+}
 
 // leases are those that this process holds and no request uses yet: the one
 // that makes the response need not be the one whose look-up took the lease.
@@ -23,19 +40,23 @@ type freeLease struct {
 
 const maxFree = 10_000
 
-func (l *leases) offer(key, token string, d time.Duration) {
+// offer keeps a lease for the request that will use it, and returns another if
+// there are too many.
+func (l *leases) offer(key, token string, d time.Duration) (drop returned) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.free == nil {
 		l.free = map[string]freeLease{}
 	}
-	for other := range l.free {
+	for other, free := range l.free {
 		if len(l.free) < maxFree {
 			break
 		}
-		delete(l.free, other) // it expires
+		delete(l.free, other)
+		drop = returned{key: other, token: free.token}
 	}
 	l.free[key] = freeLease{token, time.Now().Add(d / 2)}
+	return drop
 }
 
 // claim takes a lease for the caller: this token, or any if it is "". It
@@ -54,6 +75,18 @@ func (l *leases) claim(key, token string) string {
 	return free.token
 }
 
+// all takes every lease.
+func (l *leases) all() []returned {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]returned, 0, len(l.free))
+	for key, free := range l.free {
+		out = append(out, returned{key: key, token: free.token})
+	}
+	clear(l.free)
+	return out
+}
+
 // giveBack releases a lease that a look-up took and no request used.
 func (c *Cache) giveBack(f *found) {
 	if f.lease == "" {
@@ -61,65 +94,71 @@ func (c *Cache) giveBack(f *found) {
 	}
 	key := f.leaseKey(f.variant)
 	if c.leases.claim(key, f.lease) != "" {
-		c.release(key)
+		c.release(returned{key: key, token: f.lease})
 	}
 }
 
-// release gives a lease back that is ours.
-func (c *Cache) release(key string) {
-	c.background(func(ctx context.Context) {
-		bound, cancel := context.WithTimeout(ctx, c.storeTimeout)
-		defer cancel()
-		_ = c.pipeline(bound, func(p redis.Pipeliner) { p.Del(bound, key) }) // it expires anyway
-	})
+// markOpen ends a lease and notes, for all instances, that the response to a request of
+// this class is not stored. It reports whether that was seen twice running, so that
+// requests of the class need not wait for each other: one odd answer says nothing.
+func (c *Cache) markOpen(ctx context.Context, f *found, of class, d time.Duration) bool {
+	if f.inc == "" { // without Redis, for this process
+		seen := 1
+		c.memo.change(f.hash, func(k *known) {
+			if k.openOf == of && time.Now().Before(k.open) {
+				seen += k.opened
+			}
+			k.open, k.openOf, k.opened = time.Now().Add(d), of, seen
+		})
+		return seen > 1
+	}
+	return c.endAndMark(ctx, f, f.openKey(f.variant, of), d) != 1
 }
 
-// grab takes the lease of a place, "" if another has it.
-func (c *Cache) grab(ctx context.Context, key string) string {
-	bound, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	token := rand.Text()
-	var got *redis.BoolCmd
-	if err := c.pipeline(bound, func(p redis.Pipeliner) { got = p.SetNX(bound, key, token, c.leaseTTL) }); err != nil || !got.Val() {
-		return ""
+// markLarge ends a lease and notes that the body was too large to be stored.
+func (c *Cache) markLarge(ctx context.Context, f *found) {
+	if f.inc != "" {
+		c.endAndMark(ctx, f, f.largeKey(f.variant), largeFor)
 	}
-	return token
 }
 
-// take gets a lease for a refresh. A request that is served meanwhile may have
-// taken it in its look-up, to give it to whoever refreshes or back; so it is
-// tried a few times.
-func (c *Cache) take(ctx context.Context, key string) string {
-	for range 5 {
-		if token := c.leases.claim(key, ""); token != "" {
-			return token
-		}
-		if token := c.grab(ctx, key); token != "" {
-			return token
-		}
-		select {
-		case <-ctx.Done():
-			return ""
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	return ""
-}
-
-// markOpen marks a place as one where nothing is stored, here and for the other
-// instances, so that its requests do not wait for each other.
-func (c *Cache) markOpen(ctx context.Context, f *found, d time.Duration) {
-	c.memo.change(f.hash, func(k *known) { k.open = time.Now().Add(d) })
-	if f.lease == "" {
-		return
-	}
+// endAndMark returns how often the mark was set, 0 if Redis does not tell.
+func (c *Cache) endAndMark(ctx context.Context, f *found, mark string, d time.Duration) int64 {
+	lease := returned{key: f.leaseKey(f.variant), token: f.lease}
 	f.lease = ""
 	call, ok := c.nodes.Allow(f.log)
 	if !ok {
-		return
+		c.release(lease)
+		return 0
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
-	err := c.pipeline(bound, func(p redis.Pipeliner) { p.Set(bound, f.leaseKey(f.variant), openMark, d) })
+	say, err := c.run(bound, &c.endScript, []string{lease.key, mark}, lease.token, 0, d.Milliseconds())
 	c.report(ctx, call, err)
+	if err != nil || len(say) != 2 {
+		lease.unsure = true
+		c.release(lease)
+		return 0
+	}
+	return say[1]
+}
+
+// take gets the lease for a refresh, "" if another instance has it.
+func (c *Cache) take(ctx context.Context, key string) string {
+	bound, cancel := context.WithTimeout(ctx, c.storeTimeout)
+	defer cancel()
+	token := rand.Text()
+	var held *redis.StringCmd
+	err := c.pipeline(bound, func(p redis.Pipeliner) {
+		p.SetNX(bound, key, token, c.refreshTimeout+time.Second)
+		held = p.Get(bound, key)
+	})
+	switch {
+	case err != nil:
+		c.release(returned{key: key, token: token, unsure: true})
+		return ""
+	case held.Val() != token:
+		return ""
+	}
+	return token
 }

@@ -19,6 +19,7 @@ type near struct {
 	used  int64
 	order *list.List // of *nearEntry, the latest used first
 	all   map[string]*nearGroup
+	urls  map[string]map[string]bool // hashes of the targets of a URL
 }
 
 // nearGroup is the variants of a target.
@@ -37,7 +38,7 @@ func newNear(max int64, ttl time.Duration) *near {
 	if max == 0 {
 		return nil
 	}
-	return &near{ttl: ttl, max: max, order: list.New(), all: map[string]*nearGroup{}}
+	return &near{ttl: ttl, max: max, order: list.New(), all: map[string]*nearGroup{}, urls: map[string]map[string]bool{}}
 }
 
 func (n *near) get(c *config, p place, h http.Header) (found, bool) {
@@ -91,6 +92,10 @@ func (n *near) put(f found, at time.Time) {
 		n.remove(el)
 	}
 	n.all[f.hash] = group
+	if n.urls[f.url] == nil {
+		n.urls[f.url] = map[string]bool{}
+	}
+	n.urls[f.url][f.hash] = true
 	group.variants[f.variant] = n.order.PushFront(&nearEntry{f, at, size})
 	for n.used += size; n.used > n.max; {
 		n.remove(n.order.Back())
@@ -103,6 +108,9 @@ func (n *near) remove(el *list.Element) {
 	group := n.all[ne.f.hash]
 	if delete(group.variants, ne.f.variant); len(group.variants) == 0 {
 		delete(n.all, ne.f.hash)
+		if delete(n.urls[ne.f.url], ne.f.hash); len(n.urls[ne.f.url]) == 0 {
+			delete(n.urls, ne.f.url)
+		}
 	}
 }
 
@@ -115,18 +123,21 @@ func (n *near) drop(hash string) {
 	}
 }
 
-// forget forgets a target, "" for all.
-func (n *near) forget(hash string) {
+// forget forgets a URL, "" for all.
+func (n *near) forget(url string) {
 	if n == nil {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if hash != "" {
-		n.drop(hash)
+	if url != "" {
+		for hash := range n.urls[url] {
+			n.drop(hash)
+		}
 		return
 	}
 	n.used = 0
 	n.order.Init()
 	clear(n.all)
+	clear(n.urls)
 }

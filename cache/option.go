@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -51,9 +52,18 @@ type config struct {
 	storeTimeout time.Duration
 	maxBody      int64
 	maxTTL       time.Duration
+	maxVariants  int
+	waitReplicas int
+	waitTimeout  time.Duration
+	waits        bool
 	buckets      int
 	hooks        Hooks
 	logger       *slog.Logger
+
+	scheme     func(*http.Request) string
+	protoField string // of the proxies
+	proxies    []netip.Prefix
+	trusts     bool
 
 	targets        []string
 	heuristic      bool
@@ -113,7 +123,7 @@ func defaults(rdb Client) config {
 	c := config{
 		prefix: "cache", name: "default", identifier: "redishttp",
 		timeout: 50 * time.Millisecond, storeTimeout: time.Second,
-		maxBody: 8 << 20, maxTTL: 24 * time.Hour, buckets: 1,
+		maxBody: 8 << 20, maxTTL: 24 * time.Hour, maxVariants: 100, buckets: 1,
 		targets: []string{"Cdn-Cache-Control"}, heuristic: true, keep: 10 * time.Minute,
 		waitMax: 3 * time.Second, leaseTTL: 10 * time.Second, beta: 1, refreshTimeout: 30 * time.Second,
 		logger: slog.New(slog.DiscardHandler),
@@ -145,6 +155,7 @@ func (c *config) validate(hasClient bool) error {
 	check(c.maxTTL >= time.Second, "WithMaxTTL", fmt.Sprintf("%v is below 1s", c.maxTTL))
 	check(c.buckets >= 1 && c.buckets <= 4096, "WithBuckets", fmt.Sprintf("%d is not within 1 and 4096", c.buckets))
 	c.checkMore(check)
+	c.checkStore(check)
 	check(c.logger != nil, "WithLogger", "is nil")
 	return errors.Join(errs...)
 }

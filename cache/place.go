@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,23 +13,33 @@ import (
 type place struct {
 	target string // the whole primary key
 	hash   string // of it
-	url    string // hash of the URL alone, by which it is purged
+	url    string // hash of the URL alone, by which it is purged; see urlID
+	bucket uint64
 	base   string // of the keys of the bucket
 	log    string
 }
 
 // place of a request; extra is what WithKey adds to the URL.
 func (c *Cache) place(target, extra string) place {
-	p := place{target: target, url: digest(target)}
-	p.hash = p.url
+	p := place{target: target, url: targetID(target)}
 	if extra != "" {
 		p.target = join(target, extra)
-		p.hash = digest(p.target)
 	}
+	p.hash = digest(p.target)
 	n, _ := strconv.ParseUint(p.url[:8], 16, 64)
-	bucket := &c.bases[n%uint64(c.buckets)]
+	p.bucket = n % uint64(c.buckets)
+	bucket := &c.bases[p.bucket]
 	p.base, p.log = bucket.base, bucket.log
 	return p
+}
+
+// targetID is the urlID of a primary key without what WithKey adds.
+func targetID(target string) string {
+	parts := split(target)
+	if len(parts) != 4 {
+		return digest(target)
+	}
+	return urlID(parts[1], parts[2], parts[3])
 }
 
 func (c *Cache) placeOf(r *http.Request) place {
@@ -36,23 +47,32 @@ func (c *Cache) placeOf(r *http.Request) place {
 	if c.key != nil {
 		extra = c.key(r)
 	}
-	return c.place(requestTarget(r), extra)
+	return c.place(c.requestTarget(r), extra)
 }
 
-func (p *place) vary() string                     { return p.base + "v:" + p.hash }
-func (p *place) entryKey(v string) string         { return p.base + "e:" + p.hash + ":" + v }
-func (p *place) leaseKey(v string) string         { return p.base + "l:" + p.hash + ":" + v }
+func (p *place) vary() string               { return p.base + "v:" + p.hash }
+func (p *place) entryKey(v string) string   { return p.base + "e:" + p.hash + ":" + v }
+func (p *place) leaseKey(v string) string   { return p.base + "l:" + p.hash + ":" + v }
+func (p *place) refreshKey(v string) string { return p.base + "r:" + p.hash + ":" + v }
+func (p *place) index() string              { return p.base + "n:" + p.url }
+func (p *place) largeKey(v string) string   { return p.base + "b:" + p.hash + ":" + v }
+func (p *place) openKey(v string, of class) string {
+	return p.base + "o:" + p.hash + ":" + v + ":" + string(of)
+}
 func (p *place) chunkKey(id string, n int) string { return p.base + "c:" + id + ":" + strconv.Itoa(n) }
 
 // bucket is the fixed part of the keys of one. It carries the number of buckets
 // as well, so that instances that disagree about it never meet.
-type bucket struct{ base, log string }
+type bucket struct {
+	base, log string
+	checked   atomic.Int64 // when its log was last seen to be of this master, since the start of the cache
+}
 
 func (c *config) bucketsOf() []bucket {
 	all := make([]bucket, c.buckets)
 	for n := range all {
-		base := fmt.Sprintf("%s:v1:%s:{%d.%d}:", c.prefix, c.name, c.buckets, n)
-		all[n] = bucket{base, base + "log"}
+		base := fmt.Sprintf("%s:v2:%s:{%d.%d}:", c.prefix, c.name, c.buckets, n)
+		all[n].base, all[n].log = base, base+"log"
 	}
 	return all
 }

@@ -95,6 +95,14 @@ type lives struct {
 // be it while it is refreshed.
 func (l lives) serves() bool { return l.fresh > 0 || l.swr > 0 && !l.strict }
 
+// beyond is how long a response may be served after it was fresh, while it is refreshed.
+func (l lives) beyond() time.Duration {
+	if l.strict {
+		return 0
+	}
+	return l.swr
+}
+
 // maxHeuristic bounds a guess.
 const maxHeuristic = 24 * time.Hour
 

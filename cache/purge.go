@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -14,10 +15,13 @@ import (
 
 const maxLogFields = 50_000
 
-// Purge makes the stored responses of absolute URLs void, all variants, in one
+// Purge invalidates the stored responses of absolute URLs, all variants, in one
 // round trip each. When it has returned, no response is served whose handler
-// was called before, but from the near tiers of other instances, for as long as
-// [WithNearTier] says. The error joins those of all URLs.
+// was called before, except from the near tiers of other instances, for as long as
+// [WithNearTier] says. http and https of a URL are purged together, because
+// behind a proxy that ends TLS requests for https arrive as http; the case of the
+// host, a default port, a trailing dot and percent-encoding make no difference. A
+// host is given in ASCII (xn--…). The error joins those of all URLs.
 func (c *Cache) Purge(ctx context.Context, urls ...string) error {
 	return c.purgeURLs(ctx, "u:", urls)
 }
@@ -105,8 +109,17 @@ func (c *Cache) markEach(ctx context.Context, logs, fields []string) (map[string
 	for _, field := range fields {
 		args = append(args, field)
 	}
+	errs, err := c.markNow(ctx, logs, args)
+	if err != nil {
+		c.nudge(ctx)
+		return errs, err
+	}
+	return errs, c.confirm(ctx, logs)
+}
+
+func (c *Cache) markNow(ctx context.Context, logs []string, args []any) (map[string]error, error) {
 	if len(logs) == 1 {
-		err := c.caller.Run(ctx, c.purge, logs, args...).Err()
+		_, err := c.run(ctx, &c.purge, logs, args...)
 		return map[string]error{logs[0]: err}, err
 	}
 	return c.markMany(ctx, logs, args)
@@ -116,11 +129,11 @@ func (c *Cache) markEach(ctx context.Context, logs, fields []string) (map[string
 // is not known, in a second one that brings it. A node that is away holds up no
 // other. A purge that is executed twice is one.
 func (c *Cache) markMany(ctx context.Context, logs []string, args []any) (map[string]error, error) {
-	hash := c.purge.Hash()
+	hash := c.purge.hash.Load()
 	errs, unknown := map[string]error{}, logs
-	if hash != "" {
+	if hash != nil {
 		errs = c.markPipelined(ctx, logs, func(p redis.Pipeliner, log string) *redis.Cmd {
-			return p.EvalSha(ctx, hash, []string{log}, args...)
+			return p.EvalSha(ctx, *hash, []string{log}, args...)
 		})
 		unknown = slices.DeleteFunc(slices.Clone(logs), func(log string) bool { return !redis.HasErrorPrefix(errs[log], "NOSCRIPT") })
 	}
@@ -134,8 +147,8 @@ func (c *Cache) markMany(ctx context.Context, logs []string, args []any) (map[st
 			return errs, errs[log]
 		}
 	}
-	if hash == "" { // afterwards: it waits for every node
-		_ = c.purge.Load(ctx, c.caller).Err()
+	if hash == nil {
+		c.learn(ctx, &c.purge, logs[0])
 	}
 	return errs, nil
 }
@@ -161,12 +174,12 @@ func (c *Cache) markPipelined(ctx context.Context, logs []string, mark func(p re
 func (c *Cache) forgetNear(fields []string) {
 	c.gen.Add(1)
 	for _, field := range fields {
-		if len(field) > 2 && field[:2] == "u:" && c.key == nil {
-			c.near.forget(field[2:])
-			continue
+		url, ok := strings.CutPrefix(strings.TrimPrefix(field, "s"), "u:")
+		if !ok { // a tag
+			c.near.forget("")
+			return
 		}
-		c.near.forget("")
-		return
+		c.near.forget(url)
 	}
 	if len(fields) == 0 {
 		c.near.forget("")

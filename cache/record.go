@@ -32,6 +32,8 @@ type recorder struct {
 	size   int64
 	id     string
 	chunks int
+	over   func() // called once when the body turns out to be too large
+	lost   func() // called once when the store cannot keep it
 }
 
 func (t *recorder) write(p []byte, err error) {
@@ -39,9 +41,17 @@ func (t *recorder) write(p []byte, err error) {
 		return
 	}
 	t.size += int64(len(p))
-	// Without a store the first part is all that can be kept.
-	if err != nil || t.size > t.max || t.f.inc == "" && t.size > inlineSize {
+	switch {
+	case err != nil:
 		t.drop()
+		return
+	case t.size > t.max:
+		t.drop()
+		t.over()
+		return
+	case t.f.inc == "" && t.size > inlineSize:
+		t.drop() // without a store the first part is all that can be kept
+		t.lost()
 		return
 	}
 	if room := inlineSize - len(t.first); room > 0 {
@@ -79,6 +89,7 @@ func (t *recorder) flush() {
 	if err != nil {
 		t.c.failed(t.ctx, wrapped("store", err))
 		t.drop()
+		t.lost()
 	}
 }
 

@@ -26,19 +26,25 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	if len(r.Header["Authorization"]) > 0 {
 		return // the handler would answer this client
 	}
-	key := f.hash + f.variant
-	fl, leads := c.flights.join(key, c.gen.Load())
+	// Not that of those who miss: beyond its window nobody waits for a refresh.
+	key := "refresh " + f.hash + f.variant
+	fl, leads := c.flights.join(key, c.gen.Load(), classOf(r.Header))
 	if !leads {
 		return
 	}
-	lead := &leading{fl, key, time.Now()}
+	if c.refreshing.Add(1) > maxRefreshes {
+		c.refreshing.Add(-1)
+		c.flights.land(key, fl, cut)
+		return // a later request sets it off
+	}
 	from := r.Context()
 	if c.refreshContext != nil {
 		from = c.carry(r, c.refreshContext(from))
 	}
 	clone := r.Clone(from) // while the request is here: what is around may change it afterwards
 	started := c.background(func(ctx context.Context) {
-		defer c.flights.land(key, fl, false)
+		defer c.flights.land(key, fl, cut)
+		defer c.refreshing.Add(-1)
 		defer func() {
 			if p := recover(); p != nil {
 				c.failed(from, fmt.Errorf("cache: refresh: the handler panicked: %v", p))
@@ -46,42 +52,52 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 		}()
 		ctx, cancel := context.WithTimeout(ctx, c.refreshTimeout)
 		defer cancel()
-		ctx = values{ctx, from}
-		lease := f.leaseKey(f.variant)
-		if f.lease == "" || c.leases.claim(lease, f.lease) == "" {
-			token := c.take(ctx, lease)
-			if token == "" {
-				return // another instance does it
-			}
-			now, err := c.ask(ctx, f.place, clone.Header, false) // it may just have been done
-			if err != nil || now.fresh() && !c.due(&now) || now.variant != f.variant {
-				c.release(lease)
-				return
-			}
-			f = now
-			f.lease = token
-		}
-		clone = clone.WithContext(ctx)
-		clone.Method, clone.Body = http.MethodGet, http.NoBody
-		for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range", "Cache-Control", "Pragma"} {
-			delete(clone.Header, name)
-		}
-		c.stats.refreshes.Add(1)
-		a := c.attempt(nobody{http.Header{}, ctx}, clone)
-		a.given = c.respelled(clone)
-		a.f, a.s, a.fl, a.quiet = f, Status{Forward: "stale"}, lead, true
-		a.run(next)
+		c.refreshNow(values{ctx, from}, clone, next, f)
 	})
 	if !started {
-		c.flights.land(key, fl, false)
+		c.refreshing.Add(-1)
+		c.flights.land(key, fl, cut)
 	}
 }
 
-// due reports whether a fresh response is near its end, so that a refresh that was asked
-// for is still wanted.
-func (c *Cache) due(f *found) bool {
-	return f.left() < max(f.entry.fresh/10, 20*f.entry.delta)
+// refreshNow calls the handler if this process gets the lease for it and what is
+// stored is still what the refresh was for.
+func (c *Cache) refreshNow(ctx context.Context, r *http.Request, next http.Handler, f found) {
+	lease := returned{key: f.refreshKey(f.variant), token: c.take(ctx, f.refreshKey(f.variant))}
+	if lease.token == "" {
+		return // another instance does it
+	}
+	// A refresh that failed is not repeated at once: each request would set one off.
+	lease.stay = refreshPause
+	defer func() { c.release(lease) }()
+	now, err := c.ask(ctx, f.place, r.Header, false)
+	if err != nil || now.entry == nil || now.entry.stamp != f.entry.stamp || now.variant != f.variant {
+		lease.stay = 0
+		return // it has been done since, or there is nothing to refresh
+	}
+	r = r.WithContext(ctx)
+	r.Method, r.Body = http.MethodGet, http.NoBody
+	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range", "Cache-Control", "Pragma"} {
+		delete(r.Header, name)
+	}
+	c.stats.refreshes.Add(1)
+	a := c.attempt(nobody{http.Header{}, ctx}, r)
+	a.given = c.respelled(r)
+	a.f, a.s, a.quiet = now, Status{Forward: "stale"}, true
+	defer func() {
+		if a.filled {
+			lease.stay = 0
+		}
+	}()
+	a.run(next)
 }
+
+// maxRefreshes is how many run at once in a process: whatever clients ask for,
+// they must not start goroutines without bound.
+const maxRefreshes = 256
+
+// refreshPause is how long no refresh begins after one that stored nothing.
+const refreshPause = time.Second
 
 // values has the values of one context and the end of another.
 type values struct {

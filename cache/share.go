@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -74,38 +75,60 @@ func (s *shares) finish(key string, sh *share, mine *asking) {
 	}
 }
 
-// ask looks a request's place up, unless Redis is known to be down.
+// ask looks a request's place up, unless Redis is known to be down. With lease
+// it takes the lease to make the response, if it is likely to be missing.
 func (c *Cache) ask(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
 	k := c.memo.get(p.hash)
 	guess := found{place: p, names: k.names, variant: c.variant(k.names, h)}
+	q := wanted{h: h, class: classOf(h), probe: !time.Now().Before(k.until)}
 	key := p.hash + guess.variant
-	lease = lease && c.waitMax > 0 && !time.Now().Before(k.until)
-	if lease {
+	if q.probe {
+		key += string(q.class)
+	}
+	if lease = lease && q.probe && c.waitMax > 0 && !c.ended.Load(); lease {
 		key += "+"
 	}
-	f, err := c.shares.do(key, func() (found, error) { return c.askNow(ctx, guess, k, h, lease) })
+	f, err := c.shares.do(key, func() (found, error) {
+		if lease { // before it is sent: a reply that is late must not leave it behind
+			q.token = rand.Text()
+		}
+		return c.askNow(ctx, guess, k, q)
+	})
 	if err == nil && f.variant != guess.variant {
 		if variant := c.variant(f.names, h); f.variant != variant {
-			// Whoever asked for us had other values in headers that select, as it
+			// The one that asked for us had other values in headers that select, as it
 			// turned out. Now it is known which they are.
-			f, err = c.askNow(ctx, found{place: p, names: f.names, variant: variant}, c.memo.get(p.hash), h, false)
+			q.token = ""
+			f, err = c.askNow(ctx, found{place: p, names: f.names, variant: variant}, c.memo.get(p.hash), q)
 		}
 	}
 	if err != nil {
+		guess.open = k.opened > 1 && k.openOf == q.class && time.Now().Before(k.open)
 		return guess, err
 	}
 	return f, nil
 }
 
-func (c *Cache) askNow(ctx context.Context, guess found, k known, h http.Header, lease bool) (found, error) {
+func (c *Cache) askNow(ctx context.Context, guess found, k known, q wanted) (found, error) {
 	call, ok := c.nodes.Allow(guess.log)
 	if !ok {
 		return guess, ErrUnavailable
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
-	f, err := c.find(bound, guess, k, h, lease)
+	f, err := c.find(bound, guess, k, q)
 	c.report(ctx, call, err)
+	switch {
+	case err != nil:
+		c.doubtAll()
+		c.release(returned{key: guess.leaseKey(guess.variant), token: q.token, unsure: true})
+		f.lease = ""
+	case f.lease != "" && f.fresh():
+		c.release(returned{key: f.leaseKey(f.variant), token: f.lease})
+		f.lease = ""
+	case f.lease != "":
+		c.release(c.leases.offer(f.leaseKey(f.variant), f.lease, c.leaseTTL))
+	}
 	return f, err
 }
 

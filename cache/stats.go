@@ -10,13 +10,14 @@ type Stats struct {
 	Collapsed int64 // waited for another request and were answered from the store
 	Bypassed  int64 // requests that are none of the cache's business
 	Fills     int64 // responses stored
+	Evicted   int64 // variants deleted because their URL had more than WithMaxVariants allows
 	Refreshes int64 // handler calls in the background
 	Purges    int64 // writes to purge logs
 	Failures  int64 // calls of Redis that failed, and values that cannot be read
 }
 
 type counters struct {
-	hits, stale, misses, collapsed, bypassed, fills, refreshes, purges, failures atomic.Int64
+	hits, stale, misses, collapsed, bypassed, fills, evicted, refreshes, purges, failures atomic.Int64
 }
 
 func (n *counters) count(s Status) {
@@ -39,5 +40,5 @@ func (n *counters) count(s Status) {
 func (c *Cache) Stats() Stats {
 	n := &c.stats
 	return Stats{Hits: n.hits.Load(), Stale: n.stale.Load(), Misses: n.misses.Load(), Collapsed: n.collapsed.Load(), Bypassed: n.bypassed.Load(),
-		Fills: n.fills.Load(), Refreshes: n.refreshes.Load(), Purges: n.purges.Load(), Failures: n.failures.Load()}
+		Fills: n.fills.Load(), Evicted: n.evicted.Load(), Refreshes: n.refreshes.Load(), Purges: n.purges.Load(), Failures: n.failures.Load()}
 }

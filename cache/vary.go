@@ -80,6 +80,9 @@ func fieldsOf(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), isLang)
 }
 
+// languagesOf counts the languages among the names.
+func languagesOf(names []string) int { return len(names) - len(fieldsOf(names)) }
+
 // language is the mark for a response that varies by Accept-Language and says
 // in which one it is, "" for others.
 func language(fields []string, h http.Header) string {

@@ -156,7 +156,7 @@ func TestThePanelInABrowser(t *testing.T) {
 			o.Press("td.actions a")
 			o.Press("form[action=act] button")
 			o.wait("The URL was purged.")
-			o.find("keys?match=cache:v1:*:e:*", "cache:v1:")
+			o.find("keys?match=cache:v2:*:e:*", "cache:v2:")
 			o.Press("td.key a")
 			o.wait("This is a cached response")
 			o.look("entry")

@@ -1,0 +1,23 @@
+-- look.lua: before a look-up, begin the purge log again if another master kept it, and take the lease to make a missing response.
+-- KEYS[1] purge log  KEYS[2] lease  KEYS[3] mark "not stored", of requests with or without a cookie  KEYS[4] mark "too large"
+-- ARGV[1] random incarnation, for a log that begins  ARGV[2] TTL of the log in ms
+-- ARGV[3] token of the lease, '' to take none  ARGV[4] TTL of the lease in ms
+-- Reply   {lease: 1 taken, 0 not, -1 the server refuses writes; marks: 1 not stored, twice running, + 2 too large;
+--          1 if the master's replication ID is known; ms that KEYS[3] has left}
+local info = redis.pcall('INFO', 'replication')
+local master = type(info) == 'string' and string.match(info, 'master_replid:(%w+)') or ''
+if redis.call('HGET', KEYS[1], '_of') ~= master then
+  redis.call('HSET', KEYS[1], '_inc', ARGV[1], '_of', master)
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+local lease, marks = 0, 2 * redis.call('EXISTS', KEYS[4])
+if tonumber(redis.call('GET', KEYS[3]) or 0) > 1 then marks = marks + 1 end
+if ARGV[3] ~= '' and marks == 0 then
+  local got = redis.pcall('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
+  if type(got) == 'table' and got.err then
+    lease = -1
+  elseif redis.call('GET', KEYS[2]) == ARGV[3] then -- also when this is asked a second time
+    lease = 1
+  end
+end
+return {lease, marks, master ~= '' and 1 or 0, redis.call('PTTL', KEYS[3])}

@@ -1,0 +1,121 @@
+package cache
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// WithTrustedProxies has the keys of requests from these networks carry the
+// scheme that the proxy there names in field: "X-Forwarded-Proto", or
+// "Forwarded" with its proto parameter (RFC 7239). Name the field that your
+// proxy overwrites, so that no client can choose the scheme of its key; of
+// several values the last one counts, which the proxy itself has added. Without
+// the field, with a value other than http or https, and from any other peer the
+// scheme is that of the connection.
+//
+// Use it where http and https of one host have different pages behind a proxy
+// that ends TLS. A purge needs no such option: it concerns a URL with either
+// scheme. For a peer without an address, as on a unix socket, use [WithScheme].
+// The default is none: https where this process itself speaks TLS, otherwise http.
+func WithTrustedProxies(field string, networks ...netip.Prefix) Option {
+	return optionFunc(func(c *config) {
+		c.protoField, c.proxies, c.trusts = http.CanonicalHeaderKey(field), networks, true
+	})
+}
+
+// WithScheme sets the function that says which scheme a request's key has,
+// "http" or "https"; with anything else it is that of the connection. It must
+// not return what a client can choose. It takes precedence over
+// [WithTrustedProxies]. The default is none.
+func WithScheme(scheme func(*http.Request) string) Option {
+	return optionFunc(func(c *config) { c.scheme = scheme })
+}
+
+// schemeOf is the scheme that the key of a request has.
+func (c *config) schemeOf(r *http.Request) string {
+	said := ""
+	switch {
+	case c.scheme != nil:
+		said = c.scheme(r)
+	case len(c.proxies) > 0 && c.trusted(r.RemoteAddr):
+		said = lastProto(c.protoField, r.Header[c.protoField])
+	}
+	switch said = strings.ToLower(said); {
+	case said == "http" || said == "https":
+		return said
+	case r.TLS != nil:
+		return "https"
+	}
+	return "http"
+}
+
+func (c *config) trusted(peer string) bool {
+	at, err := netip.ParseAddrPort(peer)
+	if err != nil {
+		return false
+	}
+	addr := at.Addr().Unmap().WithZone("")
+	for _, network := range c.proxies {
+		if network.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// lastProto is what the last element of a field says, which the peer has
+// added. A quoted string may hold commas and semicolons (RFC 7239, section 4).
+func lastProto(field string, lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	last, quoted, start := lines[len(lines)-1], false, 0
+	for i := 0; i < len(last); i++ {
+		switch {
+		case quoted && last[i] == '\\':
+			i++
+		case last[i] == '"':
+			quoted = !quoted
+		case last[i] == ',' && !quoted:
+			start = i + 1
+		}
+	}
+	if quoted {
+		return "" // it cannot be told what is the proxy's
+	}
+	last = last[start:]
+	if field != "Forwarded" {
+		return strings.TrimSpace(last)
+	}
+	proto, seen := "", false
+	for last != "" {
+		var pair string
+		pair, last = cutPair(last)
+		name, value, _ := strings.Cut(pair, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "proto") {
+			continue
+		}
+		if seen {
+			return "" // each parameter occurs once
+		}
+		proto, seen = strings.Trim(strings.TrimSpace(value), `"`), true
+	}
+	return proto
+}
+
+// cutPair cuts at the next semicolon outside of quotes.
+func cutPair(s string) (pair, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == ';' && !quoted:
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
+}
