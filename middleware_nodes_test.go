@@ -172,8 +172,11 @@ func TestOneNodeAwayConcernsItsKeysOnly(t *testing.T) {
 		together(func(u *user) {
 			for round := range 3 {
 				for i, n := range u.keys { // those that are away come first, in a row
-					// A busy machine may make one late.
-					if ok := u.use(n) || i >= u.dead && (u.use(n) || u.use(n)); !ok && i >= u.dead {
+					ok := u.use(n)
+					for again := 0; !ok && i >= u.dead && again < 2; again++ { // a busy machine may make one late
+						ok = u.use(n)
+					}
+					if !ok && i >= u.dead {
 						t.Errorf("%s: %s, round %d: a key of a living node was decided without Redis", u.name, state, round)
 						return
 					}
