@@ -40,7 +40,7 @@ func wellFormed(token string) bool {
 func (m *Manager) setCookie(ctx context.Context, h http.Header, token string) {
 	c := m.cookie
 	c.Value = token
-	if m.persist || m.GetBool(ctx, "__rememberMe") {
+	if m.persist || m.GetBool(ctx, rememberKey) {
 		deadline := m.Deadline(ctx)
 		c.Expires = time.Unix(deadline.Unix()+1, 0)
 		c.MaxAge = int(time.Until(deadline).Seconds()) + 1

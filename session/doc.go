@@ -22,7 +22,8 @@
 //
 // The cookie is __Host-session, Secure, HttpOnly, SameSite=Lax. Redis keys
 // hold the SHA-256 of the token, never the token. Sessions end 12 hours after
-// login and 30 minutes after their last use; the deadline inside the value
+// login and 30 minutes after their last use, by Redis' clock; with
+// [Manager.RememberMe] only at the deadline. The deadline inside the value
 // counts even if Redis still has the key. A cookie that cannot be a token costs nothing. Responses that set the
 // cookie are marked no-store. Against cross-site request forgery use
 // [net/http.CrossOriginProtection] around the handler.
@@ -36,14 +37,17 @@
 // [Manager.Login] binds a session to a user and enters it into the user's
 // index; [Manager.Sessions] lists them, [Manager.Revoke] ends one,
 // [Manager.RevokeOthers] and [Manager.RevokeAll] many in a few round trips. A
-// login that races RevokeAll fails. A login costs two round trips more; a
+// login of another request that races RevokeAll fails. What a request itself
+// revokes does not end the session that it makes with Login or RenewToken
+// afterwards; after a change of the password call RenewToken and RevokeOthers,
+// in any order. A login costs two round trips more; a
 // session without it costs none.
 //
 // # When Redis fails
 //
-// A session that cannot be loaded within 250 ms or saved within 1 s is a 503
-// with Retry-After in place of the handler's response; requests that do not
-// use their session are served. [Manager.Require] answers before the handler
+// A request whose session cannot be loaded within 250 ms or saved within 1 s
+// gets 503 with Retry-After in place of the handler's response, or 500 where
+// trying again cannot help; requests that do not use their session are served. [Manager.Require] answers before the handler
 // runs, [WithFailAnonymous] serves readers as anonymous. No cookie is removed,
 // so nobody is logged out. After five failures in a row Redis is asked once a
 // second. A failover may lose the last writes; a lost key is a user logged
@@ -57,7 +61,9 @@
 // key that both have changed the later wins, or what [WithMerge] says. If it was
 // logged out or has expired since, it stays gone: nothing is written, the cookie
 // is removed, [ErrGone] goes to the hook ([WithRejectGone] answers 401). A
-// rotation that meets a logout is undone. A request that only reads never
+// rotation that meets a logout is undone. One that meets another rotation
+// stands, and a change that meets one reaches the new session: a double click
+// logs no user out. The deadline is merged like a key. A request that only reads never
 // writes the value, and what is put as it already is is not written; a map or a
 // pointer's value that was changed in place is. Where requests of one session
 // must not run at once at all, put a lock around the Handler, by
@@ -65,19 +71,21 @@
 //
 // # Coming from scs
 //
-// The data methods are scs' own and stay; scs.LoadAndSave becomes
+// The data methods have the names and signatures of scs'; scs.LoadAndSave becomes
 // [Manager.Handler] (or LoadAndSave, its alias). [WithScsSessions] takes over
 // what scs and redisstore have written, so that nobody is logged out.
 //
 // # What it is not
 //
-// It knows no passwords and no users but the name given to Login. It is no store
-// for what must not be lost, nor for much: each value is read and written whole.
+// It does not manage passwords, or users beyond the name given to Login. Do not
+// store large or irreplaceable data: each session is read and written whole.
 //
 // # Keys
 //
 // session:v1:<cookie name>:<hash> is a string, the encoded session, with the
 // TTL of the idle timeout, at most until the deadline. After Login,
-// user:session:v1:<cookie name>:{<hash>}:s and :e are the user's index.
+// user:session:v1:<cookie name>:{<hash>}:s and :e are the user's index. After a
+// rotation user:session:v1:<cookie name>:{<session key>}:m says for two minutes
+// where the session went.
 // [Manager.Iterate] visits all sessions, for operators.
 package session

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/session"
 )
@@ -175,19 +177,23 @@ func TestALogoutIsFinal(t *testing.T) {
 
 func keysOf(t *testing.T, g *redistest.Target, prefix string) []string {
 	t.Helper()
-	m, err := session.New(g.Client(t), session.WithKeyPrefix(prefix))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := m.Store.(interface {
-		AllCtx(context.Context) (map[string][]byte, error)
-	}).AllCtx(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var mu sync.Mutex
 	var keys []string
-	for key := range all {
-		keys = append(keys, key)
+	each := func(ctx context.Context, c redis.Cmdable) error {
+		found, err := c.Keys(ctx, prefix+"*").Result()
+		mu.Lock()
+		defer mu.Unlock()
+		keys = append(keys, found...)
+		return err
+	}
+	rdb, err := g.Client(t), error(nil)
+	if cluster, ok := rdb.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error { return each(ctx, c) })
+	} else {
+		err = each(t.Context(), rdb)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return keys
 }

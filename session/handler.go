@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"time"
+	"slices"
 
 	"github.com/alexedwards/scs/v2"
 
@@ -18,9 +18,9 @@ import (
 // again at return if it was changed since. A request that does not use its
 // session costs nothing.
 //
-// A session that cannot be loaded or saved is answered 503 with Retry-After,
-// in place of whatever the handler wrote; see [WithFailAnonymous] and
-// [Manager.Require]. After a panic nothing is saved.
+// A request whose session cannot be loaded or saved gets 503 with Retry-After
+// in place of the handler's response, or 500 if trying again cannot help; see
+// [WithFailAnonymous] and [Manager.Require]. After a panic nothing is saved.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		st := newState(m, r.Context(), m.tokens(r))
@@ -76,18 +76,12 @@ func (m *Manager) refuse(ctx context.Context, w http.ResponseWriter, outer http.
 	h := w.Header()
 	clear(h)
 	maps.Copy(h, outer)
-	status := http.StatusServiceUnavailable
-	switch {
-	case errors.Is(err, ErrTooLarge):
-		status = http.StatusInternalServerError // waiting will not help
-	case errors.Is(err, ErrConflict):
-		status = http.StatusConflict
+	status, retry := statusOf(err)
+	if retry {
 		h.Set("Retry-After", "1")
-	case errors.Is(err, ErrGone):
-		status = http.StatusUnauthorized
+	}
+	if errors.Is(err, ErrGone) && !errors.Is(err, errRotated) {
 		m.removeCookie(h)
-	default:
-		h.Set("Retry-After", "1")
 	}
 	h.Set("Cache-Control", "no-store")
 	http.Error(w, http.StatusText(status), status)
@@ -98,17 +92,32 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 	m := st.m
 	varyByCookie(h)
 	if st.err != nil {
-		if !m.failAnonymous || m.Status(ctx) != scs.Unmodified {
+		if !m.failAnonymous || errors.Is(st.err, ErrRefused) || m.Status(ctx) != scs.Unmodified {
 			return st.err
 		}
 		m.failed(ctx, st.err)
 		noStore(h)
 		return nil
 	}
-	switch st.status(ctx) {
+	status := st.status(ctx)
+	if st.hasEnded(ctx, status) {
+		if err := st.end(ctx); err != nil {
+			return err
+		}
+		m.removeCookie(h)
+		st.settle(ctx, "")
+		return nil
+	}
+	switch status {
 	case scs.Modified:
 		token, err := st.commit(ctx)
 		switch {
+		case st.followed:
+			if err != nil && !m.rejectGone {
+				m.failed(ctx, err)
+				err = nil
+			}
+			return err
 		case err == nil && st.skipped && token == st.client:
 			st.touch(ctx)
 			return nil
@@ -120,8 +129,8 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 		case err != nil:
 			return err
 		}
+		st.settle(ctx, token) // others' changes are in it by now, the deadline and RememberMe too
 		m.setCookie(ctx, h, token)
-		st.settle(ctx, token)
 	case scs.Destroyed:
 		m.removeCookie(h)
 		st.settle(ctx, "")
@@ -137,15 +146,15 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 // commit saves, then deletes what a rotation replaced.
 func (st *state) commit(ctx context.Context) (string, error) {
 	m := st.m
-	left, err := st.entered(ctx)
-	if err != nil {
-		return "", err
+	st.mu.Lock()
+	base := st.base
+	st.mu.Unlock()
+	at, user := st.inRedis()
+	token, err := st.enterAndSave(ctx)
+	for tries := 0; errors.Is(err, ErrGone) && tries < 3 && st.spared(ctx, base); tries++ {
+		token, err = st.enterAndSave(ctx)
 	}
-	token, _, err := m.Commit(ctx)
 	if err != nil {
-		return "", err
-	}
-	if err := left(); err != nil {
 		return "", err
 	}
 	if st.skipped {
@@ -157,17 +166,25 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	}
 	st.mu.Lock()
 	old, created := st.old, token != st.client
+	logout := !st.login && !slices.Contains(st.revoked, at) // that the old one is gone
 	st.old = nil
 	st.mu.Unlock()
-	for _, hash := range old {
-		was, err := m.store.deleted(ctx, hash)
+	if user != m.User(ctx) {
+		if err := st.leave(ctx, user, at); err != nil {
+			m.failed(ctx, err) // it names a session that is gone, or another user's: harmless
+		}
+	}
+	// Of several rotations only the first replaces what is in Redis.
+	if len(old) > 0 && base != nil && old[0] == base.hash {
+		gone, err := st.retire(ctx, base, st.savedHash())
 		switch {
 		case err != nil:
 			m.failed(ctx, err)
-		case !was && hash == st.loadedHash():
+		case gone && logout:
 			// Logged out while it was being rotated: the new one must not
 			// outlive it.
-			if err := m.store.delete(ctx, st.savedHash()); err != nil {
+			made := st.savedHash()
+			if err := errors.Join(m.store.delete(ctx, made), st.leave(ctx, m.User(ctx), made)); err != nil {
 				return "", err
 			}
 			return "", ErrGone
@@ -182,14 +199,47 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	return token, nil
 }
 
+// enterAndSave saves, and enters the session into its user's index before.
+func (st *state) enterAndSave(ctx context.Context) (string, error) {
+	left, err := st.entered(ctx)
+	if err != nil {
+		return "", err
+	}
+	token, _, err := st.m.scs.Commit(ctx)
+	if err != nil {
+		return "", err
+	}
+	return token, left()
+}
+
+// spared reports whether a rotation that failed because sessions of the user
+// were revoked may be tried again: another request's RevokeOthers has kept the
+// session that it is of.
+func (st *state) spared(ctx context.Context, base *value) bool {
+	st.mu.Lock()
+	renewed := base != nil && len(st.old) > 0 && st.old[0] == base.hash && !st.login
+	if renewed {
+		st.saved, st.base = nil, base
+	}
+	st.mu.Unlock()
+	if !renewed {
+		return false
+	}
+	_, found, err := st.m.store.peek(ctx, base.hash)
+	return err == nil && found
+}
+
 // settle replaces scs' data by what was just saved, as unmodified, so that a
 // later change shows. It costs no round trip: the store remembers the bytes.
 func (st *state) settle(ctx context.Context, token string) {
-	loaded, err := st.m.Load(&st.plain, token)
+	loaded, err := st.m.scs.Load(&st.plain, token)
 	if err != nil {
 		return // a value that cannot be read back is saved again at return
 	}
 	st.set(loaded.Value(st.m.key), token, nil)
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.own = own{}
 }
 
 // saveLate writes what was changed after the header went out. What would need
@@ -202,7 +252,15 @@ func (st *state) saveLate(ctx context.Context) {
 		}
 		return
 	}
-	switch st.status(ctx) {
+	status := st.status(ctx)
+	if st.hasEnded(ctx, status) {
+		if err := st.end(ctx); err != nil {
+			m.failed(ctx, err)
+		}
+		m.failed(ctx, ErrHeadersSent) // as for Destroyed
+		return
+	}
+	switch status {
 	case scs.Modified:
 		if token := m.Token(ctx); token == "" || token != st.client {
 			m.failed(ctx, ErrHeadersSent)
@@ -213,25 +271,5 @@ func (st *state) saveLate(ctx context.Context) {
 		}
 	case scs.Destroyed:
 		m.failed(ctx, ErrHeadersSent) // it is gone from Redis; the cookie stays and is worth nothing
-	}
-}
-
-// step is how much of the idle time may be over before it is renewed.
-func (m *Manager) step() time.Duration { return max(m.idle/10, time.Second) }
-
-// touch renews the idle timeout when a tenth of it is over.
-func (st *state) touch(ctx context.Context) {
-	m := st.m
-	if st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-m.step() {
-		return
-	}
-	at := time.Now().Add(m.idle)
-	if deadline := m.Deadline(ctx); deadline.Before(at) {
-		if at = deadline; time.Until(at) <= st.ttl+time.Second {
-			return // it cannot be renewed any further
-		}
-	}
-	if err := m.store.touch(ctx, st.hash, at); err != nil {
-		m.failed(ctx, err)
 	}
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed" // for the scripts
@@ -20,6 +21,8 @@ var indexSource string
 
 //go:embed revoke.lua
 var revokeSource string
+
+var errEmpty = errors.New("session: index.lua replies nothing")
 
 // index knows which sessions a user has. Its two keys are in one slot, the
 // sessions wherever their tokens are.
@@ -52,9 +55,9 @@ func (x *index) bound(ctx context.Context) (context.Context, context.CancelFunc)
 func (x *index) add(ctx context.Context, user, hash, replaces string, deadline time.Time) (epoch string, err error) {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
-	reply, err := x.caller.Run(ctx, x.enter, x.keys(user), hash, deadline.UnixMicro(), replaces, x.m.maxSessions).StringSlice()
+	reply, err := x.caller.Run(ctx, x.enter, x.keys(user), hash, time.Until(deadline).Microseconds(), replaces, x.m.maxSessions).StringSlice()
 	if err != nil || len(reply) == 0 {
-		return "", fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+		return "", fmt.Errorf("session: index: %w", blame(cmp.Or(err, errEmpty)))
 	}
 	return reply[0], x.unlink(ctx, reply[1:])
 }
@@ -68,7 +71,7 @@ func (x *index) epoch(ctx context.Context, user string) (string, error) {
 	case errors.Is(err, redis.Nil):
 		return "0", nil
 	case err != nil:
-		return "", fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+		return "", fmt.Errorf("session: index: %w", blame(err))
 	}
 	return cmd.Val(), nil
 }
@@ -76,22 +79,26 @@ func (x *index) epoch(ctx context.Context, user string) (string, error) {
 func (x *index) remove(ctx context.Context, user, hash string) error {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
-	return x.caller.Process(ctx, redis.NewIntCmd(ctx, "zrem", x.keys(user)[0], hash))
+	if err := x.caller.Process(ctx, redis.NewIntCmd(ctx, "zrem", x.keys(user)[0], hash)); err != nil {
+		return fmt.Errorf("session: index: %w", blame(err))
+	}
+	return nil
 }
 
-// revoke deletes all sessions of a user but one.
-func (x *index) revoke(ctx context.Context, user, except string) (int, error) {
+// revoke deletes all sessions of a user but one, and returns their hashes; with
+// an error those that may be deleted.
+func (x *index) revoke(ctx context.Context, user, except string) ([]string, error) {
 	bound, cancel := x.bound(ctx)
 	defer cancel()
 	life := x.m.lifetime + 24*time.Hour
 	hashes, err := x.caller.Run(bound, x.empty, x.keys(user), except, life.Milliseconds()).StringSlice()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return 0, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("session: index: %w", blame(err))
 	}
 	if err := x.unlink(ctx, hashes); err != nil {
-		return len(hashes), err
+		return hashes, err
 	}
-	return len(hashes), x.confirm(ctx, hashes...)
+	return hashes, x.confirm(ctx, hashes...)
 }
 
 const unlinkBatch = 1000
@@ -108,7 +115,7 @@ func (x *index) unlink(ctx context.Context, hashes []string) error {
 		err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
 		cancel()
 		if err != nil {
-			return fmt.Errorf("%w: revoke: %w", ErrUnavailable, err)
+			return fmt.Errorf("session: revoke: %w", blame(err))
 		}
 		hashes = hashes[n:]
 	}
@@ -120,7 +127,7 @@ func (x *index) hashes(ctx context.Context, user string) ([]string, error) {
 	defer cancel()
 	cmd := redis.NewStringSliceCmd(ctx, "zrange", x.keys(user)[0], 0, -1)
 	if err := x.caller.Process(ctx, cmd); err != nil {
-		return nil, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("session: index: %w", blame(err))
 	}
 	return cmd.Val(), nil
 }
@@ -129,6 +136,7 @@ func (x *index) hashes(ctx context.Context, user string) ([]string, error) {
 type kept struct {
 	bytes   []byte // nil when it is gone
 	expires time.Time
+	err     error // a key that holds no session
 }
 
 func (x *index) values(ctx context.Context, hashes []string) ([]kept, error) {
@@ -143,14 +151,24 @@ func (x *index) values(ctx context.Context, hashes []string) ([]kept, error) {
 		gets[i], ttls[i] = pipe.Get(bound, x.m.prefix+hash), pipe.PTTL(bound, x.m.prefix+hash)
 	}
 	err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, fmt.Errorf("%w: index: %w", ErrUnavailable, err)
+	if errors.Is(err, bounded.ErrAbandoned) {
+		return nil, fmt.Errorf("session: index: %w", blame(err)) // the replies are not ours to read
 	}
-	now, values := time.Now(), make([]kept, len(hashes))
+	now, values, answered := time.Now(), make([]kept, len(hashes)), false
 	for i := range hashes {
-		if b, err := gets[i].Bytes(); err == nil {
-			values[i] = kept{b, now.Add(ttls[i].Val())}
+		b, failed := gets[i].Bytes()
+		switch {
+		case failed == nil:
+			values[i] = kept{bytes: b, expires: now.Add(ttls[i].Val())}
+		case isWrongType(failed):
+			values[i].err = fmt.Errorf("%w: %w", ErrCorrupt, failed)
+		case !errors.Is(failed, redis.Nil):
+			return nil, fmt.Errorf("session: index: %w", blame(failed))
 		}
+		answered = answered || failed != nil || b != nil
+	}
+	if err != nil && !answered { // no connection came about
+		return nil, fmt.Errorf("session: index: %w", blame(err))
 	}
 	return values, nil
 }

@@ -29,6 +29,9 @@ func (m *Manager) Inspect(ctx context.Context, hashes ...string) (map[string]Sto
 	var errs []error
 	found := map[string]Stored{}
 	for i, v := range values {
+		if v.err != nil {
+			errs = append(errs, v.err)
+		}
 		if v.bytes == nil {
 			continue
 		}
@@ -53,7 +56,7 @@ func (m *Manager) stored(hash string, v kept) (Stored, error) {
 		return s
 	}
 	s := Stored{User: text(userKey)}
-	s.Handle, s.Deadline, s.LastSeen = hash[:min(len(hash), handleSize)], deadline, v.expires.Add(-m.idle)
+	s.Handle, s.Deadline, s.LastSeen = hash[:min(len(hash), handleSize)], deadline, m.lastSeen(data, v)
 	s.Created, _ = time.Parse(time.RFC3339, text(createdKey))
 	s.Address, s.UserAgent, s.Values = text(addressKey), text(agentKey), data
 	return s, nil

@@ -4,33 +4,23 @@ import "context"
 
 // Iterate calls fn for each session that is stored, on all masters, one after
 // the other; for operators, for it reads every one. The context that fn gets is
-// for the data methods: [Manager.User], [Manager.Destroy] and scs' Commit, which
-// saves what fn has changed, work on that session, although its token is not
+// for the data methods: [Manager.User], [Manager.Destroy] and
+// [Manager.Commit], which saves what fn has changed, work on that session, although its token is not
 // known. An error of fn ends it. Values that cannot be read go to the hook.
 func (m *Manager) Iterate(ctx context.Context, fn func(ctx context.Context) error) error {
-	all, err := m.store.AllCtx(ctx)
-	if err != nil {
-		return err
-	}
-	for hash, stored := range all {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	return m.store.each(ctx, func(hash string, stored []byte) error {
 		b, err := m.seal.open(m.prefix+hash, stored)
 		if err != nil {
 			m.failed(ctx, err)
-			continue
+			return nil
 		}
 		v := &value{hash, b, stored}
 		st := newState(m, ctx, []string{hash})
 		st.stored, st.hash, st.saved, st.base = hash, hash, v, v
 		visited := &st.ctx
 		if st.load(); m.Token(visited) == "" {
-			continue // past its deadline, or not a session
+			return nil // past its deadline, or not a session
 		}
-		if err := fn(visited); err != nil {
-			return err
-		}
-	}
-	return nil
+		return fn(visited)
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 // since, their changes and ours are merged, key by key, and it begins anew; if
 // the session is gone it stays gone. Each new beginning means that another
 // request has made progress; it goes on until the time for saving is over.
-func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine []byte, expiry time.Time) error {
+func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine []byte) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.m.saveTimeout)
 	defer cancel()
 	hash, key := base.hash, s.m.prefix+base.hash
@@ -34,7 +33,7 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 		if err != nil {
 			return err
 		}
-		guardErr, err := s.replace(ctx, base, stored, expiry)
+		guardErr, err := s.replace(ctx, base, mine, stored)
 		if err != nil {
 			return err
 		}
@@ -48,7 +47,7 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 			}
 			return nil
 		case !errors.As(guardErr, &conflict):
-			return ErrGone
+			return s.follow(ctx, st, base, mine)
 		case wait.Err() != nil:
 			return ErrConflict
 		}
@@ -59,8 +58,8 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 		if mine, err = s.m.merge(base.bytes, mine, theirs); err != nil {
 			return err
 		}
-		if len(mine) > s.m.maxSize { // together they are too much
-			return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(mine), s.m.maxSize)
+		if err := s.m.fits(mine); err != nil { // together they are too much
+			return err
 		}
 		base = &value{hash, theirs, conflict.Current}
 	}
@@ -68,10 +67,12 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 
 // replace writes if Redis still has base. What the guard says is no failure of
 // Redis.
-func (s *store) replace(ctx context.Context, base *value, stored []byte, expiry time.Time) (guardErr, err error) {
+func (s *store) replace(ctx context.Context, base *value, b, stored []byte) (guardErr, err error) {
+	life := s.m.lifeOf(b)
 	err = s.with(context.WithoutCancel(ctx), s.m.prefix+base.hash, s.m.saveTimeout, func(p *pair) error {
 		p.conn.Guard(base.stored)
-		err := p.store.Commit(base.hash, stored, expiry)
+		p.conn.ExpireIn(life)
+		err := p.store.Commit(base.hash, stored, time.Now().Add(life))
 		var conflict *redigopool.ConflictError
 		if errors.As(err, &conflict) || errors.Is(err, redigopool.ErrGone) {
 			guardErr, err = err, nil
@@ -83,9 +84,9 @@ func (s *store) replace(ctx context.Context, base *value, stored []byte, expiry 
 
 // merge takes from mine what mine has changed since base, and the rest from
 // theirs. Where both have changed a key, mine wins, for it is later, unless
-// WithMerge decides.
+// WithMerge decides. The deadline is merged like a key.
 func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
-	_, was, err := codec{m.codec}.decode(base)
+	until, was, err := codec{m.codec}.decode(base)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +94,12 @@ func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, result, err := codec{m.codec}.decode(theirs)
+	end, result, err := codec{m.codec}.decode(theirs)
 	if err != nil {
 		return nil, err
+	}
+	if deadline.Equal(until) { // not changed here
+		deadline = end
 	}
 	for key, value := range ours {
 		before, had := was[key]
@@ -122,5 +126,5 @@ func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
 			}
 		}
 	}
-	return m.codec.Encode(deadline, result)
+	return codec{m.codec}.Encode(deadline, result)
 }

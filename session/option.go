@@ -1,14 +1,17 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/redis/go-redis/v9"
@@ -40,8 +43,9 @@ type Hooks struct {
 	// Event is called when a session was created, rotated or destroyed, and for
 	// a token that no session has.
 	Event func(ctx context.Context, e Event)
-	// Failed is called for each failure: of Redis, [ErrGone], [ErrConflict],
-	// [ErrHeadersSent], [ErrCorrupt], [ErrTooLarge].
+	// Failed is called for each failure: [ErrUnavailable], [ErrRefused],
+	// [ErrGone], [ErrConflict], [ErrHeadersSent], [ErrCorrupt], [ErrEncode],
+	// [ErrTooLarge], [ErrUnknownKey], [ErrClock].
 	Failed func(ctx context.Context, err error)
 }
 
@@ -66,6 +70,9 @@ type config struct {
 	waitReplicas  int
 	waitTimeout   time.Duration
 	legacyPrefix  string
+	legacy        bool // WithScsSessions was given, and so on
+	sealing       bool
+	merging       bool
 	mergeKey      func(key string, base, mine, theirs any) any
 	maxSize       int
 	codec         scs.Codec
@@ -80,15 +87,19 @@ func WithCookieName(name string) Option {
 }
 
 // WithCookieDomain sends the cookie to subdomains as well; the name must then
-// not begin with __Host-. The default is none: this host only.
+// not begin with __Host-. What browsers refuse is an error: an IP address, a
+// single label, a well-known public suffix. The default is none: this host only.
 func WithCookieDomain(domain string) Option {
 	return optionFunc(func(c *config) { c.cookie.Domain = domain })
 }
 
-// WithCookiePath sets the cookie's path. The default is "/".
+// WithCookiePath sets the cookie's path, percent-encoded: it begins with / and
+// has no semicolon, control character or byte that is not ASCII. The default is
+// "/".
 func WithCookiePath(path string) Option { return optionFunc(func(c *config) { c.cookie.Path = path }) }
 
-// WithSameSite sets the cookie's SameSite. The default is Lax.
+// WithSameSite sets the cookie's SameSite: Lax, Strict, None, or Default for
+// none of these. The default is Lax.
 func WithSameSite(mode http.SameSite) Option {
 	return optionFunc(func(c *config) { c.cookie.SameSite = mode })
 }
@@ -99,8 +110,9 @@ func WithPartitioned(on bool) Option {
 	return optionFunc(func(c *config) { c.cookie.Partitioned = on })
 }
 
-// WithPersist lets the cookie outlive the browser, until the session's
-// deadline. The default is false; RememberMe does it for one session.
+// WithPersist lets every cookie outlive the browser, until the session's
+// deadline. The session still ends after [WithIdle]: to keep one that is not
+// used until its deadline, use [Manager.RememberMe]. The default is false.
 func WithPersist(on bool) Option { return optionFunc(func(c *config) { c.persist = on }) }
 
 // WithInsecureCookie(true) sends the cookie over plain HTTP, for development
@@ -115,8 +127,9 @@ func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c
 // default is 12h, the most 30 days unless [WithAllowLongLifetime].
 func WithLifetime(d time.Duration) Option { return optionFunc(func(c *config) { c.lifetime = d }) }
 
-// WithIdle ends a session that was not used for so long. It is renewed in
-// steps of a tenth, so that reading is seldom writing. The default is 30m.
+// WithIdle sets the idle timeout: a session that is not used for that long ends,
+// by Redis' clock. Using it renews it in steps of a tenth, so that reading is
+// seldom writing. It does not apply to [Manager.RememberMe]. The default is 30m.
 func WithIdle(d time.Duration) Option { return optionFunc(func(c *config) { c.idle = d }) }
 
 // WithAllowLongLifetime allows lifetimes above 30 days. The default is false.
@@ -143,7 +156,8 @@ func WithCodec(codec scs.Codec) Option { return optionFunc(func(c *config) { c.c
 // WithHooks sets the observers. The default is none.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
 
-// WithLogger sets the logger. The default discards.
+// WithLogger sets the logger for outages and for each kind of failure, a line in
+// ten seconds at most. The default discards.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
 // WithRejectGone answers 401 when a session was logged out while the request
@@ -161,7 +175,7 @@ func WithRejectGone(reject bool) Option {
 // be removed when scs' lifetime is over. The prefix must not be that of
 // [WithKeyPrefix], for tokens are not hashed there. The default is none.
 func WithScsSessions(prefix string) Option {
-	return optionFunc(func(c *config) { c.legacyPrefix = prefix })
+	return optionFunc(func(c *config) { c.legacyPrefix, c.legacy = prefix, true })
 }
 
 // WithEncryption encrypts values at rest with AES-256-GCM: whoever can read Redis
@@ -169,7 +183,7 @@ func WithScsSessions(prefix string) Option {
 // encrypts, all decrypt: to change it, add the new one behind, then everywhere
 // put it first, then take the old one away when [WithLifetime] is over. Keys are 32 random bytes. The default is none.
 func WithEncryption(keys ...[]byte) Option {
-	return optionFunc(func(c *config) { c.sealKeys = keys })
+	return optionFunc(func(c *config) { c.sealKeys, c.sealing = keys, true })
 }
 
 // WithReadPlaintext(true) reads sessions that are not encrypted although
@@ -186,7 +200,7 @@ func WithMaxSessions(n int) Option { return optionFunc(func(c *config) { c.maxSe
 // other has saved; nil stands for an absent key, and removes it. Counters add,
 // sets unite. The default is mine, for it is later.
 func WithMerge(merge func(key string, base, mine, theirs any) any) Option {
-	return optionFunc(func(c *config) { c.mergeKey = merge })
+	return optionFunc(func(c *config) { c.mergeKey, c.merging = merge, true })
 }
 
 func defaults() config {
@@ -220,30 +234,46 @@ func (c *config) settle(rdb redis.UniversalClient) error {
 			errs = append(errs, &OptionError{Option: option, Reason: fmt.Sprintf(reason, args...)})
 		}
 	}
-	name, host := c.cookie.Name, strings.HasPrefix(strings.ToLower(c.cookie.Name), "__host-")
-	check(cookieName.MatchString(name), "WithCookieName", "is not a cookie name (RFC 6265)")
-	check(!host || c.cookie.Domain == "", "WithCookieDomain", "a __Host- cookie has no domain")
-	check(!host || c.cookie.Path == "/", "WithCookiePath", "a __Host- cookie has the path /")
-	check(!c.insecure || !host && !strings.HasPrefix(strings.ToLower(name), "__secure-"), "WithInsecureCookie", "a __Host- or __Secure- cookie is secure; give it another name")
-	check(!c.insecure || c.cookie.SameSite != http.SameSiteNoneMode, "WithSameSite", "None needs a secure cookie")
-	check(!c.cookie.Partitioned || !c.insecure && c.cookie.SameSite == http.SameSiteNoneMode, "WithPartitioned", "needs a secure cookie with SameSite None")
-	check(strings.HasPrefix(c.cookie.Path, "/"), "WithCookiePath", "does not begin with /")
+	c.checkCookie(check)
 	check(!strings.ContainsAny(c.prefix, `*?[]\{}`), "WithKeyPrefix", "contains a glob character or a brace")
-	check(c.lifetime > 0 && (c.lifetime <= longest || c.long), "WithLifetime", "%v is not within 0 and 30 days", c.lifetime)
-	check(c.idle > 0 && c.idle <= c.lifetime, "WithIdle", "%v is not within 0 and the lifetime", c.idle)
+	check(!strings.ContainsFunc(c.prefix, unicode.IsControl), "WithKeyPrefix", "contains a control character")
+	check(c.lifetime >= time.Millisecond && (c.lifetime <= longest || c.long), "WithLifetime", "%v is not within 1ms and 30 days", c.lifetime)
+	check(c.idle >= time.Millisecond && c.idle <= c.lifetime, "WithIdle", "%v is not within 1ms and the lifetime", c.idle)
 	check(c.loadTimeout > 0 && c.saveTimeout > 0, "WithTimeouts", "are not above 0")
 	check(c.maxSize > 0, "WithMaxSize", "%d is not above 0", c.maxSize)
+	check(!c.legacy || c.legacyPrefix != "", "WithScsSessions", "the prefix is empty")
 	check(c.legacyPrefix == "" || !strings.HasPrefix(c.prefix, c.legacyPrefix) && !strings.HasPrefix(c.legacyPrefix, c.prefix), "WithScsSessions", "the prefix and that of this package's sessions contain one another: a hash could pass for a token")
 	check(c.maxSessions >= 0, "WithMaxSessions", "%d is below 0", c.maxSessions)
+	check(!c.sealing || len(c.sealKeys) > 0, "WithEncryption", "has no key: nothing would be encrypted")
 	for i, key := range c.sealKeys {
 		check(len(key) == sealKeySize, "WithEncryption", "key %d has %d bytes, not %d", i+1, len(key), sealKeySize)
+		check(!slices.ContainsFunc(c.sealKeys[:i], func(k []byte) bool { return bytes.Equal(k, key) }), "WithEncryption", "key %d is there twice", i+1)
 	}
 	check(!c.readPlain || len(c.sealKeys) > 0, "WithReadPlaintext", "means nothing without WithEncryption")
 	check(!c.waits || c.waitReplicas > 0 && c.waitTimeout >= time.Millisecond, "WithWaitReplicas", "needs a replica and a millisecond at least")
-	check(c.codec != nil, "WithCodec", "is nil")
+	check(!c.merging || c.mergeKey != nil, "WithMerge", "is nil")
+	check(!bounded.IsNil(c.codec), "WithCodec", "is nil")
 	check(c.logger != nil, "WithLogger", "is nil")
 	check(!readsReplicas(rdb), "rdb", "reads from replicas: a session would be missing right after login")
 	return errors.Join(errs...)
+}
+
+// checkCookie reports what browsers refuse (RFC 6265bis, 4.1.3 and 5.7), which
+// would leave every visitor without a session, and without a word.
+func (c *config) checkCookie(check func(ok bool, option, reason string, args ...any)) {
+	name := strings.ToLower(c.cookie.Name)
+	host := strings.HasPrefix(name, "__host-")
+	secure := host || strings.HasPrefix(name, "__secure-") || strings.HasPrefix(name, "__http-")
+	domain, path := refusedDomain(c.cookie.Domain), refusedPath(c.cookie.Path)
+	check(cookieName.MatchString(c.cookie.Name), "WithCookieName", "is not a cookie name (RFC 6265)")
+	check(!host || c.cookie.Domain == "", "WithCookieDomain", "a __Host- cookie has no domain")
+	check(domain == "", "WithCookieDomain", "%q %s", c.cookie.Domain, domain)
+	check(!host || c.cookie.Path == "/", "WithCookiePath", "a __Host- cookie has the path /")
+	check(path == "", "WithCookiePath", "%q %s", c.cookie.Path, path)
+	check(!c.insecure || !secure, "WithInsecureCookie", "a __Host-, __Secure- or __Http- cookie is secure; give it another name")
+	check(validSameSite(c.cookie.SameSite), "WithSameSite", "%d is none of Lax, Strict, None and Default", c.cookie.SameSite)
+	check(!c.insecure || c.cookie.SameSite != http.SameSiteNoneMode, "WithSameSite", "None needs a secure cookie")
+	check(!c.cookie.Partitioned || !c.insecure && c.cookie.SameSite == http.SameSiteNoneMode, "WithPartitioned", "needs a secure cookie with SameSite None")
 }
 
 func readsReplicas(rdb redis.UniversalClient) bool {

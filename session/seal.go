@@ -11,7 +11,8 @@ import (
 )
 
 // ErrUnknownKey is a stored value that was encrypted under a key this instance
-// does not have. Nothing was deleted.
+// does not have. The session counts as none, so that its user can log in; it is
+// not deleted, except by [Manager.Destroy].
 var ErrUnknownKey = errors.New("session: the stored value is encrypted under a key that is not configured")
 
 const (

@@ -14,7 +14,8 @@ import (
 
 // Errors that reach [Hooks] or a caller.
 var (
-	// ErrUnavailable is a Redis that does not answer.
+	// ErrUnavailable is returned when Redis does not answer in time, or answers
+	// that it cannot now. The client gets 503 with Retry-After.
 	ErrUnavailable = errors.New("session: redis is unavailable")
 	// ErrHeadersSent is a change that needs a cookie after the header went out.
 	ErrHeadersSent = errors.New("session: the header was sent, the cookie cannot be changed")
@@ -24,33 +25,47 @@ var (
 	// ErrTooLarge is a session above [WithMaxSize]; the old value was kept.
 	ErrTooLarge = errors.New("session: too large")
 
-	// ErrGone is the save of a session that was logged out or has expired since
-	// it was loaded. Nothing was written; the client loses its cookie.
-	ErrGone = errors.New("session: it is gone since it was loaded")
+	// ErrGone is returned when saving a session that was logged out or has
+	// expired since it was loaded. Nothing was written; the client loses its
+	// cookie, unless a login has replaced it.
+	ErrGone = errors.New("session: no longer exists")
 	// ErrConflict is a session that others changed again and again while it was
 	// saved. Nothing was written.
 	ErrConflict = errors.New("session: changed by too many requests at once")
+
+	// ErrEncode is returned when saving a session with a value that its codec
+	// cannot encode: a channel, or a type that gob does not know. Nothing was
+	// written; the old value was kept. The client gets 500.
+	ErrEncode = errors.New("session: a value cannot be encoded")
+	// ErrRefused is returned when Redis answers with an error that waiting does
+	// not change: a right that is missing in its ACL, say. The client gets 500.
+	ErrRefused = errors.New("session: redis refuses the command")
+	// ErrClock is reported when a session is past its deadline by this machine's
+	// clock, although Redis would keep it: the clocks of the machines differ by
+	// more than the session's life. The session is not used.
+	ErrClock = errors.New("session: the clock of this machine, or of the one that saved the session, is wrong")
 
 	errExpired = errors.New("session: past its deadline")
 )
 
 // Manager keeps sessions. Its data methods (Put, GetString, Pop, RememberMe …)
-// are those of scs.SessionManager and take the request's context. The fields of the embedded manager
-// are set by New and must not be changed. It is safe for concurrent use.
+// have the names and signatures of scs.SessionManager's and take the request's
+// context. It is safe for concurrent use.
 type Manager struct {
-	*scs.SessionManager
+	scs *scs.SessionManager
 	config
-	key   any // under which scs looks for its data in a context
-	store *store
-	index *index
+	failures failures
+	key      any // under which scs looks for its data in a context
+	store    *store
+	index    *index
 }
 
 // New returns a Manager that keeps sessions in rdb. It does not dial; all
-// mistakes are reported at once, as joined [*OptionError]. Make one and keep
-// it: scs starts a goroutine for the memory store that it makes by default and that is
+// mistakes are reported at once, as joined [*OptionError]. Create one and
+// reuse it: scs starts a goroutine for the memory store that it makes by default and that is
 // replaced here, which wakes once a minute and cannot be stopped without a race.
 func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
-	m := &Manager{SessionManager: scs.New(), config: defaults()}
+	m := &Manager{scs: scs.New(), config: defaults()}
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(&m.config)
@@ -79,12 +94,12 @@ func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	m.store, m.index = s, newIndex(rdb, m)
-	m.SessionManager.Store = s
-	m.SessionManager.Codec = codec{m.codec}
-	m.SessionManager.Lifetime = m.lifetime
-	m.SessionManager.IdleTimeout = 0 // ours: scs' would write every session that is read
-	m.SessionManager.HashTokenInStore = true
-	if m.key, err = learnKey(m.SessionManager); err != nil {
+	m.scs.Store = s
+	m.scs.Codec = codec{m.codec}
+	m.scs.Lifetime = m.lifetime
+	m.scs.IdleTimeout = 0 // ours: scs' would write every session that is read
+	m.scs.HashTokenInStore = true
+	if m.key, err = learnKey(m.scs); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -116,21 +131,22 @@ func (w *watcher) Value(key any) any {
 	return w.Context.Value(key)
 }
 
-// RenewToken gives the session a new token: call it at every change of rights.
-// Unlike scs', it keeps the old session until the new one is saved, so that a failure logs
-// nobody out.
+// RenewToken gives the session a new token: call it on every privilege change.
+// Unlike scs', it keeps the old session until the new one is saved, so that a
+// failure logs no user out.
 func (m *Manager) RenewToken(ctx context.Context) error {
-	st := m.state(ctx)
-	if st == nil {
-		return m.SessionManager.RenewToken(ctx)
-	}
+	st := m.state(m.in(ctx))
+	st.load()
 	st.mu.Lock()
 	st.renewing = true
 	st.mu.Unlock()
-	err := m.SessionManager.RenewToken(ctx)
+	err := m.scs.RenewToken(ctx)
 	st.mu.Lock()
+	defer st.mu.Unlock()
 	st.renewing = false
-	st.mu.Unlock()
+	if err == nil {
+		st.ended = false
+	}
 	return err
 }
 
@@ -144,6 +160,19 @@ func (c codec) Decode(b []byte) (deadline time.Time, values map[string]any, err 
 		return deadline, nil, errExpired
 	}
 	return deadline, values, err
+}
+
+// Encode marks what cannot be encoded.
+func (c codec) Encode(deadline time.Time, values map[string]any) (b []byte, err error) {
+	defer func() { // gob panics on some types
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrEncode, err)
+		}
+	}()
+	return c.Codec.Encode(deadline, values)
 }
 
 // decode does not look at the deadline.
@@ -165,11 +194,5 @@ func (c codec) decode(b []byte) (deadline time.Time, values map[string]any, err 
 func (m *Manager) loaded(ctx context.Context, found bool) {
 	if m.hooks.Loaded != nil {
 		m.hooks.Loaded(ctx, found)
-	}
-}
-
-func (m *Manager) failed(ctx context.Context, err error) {
-	if m.hooks.Failed != nil {
-		m.hooks.Failed(ctx, err)
 	}
 }

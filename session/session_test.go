@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/scs/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/redistest"
@@ -226,8 +227,8 @@ func TestIdleAndAbsoluteTimeouts(t *testing.T) {
 		t.Errorf("after use: TTL %v, want the idle time again", ttl)
 	}
 	a.get("/get?k=a")
-	if got := count.Commands(); got["set"] != 0 || got["pexpireat"] != 1 {
-		t.Errorf("renewal: %v, want one PEXPIREAT and no SET", got)
+	if got := count.Commands(); got["set"] != 0 || got["eval"] != 1 {
+		t.Errorf("renewal: %v, want one script that extends and no SET", got)
 	}
 
 	a = newApp(t, rdb, session.WithLifetime(200*time.Millisecond), session.WithIdle(100*time.Millisecond))
@@ -332,25 +333,47 @@ func TestIterate(t *testing.T) {
 func TestEveryMistakeIsReported(t *testing.T) {
 	g := redistest.Cluster(t)
 	replicas := g.Client(t, func(o *redis.UniversalOptions) { o.ReadOnly = true })
-	cases := map[string][]session.Option{
-		"WithCookieName":     {session.WithCookieName("a b")},
-		"WithCookieDomain":   {session.WithCookieDomain("example.com")},
-		"WithCookiePath":     {session.WithCookiePath("/app")},
-		"WithInsecureCookie": {session.WithInsecureCookie(true), session.WithCookieName("__Secure-x")},
-		"WithSameSite":       {session.WithInsecureCookie(true), session.WithSameSite(http.SameSiteNoneMode)},
-		"WithPartitioned":    {session.WithPartitioned(true)},
-		"WithKeyPrefix":      {session.WithKeyPrefix("a*")},
-		"WithLifetime":       {session.WithLifetime(31 * 24 * time.Hour)},
-		"WithIdle":           {session.WithIdle(13 * time.Hour)},
-		"WithTimeouts":       {session.WithTimeouts(0, 1)},
-		"WithMaxSize":        {session.WithMaxSize(0)},
-		"WithCodec":          {session.WithCodec(nil)},
-		"WithLogger":         {session.WithLogger(nil)},
+	type o = session.Option
+	domain, path := session.WithCookieDomain, session.WithCookiePath
+	named := session.WithCookieName("sid")
+	cases := map[string][][]o{
+		"WithCookieName": {{session.WithCookieName("a b")}, {session.WithCookieName("")}, {session.WithCookieName("a;b")}, {session.WithCookieName("a=b")}, {session.WithCookieName("sitz\u00fcng")}},
+		"WithCookieDomain": {{domain("example.com")}, {named, domain("com")}, {named, domain(".com")}, {named, domain("localhost")}, {named, domain("192.0.2.1")}, {named, domain("::1")}, {named, domain("[::1]")},
+			{named, domain("example.com:8080")}, {named, domain("https://example.com")}, {named, domain("*.example.com")}, {named, domain("example.com.")}, {named, domain("a..com")}, {named, domain("-a.com")},
+			{named, domain("b\u00fccher.de")}, {named, domain("example.com; Path=/x")}, {named, domain("exam ple.com")}, {named, domain(strings.Repeat("a", 64) + ".com")}, {named, domain("1.2.3")}, {named, domain("co.uk")}, {named, domain("GitHub.io")}, {named, domain(".")}},
+		"WithCookiePath":     {{path("/app")}, {named, path("app")}, {named, path("")}, {named, path("/a;b")}, {named, path("/a\nb")}, {named, path("/a\x7f")}, {named, path("/\u00fc")}, {named, path("/" + strings.Repeat("a", 1024))}, {named, path("/a?b")}},
+		"WithInsecureCookie": {{session.WithInsecureCookie(true), session.WithCookieName("__Secure-x")}, {session.WithInsecureCookie(true), session.WithCookieName("__host-x")}, {session.WithInsecureCookie(true), session.WithCookieName("__Http-x")}},
+		"WithSameSite":       {{session.WithInsecureCookie(true), session.WithSameSite(http.SameSiteNoneMode)}, {session.WithSameSite(0)}, {session.WithSameSite(17)}, {session.WithSameSite(-1)}},
+		"WithPartitioned":    {{session.WithPartitioned(true)}, {session.WithPartitioned(true), session.WithSameSite(http.SameSiteStrictMode)}},
+		"WithKeyPrefix":      {{session.WithKeyPrefix("a*")}, {session.WithKeyPrefix("{a}")}, {session.WithKeyPrefix("a\n")}},
+		"WithLifetime":       {{session.WithLifetime(31 * 24 * time.Hour)}, {session.WithLifetime(-time.Hour)}, {session.WithLifetime(1)}},
+		"WithIdle":           {{session.WithIdle(13 * time.Hour)}, {session.WithIdle(-1)}, {session.WithIdle(1)}},
+		"WithTimeouts":       {{session.WithTimeouts(0, 1)}, {session.WithTimeouts(1, -1)}},
+		"WithMaxSize":        {{session.WithMaxSize(0)}},
+		"WithMaxSessions":    {{session.WithMaxSessions(-1)}},
+		"WithCodec":          {{session.WithCodec(nil)}, {session.WithCodec((*scs.GobCodec)(nil))}},
+		"WithLogger":         {{session.WithLogger(nil)}},
+		"WithMerge":          {{session.WithMerge(nil)}},
+		"WithScsSessions":    {{session.WithScsSessions("")}},
+		"WithWaitReplicas":   {{session.WithWaitReplicas(0, time.Second)}, {session.WithWaitReplicas(1, 0)}},
+		"WithEncryption":     {{session.WithEncryption()}, {session.WithEncryption(nil)}, {session.WithEncryption(make([]byte, 16))}, {session.WithEncryption(keyOf(1), keyOf(1))}, {session.WithEncryption(keyOf(1)), session.WithEncryption()}},
+		"WithReadPlaintext":  {{session.WithReadPlaintext(true)}, {session.WithReadPlaintext(true), session.WithEncryption()}},
 	}
-	for option, opts := range cases {
-		_, err := session.New(g.Client(t), append(opts, nil)...)
-		if _, ok := errors.AsType[*session.OptionError](err); !ok || !strings.Contains(err.Error(), "session: "+option+": ") {
-			t.Errorf("%s: got %v", option, err)
+	rdb := g.Client(t)
+	for option, each := range cases {
+		for i, opts := range each {
+			_, err := session.New(rdb, append(opts, nil)...)
+			if _, ok := errors.AsType[*session.OptionError](err); !ok || !strings.Contains(err.Error(), "session: "+option+": ") {
+				t.Errorf("%s, case %d: got %v", option, i, err)
+			}
+		}
+	}
+	for i, opts := range [][]o{
+		{named, domain("example.com")}, {named, domain(".Example.co.uk")}, {named, domain("xn--bcher-kva.de")}, {named, path("/app/%C3%BC")}, {session.WithSameSite(http.SameSiteStrictMode)},
+		{session.WithSameSite(http.SameSiteDefaultMode)}, {session.WithSameSite(http.SameSiteNoneMode), session.WithPartitioned(true)}, {session.WithEncryption(), session.WithEncryption(keyOf(1))}, {session.WithCookieName("__Secure-a"), domain("a.example.com")},
+	} {
+		if _, err := session.New(rdb, opts...); err != nil {
+			t.Errorf("good options, case %d: %v", i, err)
 		}
 	}
 	if _, err := session.New(replicas); err == nil || !strings.Contains(err.Error(), "replicas") {

@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redishttp/redishttp/internal/personal"
@@ -31,6 +33,10 @@ type state struct {
 
 	loading string // the token that is being loaded
 	moving  string // the token of a session that is still in scs' own place
+
+	own
+	unreadable string      // the hash of a session under a key that is not configured
+	aside      atomic.Bool // a store call is about another session
 
 	// stored is the hash of a session that is visited without its token, in
 	// place of the hash of what stands for its token.
@@ -99,12 +105,19 @@ func (st *state) load() any {
 		ctx := &st.plain
 		for _, token := range st.tokens {
 			st.loading = token
-			loaded, err := m.Load(ctx, token)
+			loaded, err := m.scs.Load(ctx, token)
 			switch {
 			case errors.Is(err, ErrCorrupt):
 				st.drop(ctx, err)
 				continue
+			case errors.Is(err, ErrUnknownKey):
+				m.failed(ctx, err) // it stays in Redis, for instances that have the key
+				st.unreadable = st.hash
+				continue
 			case errors.Is(err, errExpired):
+				if st.ttl > skewToReport {
+					m.failed(ctx, fmt.Errorf("%w: redis would keep it for another %v", ErrClock, st.ttl.Round(time.Second)))
+				}
 				continue
 			case err != nil:
 				st.empty(err)
@@ -133,7 +146,7 @@ func (st *state) load() any {
 
 // empty begins a new session; err says whether that is for want of Redis.
 func (st *state) empty(err error) {
-	ctx, _ := st.m.Load(context.Background(), "") // without a token it cannot fail
+	ctx, _ := st.m.scs.Load(context.Background(), "") // without a token it cannot fail
 	st.set(ctx.Value(st.m.key), "", err)
 }
 
@@ -150,11 +163,14 @@ func (st *state) committed(v *value) {
 	st.saved, st.base = v, v
 }
 
-// found keeps what was loaded.
-func (st *state) found(v *value, ttl time.Duration) {
+// found keeps what was loaded, nil if it cannot be read.
+func (st *state) found(hash string, v *value, ttl time.Duration) {
+	if st == nil {
+		return
+	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.hash, st.ttl, st.base = v.hash, ttl, v
+	st.hash, st.ttl, st.base = hash, ttl, v
 }
 
 // read is what Redis had of a session when this request saw it, nil for a new one.
@@ -183,13 +199,6 @@ func (st *state) at(hash string) string {
 	return hash
 }
 
-// loadedHash is that of the session that was loaded, "" for none.
-func (st *state) loadedHash() string {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.hash
-}
-
 // savedHash is that of the session that was just written.
 func (st *state) savedHash() string {
 	st.mu.Lock()
@@ -200,11 +209,22 @@ func (st *state) savedHash() string {
 	return st.saved.hash
 }
 
-// forget forgets what was just written.
-func (st *state) forget() {
+// doomed is where the session that is being destroyed is in Redis: until a
+// rotation is saved, under the hash before it.
+func (st *state) doomed(hash string) string {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.saved = nil
+	if len(st.old) > 0 && st.base != nil {
+		return st.base.hash
+	}
+	return hash
+}
+
+// destroyed forgets the session that was destroyed.
+func (st *state) destroyed() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.saved, st.base, st.old, st.own = nil, nil, nil, own{revoked: st.revoked}
 }
 
 func (st *state) remembered(hash string) ([]byte, bool) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +24,8 @@ import (
 // call is bound.
 type store struct {
 	m      *Manager
-	pairs  sync.Pool // of *pair
-	all    *redisstore.RedisStore
+	pairs  sync.Pool   // of *pair
+	all    *redis.Pool // for operators: without a deadline
 	nodes  *breaker.Set
 	rights *rights.Watch
 	turns  turns
@@ -53,7 +54,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: redisstore.NewWithPrefix(everything, m.prefix)}
+	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: everything}
 	s.pairs.New = func() any {
 		conn := pairing.Conn()
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
@@ -82,7 +83,7 @@ func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn 
 	hungUp := err != nil && errors.Is(ctx.Err(), context.Canceled)
 	s.report(ctx, call, err, hungUp)
 	if err != nil && !hungUp {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return blame(err)
 	}
 	return err
 }
@@ -108,6 +109,9 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 // client is gone.
 func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool, err error) {
 	st := s.m.state(ctx)
+	if st != nil && st.aside.Load() {
+		st = nil
+	}
 	hash = st.at(hash)
 	if st != nil {
 		if b, ok := st.remembered(hash); ok {
@@ -122,11 +126,14 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 		p.conn.TrackTTL(ask)
 		stored, found, err = p.store.Find(hash)
 		if ttl = p.conn.TTL(); ask && found && ttl > 0 {
-			s.fresh.set(hash, now.Add(ttl-(s.m.idle-s.m.step())))
+			s.fresh.set(hash, now.Add(min(ttl-(s.m.idle-s.m.step()), s.m.step())))
 		}
 		return err
 	})
 	switch {
+	case isWrongType(err):
+		st.found(hash, nil, 0)
+		return nil, false, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	case err != nil:
 		return nil, false, err
 	case !found && st != nil:
@@ -135,21 +142,20 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 		return nil, false, nil
 	}
 	b, err = s.m.seal.open(s.m.prefix+hash, stored)
-	if st != nil {
-		st.found(&value{hash, b, stored}, ttl)
+	if err != nil {
+		st.found(hash, nil, ttl)
+		return nil, false, err
 	}
-	return b, err == nil, err
+	st.found(hash, &value{hash, b, stored}, ttl)
+	return b, true, nil
 }
 
 // CommitCtx runs although the client may be gone: the work is done, and a
 // login that was answered must be a login. What is as it was read is not
-// written.
-func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, expiry time.Time) error {
-	if len(b) > s.m.maxSize {
-		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), s.m.maxSize)
-	}
-	if idle := time.Now().Add(s.m.idle); idle.Before(expiry) {
-		expiry = idle
+// written. When it expires follows from b.
+func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Time) error {
+	if err := s.m.fits(b); err != nil {
+		return err
 	}
 	st := s.m.state(ctx)
 	hash = st.at(hash)
@@ -159,18 +165,30 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, expiry tim
 			return nil
 		}
 		if base != nil {
-			return s.commitGuarded(ctx, st, base, b, expiry)
+			return s.commitGuarded(ctx, st, base, b)
 		}
 	}
 	stored, err := s.m.seal.seal(s.m.prefix+hash, b)
 	if err != nil {
 		return err
 	}
-	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error { return p.store.Commit(hash, stored, expiry) })
+	life := s.m.lifeOf(b)
+	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
+		p.conn.ExpireIn(life)
+		return p.store.Commit(hash, stored, time.Now().Add(life))
+	})
 	if st != nil && err == nil {
 		st.committed(&value{hash, b, stored})
 	}
 	return err
+}
+
+// fits refuses a session that is too large.
+func (m *Manager) fits(b []byte) error {
+	if len(b) > m.maxSize {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), m.maxSize)
+	}
+	return nil
 }
 
 // DeleteCtx deletes now, but a rotated session only when the new one is saved.
@@ -178,14 +196,19 @@ func (s *store) DeleteCtx(ctx context.Context, hash string) error {
 	if hash == noToken {
 		return nil
 	}
-	if st := s.m.state(ctx); st != nil {
-		hash = st.at(hash)
-		if st.rotated(hash) {
-			return nil
-		}
-		st.forget()
+	st := s.m.state(ctx)
+	if st == nil || st.aside.Load() {
+		return s.delete(ctx, hash)
 	}
-	return s.delete(ctx, hash)
+	hash = st.at(hash)
+	if st.rotated(hash) {
+		return nil
+	}
+	if err := s.destroy(ctx, st, st.doomed(hash)); err != nil {
+		return err
+	}
+	st.destroyed()
+	return nil
 }
 
 func (s *store) delete(ctx context.Context, hash string) error {
@@ -204,21 +227,59 @@ func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) 
 }
 
 // touch moves the expiry of a session that was only read. It never writes the
-// value, so it cannot bring back what a logout deleted.
-func (s *store) touch(ctx context.Context, hash string, at time.Time) error {
+// value, so it cannot bring back what a logout deleted, and only ever extends:
+// another request may have given the session a later end meanwhile.
+func (s *store) touch(ctx context.Context, hash string, life time.Duration) error {
 	return s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
 		conn := p.pool.Get()
 		defer conn.Close()
-		_, err := conn.Do("PEXPIREAT", s.m.prefix+hash, at.UnixMilli())
+		_, err := conn.Do("EVAL", extendSource, 1, s.m.prefix+hash, life.Milliseconds())
 		if err == nil {
-			s.fresh.set(hash, at.Add(s.m.step()-s.m.idle))
+			s.fresh.set(hash, time.Now().Add(s.m.step()))
 		}
 		return err
 	})
 }
 
-// AllCtx finds every session, on all masters; for operators.
-func (s *store) AllCtx(context.Context) (map[string][]byte, error) { return s.all.All() }
+// AllCtx finds every session, on all masters; for operators. [Manager.Iterate]
+// reads one at a time instead.
+func (s *store) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	err := s.each(ctx, func(hash string, stored []byte) error {
+		all[hash] = stored
+		return nil
+	})
+	return all, err
+}
+
+// each calls fn for every session. A key of another type is no session, and
+// hides none.
+func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) error) error {
+	conn := s.all.Get()
+	defer conn.Close()
+	keys, err := redis.Strings(redis.DoContext(conn, ctx, "KEYS", s.m.prefix+"*")) // SCAN, on each master
+	if err != nil {
+		return fmt.Errorf("session: iterate: %w", blame(err))
+	}
+	for _, key := range keys {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		hash := strings.TrimPrefix(key, s.m.prefix)
+		stored, found, err := s.peek(ctx, hash)
+		switch {
+		case isWrongType(err):
+			s.m.failed(ctx, fmt.Errorf("%w: %w", ErrCorrupt, err))
+		case err != nil:
+			return fmt.Errorf("session: iterate: %w", err)
+		case found:
+			if err := fn(hash, stored); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // Find, Commit and Delete are for callers without a context.
 func (s *store) Find(hash string) ([]byte, bool, error) {

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +32,7 @@ func (m *Manager) Login(ctx context.Context, user, address, userAgent string) er
 	if err := m.RenewToken(ctx); err != nil {
 		return err
 	}
+	m.state(ctx).loggedIn()
 	m.Put(ctx, userKey, user)
 	m.Put(ctx, createdKey, time.Now().UTC().Format(time.RFC3339))
 	m.Put(ctx, addressKey, address)
@@ -46,25 +46,28 @@ func (m *Manager) User(ctx context.Context) string { return m.GetString(ctx, use
 // Destroy ends the session, here and in its user's index. After
 // [ErrUnconfirmed] it is ended all the same.
 func (m *Manager) Destroy(ctx context.Context) error {
-	user, token := m.User(ctx), m.Token(ctx)
-	if err := m.SessionManager.Destroy(ctx); err != nil {
+	st := m.state(m.in(ctx))
+	st.load()
+	at := st.where(ctx)
+	hash, user := st.inRedis()
+	if err := m.scs.Destroy(ctx); err != nil {
 		return err
 	}
-	st := m.state(ctx)
-	if st != nil {
-		st.moved(ctx)
-	}
-	if token == "" {
-		return nil
-	}
-	hash := st.hashOf(token)
-	m.event(ctx, Destroyed, hash)
-	if user != "" {
-		if err := m.index.remove(ctx, user, hash); err != nil {
-			m.failed(ctx, fmt.Errorf("session: index: %w", err)) // it names a session that is gone: harmless
+	st.moved(ctx)
+	if at == "" && st.unreadable != "" { // a logout needs no key
+		at = st.unreadable
+		if err := m.store.delete(ctx, at); err != nil {
+			return err
 		}
 	}
-	return m.index.confirm(ctx, hash)
+	if at == "" {
+		return nil
+	}
+	m.event(ctx, Destroyed, at)
+	if err := st.leave(ctx, user, hash); err != nil {
+		m.failed(ctx, err) // it names a session that is gone: harmless
+	}
+	return m.index.confirm(ctx, at)
 }
 
 // Device is one session of a user.
@@ -75,7 +78,8 @@ type Device struct {
 	Created  time.Time
 	Deadline time.Time
 	// LastSeen is exact to a tenth of the idle time. In the last idle time
-	// before the deadline it is when that began.
+	// before the deadline it is when that began. It is zero, unknown, with
+	// [Manager.RememberMe]: what does not end when it is idle is not renewed.
 	LastSeen  time.Time
 	Address   string
 	UserAgent string
@@ -94,9 +98,7 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 	}
 	current := ""
 	if st := m.state(ctx); st != nil {
-		if token := m.Token(ctx); token != "" {
-			current = st.hashOf(token)
-		}
+		current = st.where(ctx)
 	}
 	var devices []Device
 	for i, v := range values {
@@ -108,7 +110,7 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 			continue // ended by itself, or of somebody else by now
 		}
 		d := Device{Handle: hashes[i][:handleSize], Deadline: deadline, Current: hashes[i] == current}
-		d.LastSeen = v.expires.Add(-m.idle)
+		d.LastSeen = m.lastSeen(data, v)
 		created, _ := data[createdKey].(string)
 		d.Created, _ = time.Parse(time.RFC3339, created)
 		d.Address, _ = data[addressKey].(string)
@@ -117,6 +119,13 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 	}
 	slices.SortStableFunc(devices, func(a, b Device) int { return b.Created.Compare(a.Created) })
 	return devices, nil
+}
+
+func (m *Manager) lastSeen(data map[string]any, v kept) time.Time {
+	if data[rememberKey] == true {
+		return time.Time{}
+	}
+	return v.expires.Add(-m.idle)
 }
 
 // open decodes what Redis has of a session.
@@ -131,7 +140,8 @@ func (m *Manager) open(hash string, stored []byte) (deadline time.Time, data map
 // ErrNoDevice is a handle that none of the user's sessions has.
 var ErrNoDevice = errors.New("session: the user has no such session")
 
-// Revoke ends one session of a user, by its handle.
+// Revoke ends one session of a user, by its handle. If that is the session of
+// ctx, the response removes its cookie, as after [Manager.RevokeAll].
 func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 	hashes, err := m.index.hashes(ctx, user)
 	if err != nil {
@@ -142,6 +152,7 @@ func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 			if err := m.index.unlink(ctx, []string{hash}); err != nil {
 				return err
 			}
+			m.state(ctx).revoke(ctx, []string{hash}, false, user)
 			if err := m.index.remove(ctx, user, hash); err != nil {
 				return err
 			}
@@ -152,18 +163,31 @@ func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 }
 
 // RevokeAll ends all sessions of a user and returns how many there were. A
-// login of that user that is under way meanwhile fails with [ErrGone].
+// login of that user that another request has under way fails with [ErrGone].
+//
+// If the session of ctx is the user's, it ends too: what is put into it
+// afterwards is not saved, and the response removes the cookie. A Login or
+// RenewToken that follows in the same request makes a new session, which stays;
+// one that came before is ended with the others. To keep the session of ctx
+// use [Manager.RevokeOthers], before or after Login or RenewToken.
 func (m *Manager) RevokeAll(ctx context.Context, user string) (int, error) {
-	return m.index.revoke(ctx, user, "")
+	hashes, err := m.index.revoke(ctx, user, "")
+	m.state(ctx).revoke(ctx, hashes, true, user)
+	return len(hashes), err
 }
 
-// RevokeOthers ends all sessions of this session's user but this one.
+// RevokeOthers ends all sessions of this session's user but this one, also if
+// Login or RenewToken gave it a new token in this request, before or after. It
+// is what a change of the password calls.
 func (m *Manager) RevokeOthers(ctx context.Context) (int, error) {
-	user, token := m.User(ctx), m.Token(ctx)
-	if user == "" || token == "" {
-		return 0, errors.New("session: nobody is logged in")
+	st := m.state(m.in(ctx))
+	user, at := m.User(ctx), st.where(ctx)
+	if user == "" || at == "" {
+		return 0, errors.New("session: not logged in")
 	}
-	return m.index.revoke(ctx, user, m.state(ctx).hashOf(token))
+	hashes, err := m.index.revoke(ctx, user, at)
+	st.revoke(ctx, hashes, false, user)
+	return len(hashes), err
 }
 
 // entered enters a session that is new, or was rotated, or has another

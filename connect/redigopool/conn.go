@@ -51,6 +51,7 @@ type Conn struct {
 	trackTTL bool
 	ttl      time.Duration
 	guard    []byte
+	expireIn time.Duration
 	deleted  int64
 }
 
@@ -73,7 +74,7 @@ type command struct {
 func (c *Conn) Bind(ctx context.Context) { c.ctx = ctx }
 
 // Unbind lets the bound context go.
-func (c *Conn) Unbind() { c.ctx, c.ttl, c.guard, c.deleted = nil, 0, nil, 0 }
+func (c *Conn) Unbind() { c.ctx, c.ttl, c.guard, c.expireIn, c.deleted = nil, 0, nil, 0, 0 }
 
 // TrackTTL has every single GET bring the key's time to live along, in the
 // same round trip; see TTL.

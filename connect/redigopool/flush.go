@@ -128,7 +128,7 @@ func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
 	if c.guard != nil {
 		return c.guarded(ctx, tx)
 	}
-	if set, ok := collapse(tx); ok && !c.keep.Load() {
+	if set, ok := c.collapse(tx); ok && !c.keep.Load() {
 		cmd := set.goRedis(ctx)
 		err := c.caller.Do(ctx, func(ctx context.Context) error { return c.rdb.Process(ctx, cmd) })
 		switch {
@@ -180,7 +180,7 @@ func fromServer(err error) bool {
 }
 
 // collapse turns what redisstore sends to save a session into one command.
-func collapse(tx []command) (command, bool) {
+func (c *Conn) collapse(tx []command) (command, bool) {
 	if len(tx) != 2 || tx[0].name != "SET" || tx[1].name != "PEXPIREAT" || len(tx[0].args) != 2 || len(tx[1].args) != 2 {
 		return command{}, false
 	}
@@ -190,5 +190,6 @@ func collapse(tx []command) (command, bool) {
 	if !ok || at <= 0 || key == "" || key != text(tx[1].args[0]) {
 		return command{}, false
 	}
-	return command{name: "SET", args: []any{tx[0].args[0], tx[0].args[1], "PXAT", at}}, true
+	word, n := c.expiry(at)
+	return command{name: "SET", args: []any{tx[0].args[0], tx[0].args[1], word, n}}, true
 }

@@ -5,6 +5,7 @@ import (
 	_ "embed" // for the script
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gomodule/redigo/redis"
 )
@@ -31,16 +32,31 @@ var errNotGuarded = errors.New("redigopool: a guard is set, but this is not MULT
 // slip past it. nil takes the guard off, and so does Unbind.
 func (c *Conn) Guard(read []byte) { c.guard = read }
 
+// ExpireIn has the next transactions as redisstore commits (MULTI, SET k v,
+// PEXPIREAT k t, EXEC) give the key this life instead of the time t, so that it
+// ends by Redis' clock, however far this machine's is off. A transaction that is
+// kept, see [WithTransactionsKept], or has another shape, is sent as it is. 0
+// takes it back, and so does Unbind.
+func (c *Conn) ExpireIn(life time.Duration) { c.expireIn = life }
+
+// expiry are the words that end SET and their meaning for guarded.lua.
+func (c *Conn) expiry(at any) (word string, n any) {
+	if c.expireIn > 0 {
+		return "PX", max(c.expireIn.Milliseconds(), 1)
+	}
+	return "PXAT", at
+}
+
 // Deleted is the number of keys that the last DEL removed.
 func (c *Conn) Deleted() int64 { return c.deleted }
 
 // guarded runs a transaction under the guard, in one round trip.
 func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
-	set, ok := collapse(tx)
+	set, ok := c.collapse(tx)
 	if !ok {
 		return nil, errNotGuarded
 	}
-	reply, err := c.caller.Run(ctx, c.guardScript, []string{text(set.args[0])}, c.guard, set.args[1], set.args[3]).Result()
+	reply, err := c.caller.Run(ctx, c.guardScript, []string{text(set.args[0])}, c.guard, set.args[1], set.args[3], set.args[2]).Result()
 	switch r := reply.(type) {
 	case int64:
 		if r == 1 {

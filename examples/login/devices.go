@@ -14,7 +14,7 @@ type device struct {
 	session.Device
 	Name  string
 	Phone bool
-	Seen  string
+	Seen  string // "" for one that stays logged in: it is not known
 }
 
 func (a *app) devicesPage(w http.ResponseWriter, r *http.Request, user string) {
@@ -31,7 +31,10 @@ func (a *app) devicesPage(w http.ResponseWriter, r *http.Request, user string) {
 	}{User: user, Flashes: a.sessions.Flashes(ctx)}
 	for _, d := range found {
 		name, phone := describe(d.UserAgent)
-		line := device{d, name, phone, ago(time.Since(d.LastSeen))}
+		line := device{Device: d, Name: name, Phone: phone}
+		if !d.LastSeen.IsZero() {
+			line.Seen = ago(time.Since(d.LastSeen))
+		}
 		if d.Current {
 			page.Devices = append([]device{line}, page.Devices...)
 		} else {

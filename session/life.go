@@ -1,0 +1,60 @@
+package session
+
+import (
+	"context"
+	_ "embed" // for the script
+	"time"
+)
+
+//go:embed extend.lua
+var extendSource string
+
+const rememberKey = "__rememberMe" // scs'
+
+// skewToReport is how long Redis may outlive a session's deadline without a
+// word. A key ends with the deadline at the latest, by the clock that wrote it.
+const skewToReport = 5 * time.Second
+
+// life is how long a session lives from now if it is not used: until its
+// deadline if it is remembered, and at most the idle time otherwise. It is given
+// to Redis as a duration: Redis' clock counts it down, however far that of this
+// process is off.
+func (m *Manager) life(deadline time.Time, remembered bool) time.Duration {
+	left := time.Until(deadline)
+	if !remembered {
+		left = min(left, m.idle)
+	}
+	return max(left, time.Millisecond)
+}
+
+// lifeOf is the life of an encoded session.
+func (m *Manager) lifeOf(b []byte) time.Duration {
+	deadline, values, err := codec{m.codec}.decode(b)
+	if err != nil {
+		return m.idle
+	}
+	remembered, _ := values[rememberKey].(bool)
+	return m.life(deadline, remembered)
+}
+
+// step is how much of the idle time may be over before it is renewed.
+func (m *Manager) step() time.Duration { return max(m.idle/10, time.Second) }
+
+// touch renews the life of a session that was used, when a tenth of the idle
+// time is over.
+func (st *state) touch(ctx context.Context) {
+	m := st.m
+	if st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-m.step() && !m.GetBool(ctx, rememberKey) {
+		return
+	}
+	life, margin := m.life(m.Deadline(ctx), m.GetBool(ctx, rememberKey)), m.step()
+	if life != m.idle {
+		margin = time.Second // it ends at the deadline and cannot be renewed any further
+	}
+	if st.ttl >= life-margin {
+		return
+	}
+	if err := m.store.touch(ctx, st.hash, life); err != nil {
+		m.failed(ctx, err)
+	}
+}
