@@ -69,9 +69,12 @@ func keyedSubjects() []keyed {
 		{"cronlock", func(t testing.TB, rdb redis.UniversalClient) func(int) bool {
 			r := must(cronlock.New(rdb, cronlock.WithKeyPrefix(redistest.Prefix(t)), cronlock.WithNodeTimeout(100*time.Millisecond),
 				cronlock.WithTTL(time.Second), cronlock.WithMinGap(time.Millisecond)))
+			var jobs sync.Map // each name is registered once
 			return func(n int) bool {
-				job := must(r.Job(fmt.Sprint(n), func(context.Context) error { return nil }))
-				_, err := job.Run(context.Background(), time.Time{})
+				once, _ := jobs.LoadOrStore(n, sync.OnceValue(func() *cronlock.Job {
+					return must(r.Job(fmt.Sprint(n), func(context.Context) error { return nil }))
+				}))
+				_, err := once.(func() *cronlock.Job)().Run(context.Background(), time.Time{})
 				return err == nil
 			}
 		}},

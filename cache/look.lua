@@ -15,6 +15,9 @@ if tonumber(redis.call('GET', KEYS[3]) or 0) > 1 then marks = marks + 1 end
 if ARGV[3] ~= '' and marks == 0 then
   local got = redis.pcall('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
   if type(got) == 'table' and got.err then
+    -- A server that takes no writes now still serves what it has; any other error, a missing right for one, ends the script.
+    local code = string.match(got.err, '^%-?(%u+)')
+    if code ~= 'OOM' and code ~= 'MISCONF' and code ~= 'NOREPLICAS' and code ~= 'READONLY' then return got end
     lease = -1
   elseif redis.call('GET', KEYS[2]) == ARGV[3] then -- also when this is asked a second time
     lease = 1
