@@ -69,8 +69,13 @@ func keyedSubjects() []keyed {
 		{"cronlock", func(t testing.TB, rdb redis.UniversalClient) func(int) bool {
 			r := must(cronlock.New(rdb, cronlock.WithKeyPrefix(redistest.Prefix(t)), cronlock.WithNodeTimeout(100*time.Millisecond),
 				cronlock.WithTTL(time.Second), cronlock.WithMinGap(time.Millisecond)))
+			jobs := map[int]*cronlock.Job{}
 			return func(n int) bool {
-				job := must(r.Job(fmt.Sprint(n), func(context.Context) error { return nil }))
+				job := jobs[n]
+				if job == nil {
+					job = must(r.Job(fmt.Sprint(n), func(context.Context) error { return nil }))
+					jobs[n] = job
+				}
 				_, err := job.Run(context.Background(), time.Time{})
 				return err == nil
 			}
