@@ -15,6 +15,8 @@ if tonumber(redis.call('GET', KEYS[3]) or 0) > 1 then marks = marks + 1 end
 if ARGV[3] ~= '' and marks == 0 then
   local got = redis.pcall('SET', KEYS[2], ARGV[3], 'NX', 'PX', ARGV[4])
   if type(got) == 'table' and got.err then
+    -- A server that is full or cannot save may be read; a right that is missing is a mistake to hear of.
+    if string.find(got.err, "executing the script can't", 1, true) or string.find(got.err, 'ACL failure', 1, true) then return got end
     lease = -1
   elseif redis.call('GET', KEYS[2]) == ARGV[3] then -- also when this is asked a second time
     lease = 1
