@@ -4,7 +4,7 @@
 //   - [github.com/redishttp/redishttp/ratelimit] limits requests by client address,
 //   - [github.com/redishttp/redishttp/session] keeps sessions on the server,
 //   - [github.com/redishttp/redishttp/cache] is a shared response cache (RFC 9111),
-//   - [github.com/redishttp/redishttp/lockmw] lets one request at a time into a route,
+//   - [github.com/redishttp/redishttp/lockmw] serializes requests to a resource,
 //
 // and of the factory that connects them all,
 // [github.com/redishttp/redishttp/connect], for standalone servers, unix
@@ -23,7 +23,8 @@
 // saves a session sets a cookie and is therefore not stored. It is loaded only
 // when used, so a cached answer does not pay for it. The cache is outside the
 // lock: a hit needs no lock, and no lock is held while a stored body is copied
-// to a slow client. The lock is next to what it protects.
+// to a slow client. The lock is next to what it protects; around a whole mux it
+// locks each path, so give it the methods that change something (lockmw.WithMethods).
 //
 // A handler inside the cache that writes something for one user must say so
 // (Cache-Control: private or no-store), as in front of any shared cache.
@@ -36,7 +37,7 @@
 //
 // # When Redis fails
 //
-// Every call has a deadline that holds, nothing that counts or locks is sent
-// twice, and each package documents what it answers when Redis is slow, down,
+// Every call has a deadline that holds, nothing that counts is sent twice (a
+// lock is asked for again only by the same owner, who gets it once), and each package documents what it answers when Redis is slow, down,
 // failing over or has lost a key; the README has the table.
 package redishttp
