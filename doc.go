@@ -38,6 +38,7 @@
 // # When Redis fails
 //
 // Every call has a deadline that holds, nothing that counts is sent twice (a
-// lock is asked for again only by the same owner, who gets it once), and each package documents what it answers when Redis is slow, down,
-// failing over or has lost a key; the README has the table.
+// lock is asked for again only by the same owner, who gets it once), and each
+// package documents what it answers when Redis is slow, down, failing over or
+// has lost a key; the README has the table.
 package redishttp
