@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/redishttp/redishttp/internal/forwarded"
 )
 
 // WithTrustedProxies has the keys of requests from these networks carry the
@@ -65,57 +67,20 @@ func (c *config) trusted(peer string) bool {
 }
 
 // lastProto is what the last element of a field says, which the peer has
-// added. A quoted string may hold commas and semicolons (RFC 7239, section 4).
+// added. Of Forwarded it is read from the right, so that a quote that a client
+// leaves open on the left does not move it.
 func lastProto(field string, lines []string) string {
 	if len(lines) == 0 {
 		return ""
 	}
-	last, quoted, start := lines[len(lines)-1], false, 0
-	for i := 0; i < len(last); i++ {
-		switch {
-		case quoted && last[i] == '\\':
-			i++
-		case last[i] == '"':
-			quoted = !quoted
-		case last[i] == ',' && !quoted:
-			start = i + 1
-		}
-	}
-	if quoted {
-		return "" // it cannot be told what is the proxy's
-	}
-	last = last[start:]
+	last := lines[len(lines)-1]
 	if field != "Forwarded" {
-		return strings.TrimSpace(last)
+		return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
 	}
-	proto, seen := "", false
-	for last != "" {
-		var pair string
-		pair, last = cutPair(last)
-		name, value, _ := strings.Cut(pair, "=")
-		if !strings.EqualFold(strings.TrimSpace(name), "proto") {
-			continue
-		}
-		if seen {
-			return "" // each parameter occurs once
-		}
-		proto, seen = strings.Trim(strings.TrimSpace(value), `"`), true
+	comma, ok := forwarded.LastComma(last)
+	if !ok {
+		return ""
 	}
+	proto, _ := forwarded.Param(last[comma+1:], "proto")
 	return proto
-}
-
-// cutPair cuts at the next semicolon outside of quotes.
-func cutPair(s string) (pair, rest string) {
-	quoted := false
-	for i := 0; i < len(s); i++ {
-		switch {
-		case quoted && s[i] == '\\':
-			i++
-		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == ';' && !quoted:
-			return s[:i], s[i+1:]
-		}
-	}
-	return s, ""
 }

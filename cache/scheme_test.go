@@ -121,7 +121,10 @@ func TestTheSchemeOfAKey(t *testing.T) {
 		"forwarded, appended":     {[]cache.Option{forwarded}, proxy, "Forwarded: proto=http, for=x;proto=https", "https"},
 		"forwarded, quoted":       {[]cache.Option{forwarded}, proxy, `Forwarded: proto=https;host="a, proto=http;x"`, "https"},
 		"forwarded, quoted quote": {[]cache.Option{forwarded}, proxy, `Forwarded: proto=https;host="a\",proto=http"`, "https"},
-		"forwarded, not closed":   {[]cache.Option{forwarded}, proxy, `Forwarded: host="a, proto=https`, "http"},
+		// A client left a quote open; the proxy appended its element.
+		"forwarded, left open":    {[]cache.Option{forwarded}, proxy, `Forwarded: host="a, for=192.0.2.1;proto=https`, "https"},
+		"forwarded, open, quoted": {[]cache.Option{forwarded}, proxy, `Forwarded: for="x, for=192.0.2.1;host="a,proto=http;b";proto=https`, "https"},
+		"forwarded, not closed":   {[]cache.Option{forwarded}, proxy, `Forwarded: proto=https;host="a`, "http"},
 		"forwarded, twice":        {[]cache.Option{forwarded}, proxy, "Forwarded: proto=https;proto=http", "http"},
 		"forwarded, from without": {[]cache.Option{forwarded}, client, "Forwarded: proto=https", "http"},
 		"a function":              {[]cache.Option{byFunc, xfp}, proxy, "X-Scheme: https", "https"},

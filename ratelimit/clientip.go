@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/redishttp/redishttp/internal/forwarded"
 )
 
 // KeyFunc names what a request is counted against. An error, or an empty key,
@@ -132,7 +134,7 @@ func newResolver(ip IP) (*resolver, error) {
 	if c.V4Bits < 1 || c.V4Bits > 32 || c.V6Bits < 1 || c.V6Bits > 128 {
 		wrong("bits of an address are not within 1 and 32 or 128")
 	}
-	if token, rest := cutToken(c.Header); token == "" || rest != "" {
+	if token, rest := forwarded.CutToken(c.Header); token == "" || rest != "" {
 		wrong("%q is not the name of a header", c.Header)
 	}
 	c.TrustedProxies = nil

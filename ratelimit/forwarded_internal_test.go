@@ -3,6 +3,8 @@ package ratelimit
 import (
 	"strings"
 	"testing"
+
+	"github.com/redishttp/redishttp/internal/forwarded"
 )
 
 // elements reads a list from the left, as RFC 9110, section 5.6, says it. It
@@ -23,7 +25,7 @@ func elements(list string) (all []string, ok bool) {
 			if i == 0 || list[i-1] != '=' {
 				return nil, false
 			}
-			_, rest, closed := cutQuoted(list[i+1:])
+			_, rest, closed := forwarded.CutQuoted(list[i+1:])
 			if !closed {
 				return nil, false
 			}
@@ -34,7 +36,7 @@ func elements(list string) (all []string, ok bool) {
 		for rest := element; rest != ""; {
 			if rest = strings.TrimLeft(rest, " \t"); rest != "" && rest[0] != ';' {
 				var ok bool
-				if _, _, rest, ok = cutPair(rest); !ok {
+				if _, _, rest, ok = forwarded.CutPair(rest); !ok {
 					return nil, false
 				}
 			}
@@ -66,7 +68,7 @@ func FuzzForwardedFromTheRight(f *testing.F) {
 			return
 		}
 		for rest := list; rest != ""; {
-			entry, left, ok := cutLast(rest, maxHeaderBytes, lastComma)
+			entry, left, ok := cutLast(rest, maxHeaderBytes, forwarded.LastComma)
 			if !ok {
 				t.Fatalf("%q cannot be cut from the right", list)
 			}

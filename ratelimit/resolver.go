@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/forwarded"
 )
 
 // resolver finds clients' addresses as an [IP] says.
@@ -127,7 +129,7 @@ func (c *resolver) forwarded() bool { return strings.EqualFold(c.Header, "Forwar
 // cut finds the comma before the last entry of a list, -1 if there is none.
 func (c *resolver) cut() func(string) (int, bool) {
 	if c.forwarded() {
-		return lastComma
+		return forwarded.LastComma
 	}
 	return func(list string) (int, bool) { return strings.LastIndexByte(list, ','), true }
 }
