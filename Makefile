@@ -21,7 +21,7 @@ GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary sk
 
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,$(GOTESTSUM) -- -p=2 -race -shuffle=on -count=1 -timeout 20m)
+	@$(call each,$(GOTESTSUM) -- -p=2 -vet=off -race -shuffle=on -count=1 -timeout 20m)
 
 .PHONY: long
 long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium
