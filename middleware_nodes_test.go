@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,5 +187,52 @@ func TestOneNodeAwayConcernsItsKeysOnly(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Under load calls are batched, and a batch waits for the slowest of its nodes:
+// one that hangs must not take the others with it.
+func TestABatchDoesNotShareAnOutage(t *testing.T) {
+	c := redistest.NewCluster(t, 0, redistest.WithArgs("--cluster-require-full-coverage", "no"))
+	conn := openConn(t, c.Target().URL)
+	l := must(ratelimit.New(conn.Batched(), redis_rate.PerMinute(1_000_000), ratelimit.WithDenyCache(0, 0)))
+	rdb, hung, dead := c.Target().Client(t).(*redis.ClusterClient), c.Masters()[1], map[int]bool{}
+	for n := range 60 {
+		redistest.Eventually(t, patience, func() bool { _, err := l.Allow(t.Context(), fmt.Sprint(n)); return err == nil }, "not up")
+		master, err := rdb.MasterForKey(t.Context(), l.Keys(fmt.Sprint(n))[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		dead[n] = master.Options().Addr == hung.Addr()
+	}
+	var living, without atomic.Int64
+	load := func(d time.Duration) {
+		var wg sync.WaitGroup
+		for g, end := 0, time.Now().Add(d); g < 24; g++ {
+			wg.Go(func() {
+				for i := g; time.Now().Before(end); i++ {
+					if d, _ := l.Allow(t.Context(), fmt.Sprint(i%60)); !dead[i%60] {
+						living.Add(1)
+						if d.Source != ratelimit.FromRedis {
+							without.Add(1)
+						}
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	load(200 * time.Millisecond)
+	if conn.Stats().Batched == 0 {
+		t.Fatal("nothing was batched")
+	}
+	living.Store(0)
+	without.Store(0)
+	hung.Pause()
+	load(time.Second)
+	if n, of := without.Load(), living.Load(); n*100 > of || of == 0 { // those that shared the first batch
+		t.Errorf("%d of %d for living nodes were decided without Redis", n, of)
+	} else {
+		t.Logf("%d of %d", n, of)
 	}
 }

@@ -50,6 +50,10 @@ func TestAMissingRightIsSaid(t *testing.T) {
 			l := must(ratelimit.New(rdb, redis_rate.PerMinute(1000), ratelimit.WithLogger(log)))
 			return func() { _, _ = l.Allow(ctx, "k") }
 		},
+		"ratelimit, an engine": func(rdb redis.UniversalClient, log *slog.Logger) func() {
+			l := must(ratelimit.New(nil, redis_rate.PerMinute(1000), ratelimit.WithLogger(log), ratelimit.WithEngine(redis_rate.NewLimiter(rdb))))
+			return func() { _, _ = l.Allow(ctx, "k") }
+		},
 		"ratelimit, several": func(rdb redis.UniversalClient, log *slog.Logger) func() {
 			l := must(ratelimit.New(rdb, redis_rate.Limit{}, ratelimit.WithLogger(log), ratelimit.WithLimits(
 				ratelimit.Limit{Limit: redis_rate.PerMinute(1000), Name: "b"}, ratelimit.Window(1000, time.Minute), ratelimit.Concurrency(5))))
@@ -151,6 +155,18 @@ func TestAMissingRightIsSaid(t *testing.T) {
 			if tried == 0 {
 				t.Error("no command was tried")
 			}
+			// Nor is any other refusal silent that lasts.
+			if name == "idempotency" { // which begins with the lock's
+				return
+			}
+			direct.FlushDB(ctx)
+			if name != "ratelimit, several" { // whose script frees memory first, so that Redis lets it go on
+				direct.ConfigSet(ctx, "maxmemory", "1")
+				run("+@all", func(log *lines) bool { return log.has("redis refuses a call") && log.has("OOM") })
+				direct.ConfigSet(ctx, "maxmemory", "0")
+			}
+			direct.Do(ctx, "replicaof", "127.0.0.1", "1")
+			run("+@all", func(log *lines) bool { return log.has("redis refuses a call") && log.has("READONLY") })
 		})
 	}
 }

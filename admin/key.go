@@ -71,7 +71,9 @@ func (p *Panel) viewKey(ctx context.Context, conn *connect.Conn, key, from strin
 		v.Idle = idle.Val()
 	}
 	if conn.Mode() == connect.Cluster {
-		v.Slot, _ = rdb.ClusterKeySlot(ctx, key).Result()
+		if slot, err := rdb.ClusterKeySlot(ctx, key).Result(); err == nil {
+			v.Slot = slot
+		}
 	}
 	if v.Preview, err = p.preview(ctx, rdb, key, v.keyRow, from); err != nil {
 		v.Error = err.Error()

@@ -16,10 +16,15 @@ type keyRow struct {
 	Type     string
 	Kind     string // what it is of this module, "" for others
 	Encoding string
-	TTL      time.Duration // -1 without
+	TTL      time.Duration // noTTL without
 	Memory   int64         // bytes
 	Len      int64         // elements, or bytes of a string
 }
+
+const (
+	noTTL      time.Duration = -1
+	unknownTTL time.Duration = -2
+)
 
 // maxKey is the longest key whose page can be opened: it stands in the address.
 const maxKey = 2000
@@ -66,8 +71,11 @@ func (p *Panel) rows(ctx context.Context, conn string, rdb redis.UniversalClient
 			continue
 		}
 		row := keyRow{Conn: conn, Key: p.mask(key), Type: a.kind.Val(), TTL: a.ttl.Val(), Memory: -1, Len: -1, Encoding: a.encoding.Val()}
-		if a.ttl.Val() < 0 {
-			row.TTL = -1
+		switch {
+		case a.ttl.Err() != nil:
+			row.TTL = unknownTTL
+		case row.TTL < 0:
+			row.TTL = noTTL
 		}
 		if a.memory.Err() == nil {
 			row.Memory = a.memory.Val()

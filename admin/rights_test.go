@@ -3,6 +3,7 @@ package admin_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redishttp/redishttp/internal/redistest"
 )
@@ -40,6 +41,25 @@ func TestListsSayWhichRightIsMissing(t *testing.T) {
 			status, body := open(t, setOf(t, map[string]string{"default": url})).get(page)
 			if said := strings.Contains(body, "NOPERM") || strings.Contains(body, "can&#39;t run this command") || strings.Contains(body, "ACL failure"); !said {
 				t.Errorf("%s without %s: %d, and it does not say so", page, command, status)
+			}
+		}
+	}
+}
+
+// What the server does not tell of a key is not known: it is neither 0 nor none.
+func TestWhatIsNotToldOfAKeyIsNotKnown(t *testing.T) {
+	server := redistest.NewServer(t)
+	direct, ctx := server.Client(t), t.Context()
+	direct.Set(ctx, "some:key", "value", time.Hour)
+	if err := direct.Do(ctx, "acl", "setuser", "panel", "reset", "on", ">secret", "allkeys", "+@all", "-pttl", "-strlen", "-memory", "-object").Err(); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, setOf(t, map[string]string{"default": strings.Replace(server.URL(), "redis://", "redis://panel:secret@", 1)}))
+	for _, page := range []string{"keys", "key" + q("key", "some:key")} {
+		body := text(b.see(page, "some:key"))
+		for _, lie := range []string{"0s", "0 s", "none", "0 ms", "now"} {
+			if strings.Contains(body, lie) {
+				t.Errorf("%s: %q in %s", page, lie, body)
 			}
 		}
 	}

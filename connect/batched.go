@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/breaker"
 )
 
 // Batched is the connection's client with automatic pipelining under load:
@@ -22,8 +23,9 @@ import (
 // one key, Incr, HGetAll, Publish, Do and Process are batched; other methods
 // go to the client as they are, among them pipelines and Subscribe.
 //
-// On a node that hangs, calls in a batch with its commands wait for their own
-// deadline, at most for ReadTimeout, until the breaker opens.
+// A node that hangs holds up a batch with its commands, at most for ReadTimeout.
+// So on a cluster nothing is batched for a second after a call in a batch ran out
+// of time, or a node did not answer: the others are asked as by [Conn.Client].
 //
 // All use of go-redis' automatic pipelining, which it calls experimental, is
 // in this file.
@@ -70,11 +72,33 @@ func (b *Batched) flush() {
 }
 
 // abandoned is a call that its context ended. The command belongs to the batch.
-type abandoned struct{ cause error }
+type abandoned struct {
+	cause  error
+	shared bool // with calls for other nodes
+}
 
 func (e *abandoned) Error() string { return "connect: " + e.cause.Error() }
 
-func (e *abandoned) Unwrap() []error { return []error{bounded.ErrAbandoned, e.cause} }
+func (e *abandoned) Unwrap() []error {
+	if e.shared {
+		return []error{bounded.ErrAbandoned, breaker.ErrShared, e.cause}
+	}
+	return []error{bounded.ErrAbandoned, e.cause}
+}
+
+// apartFor is how long nothing is batched on a cluster after a node has not
+// answered.
+const apartFor = time.Second
+
+// setApart has calls of a cluster sent each on its own for a while.
+func (c *Conn) setApart() { c.apart.Store(int64(time.Since(started) + apartFor)) }
+
+func (c *Conn) isApart() bool {
+	until := c.apart.Load()
+	return until != 0 && int64(time.Since(started)) < until
+}
+
+var started = time.Now()
 
 // Process sends cmd. When ctx ends first, the error matches its cause and cmd
 // must not be read: the batch may still write to it.
@@ -86,7 +110,7 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	if b.conn.config.Retries == 0 || !fits {
 		sent = cmd
 	}
-	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !known || !fits || b.circuit != nil && b.circuit.Open() {
+	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !known || !fits || b.apart() {
 		return b.UniversalClient.Process(ctx, sent)
 	}
 	if err := ctx.Err(); err != nil {
@@ -101,12 +125,24 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		return &abandoned{context.Cause(ctx)}
+		shared := b.circuit == nil
+		if shared && errors.Is(err, context.DeadlineExceeded) {
+			b.conn.setApart()
+		}
+		return &abandoned{context.Cause(ctx), shared}
 	case errors.Is(err, redis.ErrClosed):
 		err = b.conn.errClosed()
 		cmd.SetErr(err)
 	}
 	return err
+}
+
+// apart reports whether calls are better sent each on its own.
+func (b *Batched) apart() bool {
+	if b.circuit != nil {
+		return b.circuit.Open()
+	}
+	return b.conn.isApart()
 }
 
 // batchable reports whether cmd has one reply from one node. go-redis itself

@@ -87,11 +87,16 @@ func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
 		return ticket, true
 	}
 	c.conn.refused(c)
+	c.conn.setApart()
 	return ticket, false
 }
 
 func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start time.Time) {
-	switch c.Report(t, outcome(err, start), err) {
+	o := outcome(err, start)
+	if o == breaker.Failed {
+		c.conn.setApart()
+	}
+	switch c.Report(t, o, err) {
 	case breaker.Opened:
 		c.conn.logger.LogAttrs(ctx, slog.LevelWarn, "redis does not answer, calls fail at once until it does",
 			slog.String("conn", c.conn.name), slog.String("addr", c.addr), slog.String("cause", err.Error()))

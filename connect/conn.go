@@ -38,6 +38,7 @@ type Conn struct {
 	batched    atomic.Pointer[Batched]
 
 	batchedCount atomic.Int64
+	apart        atomic.Int64 // until when nothing is batched, see setApart
 
 	closing sync.Once
 	closed  chan struct{}

@@ -44,6 +44,7 @@ func (l *Limiter) askEngine(ctx context.Context, q question) (Decision, error) {
 		return Decision{}, context.Cause(ctx)
 	case a := <-answers:
 		if a.err != nil {
+			l.refusals.See(ctx, a.err)
 			return Decision{}, a.err
 		}
 		if a.res == nil {

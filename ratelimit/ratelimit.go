@@ -12,6 +12,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/rights"
 )
 
 // Client is what a [Limiter] needs of a go-redis client; all of them have it.
@@ -41,6 +42,8 @@ type Limiter struct {
 	hot     *hot
 	local   *table
 	waiting chan struct{} // places to wait in, for WithDelay
+
+	refusals *rights.Watch // of an engine's Redis
 
 	strays    atomic.Int32 // places that are being given back
 	noAddress sometimes    // what is logged of requests without an address
@@ -77,6 +80,7 @@ func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 	l.waiting = make(chan struct{}, l.maxWaiting)
 	if l.nodes = breaker.NewSet(rdb); l.engine != nil {
 		l.nodes = breaker.NewSet(nil) // its client is its own
+		l.refusals = rights.NewWatch(l.logger)
 	}
 	if l.engine == nil {
 		l.denied = newDenyCache(l.denySize, l.denyStale)

@@ -69,7 +69,8 @@ func New(rdb Client) *Caller {
 	return &Caller{rdb: rdb, honors: honorsDeadlines(rdb)}
 }
 
-// Watch has the caller log rights that the user of Redis lacks.
+// Watch has the caller log rights that the user of Redis lacks, and what else
+// Redis refuses.
 func (c *Caller) Watch(logger *slog.Logger) *Caller {
 	c.rights = rights.NewWatch(logger)
 	return c

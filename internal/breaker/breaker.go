@@ -17,6 +17,10 @@ const (
 	jitter         = pause / 5 // so that instances do not probe in step
 )
 
+// ErrShared is part of the error of a call whose time ran out in a batch with
+// calls for other nodes: it says nothing about its own.
+var ErrShared = errors.New("the batch was shared with other nodes")
+
 // ErrOpen is part of the error of a call that an open breaker refused. Nothing
 // was sent and no time was lost.
 var ErrOpen = errors.New("the circuit breaker is open")

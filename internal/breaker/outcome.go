@@ -33,7 +33,7 @@ func Of(err error, took time.Duration) Outcome {
 	}
 	var timeout interface{ Timeout() bool }
 	switch {
-	case errors.Is(err, ErrOpen): // of the connection, which sees more
+	case errors.Is(err, ErrOpen), errors.Is(err, ErrShared): // of the connection, which sees more
 		return Void
 	case redis.HasErrorPrefix(err, "max number of clients"):
 		return Failed

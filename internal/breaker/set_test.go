@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/redishttp/redishttp/internal/breaker"
 )
@@ -42,7 +43,8 @@ func (r fakeRing) GetShardClientForKey(key string) (*redis.Client, error) {
 
 func node(t *testing.T, addr string) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: addr})
+	// In automatic mode NewClient looks the name up, which no bubble of synctest may share.
+	c := redis.NewClient(&redis.Options{Addr: addr, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
 	t.Cleanup(func() { c.Close() })
 	return c
 }

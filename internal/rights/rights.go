@@ -1,6 +1,9 @@
 // Package rights recognizes a right that a user of Redis lacks (ACL), and says so
 // in a log: it is a mistake in the configuration, which no retry and no waiting
-// mends, and must not look like an outage or like nothing there.
+// mends, and must not look like an outage or like nothing there. What else Redis
+// refuses, on a replica or when its memory is full, it logs as well: an answer
+// opens no breaker, so nothing else would tell that Redis has no part in what is
+// decided.
 package rights
 
 import (
@@ -52,13 +55,28 @@ func Missing(err error) (right string, ok bool) {
 // every is the pause between two lines about one right.
 const every = time.Minute
 
-// Watch logs rights that are missing, each once a minute. A nil Watch logs
-// nothing. It is safe for concurrent use.
+// Refused returns the word that Redis begins a refusal with (READONLY, OOM,
+// WRONGTYPE, ERR), false for what is none: nothing there, a script to load, a
+// slot that is elsewhere.
+func Refused(err error) (word string, ok bool) {
+	var answer redis.Error
+	if err == nil || !errors.As(err, &answer) {
+		return "", false
+	}
+	switch word, _, _ = strings.Cut(answer.Error(), " "); word {
+	case "redis:", "NOSCRIPT", "MOVED", "ASK", "TRYAGAIN", "": // "redis:" begins go-redis' own
+		return "", false
+	}
+	return word, true
+}
+
+// Watch logs rights that are missing, and what else Redis refuses, each once a
+// minute. A nil Watch logs nothing. It is safe for concurrent use.
 type Watch struct {
 	logger *slog.Logger
 
 	mu   sync.Mutex
-	said map[string]time.Time // as many as there are commands
+	said map[string]time.Time // as many as there are commands, and words of refusals
 }
 
 // NewWatch returns a Watch that logs to logger.
@@ -66,25 +84,31 @@ func NewWatch(logger *slog.Logger) *Watch {
 	return &Watch{logger: logger, said: map[string]time.Time{}}
 }
 
-// See logs err if it says that a right is missing.
+// See logs err if it says that a right is missing, or that Redis refuses.
 func (w *Watch) See(ctx context.Context, err error) {
 	if w == nil || err == nil {
 		return
 	}
-	right, ok := Missing(err)
-	if !ok {
+	if right, ok := Missing(err); ok {
+		if w.due(right) {
+			w.logger.LogAttrs(ctx, slog.LevelError, "the redis user lacks a right: ACL LOG on the server names it, docs/deployment.md the rules",
+				slog.String("right", right))
+		}
 		return
 	}
+	if word, ok := Refused(err); ok && w.due(word) {
+		w.logger.LogAttrs(ctx, slog.LevelWarn, "redis refuses a call: what needs it goes on as without redis", slog.Any("error", err))
+	}
+}
+
+// due reports whether it is time to say this, for the first time or again.
+func (w *Watch) due(what string) bool {
 	now := time.Now()
 	w.mu.Lock()
-	last, said := w.said[right]
-	again := !said || now.Sub(last) >= every
-	if again {
-		w.said[right] = now
+	defer w.mu.Unlock()
+	if last, said := w.said[what]; said && now.Sub(last) < every {
+		return false
 	}
-	w.mu.Unlock()
-	if again {
-		w.logger.LogAttrs(ctx, slog.LevelError, "the redis user lacks a right: ACL LOG on the server names it, docs/deployment.md the rules",
-			slog.String("right", right))
-	}
+	w.said[what] = now
+	return true
 }

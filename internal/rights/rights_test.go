@@ -87,15 +87,19 @@ func TestWatchSaysItOnceAMinute(t *testing.T) {
 		for range 100 {
 			w.See(t.Context(), answer("NOPERM this user has no permissions to run the 'get' command"))
 			w.See(t.Context(), answer("NOPERM this user has no permissions to access one of the keys used as arguments"))
-			w.See(t.Context(), answer("WRONGTYPE"))
+			w.See(t.Context(), fmt.Errorf("evalsha: %w", answer("READONLY You can't write against a read only replica.")))
+			w.See(t.Context(), answer("OOM command not allowed when used memory > 'maxmemory'."))
+			for _, none := range []error{redis.Nil, redis.TxFailedErr, answer("NOSCRIPT No matching script."), answer("MOVED 1 a:1"), errors.New("EOF")} {
+				w.See(t.Context(), none)
+			}
 			w.See(t.Context(), nil)
 		}
-		if got := strings.Count(log.String(), "\n"); got != 2 || !strings.Contains(log.String(), `right="the command get"`) {
+		if got := strings.Count(log.String(), "\n"); got != 4 || !strings.Contains(log.String(), `right="the command get"`) {
 			t.Errorf("got %d lines:\n%s", got, log.String())
 		}
 		time.Sleep(time.Minute)
 		w.See(t.Context(), answer("NOPERM this user has no permissions to run the 'get' command"))
-		if got := strings.Count(log.String(), "\n"); got != 3 {
+		if got := strings.Count(log.String(), "\n"); got != 5 {
 			t.Errorf("after a minute: %d lines", got)
 		}
 		var none *rights.Watch
