@@ -21,10 +21,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/redishttp/redishttp/connect"
 )
@@ -106,9 +108,24 @@ func Start(opts ...ServerOption) (*Server, error) {
 	if err := s.mini.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("embedded: start: %w", err)
 	}
+	s.mini.Server().SetPreHook(replication(strings.ToLower(rand.Text())))
 	s.logger.Warn("embedded redis: for development only, data is lost when the process ends", slog.String("addr", s.Addr()))
 	s.stopped.Go(s.clock)
 	return s, nil
+}
+
+// replication answers INFO replication, which miniredis does not know, as a master
+// without replicas does: package cache tells by the ID when another server has
+// taken over.
+func replication(id string) server.Hook {
+	section := "# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_replid:" + id + "\r\n"
+	return func(c *server.Peer, cmd string, args ...string) bool {
+		if cmd != "INFO" || len(args) != 1 || !strings.EqualFold(args[0], "replication") {
+			return false
+		}
+		c.WriteBulk(section)
+		return true
+	}
 }
 
 // clock lets keys expire: miniredis' own clock would walk all keys at every

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/connect"
 	"github.com/redishttp/redishttp/connect/embedded"
 	"github.com/redishttp/redishttp/connect/redigopool"
@@ -145,4 +148,42 @@ func ExampleOption() {
 	defer conn.Close(context.Background())
 	fmt.Println(conn.Client().Ping(context.Background()).Val())
 	// Output: PONG
+}
+
+// The cache asks for the replication ID, in a script; a developer gets no warning
+// about failovers of a server that has none.
+func TestTellsItsReplicationID(t *testing.T) {
+	rdb := open(t).Client()
+	id := func(rdb redis.UniversalClient) string {
+		t.Helper()
+		text, err := rdb.Eval(t.Context(), `return string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')`, nil).Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	if one, again, other := id(rdb), id(rdb), id(open(t).Client()); one == "" || one != again || one == other {
+		t.Errorf("got %q, %q and of another server %q", one, again, other)
+	}
+	var log bytes.Buffer
+	responses, err := cache.New(rdb, cache.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := responses.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.WriteHeader(http.StatusOK)
+	}))
+	status := ""
+	for range 2 {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		status = w.Header().Get("Cache-Status")
+	}
+	if err := responses.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(status, "hit") || log.Len() > 0 {
+		t.Errorf("got %q, and the log says %q", status, &log)
+	}
 }
