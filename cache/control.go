@@ -26,14 +26,34 @@ func parseControl(h http.Header) control {
 			name, arg, _ := strings.Cut(item, "=")
 			name = strings.ToLower(strings.Trim(name, " \t"))
 			if i := strings.IndexAny(name, "; \t"); i > 0 {
-				name = name[:i] // "private; max-age=60" is no valid field, but clear enough
+				name = name[:i]
 			}
+			c.prohibitions(item)
 			if name != "" {
 				c.add(control{name: strings.Trim(strings.Trim(arg, " \t"), `"`)})
 			}
 		}
 	}
 	return c
+}
+
+// prohibitions adds those of an item that is no valid directive, but clear enough:
+// "private; max-age=60", "max-age=60 no-store".
+func (c control) prohibitions(item string) {
+	if !strings.ContainsAny(item, "; \t") {
+		return
+	}
+	for rest := item; rest != ""; {
+		var part string
+		part, rest = cutParam(rest)
+		part, _, _ = strings.Cut(part, `"`) // what is quoted is no word of its own
+		for word := range strings.FieldsSeq(part) {
+			switch word, _, _ = strings.Cut(strings.ToLower(word), "="); word {
+			case "private", "no-store", "no-cache":
+				c[word] = ""
+			}
+		}
+	}
 }
 
 // add has c say what d says too.

@@ -135,3 +135,20 @@ func FuzzRange(f *testing.F) {
 		}
 	})
 }
+
+// Prohibitions are heard in a field that has the wrong separators.
+func TestProhibitionsInInvalidFields(t *testing.T) {
+	c := defaults(nil)
+	for line, want := range map[string]string{
+		"public; private, max-age=60": "private", "max-age=60; private": "private", "max-age=60\tprivate": "private", `s-maxage=60; private="a"`: "private",
+		"public; no-store, max-age=60": "no-store", "public No-Store, max-age=60": "no-store", "no-cache; no-store": "no-store", "s-maxage=60, public; no-cache": "no-cache",
+		`max-age=60, x="a; private"`: "", `max-age=60, x="a private b"`: "", "max-age=60, public; privately": "",
+	} {
+		d := c.termsOf(200, http.Header{"Cache-Control": {line}}, time.Now())
+		for _, name := range []string{"private", "no-store", "no-cache"} {
+			if got := d.has(name); got != (name == want) && !(name == "no-cache" && line == "no-cache; no-store") {
+				t.Errorf("%q: %s is %v", line, name, got)
+			}
+		}
+	}
+}
