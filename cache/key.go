@@ -75,7 +75,28 @@ func urlID(host, path, query string) string {
 	if path == "" {
 		path = "/"
 	}
-	return digest(join(purgeHost(host), path, query))
+	return digest(join(purgeHost(host), withoutDots(path), query))
+}
+
+// withoutDots is a path without the segments "." and "..", which browsers resolve
+// (RFC 3986, section 6.2.2.3).
+func withoutDots(path string) string {
+	if !strings.Contains(path, "/.") {
+		return path
+	}
+	var out []string
+	for segment := range strings.SplitSeq(path, "/") {
+		switch {
+		case segment == ".." && len(out) > 1:
+			out = out[:len(out)-1]
+		case segment != "." && segment != "..":
+			out = append(out, segment)
+		}
+	}
+	if last := path[strings.LastIndexByte(path, '/')+1:]; last == "." || last == ".." {
+		out = append(out, "") // it names a directory
+	}
+	return strings.Join(out, "/")
 }
 
 // purgeHost is a host in one spelling, without the port that http or https has anyway.
