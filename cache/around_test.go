@@ -314,3 +314,27 @@ func TestRequestFieldNamesInAnyCase(t *testing.T) {
 	older(t, rdb, prefix, 100*time.Second)
 	redistest.Eventually(t, patience, func() bool { return do(raw(tenant, "a")(inner), "GET", "/").Body.String() == "[a] 4" }, "not refreshed as what it was")
 }
+
+// What is added when the header of a validated response goes out counts too.
+func TestWhatIsSaidLateAroundA304(t *testing.T) {
+	c := newCache(t, redistest.Standalone(t).Client(t))
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"1"`)
+		w.Header().Set("Cache-Control", "max-age=60")
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		io.WriteString(w, "page")
+	}))
+	do(h, "GET", "/")
+	for i, line := range []string{"Cache-Control: no-store", "Cache-Control: private", "Set-Cookie: a=b", "Vary: *", "X: y"} {
+		w := do(sayLate(line)(h), "GET", "/", "Cache-Control: no-cache")
+		if !strings.Contains(w.Header().Get("Cache-Status"), "fwd-status=304") {
+			t.Fatal(w.Header())
+		}
+		if want := int64(1 + i/4); int64(c.Stats().Fills) != want {
+			t.Errorf("%s: %d stored, want %d", line, c.Stats().Fills, want)
+		}
+	}
+}

@@ -149,3 +149,31 @@ func TestTheHandlerGetsTheRequestItself(t *testing.T) {
 		}
 	}
 }
+
+// A handler that is called once more, because its 304 was about another
+// response, gets the request as it came.
+func TestAHandlerThatIsCalledAgain(t *testing.T) {
+	n := 0
+	h := newCache(t, redistest.Standalone(t).Client(t)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n++
+		page := r.URL.Path + r.URL.RawQuery + r.Header.Get("X-Tenant")
+		r.Header.Del("X-Tenant")
+		r.URL.Path, r.URL.RawQuery = "/", ""
+		w.Header().Set("Cache-Control", "max-age=60")
+		if r.Header.Get("If-None-Match") != "" {
+			w.Header().Set("ETag", `"other"`)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		w.Header().Set("ETag", fmt.Sprintf(`"%d"`, n))
+		io.WriteString(w, page)
+	}))
+	for _, line := range []string{"X: y", "Cache-Control: no-cache"} {
+		if w := do(h, "GET", "/page?q", "X-Tenant: a", line); w.Body.String() != "/pageqa" {
+			t.Errorf("%s: %q, %s", line, w.Body, w.Header().Get("Cache-Status"))
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d calls, want 3", n)
+	}
+}

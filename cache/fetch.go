@@ -112,6 +112,10 @@ func (a *attempt) request() *http.Request {
 	a.asks = true
 	r := a.given.WithContext(a.given.Context())
 	r.Header = a.given.Header.Clone()
+	if a.given.URL != nil { // this handler may change it, and be called again
+		u := *a.given.URL
+		r.URL = &u
+	}
 	for name := range r.Header {
 		if preconditions[textproto.CanonicalMIMEHeaderKey(name)] {
 			delete(r.Header, name)
@@ -353,8 +357,11 @@ func (a *attempt) validated(h http.Header) {
 	if !merged.serves() || !a.s.Stored {
 		a.opened()
 	}
+	a.own = merged.header // what is shown; more than that has come late
 	a.after = func() {
+		a.around = a.alsoLate(merged.status)
 		if a.s.Stored && a.assess(&get, &merged, now) == "" { // as the handler left it
+			addVary(merged.header, varyNames(a.around))
 			a.keep(&merged)
 		}
 	}

@@ -16,7 +16,7 @@ func (a *attempt) reconsider() {
 	if a.e == nil {
 		return
 	}
-	a.around = a.alsoLate()
+	a.around = a.alsoLate(a.e.status)
 	detail := a.assess(a.r, a.e, time.Now())
 	addVary(a.e.header, varyNames(a.around))
 	if detail == "" && a.trails() {
@@ -47,7 +47,7 @@ func (a *attempt) trails() bool {
 // the handler had written its own. An outer compressor's Vary: Accept-Encoding
 // counts for nothing, for it codes what is stored. Nor does what a session adds
 // for the client's cookie, if the handler itself says that its response is for all.
-func (a *attempt) alsoLate() http.Header {
+func (a *attempt) alsoLate(status int) http.Header {
 	late := http.Header{}
 	for name, values := range a.c.around(a.w.Header()) {
 		added := slices.DeleteFunc(slices.Clone(values), func(value string) bool {
@@ -60,7 +60,7 @@ func (a *attempt) alsoLate() http.Header {
 			late[name] = added
 		}
 	}
-	if len(late) > 0 && personal.Touched(a.r.Context()) && a.c.termsOf(a.e.status, a.own, time.Now()).forAll {
+	if len(late) > 0 && personal.Touched(a.r.Context()) && a.c.termsOf(status, a.own, time.Now()).forAll {
 		late["Vary"] = withoutVary(late["Vary"], "Cookie")
 		if len(late["Set-Cookie"]) > 0 && slices.Equal(late["Cache-Control"], []string{"no-store"}) {
 			delete(late, "Cache-Control")
