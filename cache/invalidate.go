@@ -51,8 +51,9 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 	if a.r.Method != http.MethodPost || !successful(status) || h.Get("Content-Location") == "" {
 		return false
 	}
-	ref, err := a.r.URL.Parse(h.Get("Content-Location"))
-	if err != nil || ref.Host != "" && purgeHost(ref.Host) != purgeHost(a.r.Host) || target("", "", ref) != target("", "", a.r.URL) {
+	sent := sentURL(a.r)
+	ref, err := sent.Parse(h.Get("Content-Location"))
+	if err != nil || ref.Host != "" && purgeHost(ref.Host) != purgeHost(a.r.Host) || target("", "", ref) != target("", "", sent) {
 		return false
 	}
 	if t := a.c.terms(status, h, a.around, time.Now()); !t.explicit || t.fresh <= 0 {
@@ -80,10 +81,10 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 		if err != nil || h.Get(name) == "" || ref.Host != "" && purgeHost(ref.Host) != purgeHost(r.Host) {
 			continue
 		}
-		base := *r.URL
+		base := *sentURL(r)
 		base.Host = r.Host
 		named := *r
-		named.URL = base.ResolveReference(ref)
+		named.URL, named.RequestURI = base.ResolveReference(ref), ""
 		targets[c.requestTarget(&named)] = true
 	}
 	for target := range targets {

@@ -13,7 +13,7 @@ import (
 	"unicode"
 )
 
-// target is the primary key: the URL as the client wrote it. The path is not
+// target is the primary key: the URL as the client wrote it, see [sentURL]. The path is not
 // decoded, for /a%2Fb and /a/b, or /a%3Fq=1 and /a?q=1, are different.
 func target(scheme, host string, u *url.URL) string {
 	query := u.RawQuery
@@ -28,7 +28,29 @@ func target(scheme, host string, u *url.URL) string {
 }
 
 func (c *config) requestTarget(r *http.Request) string {
-	return target(c.schemeOf(r), r.Host, r.URL)
+	return target(c.schemeOf(r), r.Host, sentURL(r))
+}
+
+// sentURL is the URL of a request with the part of its path that an outer
+// handler has cut off ([http.StripPrefix]): /a/page and /b/page are two, also
+// where the handler sees /page.
+func sentURL(r *http.Request) *url.URL {
+	sent, _, _ := strings.Cut(r.RequestURI, "?")
+	path := r.URL.EscapedPath()
+	if sent == path || len(sent) <= len(path) {
+		return r.URL
+	}
+	u, err := url.ParseRequestURI(sent)
+	if err != nil || u.Opaque != "" {
+		return r.URL
+	}
+	sent = u.EscapedPath() // without the origin of an absolute form
+	if sent == path || !strings.HasSuffix(sent, path) {
+		return r.URL
+	}
+	whole := *r.URL
+	whole.Path, whole.RawPath = u.Path, u.RawPath
+	return &whole
 }
 
 func canonicalHost(scheme, host string) string {

@@ -156,3 +156,45 @@ func TestTheSchemeOfAKey(t *testing.T) {
 		}
 	}
 }
+
+// Under a handler that cuts a prefix off, keys and purges have the URL as sent.
+func TestAPrefixThatIsCutOff(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		c := newCache(t, redistest.Standalone(t).Client(t))
+		mux := http.NewServeMux()
+		for _, prefix := range []string{"/a", "/b", "/é"} {
+			n := 0
+			mux.Handle(prefix+"/", http.StripPrefix(prefix, c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodGet {
+					w.Header().Set("Location", r.Header.Get("X-Location"))
+					return
+				}
+				n++
+				w.Header().Set("Cache-Control", "max-age=60")
+				fmt.Fprint(w, prefix, " ", r.URL, " ", n)
+			}))))
+		}
+		srv := server(t, h2, mux)
+		read := func(path, want string) {
+			t.Helper()
+			if _, body := get(t, srv.Client(), "GET", srv.URL+path); body != want {
+				t.Errorf("http2=%v, %s: %q, want %q", h2, path, body, want)
+			}
+		}
+		read("/a/page?q", "/a /page?q 1")
+		read("/b/page?q", "/b /page?q 1")
+		read("/%C3%A9/page?q", "/é /page?q 1")
+		read("/a/page?q", "/a /page?q 1")
+		if err := c.Purge(t.Context(), srv.URL+"/a/page?q"); err != nil {
+			t.Fatal(err)
+		}
+		read("/a/page?q", "/a /page?q 2")
+		read("/b/page?q", "/b /page?q 1")
+		get(t, srv.Client(), "POST", srv.URL+"/b/page?q")
+		read("/b/page?q", "/b /page?q 2")
+		for i, location := range []string{"/a/page?q", "page?q", "../a/page?q"} {
+			get(t, srv.Client(), "POST", srv.URL+"/a/other", "X-Location: "+location)
+			read("/a/page?q", fmt.Sprint("/a /page?q ", 3+i))
+		}
+	}
+}
