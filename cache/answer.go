@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,6 +23,9 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 		if name == "Vary" {
 			addVaryLines(h, values)
 			continue
+		}
+		if slices.Contains(e.added, name) {
+			values = slices.Concat(h[name], values)
 		}
 		h[name] = values[:len(values):len(values)] // shared: who appends copies
 	}

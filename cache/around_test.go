@@ -338,3 +338,47 @@ func TestWhatIsSaidLateAroundA304(t *testing.T) {
 		}
 	}
 }
+
+// A field to which the handler adds has on a hit, too, what an outer middleware
+// says to this client; one that it sets does not.
+func TestFieldsThatTheHandlerAddsTo(t *testing.T) {
+	for _, opts := range [][]cache.Option{nil, {cache.WithNearTier(1<<20, time.Minute)}} {
+		rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
+		var n atomic.Int64
+		inner := newCache(t, rdb, append(opts, cache.WithKeyPrefix(prefix))...).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n.Add(1)
+			w.Header().Add("Cache-Control", "max-age=60, stale-while-revalidate=600")
+			w.Header().Add("Content-Security-Policy", "img-src 'self'")
+			w.Header().Set("X-Frame-Options", "SAMEORIGIN")
+			w.Header().Set("ETag", `"1"`)
+			if r.Header.Get("If-None-Match") != "" && r.Header.Get("X-304") != "" {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			fmt.Fprint(w, "page ", n.Load())
+		}))
+		ask := func(user string, lines ...string) *httptest.ResponseRecorder {
+			return do(say("Content-Security-Policy: default-src "+user, "X-Frame-Options: DENY", "Cache-Control: no-transform")(inner), "GET", "/", lines...)
+		}
+		check := func(when, user, status string, w *httptest.ResponseRecorder) {
+			t.Helper()
+			want := fmt.Sprintf("[default-src %s img-src 'self'] [SAMEORIGIN] [no-transform max-age=60, stale-while-revalidate=600]", user)
+			if got := fmt.Sprint(w.Header()["Content-Security-Policy"], w.Header()["X-Frame-Options"], w.Header()["Cache-Control"]); got != want {
+				t.Errorf("%s:\n got %s\nwant %s", when, got, want)
+			}
+			if !strings.Contains(w.Header().Get("Cache-Status"), status) {
+				t.Errorf("%s: %s", when, w.Header().Get("Cache-Status"))
+			}
+		}
+		check("miss", "a", "stored", ask("a"))
+		check("hit", "b", "; hit", ask("b"))
+		check("304", "c", "fwd-status=304; stored", ask("c", "Cache-Control: no-cache", "X-304: 1"))
+		check("hit after a 304", "d", "; hit", ask("d"))
+		if opts == nil {
+			older(t, rdb, prefix, 100*time.Second)
+			check("stale", "e", "; hit", ask("e"))
+			redistest.Eventually(t, patience, func() bool { return !strings.Contains(ask("f").Header().Get("Cache-Status"), "ttl=-") }, "not refreshed")
+			check("hit after a refresh", "g", "; hit", ask("g"))
+		}
+	}
+}

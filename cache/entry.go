@@ -14,7 +14,7 @@ import (
 // entry is a stored response. In Redis it is one string:
 //
 //	version, target, incarnation, sequence, status, age, fresh, swr, sie, keep,
-//	delta, flags, size, stamp, id, tags, fields, inline body
+//	delta, flags, size, stamp, id, tags, added, fields, inline body
 //
 // numbers as varints, strings and lists with their length before them, and
 // nothing after. The target is the whole primary key, so that an entry of
@@ -33,6 +33,7 @@ type entry struct {
 	stamp  int64  // random, another each time that something is stored
 	id     string // of the chunks, "" for none
 	tags   []string
+	added  []string // fields that stand beside those of outer middlewares, not in their place
 	header http.Header
 	body   []byte // the inline part
 }
@@ -48,7 +49,7 @@ const (
 )
 
 const (
-	entryVersion = 3
+	entryVersion = 4
 	inlineSize   = 64 << 10
 	chunkSize    = 256 << 10
 )
@@ -83,6 +84,10 @@ func (e *entry) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(e.tags)))
 	for _, tag := range e.tags {
 		str(tag)
+	}
+	b = binary.AppendUvarint(b, uint64(len(e.added)))
+	for _, name := range e.added {
+		str(name)
 	}
 	fields := 0
 	names := make([]string, 0, len(e.header))
@@ -170,6 +175,13 @@ func decodeHead(b []byte) (*entry, *reader, error) {
 	}
 	for range tags {
 		e.tags = append(e.tags, string(r.bytes()))
+	}
+	added := r.number()
+	if !r.ok || added > int64(len(r.b)) {
+		return nil, nil, errEntry
+	}
+	for range added {
+		e.added = append(e.added, string(r.bytes()))
 	}
 	fields := r.number()
 	if !r.ok || fields > int64(len(r.b)) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strconv"
 	"time"
 
@@ -187,6 +188,10 @@ func (a *attempt) consider(status int, h http.Header) {
 	a.s.Stored = a.f.inc != ""
 	e.header = storedHeader(h, now)
 	addVary(e.header, varyNames(a.around))
+	e.added = addedTo(a.before, a.w.Header())
+	if a.quiet && a.f.entry != nil { // nothing is around a refresh
+		e.added = a.f.entry.added
+	}
 	a.e = &e
 }
 
@@ -337,6 +342,9 @@ func (a *attempt) validated(h http.Header) {
 	c, now := a.c, time.Now()
 	merged := *a.f.entry
 	merged.header = updated(a.f.entry.header, h, now)
+	merged.added = slices.Concat(merged.added, addedTo(a.before, a.w.Header()))
+	slices.Sort(merged.added)
+	merged.added = slices.Compact(merged.added)
 	merged.age = initialAge(merged.header, now)
 	if len(h["Age"]) == 0 && len(h["Date"]) == 0 { // as old as its validation
 		merged.age = 0

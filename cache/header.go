@@ -57,6 +57,20 @@ func listed(list, name string) bool {
 	return false
 }
 
+// addedTo are the fields to which the handler has added values: those of outer
+// middlewares stand before its own.
+func addedTo(before, after http.Header) []string {
+	var names []string
+	for name, old := range before {
+		now := after[name]
+		if len(old) > 0 && len(now) > len(old) && slices.Equal(now[:len(old)], old) {
+			names = append(names, textproto.CanonicalMIMEHeaderKey(name))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // own is what the handler made of the header map it was given: fields that
 // were there before belong to outer middlewares, which write to the same map,
 // and so do the first values of a field that was added to. The names are
