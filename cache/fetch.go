@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -163,6 +164,10 @@ func (a *attempt) record(h http.Header) {
 	if a.e == nil {
 		return
 	}
+	a.e.added = addedTo(a.before, a.w.Header())
+	if a.quiet && a.f.entry != nil { // nothing is around a refresh
+		a.e.added = a.f.entry.added
+	}
 	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
 		a.length = n
 	} else if a.f.large { // as it was: what an entry holds itself is kept, in case it has become small
@@ -188,10 +193,6 @@ func (a *attempt) consider(status int, h http.Header) {
 	a.s.Stored = a.f.inc != ""
 	e.header = storedHeader(h, now)
 	addVary(e.header, varyNames(a.around))
-	e.added = addedTo(a.before, a.w.Header())
-	if a.quiet && a.f.entry != nil { // nothing is around a refresh
-		e.added = a.f.entry.added
-	}
 	a.e = &e
 }
 
@@ -365,7 +366,8 @@ func (a *attempt) validated(h http.Header) {
 	if !merged.serves() || !a.s.Stored {
 		a.opened()
 	}
-	a.own = merged.header // what is shown; more than that has come late
+	a.own = maps.Clone(merged.header) // what is shown; more than that has come late
+	a.own["Set-Cookie"] = h["Set-Cookie"]
 	a.after = func() {
 		a.around = a.alsoLate(merged.status)
 		if a.s.Stored && a.assess(&get, &merged, now) == "" { // as the handler left it
