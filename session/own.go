@@ -25,10 +25,17 @@ type own struct {
 // RenewToken have made before, but that is not saved yet, ends with all others
 // of the user.
 func (st *state) revoke(ctx context.Context, hashes []string, all bool, user string) {
-	if st == nil || !st.touched() {
+	if st == nil {
 		return
 	}
-	holds := all && user != "" && st.m.User(ctx) == user
+	unread := !st.touched() // its cookie may be one of them all the same
+	if unread {
+		if !slices.ContainsFunc(st.tokens, func(token string) bool { return slices.Contains(hashes, hashOf(token)) }) {
+			return
+		}
+		st.load()
+	}
+	holds := unread || all && user != "" && st.m.User(ctx) == user
 	at := st.where(ctx)
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -203,6 +204,86 @@ func TestTheCookieAfterCommit(t *testing.T) {
 			cookies := s.ask("/", c).Result().Cookies()
 			if age == 0 && len(cookies) != 0 || age > 0 && (len(cookies) != 1 || cookies[0].MaxAge < age-60 || cookies[0].MaxAge > age+2) {
 				t.Errorf("%s: %v, want Max-Age %d", name, cookies, age)
+			}
+		}
+	})
+}
+
+// A request that has not looked at its session revokes it: the cookie goes, and
+// a Login that follows stays.
+func TestRevokedUnread(t *testing.T) {
+	topologies(t, func(t *testing.T, g *redistest.Target) {
+		s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+			ctx := r.Context()
+			if strings.Contains(r.URL.Path, "/all") {
+				_, _ = m.RevokeAll(ctx, "alice")
+			}
+			if strings.Contains(r.URL.Path, "/put") {
+				m.Put(ctx, "k", 1)
+			}
+			if strings.Contains(r.URL.Path, "/login") {
+				_ = m.Login(ctx, "alice", "", "")
+			}
+			if r.URL.Path == "/who" {
+				fmt.Fprint(w, m.User(ctx))
+			}
+		})
+		for path, stays := range map[string]bool{"/all": false, "/all/put": false, "/all/login": true} {
+			c, _ := cookie(s.ask("/login", ""))
+			later, set := cookie(s.ask(path, c))
+			if !set || (later != "") != stays || s.ask("/who", later).Body.String() != map[bool]string{true: "alice"}[stays] {
+				t.Errorf("%s: cookie %q, set %v", path, later, set)
+			}
+			if later, set := cookie(s.ask("/all", "")); set {
+				t.Errorf("one without a session got %q", later)
+			}
+		}
+	})
+}
+
+// A double click on login over two instances, from the same old cookie and with
+// none: both cookies are logins, also while the other is under way.
+func TestADoubleClickOverTwoInstances(t *testing.T) {
+	topologies(t, func(t *testing.T, g *redistest.Target) {
+		for _, opts := range [][]session.Option{nil, {session.WithRejectGone(true)}, {session.WithEncryption(keyOf(1), keyOf(2))}} {
+			prefix := redistest.Prefix(t) + ":"
+			var arrive sync.WaitGroup
+			handler := func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+				ctx := r.Context()
+				switch r.URL.Path {
+				case "/begin":
+					m.Put(ctx, "cart", "full")
+				case "/login":
+					_ = m.User(ctx)
+					arrive.Done()
+					arrive.Wait()
+					_ = m.Login(ctx, "alice", "", "")
+					if _, err := m.RevokeAll(context.Background(), "bob"); err != nil {
+						t.Error(err)
+					}
+				case "/who":
+					fmt.Fprint(w, m.User(ctx), m.GetString(ctx, "cart"))
+				}
+			}
+			two := []*site{newSite(t, g, prefix, handler, opts...), newSite(t, g, prefix, handler, opts...)}
+			for round := range 20 {
+				c, want := "", "alice"
+				if round%2 == 0 {
+					c, _ = cookie(two[0].ask("/begin", ""))
+					want = "alicefull"
+				}
+				var cookies [2]string
+				arrive.Add(2)
+				var wg sync.WaitGroup
+				for i, s := range two {
+					wg.Go(func() { cookies[i], _ = cookie(s.ask("/login", c)) })
+				}
+				wg.Wait()
+				for i := range cookies {
+					if got := two[1-i].ask("/who", cookies[i]).Body.String(); got != want {
+						t.Errorf("round %d, cookie %d: %q, want %q", round, i, got, want)
+					}
+				}
 			}
 		}
 	})
