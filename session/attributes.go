@@ -31,8 +31,8 @@ func refusedDomain(domain string) string {
 		return "is an IP address: a cookie for one has no domain"
 	}
 	for _, label := range labels {
-		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return "is not a host name in ASCII (xn--… for others), without a scheme, a port or a wildcard"
+		if label == "" || len(label) > 63 || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return "is not a host name in ASCII (xn--… for others), without a scheme, a port, a wildcard or an underscore, with which net/http leaves the domain out"
 		}
 	}
 	switch last := labels[len(labels)-1]; {

@@ -48,6 +48,24 @@ func (m *Manager) setCookie(ctx context.Context, h http.Header, token string) {
 	m.writeCookie(h, &c)
 }
 
+// staleCookie reports whether the client's cookie is to end at another time than
+// when the session was last read or written.
+func (st *state) staleCookie(ctx context.Context) bool {
+	st.mu.Lock()
+	base := st.base
+	st.mu.Unlock()
+	if base == nil {
+		return false
+	}
+	m := st.m
+	until, was, err := codec{m.codec}.decode(base.bytes)
+	if err != nil {
+		return false
+	}
+	before, now := m.persist || was[rememberKey] == true, m.persist || m.GetBool(ctx, rememberKey)
+	return before != now || now && !until.Equal(m.Deadline(ctx))
+}
+
 // removeCookie has the same path and domain, or the browser keeps the cookie.
 func (m *Manager) removeCookie(h http.Header) {
 	c := m.cookie

@@ -109,6 +109,9 @@ func blame(err error) error {
 	if !ok {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	if strings.HasPrefix(word, "ERR max number of clients") {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
 	word, _, _ = strings.Cut(word, " ")
 	for _, p := range passing {
 		if word == p {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/session"
@@ -263,4 +265,42 @@ func TestAnUnreadableSessionBlocksNoLogin(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A Redis that takes no more clients says so with a plain ERR. It passes.
+func TestTooManyClientsIsAnOutage(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			go func() {
+				defer conn.Close()
+				for b := make([]byte, 4096); ; {
+					n, err := conn.Read(b)
+					if err != nil {
+						return
+					}
+					commands := bytes.Count(b[:n], []byte("*"))
+					if _, err := conn.Write(bytes.Repeat([]byte("-ERR max number of clients reached\r\n"), commands)); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	rdb := redis.NewClient(&redis.Options{Addr: l.Addr().String(), Protocol: 2, DisableIdentity: true, MaxRetries: -1, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { rdb.Close() })
+	var failed error
+	m, err := session.New(rdb, session.WithHooks(session.Hooks{Failed: func(_ context.Context, err error) { failed = err }}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{m, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, m.User(r.Context())) })), t}
+	w := s.ask("/", "__Host-session="+strings.Repeat("A", 43))
+	if w.Code != 503 || w.Header().Get("Retry-After") == "" || !errors.Is(failed, session.ErrUnavailable) || !strings.Contains(failed.Error(), "max number") {
+		t.Errorf("%d %v, %v", w.Code, w.Header(), failed)
+	}
 }

@@ -118,7 +118,7 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 				err = nil
 			}
 			return err
-		case err == nil && st.skipped && token == st.client:
+		case err == nil && st.skipped && token == st.client && !st.stale:
 			st.touch(ctx)
 			return nil
 		case errors.Is(err, ErrGone) && !m.rejectGone:
@@ -131,6 +131,7 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 		}
 		st.settle(ctx, token) // others' changes are in it by now, the deadline and RememberMe too
 		m.setCookie(ctx, h, token)
+		st.stale = false
 	case scs.Destroyed:
 		m.removeCookie(h)
 		st.settle(ctx, "")
@@ -150,6 +151,7 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	base := st.base
 	st.mu.Unlock()
 	at, user := st.inRedis()
+	st.stale = st.stale || st.staleCookie(ctx)
 	token, err := st.enterAndSave(ctx)
 	for tries := 0; errors.Is(err, ErrGone) && tries < 3 && st.spared(ctx, base); tries++ {
 		token, err = st.enterAndSave(ctx)
@@ -169,14 +171,16 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	logout := !st.login && !slices.Contains(st.revoked, at) // that the old one is gone
 	st.old = nil
 	st.mu.Unlock()
-	if user != m.User(ctx) {
-		if err := st.leave(ctx, user, at); err != nil {
-			m.failed(ctx, err) // it names a session that is gone, or another user's: harmless
-		}
-	}
 	// Of several rotations only the first replaces what is in Redis.
-	if len(old) > 0 && base != nil && old[0] == base.hash {
+	rotated := len(old) > 0 && base != nil && old[0] == base.hash
+	if !rotated && user != m.User(ctx) {
+		st.left(ctx, user, at)
+	}
+	if rotated {
 		gone, err := st.retire(ctx, base, st.savedHash())
+		if err == nil {
+			st.left(ctx, user, at)
+		}
 		switch {
 		case err != nil:
 			m.failed(ctx, err)
@@ -207,9 +211,20 @@ func (st *state) enterAndSave(ctx context.Context) (string, error) {
 	}
 	token, _, err := st.m.scs.Commit(ctx)
 	if err != nil {
-		return "", err
+		return "", errors.Join(err, st.neverSaved(ctx, err))
 	}
 	return token, left()
+}
+
+// neverSaved takes a new session out of the index that could not be saved, so
+// that it counts for no [WithMaxSessions]. In an outage the entry is left: it
+// names nothing.
+func (st *state) neverSaved(ctx context.Context, err error) error {
+	hash := st.hashOf(st.m.Token(ctx))
+	if errors.Is(err, ErrUnavailable) || st.read(hash) != nil {
+		return nil
+	}
+	return st.leave(ctx, st.m.User(ctx), hash)
 }
 
 // spared reports whether a rotation that failed because sessions of the user
@@ -268,6 +283,8 @@ func (st *state) saveLate(ctx context.Context) {
 		}
 		if _, err := st.commit(ctx); err != nil {
 			m.failed(ctx, err)
+		} else if st.stale {
+			m.failed(ctx, ErrHeadersSent)
 		}
 	case scs.Destroyed:
 		m.failed(ctx, ErrHeadersSent) // it is gone from Redis; the cookie stays and is worth nothing

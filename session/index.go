@@ -51,15 +51,17 @@ func (x *index) bound(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithTimeout(context.WithoutCancel(ctx), x.timeout)
 }
 
-// add enters a session and returns the epoch at which it was entered.
-func (x *index) add(ctx context.Context, user, hash, replaces string, deadline time.Time) (epoch string, err error) {
+// add enters a session and returns the epoch at which it was entered, and the
+// sessions that it ended, which were too many. The one that it replaces stays
+// entered: it lives until the new one is saved, and for good if that fails.
+func (x *index) add(ctx context.Context, user, hash, replaces string, deadline time.Time) (epoch string, ended []string, err error) {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
 	reply, err := x.caller.Run(ctx, x.enter, x.keys(user), hash, time.Until(deadline).Microseconds(), replaces, x.m.maxSessions).StringSlice()
 	if err != nil || len(reply) == 0 {
-		return "", fmt.Errorf("session: index: %w", blame(cmp.Or(err, errEmpty)))
+		return "", nil, fmt.Errorf("session: index: %w", blame(cmp.Or(err, errEmpty)))
 	}
-	return reply[0], x.unlink(ctx, reply[1:])
+	return reply[0], reply[1:], x.unlink(ctx, reply[1:])
 }
 
 func (x *index) epoch(ctx context.Context, user string) (string, error) {

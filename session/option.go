@@ -88,7 +88,8 @@ func WithCookieName(name string) Option {
 
 // WithCookieDomain sends the cookie to subdomains as well; the name must then
 // not begin with __Host-. What browsers refuse is an error: an IP address, a
-// single label, a well-known public suffix. The default is none: this host only.
+// single label, a well-known public suffix, a name with an underscore (which
+// net/http leaves out). The default is none: this host only.
 func WithCookieDomain(domain string) Option {
 	return optionFunc(func(c *config) { c.cookie.Domain = domain })
 }

@@ -25,10 +25,17 @@ type own struct {
 // RenewToken have made before, but that is not saved yet, ends with all others
 // of the user.
 func (st *state) revoke(ctx context.Context, hashes []string, all bool, user string) {
-	if st == nil || !st.touched() {
+	if st == nil {
 		return
 	}
-	holds := all && user != "" && st.m.User(ctx) == user
+	unread := !st.touched() // its cookie may be one of them all the same
+	if unread {
+		if !slices.ContainsFunc(st.tokens, func(token string) bool { return slices.Contains(hashes, hashOf(token)) }) {
+			return
+		}
+		st.load()
+	}
+	holds := unread || all && user != "" && st.m.User(ctx) == user
 	at := st.where(ctx)
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -102,15 +109,38 @@ func (st *state) leave(ctx context.Context, user, hash string) error {
 	return st.m.index.remove(ctx, user, hash)
 }
 
+// left is leave after the session was saved elsewhere, or as another user's: what
+// the index then names is harmless.
+func (st *state) left(ctx context.Context, user, hash string) {
+	if err := st.leave(ctx, user, hash); err != nil {
+		st.m.failed(ctx, err)
+	}
+}
+
 // merge takes the values of another session over, see [Manager.MergeSession].
 func (st *state) merge(ctx context.Context, token string) error {
+	at := hashOf(token)
+	if st.holds(at) {
+		return nil
+	}
 	st.aside.Store(true) // what the store reads and deletes is another session
 	defer st.aside.Store(false)
 	err := st.m.scs.MergeSession(ctx, token)
 	if errors.Is(err, errExpired) {
 		return nil
 	}
+	if err == nil {
+		st.left(ctx, st.m.User(ctx), at) // its user is ours now, if it had one
+	}
 	return err
+}
+
+// holds reports whether that is this request's own session, also before a
+// rotation that is not saved yet.
+func (st *state) holds(hash string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.base != nil && st.base.hash == hash || slices.Contains(st.old, hash)
 }
 
 func (st *state) loggedIn() {

@@ -17,7 +17,8 @@ var (
 	// ErrUnavailable is returned when Redis does not answer in time, or answers
 	// that it cannot now. The client gets 503 with Retry-After.
 	ErrUnavailable = errors.New("session: redis is unavailable")
-	// ErrHeadersSent is a change that needs a cookie after the header went out.
+	// ErrHeadersSent is a change that needs a cookie after the header went out. One
+	// of when the cookie ends, by RememberMe or SetDeadline, is saved all the same.
 	ErrHeadersSent = errors.New("session: the header was sent, the cookie cannot be changed")
 	// ErrCorrupt is a stored value that cannot be decoded; the session was
 	// dropped and a new one begun.

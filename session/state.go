@@ -42,6 +42,7 @@ type state struct {
 	// place of the hash of what stands for its token.
 	stored  string
 	skipped bool // the last commit found nothing that was changed
+	stale   bool // a commit changed when the client's cookie is to end
 }
 
 // value is an encoded session.

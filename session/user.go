@@ -210,7 +210,10 @@ func (st *state) entered(ctx context.Context) (left func() error, err error) {
 	if st.indexed(hash, user, deadline) {
 		return nothing, nil
 	}
-	epoch, err := m.index.add(ctx, user, hash, replaces, deadline)
+	epoch, ended, err := m.index.add(ctx, user, hash, replaces, deadline)
+	st.mu.Lock()
+	st.revoked = append(st.revoked, ended...) // the work of this request
+	st.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
