@@ -52,12 +52,10 @@ func ByPattern(r *http.Request) (string, error) {
 		return "", ErrNoPattern
 	}
 	p := parsePattern(r.Pattern)
-	values := make([]string, 0, len(p.names)+1)
-	for _, name := range p.names {
-		values = append(values, r.PathValue(name))
-	}
-	if p.subtree {
-		values = append(values, below(r.URL, strings.Count(p.path, "/")))
+	// Routers differ in whether a path value is decoded: chi's is as the client spells it.
+	values, ok := p.match(r.URL)
+	if !ok {
+		values = p.values(r)
 	}
 	return Join(append([]string{p.path}, values...)...), nil
 }
@@ -191,7 +189,25 @@ func below(u *url.URL, n int) string {
 	return strings.Join(parts, "/")
 }
 
-// match returns the values of p's wildcards in u, as [http.ServeMux] does.
+// values returns those that the router has set, of a pattern that does not stand
+// for whole segments of the URL.
+func (p pattern) values(r *http.Request) []string {
+	values := make([]string, 0, len(p.names)+1)
+	for _, name := range p.names {
+		value := r.PathValue(name)
+		if r.URL.RawPath != "" {
+			value = unescape(value)
+		}
+		values = append(values, value)
+	}
+	if p.subtree {
+		values = append(values, below(r.URL, strings.Count(p.path, "/")))
+	}
+	return values
+}
+
+// match returns the values of p's wildcards in u, decoded, as [http.ServeMux]
+// does, if p is what u matches.
 func (p pattern) match(u *url.URL) ([]string, bool) {
 	segments, values := strings.Split(u.EscapedPath(), "/"), []string{}
 	parts := strings.Split(p.path, "/")
@@ -200,16 +216,28 @@ func (p pattern) match(u *url.URL) ([]string, bool) {
 			if i >= len(segments) {
 				return nil, false
 			}
-			return append(values, below(u, i)), true
+			values = append(values, below(u, i))
+			return values, len(values) == p.count()
 		}
 		if i >= len(segments) {
 			return nil, false
 		}
-		if part == "{}" {
-			values = append(values, unescape(segments[i]))
+		switch segment := unescape(segments[i]); {
+		case part == "{}":
+			values = append(values, segment)
+		case unescape(part) != segment:
+			return nil, false
 		}
 	}
-	return values, len(parts) == len(segments)
+	return values, len(parts) == len(segments) && len(values) == p.count()
+}
+
+// count is how many values p has.
+func (p pattern) count() int {
+	if p.subtree {
+		return len(p.names) + 1
+	}
+	return len(p.names)
 }
 
 func unescape(s string) string {

@@ -126,6 +126,13 @@ func TestPatternsOfOtherRouters(t *testing.T) {
 		{"GET /files/{*...}", "/files/a/b", map[string]string{"*": "a/b"}, lockmw.Join("/files/", "a/b")},
 		{"GET /user_{name}", "/user_ann", map[string]string{"name": "ann"}, lockmw.Join("/user_{}", "ann")},
 		{"GET /users:batch", "/users:batch", nil, lockmw.Join("/users:batch")},
+		// Values that the router leaves as the client spells them, as chi does.
+		{"/orders/{id}", "/orders/%31", map[string]string{"id": "%31"}, lockmw.Join("/orders/{}", "1")},
+		{"/x/{a}/{id}", "/x/%2531/%31", map[string]string{"a": "%2531", "id": "%31"}, lockmw.Join("/x/{}/{}", "%31", "1")},
+		{"/x/{a}/{id}", "/x/%2531/1", map[string]string{"a": "%31", "id": "1"}, lockmw.Join("/x/{}/{}", "%31", "1")},
+		{"/files/*", "/files/%61/b", map[string]string{"*": "%61/b"}, lockmw.Join("/files/", "a/b")},
+		{"/user_{name}", "/user_%61nn", map[string]string{"name": "%61nn"}, lockmw.Join("/user_{}", "ann")},
+		{"/user_{name}", "/user_%7B%7D", map[string]string{"name": "{}"}, lockmw.Join("/user_{}", "{}")},
 	} {
 		r := httptest.NewRequest("GET", tc.target, nil)
 		r.Pattern = tc.pattern
