@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,11 +36,11 @@ func (j *Job) timetable(s Schedule) (*timetable, error) {
 		return nil, mistake("is nil and there is no WithMinGap: nothing would tell a run from the next")
 	case s == nil:
 		return t, nil
-	case bounded.IsNil(s):
+	case bounded.IsNil(s) || reflect.ValueOf(s).Kind() == reflect.Func && reflect.ValueOf(s).IsNil():
 		return nil, mistake(fmt.Sprintf("is a nil %T", s))
 	}
 	now := t.here(j.now())
-	if s.Next(now).IsZero() {
+	if !s.Next(now).After(now) { // zero, or a time that is over
 		return nil, mistake("is never due")
 	}
 	interval := phaseless(s, now)
