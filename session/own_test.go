@@ -441,3 +441,55 @@ func TestNoUpdateIsLostBesideARotation(t *testing.T) {
 		}
 	})
 }
+
+// A rotation that fails leaves the old session, and leaves it where RevokeAll
+// finds it.
+func TestARotationThatFailsIsStillRevoked(t *testing.T) {
+	topologies(t, func(t *testing.T, g *redistest.Target) {
+		for _, path := range []string{"/renew", "/login"} {
+			prefix := redistest.Prefix(t) + ":"
+			s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+				ctx := r.Context()
+				if r.URL.Path == "/renew" {
+					_ = m.RenewToken(ctx)
+				} else {
+					_ = m.Login(ctx, "alice", "", "")
+				}
+				if r.URL.Query().Has("large") {
+					m.Put(ctx, "k", strings.Repeat("x", 1<<20))
+				}
+			})
+			first, _ := cookie(s.ask("/login", ""))
+			if w := s.ask(path+"?large", first); w.Code != 500 {
+				t.Errorf("%s: %d", path, w.Code)
+			}
+			if devices, err := s.Sessions(t.Context(), "alice"); len(devices) != 1 || err != nil {
+				t.Errorf("%s: %d devices, %v", path, len(devices), err)
+			}
+			if _, err := s.RevokeAll(t.Context(), "alice"); err != nil || len(keysOf(t, g, prefix)) != 0 {
+				t.Errorf("%s: %v, left %v", path, err, keysOf(t, g, prefix))
+			}
+		}
+	})
+}
+
+// A rotation replaces a session, also where it is one of as many as there may be.
+func TestARotationEndsNoOtherSession(t *testing.T) {
+	g, prefix := redistest.Standalone(t), redistest.Prefix(t)+":"
+	s := newSite(t, g, prefix, func(m *session.Manager, _ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/renew" {
+			_ = m.RenewToken(r.Context())
+		} else {
+			_ = m.Login(r.Context(), "alice", "", "")
+		}
+	}, session.WithMaxSessions(2))
+	first, _ := cookie(s.ask("/login", ""))
+	s.ask("/login", "")
+	for range 3 {
+		first, _ = cookie(s.ask("/renew", first))
+		first, _ = cookie(s.ask("/login", first))
+	}
+	if n, err := s.RevokeAll(t.Context(), "alice"); n != 2 || err != nil {
+		t.Errorf("%d sessions, %v; want 2", n, err)
+	}
+}
