@@ -47,9 +47,9 @@ func NewRedlock(nodes []Client, opts ...Option) (*Locker, error) {
 			continue
 		}
 		switch bounded.Unwrap(rdb).(type) {
-		case *redis.ClusterClient, clustered:
+		case bounded.Cluster:
 			errs = append(errs, &OptionError{Option: "nodes", Reason: fmt.Sprintf("node %d is a cluster: use New for that", i+1)})
-		case *redis.Ring, sharded:
+		case bounded.Ring:
 			errs = append(errs, &OptionError{Option: "nodes", Reason: fmt.Sprintf("node %d is a ring: pass its servers", i+1)})
 		}
 		for j, other := range nodes[:i] {

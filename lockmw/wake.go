@@ -84,28 +84,13 @@ func (w *wake) settle(f *feed) {
 	f.settled = true
 }
 
-// sharded is what a [redis.Ring] has, and clustered a [redis.ClusterClient].
-type (
-	sharded interface {
-		GetShardClientForKey(key string) (*redis.Client, error)
-	}
-	clustered interface {
-		MasterForKey(ctx context.Context, key string) (*redis.Client, error)
-	}
-)
-
 // serverOf returns the server that has key, nil for a client of only one. It
-// fails if no server is known to be up.
+// fails if no server is known to be up. It costs no round trip: key has just been
+// asked for.
 func (w *wake) serverOf(key string) (*redis.Client, error) {
-	switch rdb := bounded.Unwrap(w.l.rdb).(type) {
-	case sharded:
-		return rdb.GetShardClientForKey(key)
-	case clustered: // no round trip: key has just been asked for
-		ctx, cancel := context.WithTimeout(context.Background(), w.l.nodeTimeout)
-		defer cancel()
-		return rdb.MasterForKey(ctx, key)
-	}
-	return nil, nil
+	ctx, cancel := context.WithTimeout(context.Background(), w.l.nodeTimeout)
+	defer cancel()
+	return bounded.NodeOf(ctx, w.l.rdb, key)
 }
 
 func (w *wake) run(f *feed, server *redis.Client) {

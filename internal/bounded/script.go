@@ -39,7 +39,10 @@ type loader struct {
 
 func (l loader) ScriptLoad(ctx context.Context, script string) *redis.StringCmd {
 	cmd, err := await(ctx, l.Caller, func(ctx context.Context) *redis.StringCmd {
-		if node, ok := nodeOf(ctx, Unwrap(l.rdb), l.key); ok {
+		if _, ok := Unwrap(l.rdb).(Single); ok {
+			return l.rdb.ScriptLoad(ctx, script)
+		}
+		if node, err := NodeOf(ctx, l.rdb, l.key); node != nil && err == nil {
 			return node.ScriptLoad(ctx, script)
 		}
 		// Which node it is only the client knows. That of the key can say the
@@ -54,29 +57,4 @@ func (l loader) ScriptLoad(ctx context.Context, script string) *redis.StringCmd 
 		cmd.SetErr(err)
 	}
 	return cmd
-}
-
-// nodeOf is the client of the node that serves a key, false if it cannot be
-// known.
-func nodeOf(ctx context.Context, rdb any, key string) (redis.Scripter, bool) {
-	var (
-		node *redis.Client
-		err  error
-	)
-	switch c := rdb.(type) {
-	case interface {
-		MasterForKey(ctx context.Context, key string) (*redis.Client, error)
-	}:
-		node, err = c.MasterForKey(ctx, key)
-	case interface {
-		GetShardClientForKey(key string) (*redis.Client, error)
-	}:
-		node, err = c.GetShardClientForKey(key)
-	case interface{ Options() *redis.Options }:
-		single, ok := rdb.(redis.Scripter)
-		return single, ok
-	default:
-		return nil, false
-	}
-	return node, err == nil
 }

@@ -18,33 +18,14 @@ type node struct {
 	part  int
 }
 
-// The clients that know which node serves a key. A type that embeds one of
-// go-redis' clients has its methods.
-type (
-	cluster interface {
-		MasterForKey(ctx context.Context, key string) (*redis.Client, error)
-		ReloadState(ctx context.Context)
-	}
-	ring interface {
-		GetShardClientForKey(key string) (*redis.Client, error)
-	}
-	single interface{ Options() *redis.Options }
-)
-
-var (
-	_ cluster = (*redis.ClusterClient)(nil)
-	_ ring    = (*redis.Ring)(nil)
-	_ single  = (*redis.Client)(nil)
-)
-
 // setClient notes how the nodes of rdb are found.
 func (s *Set) setClient(rdb any) {
 	switch c := bounded.Unwrap(rdb).(type) {
-	case cluster:
+	case bounded.Cluster:
 		s.cluster = c
-	case ring:
+	case bounded.Ring:
 		s.ring = c
-	case single:
+	case bounded.Single:
 		s.single = true
 	default:
 		s.whole.limit = failuresOfAll

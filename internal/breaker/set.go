@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 // Set is the breakers of the nodes that a client sends its keys to: one for
@@ -24,8 +26,8 @@ import (
 type Set struct {
 	whole   Breaker // of the only node, of all parts together, or of what is not known to have one
 	single  bool
-	cluster cluster
-	ring    ring
+	cluster bounded.Cluster
+	ring    bounded.Ring
 	known   atomic.Bool // whether go-redis knows the cluster's topology
 	dead    context.Context
 

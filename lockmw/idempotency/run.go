@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/lockmw"
 )
 
@@ -87,7 +88,7 @@ func (r *Run) begin() (record, error) {
 		return err
 	})
 	if err == nil && rec.mine && k.waitReplicas > 0 {
-		err = k.store.confirm(context.WithoutCancel(lost), r.id, k.ttl, k.waitReplicas, k.waitTimeout)
+		err = k.store.confirm(context.WithoutCancel(lost), r.id, k.ttl, bounded.Replicas{N: k.waitReplicas, Patience: k.waitTimeout})
 	}
 	if err == nil && rec.mine && lost.Err() != nil { // it took so long that another may begin
 		err = context.Cause(lost)

@@ -174,37 +174,12 @@ func decodeBegin(v []any) (record, error) {
 	return record{}, errReply
 }
 
-// confirm waits until n replicas have a record that was begun. WAIT waits for
-// what its own connection wrote last, so something is written behind the
-// record, to the same key: replication keeps the order.
-func (s *store) confirm(ctx context.Context, id string, ttl time.Duration, n int, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout+wait)
+// confirm waits until replicas have a record that was begun, whose TTL is written
+// again behind it.
+func (s *store) confirm(ctx context.Context, id string, ttl time.Duration, r bounded.Replicas) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout+r.Patience)
 	defer cancel()
-	acks := make(chan int64, 1) // for a call that is left behind
-	err := s.caller.Do(ctx, func(ctx context.Context) error {
-		var master interface{ Pipeline() redis.Pipeliner } = s.rdb
-		if cluster, ok := bounded.Unwrap(s.rdb).(*redis.ClusterClient); ok {
-			node, err := cluster.MasterForKey(ctx, id)
-			if err != nil {
-				return err
-			}
-			master = node
-		}
-		pipe := master.Pipeline()
-		pipe.PExpire(ctx, id, ttl)
-		got := redis.NewIntCmd(ctx, "wait", n, wait.Milliseconds())
-		_ = pipe.Process(ctx, got) // queued
-		_, err := pipe.Exec(ctx)
-		acks <- got.Val()
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if got := <-acks; got < int64(n) {
-		return fmt.Errorf("%d of %d replicas have it within %v", got, n, wait)
-	}
-	return nil
+	return s.caller.Confirm(ctx, []string{id}, func(p redis.Pipeliner, key string) { p.PExpire(ctx, key, ttl) }, r)
 }
 
 // forgetFor is how long it is remembered that a request was forgotten, longer
