@@ -76,9 +76,6 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 		return nil, err
 	}
 	c.caller, c.nodes = bounded.New(rdb).Watch(c.logger), breaker.NewSet(rdb)
-	if !c.caller.HonorsDeadlines() {
-		c.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
-	}
 	c.bases = c.bucketsOf()
 	c.near = newNear(c.nearBytes, c.nearTTL)
 	c.base, c.cancel = context.WithCancel(context.Background())

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // gate is the outermost of our hooks. It counts the calls in flight, so that
@@ -129,7 +129,7 @@ func (c *Conn) unavailable(err error) *UnavailableError {
 
 // unreachable reports whether err means that Redis did not answer.
 func unreachable(err error) bool {
-	return breaker.Unreachable(err) || errors.Is(err, errNoMaster)
+	return unavailable.Unreachable(err) || errors.Is(err, errNoMaster)
 }
 
 // closedError matches both our ErrClosed and go-redis'.

@@ -51,7 +51,6 @@ func New(rdb Client, opts ...Option) (*Locker, error) {
 	if l.several() {
 		l.store = newShared(n)
 	}
-	l.warn(n)
 	return l, nil
 }
 
@@ -67,12 +66,6 @@ func newLocker(opts []Option) *Locker {
 	l.lease = l.ttl.Milliseconds()
 	l.wake.init(l)
 	return l
-}
-
-func (l *Locker) warn(n *node) {
-	if !n.caller.HonorsDeadlines() {
-		l.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
-	}
 }
 
 // keys are the lock, its queue and its polls, beginnings of one string. What a

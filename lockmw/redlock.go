@@ -66,9 +66,7 @@ func NewRedlock(nodes []Client, opts ...Option) (*Locker, error) {
 	}
 	q := &quorum{l: l, vote: redis.NewScriptServerSHA(voteSource), fence: redis.NewScriptServerSHA(fenceSource), runs: map[string]*node{}, pending: map[string][]*round{}}
 	for _, rdb := range nodes {
-		n := newNode(l, rdb)
-		l.warn(n)
-		q.nodes = append(q.nodes, n)
+		q.nodes = append(q.nodes, newNode(l, rdb))
 	}
 	l.store = q
 	return l, nil

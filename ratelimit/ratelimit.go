@@ -88,9 +88,6 @@ func New(rdb Client, limit redis_rate.Limit, opts ...Option) (*Limiter, error) {
 	}
 	if hasClient {
 		l.redis = bounded.New(rdb).Watch(l.logger)
-		if !l.redis.HonorsDeadlines() {
-			l.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
-		}
 	}
 	for _, p := range static.all {
 		if p.kind == cellRate && p.Burst > 10*p.Rate {

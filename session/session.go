@@ -81,9 +81,6 @@ func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 	if m.insecure {
 		m.logger.Warn("the session cookie is sent over plain HTTP")
 	}
-	if !bounded.New(rdb).HonorsDeadlines() {
-		m.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
-	}
 	if len(m.sealKeys) > 0 {
 		var err error
 		if m.seal, err = newSealer(m.sealKeys, m.readPlain); err != nil {

@@ -70,8 +70,11 @@ func New(rdb Client) *Caller {
 }
 
 // Watch has the caller log rights that the user of Redis lacks, and what else
-// Redis refuses.
+// Redis refuses. It warns at once of a client that ignores deadlines.
 func (c *Caller) Watch(logger *slog.Logger) *Caller {
+	if !c.honors {
+		logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, or each call costs a goroutine")
+	}
 	c.rights = rights.NewWatch(logger)
 	return c
 }

@@ -1,15 +1,12 @@
 package breaker
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
-	"io"
-	"net"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // fairWait is how long Redis must have had for a timeout to be its failure: a
@@ -37,7 +34,7 @@ func Of(err error, took time.Duration) Outcome {
 		return Void
 	case redis.HasErrorPrefix(err, "max number of clients"):
 		return Failed
-	case Unreachable(err):
+	case unavailable.Unreachable(err):
 		if errors.As(err, &timeout) && timeout.Timeout() && took < fairWait {
 			return Void
 		}
@@ -61,31 +58,3 @@ func (a Answer) Unwrap() error { return a.Err }
 
 // RedisError makes it a [redis.Error].
 func (Answer) RedisError() {}
-
-// Unreachable reports whether err means that Redis did not answer. What Redis
-// words is an answer, and so is none of go-redis' complaints about arguments.
-func Unreachable(err error) bool {
-	if err == nil {
-		return false // before the variables, which escape
-	}
-	var (
-		answer      redis.Error
-		network     net.Error
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-	)
-	switch {
-	case errors.As(err, &answer), errors.Is(err, context.Canceled):
-		return false
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.Is(err, context.DeadlineExceeded), errors.As(err, &certificate), errors.As(err, &record):
-		return true
-	}
-	// go-redis has no values for these.
-	for _, text := range []string{"redis: cluster has no nodes", "redis: all sentinels", "redis: all ring shards are down"} {
-		if strings.Contains(err.Error(), text) {
-			return true
-		}
-	}
-	return false
-}

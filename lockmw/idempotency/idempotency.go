@@ -56,9 +56,6 @@ func New(locks *lockmw.Locker, rdb Client, scope ScopeFunc, opts ...Option) (*Ke
 	}
 	k.store = newStore(rdb, k.timeout)
 	k.store.caller.Watch(k.logger)
-	if !k.store.caller.HonorsDeadlines() {
-		k.logger.Warn("the redis client ignores deadlines: set ContextTimeoutEnabled, each call costs a goroutine meanwhile")
-	}
 	return k, nil
 }
 
