@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -93,4 +94,19 @@ func (p *Panel) readJobs(ctx context.Context, conn string, rdb redis.UniversalCl
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+var jobForm = regexp.MustCompile(`^cron:v1:([^{}]{1,100}):\{([0-9a-f]{32})\}(:w)?$`)
+
+// jobKey reads the key of a job, or of what belongs to one.
+func jobKey(key string) (owner, bool) {
+	m := jobForm.FindStringSubmatch(key)
+	if m == nil {
+		return owner{}, false
+	}
+	o := owner{Kind: jobKind, Page: "cron", Name: m[1], Hash: m[2]}
+	if m[3] != "" {
+		o.Kind = jobPart
+	}
+	return o, true
 }

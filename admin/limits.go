@@ -212,3 +212,14 @@ func hashed(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:16])
 }
+
+var limitForm = regexp.MustCompile(`^ratelimit:v1:([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
+
+// limitKey reads the key of a rate limit.
+func limitKey(key string) (owner, bool) {
+	m := limitForm.FindStringSubmatch(key)
+	if m == nil {
+		return owner{}, false
+	}
+	return owner{Kind: limitKind, Page: "limits", Name: m[1], Hash: m[2]}, true
+}
