@@ -12,12 +12,9 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: ci
-ci: check-tidy check-fmt vet staticcheck test conformance-if-possible ## everything that must hold before a change lands
+ci: check-tidy lint vuln-if-possible test fuzz-briefly conformance-if-possible ## everything that must hold before a change lands
 
-# The tests have time limits and run on real servers: one that fails on a busy
-# machine is shown, and run once more. After a data race, or many failures, nothing is.
-GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary skipped,output --packages ./... \
-  --rerun-fails=1 --rerun-fails-max-failures=3 --rerun-fails-abort-on-data-race --rerun-fails-run-root-test
+GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary skipped,output --packages ./...
 
 .PHONY: test
 test: redis ## every test of every module, on real servers
@@ -48,21 +45,23 @@ check-tidy: ## fail when a go.mod or go.sum would change
 tidy: ## go mod tidy in every module
 	@$(call each,go mod tidy)
 
-.PHONY: check-fmt
-check-fmt: ## fail when a file is not gofmt-ed
-	@files=$$(gofmt -l .); test -z "$$files" || { echo "not gofmt-ed:"; echo "$$files"; exit 1; }
+LINT := go tool -modfile=$(CURDIR)/golangci.mod golangci-lint
+
+.PHONY: lint
+lint: ## golangci-lint with the list of .golangci.yml
+	@$(call each,$(LINT) run --config $(CURDIR)/.golangci.yml ./...)
 
 .PHONY: fmt
-fmt: ## gofmt all
-	@gofmt -w .
+fmt: ## gofumpt and goimports
+	@$(call each,$(LINT) fmt --config $(CURDIR)/.golangci.yml ./...)
 
-.PHONY: vet
-vet: ## go vet
-	@$(call each,go vet ./...)
+.PHONY: vuln
+vuln: ## known vulnerabilities in code that is called (needs vuln.go.dev)
+	@$(call each,$(CURDIR)/.ci/vuln $(CURDIR)/tools.mod)
 
-.PHONY: staticcheck
-staticcheck: ## staticcheck at the version of tools.mod; of the examples the programs, for the browser of their tests takes minutes to read
-	@$(call each,$(TOOL) staticcheck $$(test $$dir = examples/ && echo -tests=false && go list ./... | grep -v /exampletest || echo ./...))
+.PHONY: vuln-if-possible
+vuln-if-possible:
+	@OPTIONAL=1 $(MAKE) vuln
 
 BENCHCOUNT ?= 3
 BENCHTIME ?= 300ms
@@ -75,12 +74,12 @@ bench: redis ## the benchmarks, and docs/benchmarks.md with their medians
 
 FUZZTIME ?= 20s
 .PHONY: fuzz
-fuzz: redis ## each fuzz target for FUZZTIME
-	@for pkg in $$(go list ./...); do \
-	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
-	  done; \
-	done
+fuzz: redis ## each fuzz target of each module for FUZZTIME
+	@$(call each,$(CURDIR)/.ci/fuzz $(FUZZTIME))
+
+.PHONY: fuzz-briefly
+fuzz-briefly:
+	@$(MAKE) fuzz FUZZTIME=3s
 
 .PHONY: hooks
 hooks: ## check format, vet and tidiness before each commit
