@@ -25,7 +25,7 @@ var clients = map[string]func(*connect.Conn) redis.UniversalClient{
 
 func openConn(t *testing.T, url string) *connect.Conn {
 	t.Helper()
-	conn, err := connect.Open("test", url)
+	conn, err := connect.Open(url, connect.WithName("test"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func everybody(*http.Request) (admin.Access, error) {
 
 func setOf(t *testing.T, urls map[string]string) *connect.Set {
 	t.Helper()
-	set := connect.NewSet(connect.WithTimeouts(patience, patience, patience, patience))
+	set := connect.NewSet(connect.WithTimeouts(connect.Timeouts{Dial: patience, Read: patience, Write: patience, Pool: patience}))
 	redistest.CloseAfter(t, patience, set)
 	for name, u := range urls {
 		if err := set.Add(name, u); err != nil {
