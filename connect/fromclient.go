@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"strings"
@@ -123,4 +124,17 @@ func oneServer(o redis.Options, addr string) *redis.Options {
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	o.PoolSize, o.MinIdleConns, o.MaxActiveConns, o.MaxIdleConns = directPool, 0, 0, 0
 	return &o
+}
+
+// isFailoverClient reports whether the connection is a failover client of the
+// user's, whose sentinels are not known.
+func (c *Conn) isFailoverClient() bool { return c.foreign && c.config.Mode == Sentinel }
+
+// failoverMaster is the address at which the master of a failover client
+// accepted the connection, or go-redis' name of it if the master does not tell.
+func (c *Conn) failoverMaster(ctx context.Context) string {
+	if info, err := c.client.ClientInfo(ctx).Result(); err == nil && info.LAddr != "" {
+		return info.LAddr
+	}
+	return failoverAddr
 }
