@@ -35,7 +35,7 @@ type jobsView struct {
 }
 
 func (p *Panel) cronPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "cron", "cron:v1:", "*", jobKind)
+	conn, l, err := p.list(r, listed{"cron", "cron:v1:", "*", jobKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -46,7 +46,7 @@ func (p *Panel) cronPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	slices.SortStableFunc(v.Jobs, func(a, b jobRow) int { return cmp.Or(cmp.Compare(a.Name, b.Name), b.Started.Compare(a.Started)) })
-	p.show(w, r, http.StatusOK, "cron", page{Title: "Jobs", Here: "cron", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "cron", Title: "Jobs", Here: "cron", Conn: conn.Name(), Body: v})
 }
 
 const maxJobText = 4096 // bytes of a host or an error

@@ -45,7 +45,7 @@ var bucketForm = regexp.MustCompile(`^(\d{1,16}):(\d{1,16}):(\d{1,16})(?::(\d{1,
 const maxBlocked = 2000 // keys that are looked at for one page of blocked clients
 
 func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "limits", "ratelimit:v1:", "*", limitKind)
+	conn, l, err := p.list(r, listed{"limits", "ratelimit:v1:", "*", limitKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -77,7 +77,7 @@ func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
 		return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(a.Key, b.Key))
 	})
 	v.Rows = len(v.Limits)
-	p.show(w, r, http.StatusOK, "limits", page{Title: "Rate limits", Here: "limits", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "limits", Title: "Rate limits", Here: "limits", Conn: conn.Name(), Body: v})
 }
 
 // onlyBlocked leaves out who is not blocked. They are few, so it looks on while

@@ -57,7 +57,7 @@ type explained struct {
 const entryHead = 16 << 10
 
 func (p *Panel) cachePage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "cache", "cache:v2:", "*:e:*", cacheKind)
+	conn, l, err := p.list(r, listed{"cache", "cache:v2:", "*:e:*", cacheKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -82,7 +82,7 @@ func (p *Panel) cachePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	slices.SortStableFunc(v.Entries, func(a, b entryRow) int { return cmp.Or(cmp.Compare(a.URL, b.URL), cmp.Compare(a.Variant, b.Variant)) })
-	p.show(w, r, http.StatusOK, "cache", page{Title: "Cache", Here: "cache", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "cache", Title: "Cache", Here: "cache", Conn: conn.Name(), Body: v})
 }
 
 // request is the one that somebody wants explained. It is not sent anywhere.

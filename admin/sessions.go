@@ -42,7 +42,7 @@ type sessionsView struct {
 type userAll struct{ Label, Link string }
 
 func (p *Panel) sessionsPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "sessions", "session:v1:", "*", sessionKind)
+	conn, l, err := p.list(r, listed{"sessions", "session:v1:", "*", sessionKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -65,7 +65,7 @@ func (p *Panel) sessionsPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.Rows = len(v.Sessions)
-	p.show(w, r, http.StatusOK, "sessions", page{Title: "Sessions", Here: "sessions", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "sessions", Title: "Sessions", Here: "sessions", Conn: conn.Name(), Body: v})
 }
 
 // ofUser asks the managers for the sessions of one user.
