@@ -130,3 +130,19 @@ func (row *lockRow) one(m []string, at func(string) (time.Time, bool)) {
 		row.State = lapsed
 	}
 }
+
+var (
+	lockKeyForm  = regexp.MustCompile(`^lockmw:v1:([^{}]{1,100}):\{([0-9a-f]{32})\}(?::m)?$`)
+	lockPartForm = regexp.MustCompile(`^lockmw:v1:([^{}]{1,100}):(?:\{([0-9a-f]{32})\}:(?:q|qp|p)|boot)$`)
+)
+
+// lockKey reads the key of a lock, or of what belongs to one.
+func lockKey(key string) (owner, bool) {
+	if m := lockKeyForm.FindStringSubmatch(key); m != nil {
+		return owner{Kind: lockKind, Page: "locks", Name: m[1], Hash: m[2]}, true
+	}
+	if m := lockPartForm.FindStringSubmatch(key); m != nil {
+		return owner{Kind: lockPart, Page: "locks", Name: m[1], Hash: m[2]}, true
+	}
+	return owner{}, false
+}

@@ -19,7 +19,7 @@ type locksView struct {
 }
 
 func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "locks", "lockmw:v1:", "*", lockKind)
+	conn, l, err := p.list(r, listed{"locks", "lockmw:v1:", "*", lockKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -45,7 +45,7 @@ func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)), cmp.Compare(b.Waiters, a.Waiters), cmp.Compare(a.Key, b.Key))
 	})
 	v.Rows = len(v.Locks)
-	p.show(w, r, http.StatusOK, "locks", page{Title: "Locks", Here: "locks", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "locks", Title: "Locks", Here: "locks", Conn: conn.Name(), Body: v})
 }
 
 // maxHolders bounds how many of those that share a lock are shown.

@@ -279,7 +279,7 @@ func TestTheACLOfSentinelsIsEnough(t *testing.T) {
 	config, err := connect.Parse(servers.Target().URL)
 	redistest.NoErrors(t, err)
 	config.SentinelUsername, config.SentinelPassword = "watch", "change-me-watch"
-	conn, err := connect.New("test", config)
+	conn, err := connect.New(config, connect.WithName("test"))
 	redistest.NoErrors(t, err)
 	redistest.CloseAfter(t, patience, conn)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
