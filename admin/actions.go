@@ -103,21 +103,22 @@ func (p *Panel) unblock(ctx context.Context, c change) error {
 	return conn.Client().Del(ctx, keys...).Err() // of one slot
 }
 
-var errNotLent = fmt.Errorf("%w: the application has not given it to the panel", errBad)
+var errNotRegistered = fmt.Errorf("%w: it is not registered with the panel", errBad)
 
-// lent finds what the application lends under the label of a change.
-func lent[T any](all []owned[T], c change) (T, error) {
+// registered finds what the application has registered under the label of a
+// change.
+func registered[T any](all []owned[T], c change) (T, error) {
 	for _, o := range all {
 		if o.conn == c.Get("conn") && o.label == c.Get("label") {
 			return o.it, nil
 		}
 	}
 	var none T
-	return none, errNotLent
+	return none, errNotRegistered
 }
 
 func (p *Panel) reset(ctx context.Context, c change) error {
-	l, err := lent(p.limiters, c)
+	l, err := registered(p.limiters, c)
 	if err != nil {
 		return err
 	}
@@ -127,7 +128,7 @@ func (p *Panel) reset(ctx context.Context, c change) error {
 const longestBlock = 30 * 24 * time.Hour
 
 func (p *Panel) block(ctx context.Context, c change) error {
-	l, err := lent(p.limiters, c)
+	l, err := registered(p.limiters, c)
 	if err != nil {
 		return err
 	}
@@ -139,7 +140,7 @@ func (p *Panel) block(ctx context.Context, c change) error {
 }
 
 func (p *Panel) revoke(ctx context.Context, c change) error {
-	m, err := lent(p.sessions, c)
+	m, err := registered(p.sessions, c)
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (p *Panel) revoke(ctx context.Context, c change) error {
 }
 
 func (p *Panel) revokeAll(ctx context.Context, c change) error {
-	m, err := lent(p.sessions, c)
+	m, err := registered(p.sessions, c)
 	if err != nil {
 		return err
 	}
@@ -156,7 +157,7 @@ func (p *Panel) revokeAll(ctx context.Context, c change) error {
 }
 
 func (p *Panel) purge(ctx context.Context, c change) error {
-	responses, err := lent(p.caches, c)
+	responses, err := registered(p.caches, c)
 	if err != nil {
 		return err
 	}
@@ -167,7 +168,7 @@ func (p *Panel) purge(ctx context.Context, c change) error {
 }
 
 func (p *Panel) purgeTag(ctx context.Context, c change) error {
-	responses, err := lent(p.caches, c)
+	responses, err := registered(p.caches, c)
 	if err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (p *Panel) purgeTag(ctx context.Context, c change) error {
 }
 
 func (p *Panel) purgeAll(ctx context.Context, c change) error {
-	responses, err := lent(p.caches, c)
+	responses, err := registered(p.caches, c)
 	if err != nil {
 		return err
 	}
@@ -199,11 +200,11 @@ func (p *Panel) release(ctx context.Context, c change) error {
 	key := strings.TrimSuffix(c.Get("key"), ":m")
 	l, ok := p.lockerOf(c.Get("conn"), key)
 	if !ok {
-		return errNotLent
+		return errNotRegistered
 	}
 	done, err := l.ForceReleaseAt(ctx, key, c.Get("owner"))
 	if errors.Is(err, lockmw.ErrForeign) {
-		return errNotLent
+		return errNotRegistered
 	}
 	if err == nil && !done {
 		return errGone
