@@ -46,7 +46,7 @@ func ExampleLimiter_Handler() {
 		fmt.Println(err)
 		return
 	}
-	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(100), ratelimit.WithKey(ratelimit.ByIP(resolver)), ratelimit.WithOnUnavailable(ratelimit.Closed))
+	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(100), ratelimit.WithKey(ratelimit.ByIP(resolver)), ratelimit.WithFailureMode(ratelimit.FailClosed))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -127,7 +127,7 @@ func ExampleLimiter_ChargeLater() {
 		return
 	}
 	_ = limiter.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		tokens := int64(4711) // of a model
+		tokens := 4711 // of a model
 		limiter.ChargeLater(r, tokens)
 	}))
 	// Output:
