@@ -12,26 +12,46 @@ import (
 
 // actions are all writes of the panel.
 var actions = map[string]action{
-	"delete": {Title: "Delete a key", Button: "Delete it", Needs: []string{"key"}, Back: "keys", Done: "The key was deleted.",
-		Warn: "The value is gone for good.", do: (*Panel).deleteKey},
-	"unblock": {Title: "Unblock a client", Button: "Unblock", Needs: []string{"key"}, Back: "limits", Done: "The client was unblocked.",
-		Warn: "All limits of this client begin anew. Instances that have just refused it may do so for a second more.", do: (*Panel).unblock},
-	"reset": {Title: "Unblock a client", Button: "Unblock", Needs: []string{"client", "label"}, Back: "limits", Done: "The client was unblocked.",
-		Warn: "All limits of this client begin anew. Other instances may refuse it for a second more.", do: (*Panel).reset},
-	"block": {Title: "Block a client", Button: "Block", Needs: []string{"client", "label", "for"}, Back: "limits", Done: "The client was blocked.",
-		Warn: "All its requests are refused until then.", do: (*Panel).block},
-	"revoke": {Title: "Revoke a session", Button: "Revoke", Needs: []string{"user", "label", "handle"}, Back: "sessions", Done: "The session was revoked.",
-		Warn: "The user is logged out there.", do: (*Panel).revoke},
-	"revoke-all": {Title: "Revoke all sessions of a user", Button: "Revoke all", Needs: []string{"user", "label"}, Back: "sessions", Done: "All sessions of the user were revoked.",
-		Warn: "The user is logged out everywhere.", do: (*Panel).revokeAll},
-	"purge": {Title: "Purge a URL", Button: "Purge", Needs: []string{"url", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The URL was purged.",
-		Warn: "All variants of the response are made anew when they are asked for.", do: (*Panel).purge},
-	"purge-tag": {Title: "Purge a tag", Button: "Purge", Needs: []string{"tag", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The tag was purged.",
-		Warn: "Everything that carries it is made anew when it is asked for.", do: (*Panel).purgeTag},
-	"purge-all": {Title: "Purge the whole cache", Button: "Purge everything", Needs: []string{"label"}, Back: "cache", Done: "The cache was purged.",
-		Warn: "Every response is made anew when it is asked for: all that load reaches the handlers.", do: (*Panel).purgeAll},
-	"release": {Title: "Take a lock from its holder", Button: "Take it away", Needs: []string{"key", "owner"}, Back: "locks", Done: "The lock was taken from its holder.",
-		Warn: "The holder hears of it but may still be at work while the next begins. Only a store that checks the fence is safe.", do: (*Panel).release},
+	"delete": {
+		Title: "Delete a key", Button: "Delete it", Needs: []string{"key"}, Back: "keys", Done: "The key was deleted.",
+		Warn: "The value is gone for good.", do: (*Panel).deleteKey,
+	},
+	"unblock": {
+		Title: "Unblock a client", Button: "Unblock", Needs: []string{"key"}, Back: "limits", Done: "The client was unblocked.",
+		Warn: "All limits of this client begin anew. Instances that have just refused it may do so for a second more.", do: (*Panel).unblock,
+	},
+	"reset": {
+		Title: "Unblock a client", Button: "Unblock", Needs: []string{"client", "label"}, Back: "limits", Done: "The client was unblocked.",
+		Warn: "All limits of this client begin anew. Other instances may refuse it for a second more.", do: (*Panel).reset,
+	},
+	"block": {
+		Title: "Block a client", Button: "Block", Needs: []string{"client", "label", "for"}, Back: "limits", Done: "The client was blocked.",
+		Warn: "All its requests are refused until then.", do: (*Panel).block,
+	},
+	"revoke": {
+		Title: "Revoke a session", Button: "Revoke", Needs: []string{"user", "label", "handle"}, Back: "sessions", Done: "The session was revoked.",
+		Warn: "The user is logged out there.", do: (*Panel).revoke,
+	},
+	"revoke-all": {
+		Title: "Revoke all sessions of a user", Button: "Revoke all", Needs: []string{"user", "label"}, Back: "sessions", Done: "All sessions of the user were revoked.",
+		Warn: "The user is logged out everywhere.", do: (*Panel).revokeAll,
+	},
+	"purge": {
+		Title: "Purge a URL", Button: "Purge", Needs: []string{"url", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The URL was purged.",
+		Warn: "All variants of the response are made anew when they are asked for.", do: (*Panel).purge,
+	},
+	"purge-tag": {
+		Title: "Purge a tag", Button: "Purge", Needs: []string{"tag", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The tag was purged.",
+		Warn: "Everything that carries it is made anew when it is asked for.", do: (*Panel).purgeTag,
+	},
+	"purge-all": {
+		Title: "Purge the whole cache", Button: "Purge everything", Needs: []string{"label"}, Back: "cache", Done: "The cache was purged.",
+		Warn: "Every response is made anew when it is asked for: all that load reaches the handlers.", do: (*Panel).purgeAll,
+	},
+	"release": {
+		Title: "Take a lock from its holder", Button: "Take it away", Needs: []string{"key", "owner"}, Back: "locks", Done: "The lock was taken from its holder.",
+		Warn: "The holder hears of it but may still be at work while the next begins. Only a store that checks the fence is safe.", do: (*Panel).release,
+	},
 }
 
 var errGone = fmt.Errorf("%w: it has changed meanwhile, nothing was done", errBad)

@@ -12,8 +12,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/go-redis/redis_rate/v10"
-
 	"github.com/redishttp/redishttp/admin"
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/connect"
@@ -108,7 +106,7 @@ func ExampleWithLimiter() {
 	if err != nil {
 		panic(err)
 	}
-	limiter, err1 := ratelimit.New(conn.Client(), redis_rate.PerMinute(100))
+	limiter, err1 := ratelimit.New(conn.Client(), ratelimit.PerMinute(100))
 	sessions, err2 := session.New(conn.Client())
 	locks, err3 := lockmw.New(conn.Client())
 	runner, err4 := cronlock.New(conn.Client())

@@ -220,8 +220,10 @@ func TestTheSlashIsAddedHereOnly(t *testing.T) {
 }
 
 func TestConnectionsOnEveryTopology(t *testing.T) {
-	set := setOf(t, map[string]string{"one": redistest.Standalone(t).URL, "guarded": redistest.Sentinel(t).URL, "many": redistest.Cluster(t).URL,
-		"away": "redis://app:hunter2@127.0.0.1:1"})
+	set := setOf(t, map[string]string{
+		"one": redistest.Standalone(t).URL, "guarded": redistest.Sentinel(t).URL, "many": redistest.Cluster(t).URL,
+		"away": "redis://app:hunter2@127.0.0.1:1",
+	})
 	b := open(t, set, admin.WithTitle("orders, staging"))
 	body := b.see("", "orders, staging", "standalone", "sentinel", "cluster", "3 masters", "1 replica, 3 sentinels", "0–5460", "well", "down")
 	if strings.Contains(body, "hunter2") {

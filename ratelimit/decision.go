@@ -99,8 +99,9 @@ func FromContext(ctx context.Context) (Decision, bool) {
 	return Decision{}, false
 }
 
-// setStates sets the states of all policies, and the most restrictive one.
-func (d *Decision) setStates(states []State) {
+// withStates returns d with the states of all policies, and the most restrictive
+// one as its own.
+func (d Decision) withStates(states []State) Decision {
 	worst := 0
 	for i := 1; i < len(states); i++ {
 		if stricter(states[i], states[worst]) {
@@ -111,6 +112,7 @@ func (d *Decision) setStates(states []State) {
 	if len(states) > 1 {
 		d.more = states
 	}
+	return d
 }
 
 func stricter(a, b State) bool {

@@ -11,8 +11,7 @@ import (
 // requests at a time. Make it with [PerSecond], [PerMinute], [PerHour], [Window]
 // or [Concurrency], or of a redis_rate.Limit. The zero Limit is none.
 //
-//	limit := ratelimit.PerSecond(10)
-//	limit.Burst, limit.Name = 20, "search"
+//	ratelimit.PerSecond(10).WithBurst(20).Named("search")
 type Limit struct {
 	// Limit has the numbers: Rate per Period in the long run, and of a bucket
 	// the Burst that is admitted at once. Period is at least 1ms, in whole
@@ -62,6 +61,19 @@ func PerMinute(n int) Limit { return Limit{Limit: redis_rate.PerMinute(n)} }
 
 // PerHour is a bucket: n requests at once, and n an hour in the long run.
 func PerHour(n int) Limit { return Limit{Limit: redis_rate.PerHour(n)} }
+
+// Named returns the limit with a name, see [Limit].
+func (l Limit) Named(name string) Limit {
+	l.Name = name
+	return l
+}
+
+// WithBurst returns the bucket with a burst: n requests at once. The default is
+// the rate.
+func (l Limit) WithBurst(n int) Limit {
+	l.Burst = n
+	return l
+}
 
 // Window is a policy that admits at most n in every interval of that length. A
 // bucket of the same numbers admits n at once and n more while it drains. Use it

@@ -74,8 +74,7 @@ func (t *table) decide(q request, now time.Time) Decision {
 		}
 		states[i] = a.state
 	}
-	d.setStates(states)
-	return d
+	return d.withStates(states)
 }
 
 func (t *table) openPlace(a *account, q request) {

@@ -115,8 +115,8 @@ func TestRefundDecision(t *testing.T) {
 		}
 		return d
 	}
-	l.Reset(t.Context(), "k") //nolint:errcheck // what is remembered of the client is forgotten, Redis is away
-	for range 10 {            // each is given back here
+	l.Reset(t.Context(), "k")
+	for range 10 { // each is given back here
 		d := local()
 		if !d.Allowed {
 			t.Fatalf("refused: %+v", d)

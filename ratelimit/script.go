@@ -123,8 +123,7 @@ func decode(set *policies, reply []int64) (Decision, error) {
 			ResetAfter: wait(r[2]), NextAfter: wait(r[3]),
 		}
 	}
-	d.setStates(states)
-	return d, nil
+	return d.withStates(states), nil
 }
 
 // bucketState is the state of a bucket by the numbers of a script.

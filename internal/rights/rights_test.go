@@ -120,7 +120,7 @@ func TestPipeline(t *testing.T) {
 		t.Errorf("the commands: got %v, %v, %v", text.Err(), fields.Err(), none.Err())
 	}
 	missing := redis.NewCmd(t.Context(), "get")
-	missing.SetErr(noRight("NOPERM User app has no permissions to run the 'get' command"))
+	missing.SetErr(noRightError("NOPERM User app has no permissions to run the 'get' command"))
 	if err := rights.Pipeline([]redis.Cmder{missing}, missing.Err()); err == nil {
 		t.Error("a missing right: got nil")
 	}
@@ -134,7 +134,7 @@ func TestPipeline(t *testing.T) {
 	}
 }
 
-type noRight string
+type noRightError string
 
-func (e noRight) Error() string { return string(e) }
-func (noRight) RedisError()     {}
+func (e noRightError) Error() string { return string(e) }
+func (noRightError) RedisError()     {}
