@@ -48,6 +48,8 @@ func (c *Conn) Batched() redis.UniversalClient {
 	return c.batched.Load()
 }
 
+// makeBatched makes the client of Batched. Without a queue it never batches: Close
+// makes it that way, so that a later call of Batched finds it closed.
 func (c *Conn) makeBatched(queue bool) {
 	b := &batched{UniversalClient: c.client, conn: c, above: int64(c.config.BatchAbove), circuit: c.circuitOf("")}
 	c.batched.Store(b)
@@ -80,6 +82,7 @@ func (c *Conn) isBatchingPaused() bool {
 	return until != 0 && int64(time.Since(started)) < until
 }
 
+// started is the zero of a monotonic clock that fits into an atomic integer.
 var started = time.Now()
 
 // Process sends cmd, in a batch if enough calls are in flight. When ctx ends first,
@@ -149,6 +152,8 @@ func process[C redis.Cmder](b *batched, ctx context.Context, cmd C, other func(c
 	return cmd
 }
 
+// script sends a script or its hash. The position of its first key routes it on a
+// cluster.
 func (b *batched) script(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
 	cmd := redis.NewCmd(ctx, bounded.ScriptArgs(name, script, keys, args)...)
 	if len(keys) > 0 {

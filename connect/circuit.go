@@ -84,6 +84,7 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
+// allow reports whether a call may pass. A probe always may.
 func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
 	ticket, ok := c.Allow()
 	if ok || ctx.Value(probing{}) != nil {
@@ -94,6 +95,8 @@ func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
 	return ticket, false
 }
 
+// report tells the breaker how a call ended, and the log when that opened or closed
+// it.
 func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start time.Time) {
 	o := outcome(err, start)
 	if o == breaker.Failed {
@@ -134,6 +137,7 @@ func (c *Conn) newCircuit(addr string) *circuit {
 	return b
 }
 
+// circuitOf returns the breaker of a node, or nil.
 func (c *Conn) circuitOf(addr string) *circuit {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -138,6 +138,8 @@ func (c *Conn) Close(ctx context.Context) error {
 	}
 }
 
+// close waits for the calls in flight, and then closes all that the connection owns.
+// It goes on after ctx has ended, so that nothing is left open.
 func (c *Conn) close(ctx context.Context) {
 	defer close(c.closed)
 	c.batching.Do(func() { c.makeBatched(false) })

@@ -64,12 +64,14 @@ func given(name string, isNil bool, record func(*settings)) Option {
 	}}
 }
 
+// checkGiven reports the options that were given nothing.
 func (s *settings) checkGiven(m *setting.Check) {
 	for _, option := range s.nils {
 		m.Fail(option, "is nil or empty")
 	}
 }
 
+// defaultName is the name of a connection without [WithName], and that of REDIS_URL.
 const defaultName = "default"
 
 // WithName sets the name of the connection, which errors, logs, metrics and the

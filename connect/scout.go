@@ -8,6 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// scoutPause is the least time between two searches for a new master, and
+// scoutTimeout bounds each of them.
 const (
 	scoutPause   = 100 * time.Millisecond
 	scoutTimeout = 300 * time.Millisecond
@@ -22,11 +24,9 @@ type scout struct {
 	busy atomic.Bool
 }
 
-var start = time.Now()
-
 // refused is called for each call that an open breaker rejects.
 func (c *Conn) refused(b *circuit) {
-	now := int64(time.Since(start))
+	now := int64(time.Since(started))
 	last := c.scout.last.Load()
 	if now-last < int64(scoutPause) && last != 0 || !c.scout.last.CompareAndSwap(last, now) {
 		return

@@ -99,6 +99,7 @@ func (e *closedError) Error() string { return "connect: " + e.conn + ": closed" 
 
 func (e *closedError) Is(target error) bool { return target == ErrClosed || target == redis.ErrClosed }
 
+// errClosed is the error of calls after the start of Close.
 func (c *Conn) errClosed() error { return &closedError{c.name} }
 
 // abandoned is the error of a batched call that its context ended. The command
@@ -116,6 +117,9 @@ func (e *abandoned) Is(target error) bool {
 	return target == ErrUnavailable && errors.Is(e.cause, context.DeadlineExceeded)
 }
 
+// Unwrap returns the cause, and what the breakers of the limiter and the locks need
+// to know: that the call may have been executed, and that it shared its batch with
+// calls to other nodes, so its delay is not necessarily its own node's.
 func (e *abandoned) Unwrap() []error {
 	if e.shared {
 		return []error{bounded.ErrAbandoned, breaker.ErrShared, e.cause}

@@ -131,6 +131,7 @@ func carry(from, to any) {
 	}
 }
 
+// dialFunc is the type of go-redis' dialers.
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // secured adds TLS to a dialer, unless t or dial is nil or the dialer returns TLS
