@@ -10,7 +10,7 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// actions are all writes of the panel.
+// actions are all writes of the panel, by the parameter "action".
 var actions = map[string]action{
 	"delete": {Title: "Delete a key", Button: "Delete it", Needs: []string{"key"}, Back: "keys", Done: "The key was deleted.",
 		Warn: "The value is gone for good.", do: (*Panel).deleteKey},
@@ -34,10 +34,12 @@ var actions = map[string]action{
 		Warn: "The holder hears of it but may still be at work while the next begins. Only a store that checks the fence is safe.", do: (*Panel).release},
 }
 
+// errGone means that the confirmed state is not the present one.
 var errGone = fmt.Errorf("%w: it has changed meanwhile, nothing was done", errBad)
 
-// allowed reports whether a write may be done at all: the keys of some things
-// must not just be deleted.
+// allowed returns an error for a write that must not be done: the connection is
+// unknown, or deleting the key would break a promise of the package that wrote it.
+// It is called for the confirmation and again for the write.
 func (p *Panel) allowed(c change) error {
 	if _, err := p.conns.get(c.Get("conn")); err != nil {
 		return err
@@ -55,7 +57,8 @@ func (p *Panel) allowed(c change) error {
 	return nil
 }
 
-// keeps says why a key is not deleted here, "" if it may be.
+// keeps says why a key must not be deleted here, or returns "". There is always
+// another action that does what the operator wants.
 func (p *Panel) keeps(key string) string {
 	o, _ := p.ownerOf(key)
 	switch o.Kind {
@@ -69,6 +72,7 @@ func (p *Panel) keeps(key string) string {
 	return ""
 }
 
+// deleteKey deletes one key. UNLINK frees a large value without blocking Redis.
 func (p *Panel) deleteKey(ctx context.Context, c change) error {
 	conn, err := p.conns.get(c.Get("conn"))
 	if err != nil {
@@ -81,7 +85,9 @@ func (p *Panel) deleteKey(ctx context.Context, c change) error {
 	return err
 }
 
-// unblock deletes all that counts a client, as Reset of its limiter does.
+// unblock deletes the counters of a client in all limits of its limiter, as
+// Limiter.Reset does. The client's name is not known here, only its hash. Without a
+// registered limiter it deletes the one counter.
 func (p *Panel) unblock(ctx context.Context, c change) error {
 	conn, err := p.conns.get(c.Get("conn"))
 	if err != nil {
@@ -103,6 +109,7 @@ func (p *Panel) unblock(ctx context.Context, c change) error {
 	return conn.Client().Del(ctx, keys...).Err() // of one slot
 }
 
+// errNotRegistered means that no option has registered what the write needs.
 var errNotRegistered = fmt.Errorf("%w: it is not registered with the panel", errBad)
 
 // registered finds what the application has registered under the label of a
@@ -117,6 +124,7 @@ func registered[T any](all []owned[T], c change) (T, error) {
 	return none, errNotRegistered
 }
 
+// reset unblocks a client by its name, through the limiter.
 func (p *Panel) reset(ctx context.Context, c change) error {
 	l, err := registered(p.limiters, c)
 	if err != nil {
@@ -125,8 +133,10 @@ func (p *Panel) reset(ctx context.Context, c change) error {
 	return l.Reset(ctx, c.Get("client"))
 }
 
+// longestBlock bounds what a form can ask for.
 const longestBlock = 30 * 24 * time.Hour
 
+// block rejects a client for a while, through the limiter.
 func (p *Panel) block(ctx context.Context, c change) error {
 	l, err := registered(p.limiters, c)
 	if err != nil {
@@ -139,6 +149,7 @@ func (p *Panel) block(ctx context.Context, c change) error {
 	return l.Block(ctx, c.Get("client"), d)
 }
 
+// revoke ends one session of a user.
 func (p *Panel) revoke(ctx context.Context, c change) error {
 	m, err := registered(p.sessions, c)
 	if err != nil {
@@ -147,6 +158,7 @@ func (p *Panel) revoke(ctx context.Context, c change) error {
 	return m.Revoke(ctx, c.Get("user"), c.Get("handle"))
 }
 
+// revokeAll ends all sessions of a user.
 func (p *Panel) revokeAll(ctx context.Context, c change) error {
 	m, err := registered(p.sessions, c)
 	if err != nil {
@@ -156,6 +168,7 @@ func (p *Panel) revokeAll(ctx context.Context, c change) error {
 	return err
 }
 
+// purge invalidates a URL, or marks it stale.
 func (p *Panel) purge(ctx context.Context, c change) error {
 	responses, err := registered(p.caches, c)
 	if err != nil {
@@ -167,6 +180,7 @@ func (p *Panel) purge(ctx context.Context, c change) error {
 	return responses.Purge(ctx, c.Get("url"))
 }
 
+// purgeTag invalidates all responses with a tag, or marks them stale.
 func (p *Panel) purgeTag(ctx context.Context, c change) error {
 	responses, err := registered(p.caches, c)
 	if err != nil {
@@ -178,6 +192,7 @@ func (p *Panel) purgeTag(ctx context.Context, c change) error {
 	return responses.PurgeTags(ctx, c.Get("tag"))
 }
 
+// purgeAll invalidates the whole cache.
 func (p *Panel) purgeAll(ctx context.Context, c change) error {
 	responses, err := registered(p.caches, c)
 	if err != nil {
@@ -186,7 +201,7 @@ func (p *Panel) purgeAll(ctx context.Context, c change) error {
 	return responses.PurgeAll(ctx)
 }
 
-// lockerOf is the Locker whose lock a key is.
+// lockerOf returns the registered Locker that a key belongs to.
 func (p *Panel) lockerOf(conn, key string) (*lockmw.Locker, bool) {
 	for _, o := range of(p.lockers, conn) {
 		if rest, ok := strings.CutPrefix(key, o.it.KeyPrefix()); ok && strings.HasPrefix(rest, "{") {
@@ -196,6 +211,8 @@ func (p *Panel) lockerOf(conn, key string) (*lockmw.Locker, bool) {
 	return nil, false
 }
 
+// release takes a lock from one holder. The confirmation names the owner, so a lock
+// that has changed hands since then is not released.
 func (p *Panel) release(ctx context.Context, c change) error {
 	key := strings.TrimSuffix(c.Get("key"), ":m")
 	l, ok := p.lockerOf(c.Get("conn"), key)

@@ -11,7 +11,7 @@ import (
 	"github.com/redishttp/redishttp/connect"
 )
 
-// keyView is the page of a key.
+// keyView is the data of a key's page.
 type keyView struct {
 	keyRow
 	Name    string // as it is, for forms; nothing of a masked one
@@ -27,6 +27,8 @@ type keyView struct {
 	Error   string // of the preview
 }
 
+// keyPage shows one key: what Redis says of it, a preview of its value, and what it
+// means if a package of this module wrote it.
 func (p *Panel) keyPage(w http.ResponseWriter, r *http.Request) {
 	conn, err := p.conn(r)
 	if err != nil {
@@ -48,7 +50,8 @@ func (p *Panel) keyPage(w http.ResponseWriter, r *http.Request) {
 	p.show(w, r, page{View: "key", Title: v.Key, Here: "keys", Conn: conn.Name(), Trail: trail, Body: v})
 }
 
-// viewKey returns nil for a key that is not there.
+// viewKey reads a key. It returns nil if there is none. An error of the preview is
+// shown beside the rest.
 func (p *Panel) viewKey(ctx context.Context, conn *connect.Conn, key, from string) (*keyView, error) {
 	if key == "" || len(key) > maxKey {
 		return nil, fmt.Errorf("%w: no name of a key", errBad)

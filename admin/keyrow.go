@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// keyRow is what is known of a key without its value. A number below 0 is not
+// keyRow is what Redis says of a key without its value. A number below 0 is not
 // known.
 type keyRow struct {
 	Conn     string
@@ -26,13 +26,15 @@ const (
 	unknownTTL time.Duration = -2
 )
 
-// maxKey is the longest key whose page can be opened: it stands in the address.
+// maxKey is the longest key whose page can be opened, because the page's address
+// holds the key.
 const maxKey = 2000
 
+// lengthOf is the command for the length of a value, by its type.
 var lengthOf = map[string]string{"string": "strlen", "hash": "hlen", "list": "llen", "set": "scard", "zset": "zcard", "stream": "xlen"}
 
-// rows asks about many keys in two round trips. A key that is gone meanwhile is
-// left out; what a server refuses to say is not known.
+// rows asks about many keys in two round trips. It leaves out keys that no longer
+// exist; what the user may not ask for is not known.
 func (p *Panel) rows(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]keyRow, error) {
 	type asked struct {
 		kind     *redis.StatusCmd

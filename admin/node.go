@@ -13,7 +13,7 @@ import (
 
 const shownSlow = 25
 
-// serverView is one server in detail.
+// serverView is the data of a server's page.
 type serverView struct {
 	Conn, Addr string
 	Info       info
@@ -22,7 +22,7 @@ type serverView struct {
 	SlowError  string // ACLs often forbid it
 }
 
-// slowView is an entry of the slow log, without what may be a secret.
+// slowView is an entry of the slow log without what may be secret.
 type slowView struct {
 	At      time.Time
 	Took    time.Duration
@@ -32,7 +32,7 @@ type slowView struct {
 	Client  string
 }
 
-// Ratio is a part of a whole in percent, for a bar.
+// Ratio is the used part of the memory limit in percent, for a bar.
 func (v serverView) Ratio() int64 {
 	if most := v.Info.Int("maxmemory"); most > 0 {
 		return min(100, 100*v.Info.Int("used_memory")/most)
@@ -40,6 +40,8 @@ func (v serverView) Ratio() int64 {
 	return 0
 }
 
+// nodePage shows one server. The address comes from the query; only servers of the
+// connection are dialled.
 func (p *Panel) nodePage(w http.ResponseWriter, r *http.Request) {
 	conn, err := p.conn(r)
 	if err != nil {
@@ -75,7 +77,7 @@ func (p *Panel) nodePage(w http.ResponseWriter, r *http.Request) {
 		Trail: []crumb{{"Connections", link("")}, {conn.Name(), link("connection", "conn", conn.Name())}}, Body: v})
 }
 
-// read asks a server about itself.
+// read sends INFO and measures how long it takes.
 func read(ctx context.Context, server *redis.Client) (reading, error) {
 	if err := server.Ping(ctx).Err(); err != nil { // so that the dial is no latency
 		return reading{}, err
@@ -88,11 +90,11 @@ func read(ctx context.Context, server *redis.Client) (reading, error) {
 	return reading{parseInfo(text), time.Now(), time.Since(start)}, err
 }
 
-// telling are commands whose first argument is no key, but may be a secret.
-var telling = []string{"AUTH", "ECHO", "PING", "PASSWORD"}
+// secretArguments are commands whose first argument is not a key and may be secret.
+var secretArguments = []string{"AUTH", "ECHO", "PING", "PASSWORD"}
 
-// slow keeps of a command its name and its first argument: values and tokens
-// stand behind.
+// slow keeps the name of a command and its first argument, which mostly is a key. The
+// others may be values and tokens.
 func (p *Panel) slow(s redis.SlowLog) slowView {
 	v := slowView{At: s.Time, Took: s.Duration, Client: s.ClientName}
 	if v.Client == "" {
@@ -102,7 +104,7 @@ func (p *Panel) slow(s redis.SlowLog) slowView {
 		return v
 	}
 	v.Command, v.More = strings.ToUpper(cut(s.Args[0], 40)), max(0, len(s.Args)-2)
-	if len(s.Args) > 1 && !slices.Contains(telling, v.Command) {
+	if len(s.Args) > 1 && !slices.Contains(secretArguments, v.Command) {
 		v.Subject = cut(p.mask(s.Args[1]), shownKey)
 	}
 	return v

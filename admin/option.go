@@ -15,14 +15,15 @@ import (
 	"github.com/redishttp/redishttp/session"
 )
 
-// An Option changes a default of [New].
+// An Option changes a default of [New]. Options only record; New checks them.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// OptionError is one mistake in the arguments of [New].
+// OptionError is one mistake in the arguments of [New]. It is the same type in all
+// packages of this module, so one [errors.As] finds the mistakes of each.
 type OptionError = setting.Error
 
 // owned is a middleware that the application has registered: the panel writes
@@ -61,9 +62,10 @@ func WithAuthorizer(authorize func(*http.Request) (Access, error)) Option {
 	return optionFunc(func(c *config) { c.authorize = authorize })
 }
 
-// WithDenyHandler sets the response to requests that the authorizer rejects. The
-// default, also for nil, is a plain 403. Use it to redirect to a login, or to
-// return 401 with a challenge.
+// WithDenyHandler sets the response to requests that the authorizer rejects; for
+// the reason see [DenyReason]. Security headers and Cache-Control: no-store are set
+// before. The default, also for nil, is 403 as application/problem+json. Use it to
+// redirect to a login, or to return 401 with a challenge.
 func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) { c.deny = h }) }
 
 // WithAudit sets the hook that is called with each write, after it was done or

@@ -24,16 +24,16 @@ const (
 	largeElement    = 1 << 20 // on average: then not even beginnings are asked for
 )
 
-// clipped is the beginning of a text.
+// clipped is the beginning of a text that may be longer.
 type clipped struct {
 	Text string
 	Len  int64 // of the whole
 }
 
-// Cut reports whether there is more of it.
+// Cut reports whether the text is longer than shown.
 func (c clipped) Cut() bool { return int64(len(c.Text)) < c.Len }
 
-// preview is a part of a value.
+// preview is one page of a value.
 type preview struct {
 	Hidden  string   // why there is none
 	Columns []string // of Rows
@@ -45,7 +45,8 @@ type preview struct {
 	Next    string // where it goes on
 }
 
-// preview reads a bounded part of the value, beginning at from.
+// preview reads a bounded part of a value, beginning at from, "" for its start. A
+// script cuts the elements, so that large ones do not leave Redis.
 func (p *Panel) preview(ctx context.Context, rdb redis.UniversalClient, key string, row keyRow, from string) (preview, error) {
 	v := preview{From: from}
 	if v.Hidden = p.hides(key); v.Hidden != "" {
@@ -85,6 +86,8 @@ var (
 	places  = map[string]*regexp.Regexp{"hash": number, "set": number, "list": index, "zset": index, "stream": entryID}
 )
 
+// previewString reads a part of a string, with line breaks added if it is JSON. It
+// hides what looks like a session, whatever the name of the key.
 func (p *Panel) previewString(ctx context.Context, rdb redis.UniversalClient, key string, row keyRow, v preview) (preview, error) {
 	first := int64(0)
 	if v.From != "" {
@@ -126,7 +129,7 @@ func (p *Panel) previewString(ctx context.Context, rdb redis.UniversalClient, ke
 
 var errReply = errors.New("the reply of the preview has another form")
 
-// decode reads the reply of preview.lua.
+// decode reads the reply of preview.lua, whose form that file describes.
 func (v *preview) decode(kind string, reply []any) error {
 	if len(reply) == 0 {
 		return errReply

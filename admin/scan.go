@@ -20,7 +20,7 @@ const (
 	scanMost  = 500                    // and the largest: some tenths of a millisecond for the server
 )
 
-// query is a search for keys.
+// query says what a search looks for.
 type query struct {
 	match string // a glob pattern
 	kind  string // a type of values, "" for any
@@ -30,7 +30,7 @@ type query struct {
 	keep func(key string) bool
 }
 
-// found is one page of a search.
+// found is the result of one page of a search.
 type found struct {
 	Keys   []string
 	Next   string // where it goes on, "" at the end
@@ -38,17 +38,19 @@ type found struct {
 	Total  int64  // how many there are
 }
 
-// Part is what Looked is of Total, in percent.
+// Part is Looked as a percentage of Total.
 func (f found) Part() int64 { return min(100, 100*f.Looked/max(1, f.Total)) }
 
-// master is where a part of the keys is.
+// master is a server that holds a part of the keys.
 type master struct {
 	addr string
 	rdb  *redis.Client
 	size int64
 }
 
-// masters in the order in which they are searched, with their numbers of keys.
+// masters returns the servers in the order in which they are searched, with their
+// numbers of keys. It fails if one of them does not answer: a part of the keys must
+// not pass for all.
 func masters(ctx context.Context, conn *connect.Conn) ([]master, error) {
 	var (
 		mu  sync.Mutex
