@@ -70,21 +70,6 @@ func (b *batched) flush() {
 	}
 }
 
-// batchingPause is how long nothing is batched on a cluster after a node did not
-// answer: a batch waits for the slowest node that it has commands for.
-const batchingPause = time.Second
-
-// pauseBatching has the calls of a cluster sent one by one for a while.
-func (c *Conn) pauseBatching() { c.pausedUntil.Store(int64(time.Since(started) + batchingPause)) }
-
-func (c *Conn) isBatchingPaused() bool {
-	until := c.pausedUntil.Load()
-	return until != 0 && int64(time.Since(started)) < until
-}
-
-// started is the zero of a monotonic clock that fits into an atomic integer.
-var started = time.Now()
-
 // Process sends cmd, in a batch if enough calls are in flight. When ctx ends first,
 // the error matches its cause and cmd must not be read: the batch may still write
 // to it.

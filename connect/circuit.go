@@ -21,14 +21,6 @@ type circuit struct {
 	addr string // "" but on a cluster
 }
 
-// refusal is the error of a call that an open breaker rejected. On a cluster it
-// passes through go-redis, which must not take the cause inside for an error of
-// its own and retry. Therefore it hides the cause; the gate turns it into an
-// UnavailableError.
-type refusal struct{ circuit *circuit }
-
-func (e *refusal) Error() string { return "connect: " + breaker.ErrOpen.Error() }
-
 // probing is the key of a context value that marks the calls of Ready, Health and
 // Nodes. An open breaker lets them through, and a reply to them closes it.
 type probing struct{}
@@ -44,7 +36,7 @@ func (c *circuit) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		ticket, ok := c.allow(ctx)
 		if !ok {
-			return &refusal{c}
+			return c.refusal()
 		}
 		start := time.Now()
 		err := next(ctx, cmd)
@@ -60,7 +52,7 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		}
 		ticket, ok := c.allow(ctx)
 		if !ok {
-			return failAll(cmds, c.conn.explain(&refusal{c}))
+			return failAll(cmds, c.conn.explain(c.refusal()))
 		}
 		start := time.Now()
 		err := next(ctx, cmds)
@@ -83,6 +75,9 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		return err
 	}
 }
+
+// refusal is the error of a call that the breaker rejects now.
+func (c *circuit) refusal() error { return &refusal{c.addr, c.Err()} }
 
 // allow reports whether a call may pass. A probe always may.
 func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
@@ -142,4 +137,16 @@ func (c *Conn) circuitOf(addr string) *circuit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.circuits[addr]
+}
+
+// batchingPause is how long nothing is batched on a cluster after a node did not
+// answer: a batch waits for the slowest node that it has commands for.
+const batchingPause = time.Second
+
+// pauseBatching has the calls of a cluster sent one by one for a while.
+func (c *Conn) pauseBatching() { c.pausedUntil.Store(int64(time.Since(started) + batchingPause)) }
+
+func (c *Conn) isBatchingPaused() bool {
+	until := c.pausedUntil.Load()
+	return until != 0 && int64(time.Since(started)) < until
 }

@@ -41,6 +41,16 @@ func (m Mode) String() string {
 	return fmt.Sprintf("Mode(%d)", uint8(m))
 }
 
+// Timeouts bound the steps of a call to Redis. In an option a zero field leaves
+// the URL's timeout, or the default, in place. A negative one is a mistake. A
+// context's deadline holds as well, whichever is first.
+type Timeouts struct {
+	Dial  time.Duration // of a connection with its TLS handshake; 1s by default
+	Read  time.Duration // of a reply; 1s by default
+	Write time.Duration // of a command; 1s by default
+	Pool  time.Duration // waiting for a free connection; 500ms by default
+}
+
 // Config describes one connection. [Parse] makes one from a URL. The zero value
 // of a field is its default.
 type Config struct {

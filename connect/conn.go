@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -47,6 +48,9 @@ type Conn struct {
 	closed      chan struct{}
 	err         error
 }
+
+// started is the zero of a monotonic clock that fits into an atomic integer.
+var started = time.Now()
 
 // newConn returns a Conn without its client.
 func newConn(s *settings) *Conn {

@@ -11,6 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// sentinelTimeout bounds each question to the sentinels: there are others to ask.
+const sentinelTimeout = 300 * time.Millisecond
+
 // masterAddr asks the configured sentinels for the master, one after the other,
 // until one of them knows it.
 func (c *Conn) masterAddr(ctx context.Context) (string, error) {
@@ -32,7 +35,7 @@ func (c *Conn) sentinel(addr string) *redis.SentinelClient {
 	return redis.NewSentinelClient(&redis.Options{
 		Addr: addr, Username: c.config.SentinelUsername, Password: string(c.config.SentinelPassword),
 		Dialer: c.dialer, MaxRetries: -1, DialerRetries: 1, PoolSize: 1, ContextTimeoutEnabled: true,
-		DialTimeout: scoutTimeout, ReadTimeout: scoutTimeout, WriteTimeout: scoutTimeout,
+		DialTimeout: sentinelTimeout, ReadTimeout: sentinelTimeout, WriteTimeout: sentinelTimeout,
 		DisableIdentity: true, ClientName: c.config.ClientName,
 	})
 }

@@ -310,7 +310,7 @@ func TestExplain(t *testing.T) {
 	if got := c.explain(redis.ErrClosed); !errors.Is(got, ErrClosed) || !errors.Is(got, redis.ErrClosed) || errors.Is(got, ErrUnavailable) || got.Error() != "connect: shop: closed" {
 		t.Errorf("closed: got %v", got)
 	}
-	refused := &refusal{c.circuitOf("")}
+	refused := c.circuitOf("").refusal()
 	if got := c.explain(refused); !errors.Is(got, ErrUnavailable) || !errors.Is(got, breaker.ErrOpen) {
 		t.Errorf("rejected by the breaker: got %v", got)
 	}

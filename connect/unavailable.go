@@ -62,7 +62,7 @@ func (c *Conn) explain(err error) error {
 	case errors.Is(err, redis.ErrClosed):
 		return c.errClosed()
 	case errors.As(err, &refused):
-		return &UnavailableError{Conn: c.name, Addr: refused.circuit.addr, Err: refused.circuit.Err(), LastDial: c.dials.lastError()}
+		return &UnavailableError{Conn: c.name, Addr: refused.addr, Err: refused.cause, LastDial: c.dials.lastError()}
 	case errors.Is(err, redis.ErrPoolTimeout):
 		s := c.client.PoolStats()
 		hint := fmt.Sprintf("%d of %d connections are in use, the pool has %d for each node", s.TotalConns-s.IdleConns, s.TotalConns, c.config.PoolSize)
@@ -91,6 +91,17 @@ func unreachable(err error) bool {
 func passing(err error) bool {
 	return unavailable.Passing(err) && !redis.HasErrorPrefix(err, "NOSCRIPT") && !redis.HasErrorPrefix(err, "EXECABORT")
 }
+
+// refusal is the error of a call that an open breaker rejected. On a cluster it
+// passes through go-redis, which must not take the cause inside for an error of
+// its own and retry. Therefore it hides the cause; the gate turns it into an
+// UnavailableError.
+type refusal struct {
+	addr  string // of the node, "" but on a cluster
+	cause error
+}
+
+func (e *refusal) Error() string { return "connect: " + breaker.ErrOpen.Error() }
 
 // closedError matches both our ErrClosed and go-redis'.
 type closedError struct{ conn string }
