@@ -70,7 +70,7 @@ func (p *Panel) guard(next http.Handler) http.Handler {
 			err = errNoRead
 		}
 		if err != nil {
-			p.logger.LogAttrs(r.Context(), slog.LevelInfo, "access to the panel refused", slog.String("cause", err.Error()))
+			p.logger.LogAttrs(r.Context(), slog.LevelInfo, "access to the panel denied", slog.String("cause", err.Error()))
 			p.deny.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), reasonKey{}, err)))
 			return
 		}

@@ -43,7 +43,7 @@ func (p *Panel) hides(key string) string {
 		return sessionHidden
 	}
 	if o, ok := p.ownerOf(key); ok && o.Kind == requestKind {
-		return "This is a request of a user and what was answered to it. It is not shown."
+		return "This is the request of a user and its response. It is not shown."
 	}
 	return ""
 }
