@@ -13,13 +13,15 @@ import (
 
 // connView is the state of a connection for its page.
 type connView struct {
-	Name   string
-	URL    string // redacted
+	Name string
+	// URL is where the connection leads, without secrets.
+	URL    string
 	Info   connect.Info
 	Health connect.Health
-	Nodes  []nodeView
-	Error  string // why the servers are not known
-	Stats  connect.Stats
+	// Nodes are the servers; if they are not known, Error says why.
+	Nodes []nodeView
+	Error string
+	Stats connect.Stats
 }
 
 // nodeView is a server with its latency, which only Health measures.

@@ -48,8 +48,10 @@ func (f info) Seconds(name string) time.Duration { return time.Duration(f.Int(na
 // replica is what a master reports of one of its replicas.
 type replica struct {
 	Addr, State string
-	Lag         int64         // bytes
-	Seen        time.Duration // since its last acknowledgement
+	// Lag is how far it is behind, in bytes.
+	Lag int64
+	// Seen is the time since its last acknowledgement.
+	Seen time.Duration
 }
 
 // Replicas returns the replicas of a master: slave0:ip=10.0.0.2,port=6379,state=online,offset=12,lag=0.
@@ -101,12 +103,15 @@ func (f info) Databases() []database {
 
 // command is how much of a server's time one command took.
 type command struct {
-	Name   string
-	Calls  int64
-	Total  time.Duration
-	Each   time.Duration
+	Name  string
+	Calls int64
+	// Total is the time of all calls, Each that of one.
+	Total time.Duration
+	Each  time.Duration
+	// Failed counts calls that failed or were rejected.
 	Failed int64
-	Share  float64 // of all
+	// Share is the percentage of the time of all commands.
+	Share float64
 }
 
 // shownCommands is how many commands a page shows.

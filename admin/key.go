@@ -14,17 +14,26 @@ import (
 // keyView is the data of a key's page.
 type keyView struct {
 	keyRow
-	Name    string // as it is, for forms; nothing of a masked one
+	// Name is the key itself, for forms; "" if it holds a token.
+	Name string
+	// Expires is when the key does, the zero time for never.
 	Expires time.Time
-	Slot    int64 // -1 but on a cluster
+	// Slot is the hash slot on a cluster, -1 elsewhere.
+	Slot int64
+	// Idle is how long the key was not used, -1 with an LFU policy, which does not
+	// record it.
 	Idle    time.Duration
 	Preview preview
-	First   string // links through the value
-	Next    string
+	// First and Next are links to the first and the next page of the value.
+	First string
+	Next  string
+	// Decoded is what the package that wrote the key says of it, nil for others.
 	Decoded *decoded
-	Delete  string // link, "" if it cannot be deleted here
-	Keeps   string // why not
-	Error   string // of the preview
+	// Delete leads to the confirmation; if it is "", Keeps says why.
+	Delete string
+	Keeps  string
+	// Error is that of the preview.
+	Error string
 }
 
 // keyPage shows one key: what Redis says of it, a preview of its value, and what it

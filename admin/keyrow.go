@@ -10,15 +10,20 @@ import (
 // keyRow is what Redis says of a key without its value. A number below 0 is not
 // known.
 type keyRow struct {
-	Conn     string
-	Key      string // masked
-	Link     string // "" for one that cannot be opened
-	Type     string
-	Kind     string // what it is of this module, "" for others
+	Conn string
+	// Key is the name without tokens.
+	Key string
+	// Link leads to the key's page, "" if it cannot be opened.
+	Link string
+	Type string
+	// Encoding is how Redis stores the value, such as listpack.
 	Encoding string
-	TTL      time.Duration // noTTL without
-	Memory   int64         // bytes
-	Len      int64         // elements, or bytes of a string
+	// TTL is noTTL for a key that does not expire, unknownTTL if it is not known.
+	TTL time.Duration
+	// Memory is the size with all overhead, in bytes.
+	Memory int64
+	// Len is the number of elements, or of bytes of a string.
+	Len int64
 }
 
 const (

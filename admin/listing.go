@@ -17,18 +17,23 @@ import (
 // listing is what the pages of limits, sessions, cache, locks and jobs have in common:
 // one page of a search under a prefix.
 type listing struct {
-	Page    string
-	Conn    string
-	Sources []string // prefixes to choose from
+	// Page is the name of the page, for its links.
+	Page string
+	Conn string
+	// Sources are the prefixes to choose from, Source is the chosen one.
+	Sources []string
 	Source  string
 	Found   found
-	Next    string // link
-	From    string
-	Took    time.Duration
-	Rows    int
+	// Next is the link to the next page, From the cursor of this one.
+	Next string
+	From string
+	// Took is how long the search took, Rows how many rows it has filled.
+	Took time.Duration
+	Rows int
 }
 
-const listPage = 50 // rows
+// listPage is the number of rows of a page.
+const listPage = 50
 
 // listed says what a page lists.
 type listed struct {

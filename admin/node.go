@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// shownSlow is how many entries of the slow log a page shows.
 const shownSlow = 25
 
 // serverView is the data of a server's page.
@@ -19,7 +20,8 @@ type serverView struct {
 	Info       info
 	Charts     []chart
 	Slow       []slowView
-	SlowError  string // ACLs often forbid it
+	// SlowError says why there is no slow log: ACLs often forbid it.
+	SlowError string
 }
 
 // slowView is an entry of the slow log without what may be secret.
@@ -27,9 +29,12 @@ type slowView struct {
 	At      time.Time
 	Took    time.Duration
 	Command string
-	Subject string // the first argument, mostly a key
-	More    int    // arguments that are not shown
-	Client  string
+	// Subject is the first argument, mostly a key.
+	Subject string
+	// More is the number of arguments that are not shown.
+	More int
+	// Client is the name of the client, or its address if it has none.
+	Client string
 }
 
 // Ratio is the used part of the memory limit in percent, for a bar.

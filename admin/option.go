@@ -29,11 +29,14 @@ type OptionError = setting.Error
 // owned is a middleware that the application has registered: the panel writes
 // through it.
 type owned[T any] struct {
-	conn  string // that it uses
+	// conn is the name of the connection that it uses.
+	conn string
+	// label tells it from others of its kind and connection.
 	label string
 	it    T
 }
 
+// config is what the options set.
 type config struct {
 	authorize     func(*http.Request) (Access, error)
 	deny          http.Handler
@@ -154,6 +157,7 @@ func WithJobs(conn string, jobs ...*cronlock.Job) Option {
 	})
 }
 
+// defaults returns the configuration without options.
 func defaults() config {
 	return config{logger: slog.New(slog.DiscardHandler), title: "Redis", timeout: 2 * time.Second, interval: time.Second, streams: 16}
 }

@@ -15,13 +15,15 @@ import (
 // [Panel.Handler]. It is safe for concurrent use.
 type Panel struct {
 	config
-	conns   connections
-	pages   pages
-	streams chan struct{} // a place for each open stream
+	conns connections
+	pages pages
+	// streams holds a token for each open stream.
+	streams chan struct{}
 	routes  map[string]route
-	script  *redis.Script // preview.lua
-
-	prefixes map[string]string // of the application's own keys, see custom
+	// script is preview.lua.
+	script *redis.Script
+	// prefixes are those that registered middlewares use, see custom.
+	prefixes map[string]string
 }
 
 // route is one page and the method that it accepts; GET includes HEAD.

@@ -63,21 +63,28 @@ const shownKey = 160
 
 // page is the data of every template; Body is the page's own.
 type page struct {
-	View   string // name of the template
-	Status int    // of HTTP, 0 is 200
-	Panel  string // title of the panel
-	Title  string
-	Here   string // which entry of the navigation this is
-	Trail  []crumb
-	User   string
-	Write  bool
-	Conn   string
-	Conns  []string
-	Notice string // what was just done
+	// View is the name of the template, and Status the HTTP status; 0 is 200.
+	View   string
+	Status int
+	// Panel is the title of the panel, Title that of the page.
+	Panel string
+	Title string
+	// Here is the page's entry in the navigation, Trail the pages above it.
+	Here  string
+	Trail []crumb
+	// User and Write are those of [Access].
+	User  string
+	Write bool
+	// Conn is the connection that the page is about, Conns are those to choose from.
+	Conn  string
+	Conns []string
+	// Notice says what was just done.
+	Notice string
 	Took   time.Duration
 	Body   any
 }
 
+// crumb is a link in the trail.
 type crumb struct{ Text, Link string }
 
 // show renders a page completely before it sends the first byte, so that an error of

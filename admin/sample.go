@@ -7,16 +7,24 @@ import (
 
 // sample is one point of a server's charts. A figure that is not known is nil.
 type sample struct {
-	Ops     float64  `json:"ops"`     // a second
-	Latency float64  `json:"latency"` // ms, of the question itself
-	Memory  float64  `json:"memory"`  // bytes
-	CPU     *float64 `json:"cpu"`     // % of one core
+	// Ops are commands per second.
+	Ops float64 `json:"ops"`
+	// Latency is how long INFO took, in ms.
+	Latency float64 `json:"latency"`
+	// Memory is in bytes.
+	Memory float64 `json:"memory"`
+	// CPU is the percentage of one core.
+	CPU     *float64 `json:"cpu"`
 	Clients float64  `json:"clients"`
-	Hits    *float64 `json:"hits"`    // % of look-ups since the last sample
-	Evicted *float64 `json:"evicted"` // a second
-	Expired *float64 `json:"expired"` // a second
-	Traffic float64  `json:"traffic"` // bytes a second, both ways
-	Lag     *float64 `json:"lag"`     // bytes, of the slowest replica
+	// Hits is the percentage of lookups since the last sample.
+	Hits *float64 `json:"hits"`
+	// Evicted and Expired are keys per second.
+	Evicted *float64 `json:"evicted"`
+	Expired *float64 `json:"expired"`
+	// Traffic is in bytes per second, in both directions.
+	Traffic float64 `json:"traffic"`
+	// Lag is that of the slowest replica, in bytes.
+	Lag *float64 `json:"lag"`
 }
 
 // reading is an INFO with the time of the reply and how long it took.

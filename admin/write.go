@@ -19,14 +19,19 @@ type change struct {
 
 // action is a kind of write.
 type action struct {
-	Title  string   // of the confirmation
-	Button string   // text of the button
-	Warn   string   // consequences
-	Needs  []string // required parameters
-	Takes  []string // optional parameters
-	Back   string   // page to show afterwards
-	Done   string   // notice on that page
-	do     func(p *Panel, ctx context.Context, c change) error
+	// Title and Warn are the heading and the consequences on the confirmation, Button
+	// is what confirms it.
+	Title  string
+	Button string
+	Warn   string
+	// Needs are the required parameters, Takes the optional ones. A label may be
+	// empty.
+	Needs []string
+	Takes []string
+	// Back is the page to show afterwards, Done the notice there.
+	Back string
+	Done string
+	do   func(p *Panel, ctx context.Context, c change) error
 }
 
 // maxParameter bounds the length of each parameter.
@@ -70,6 +75,7 @@ func parseWhat(what string) (change, error) {
 	return changeOf(q)
 }
 
+// confirmView is the data of a confirmation. What is the change as one word.
 type confirmView struct {
 	action
 	What  string
@@ -77,6 +83,7 @@ type confirmView struct {
 	Back  string
 }
 
+// fact is a name with a value, as tables of two columns show them.
 type fact struct{ Name, Text string }
 
 // subject returns the parameters for the operator to read, without tokens.
@@ -95,6 +102,7 @@ func (c change) subject(p *Panel) []fact {
 	return facts
 }
 
+// back is the link to the page that a change was made from.
 func (c change) back() string { return link(c.action.Back, "conn", c.Get("conn")) }
 
 // confirmPage shows what a write would do. It changes nothing.

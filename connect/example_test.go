@@ -165,3 +165,31 @@ func ExampleWithCredentials() {
 	fmt.Println(conn)
 	// Output: default (rediss+cluster://cache.internal:6379)
 }
+
+// A program that has a go-redis client keeps it, and gets health checks for it.
+func ExampleFromClient() {
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true})
+	defer rdb.Close()
+	conn, err := connect.FromClient(rdb, connect.WithName("shop"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w := httptest.NewRecorder()
+	conn.HealthHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	fmt.Println(conn, w.Code)
+	// Output: shop (redis://127.0.0.1:1/0) 503
+}
+
+// The zero fields leave the timeouts of the URL, or the defaults, in place.
+func ExampleWithTimeouts() {
+	conn, err := connect.Open("redis://localhost?dial_timeout=2s", connect.WithTimeouts(connect.Timeouts{Read: 250 * time.Millisecond}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	o := conn.Client().(*redis.Client).Options()
+	fmt.Println(o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout)
+	// Output: 2s 250ms 1s 500ms
+}
