@@ -20,7 +20,7 @@ import (
 )
 
 // Requests for a stream that get none.
-func TestStreamsThatAreRefused(t *testing.T) {
+func TestStreamsThatAreRejected(t *testing.T) {
 	server := redistest.NewServer(t)
 	set := setOf(t, map[string]string{"default": server.URL(), "away": "redis://127.0.0.1:1"})
 	b := open(t, set, admin.WithTimeout(time.Second))
@@ -160,7 +160,7 @@ func TestAStreamThatCannotBeFlushed(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(patience):
-		t.Error("a stream that nobody can read does not end")
+		t.Error("a stream that cannot be flushed does not end")
 	}
 }
 

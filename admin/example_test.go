@@ -44,7 +44,7 @@ func Example() {
 			// A proxy in front has asked who it is, and removes what clients send.
 			switch user := r.Header.Get("X-Staff"); user {
 			case "":
-				return admin.Access{}, errors.New("nobody of ours")
+				return admin.Access{}, errors.New("not one of our staff")
 			default:
 				return admin.Access{User: user, Read: true, Write: user == "ann"}, nil
 			}

@@ -60,7 +60,7 @@ func another(t *testing.T, field reflect.StructField) reflect.Value {
 }
 
 // Every option of go-redis reaches every topology, or is refused by name.
-func TestEveryGoRedisOptionIsCarriedOrRefused(t *testing.T) {
+func TestEveryGoRedisOptionIsCarriedOrRejected(t *testing.T) {
 	refused := map[string]string{
 		"standalone": "FailingTimeoutSeconds",
 		"cluster":    "DB",
