@@ -94,16 +94,16 @@ func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	defer b.queued.Add(-1)
 	err := b.queue.Submit(ctx, sent).WaitContext(ctx)
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, err == redis.Nil: //nolint:errorlint // the usual replies, and only they are identical
+		return err
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		shared := b.conn.config.Mode == Cluster
 		if shared && errors.Is(err, context.DeadlineExceeded) {
 			b.conn.pauseBatching()
 		}
 		return &abandoned{context.Cause(ctx), shared}
-	case errors.Is(err, redis.ErrClosed):
-		err = b.conn.errClosed()
+	case errors.Is(err, redis.ErrClosed), passing(err):
+		err = b.conn.explain(err)
 		cmd.SetErr(err)
 	}
 	return err

@@ -66,7 +66,10 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		switch {
 		case unreachable(worst):
 			for _, cmd := range cmds {
-				cmd.SetErr(c.conn.explain(cmd.Err()))
+				// Not replies such as MOVED, which go-redis has yet to follow.
+				if err := cmd.Err(); !passing(err) {
+					cmd.SetErr(c.conn.explain(err))
+				}
 			}
 		case err != nil && err != redis.Nil && bounded.Unmarked(cmds): //nolint:errorlint // the usual answer is identical
 			_ = failAll(cmds, err)

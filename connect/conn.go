@@ -71,8 +71,9 @@ func (c *Conn) Mode() Mode { return c.config.Mode }
 // Client returns the go-redis client. Deadlines of contexts hold, nothing is
 // retried unless [WithRetries] asks for it, and while Redis is known to be down a
 // call fails at once. Errors that mean Redis cannot be used now are
-// [*UnavailableError]; all others are go-redis' own. Do not close the client;
-// [Conn.Close] does.
+// [*UnavailableError]; all others are go-redis' own. (If the first error of a
+// pipeline is of another kind, replies such as LOADING behind it are go-redis' own
+// as well.) Do not close the client; [Conn.Close] does.
 //
 // The client of [FromClient] is returned as it was passed.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
