@@ -12,26 +12,46 @@ import (
 
 // actions are all writes of the panel, by the parameter "action".
 var actions = map[string]action{
-	"delete": {Title: "Delete a key", Button: "Delete it", Needs: []string{"key"}, Back: "keys", Done: "The key was deleted.",
-		Warn: "The value cannot be restored.", do: (*Panel).deleteKey},
-	"unblock": {Title: "Unblock a client", Button: "Unblock", Needs: []string{"key"}, Back: "limits", Done: "The client was unblocked.",
-		Warn: "All limits of this client start again at zero. Instances that have just rejected it may do so for one more second.", do: (*Panel).unblock},
-	"reset": {Title: "Unblock a client", Button: "Unblock", Needs: []string{"client", "label"}, Back: "limits", Done: "The client was unblocked.",
-		Warn: "All limits of this client start again at zero. Other instances may reject it for one more second.", do: (*Panel).reset},
-	"block": {Title: "Block a client", Button: "Block", Needs: []string{"client", "label", "for"}, Back: "limits", Done: "The client was blocked.",
-		Warn: "All of its requests are rejected until then.", do: (*Panel).block},
-	"revoke": {Title: "Revoke a session", Button: "Revoke", Needs: []string{"user", "label", "handle"}, Back: "sessions", Done: "The session was revoked.",
-		Warn: "The user is logged out there.", do: (*Panel).revoke},
-	"revoke-all": {Title: "Revoke all sessions of a user", Button: "Revoke all", Needs: []string{"user", "label"}, Back: "sessions", Done: "All sessions of the user were revoked.",
-		Warn: "The user is logged out everywhere.", do: (*Panel).revokeAll},
-	"purge": {Title: "Purge a URL", Button: "Purge", Needs: []string{"url", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The URL was purged.",
-		Warn: "All variants of the response are generated again on their next request.", do: (*Panel).purge},
-	"purge-tag": {Title: "Purge a tag", Button: "Purge", Needs: []string{"tag", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The tag was purged.",
-		Warn: "All responses that carry it are generated again on their next request.", do: (*Panel).purgeTag},
-	"purge-all": {Title: "Purge the whole cache", Button: "Purge everything", Needs: []string{"label"}, Back: "cache", Done: "The cache was purged.",
-		Warn: "Every response is generated again on its next request: the handlers get all of that load.", do: (*Panel).purgeAll},
-	"release": {Title: "Take a lock from its holder", Button: "Take it away", Needs: []string{"key", "owner"}, Back: "locks", Done: "The lock was taken from its holder.",
-		Warn: "The holder is notified, but may still be working when the next one starts. Only a store that checks the fence is safe.", do: (*Panel).release},
+	"delete": {
+		Title: "Delete a key", Button: "Delete it", Needs: []string{"key"}, Back: "keys", Done: "The key was deleted.",
+		Warn: "The value cannot be restored.", do: (*Panel).deleteKey,
+	},
+	"unblock": {
+		Title: "Unblock a client", Button: "Unblock", Needs: []string{"key"}, Back: "limits", Done: "The client was unblocked.",
+		Warn: "All limits of this client start again at zero. Instances that have just rejected it may do so for one more second.", do: (*Panel).unblock,
+	},
+	"reset": {
+		Title: "Unblock a client", Button: "Unblock", Needs: []string{"client", "label"}, Back: "limits", Done: "The client was unblocked.",
+		Warn: "All limits of this client start again at zero. Other instances may reject it for one more second.", do: (*Panel).reset,
+	},
+	"block": {
+		Title: "Block a client", Button: "Block", Needs: []string{"client", "label", "for"}, Back: "limits", Done: "The client was blocked.",
+		Warn: "All of its requests are rejected until then.", do: (*Panel).block,
+	},
+	"revoke": {
+		Title: "Revoke a session", Button: "Revoke", Needs: []string{"user", "label", "handle"}, Back: "sessions", Done: "The session was revoked.",
+		Warn: "The user is logged out there.", do: (*Panel).revoke,
+	},
+	"revoke-all": {
+		Title: "Revoke all sessions of a user", Button: "Revoke all", Needs: []string{"user", "label"}, Back: "sessions", Done: "All sessions of the user were revoked.",
+		Warn: "The user is logged out everywhere.", do: (*Panel).revokeAll,
+	},
+	"purge": {
+		Title: "Purge a URL", Button: "Purge", Needs: []string{"url", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The URL was purged.",
+		Warn: "All variants of the response are generated again on their next request.", do: (*Panel).purge,
+	},
+	"purge-tag": {
+		Title: "Purge a tag", Button: "Purge", Needs: []string{"tag", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The tag was purged.",
+		Warn: "All responses that carry it are generated again on their next request.", do: (*Panel).purgeTag,
+	},
+	"purge-all": {
+		Title: "Purge the whole cache", Button: "Purge everything", Needs: []string{"label"}, Back: "cache", Done: "The cache was purged.",
+		Warn: "Every response is generated again on its next request: the handlers get all of that load.", do: (*Panel).purgeAll,
+	},
+	"release": {
+		Title: "Take a lock from its holder", Button: "Take it away", Needs: []string{"key", "owner"}, Back: "locks", Done: "The lock was taken from its holder.",
+		Warn: "The holder is notified, but may still be working when the next one starts. Only a store that checks the fence is safe.", do: (*Panel).release,
+	},
 }
 
 // errGone means that the confirmed state is not the present one.

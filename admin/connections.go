@@ -75,7 +75,8 @@ func (v connView) sum(of func(connect.Node) int64) int64 {
 }
 
 func (v connView) Memory() int64 { return v.sum(func(n connect.Node) int64 { return n.UsedMemory }) }
-func (v connView) Ops() int64    { return v.sum(func(n connect.Node) int64 { return n.OpsPerSecond }) }
+
+func (v connView) Ops() int64 { return v.sum(func(n connect.Node) int64 { return n.OpsPerSecond }) }
 
 // reserve is the part of a page's time that is kept for rendering it.
 const reserve = 100 * time.Millisecond
@@ -151,6 +152,8 @@ func (p *Panel) connectionPage(w http.ResponseWriter, r *http.Request) {
 		p.failed(w, r, err)
 		return
 	}
-	p.show(w, r, page{View: "connection", Title: conn.Name(), Here: "connections", Conn: conn.Name(),
-		Trail: []crumb{{"Connections", link("")}}, Body: examine(r.Context(), conn)})
+	p.show(w, r, page{
+		View: "connection", Title: conn.Name(), Here: "connections", Conn: conn.Name(),
+		Trail: []crumb{{"Connections", link("")}}, Body: examine(r.Context(), conn),
+	})
 }

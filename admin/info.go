@@ -63,8 +63,10 @@ func (f info) Replicas() []replica {
 			break
 		}
 		p := assignments(line)
-		all = append(all, replica{Addr: p["ip"] + ":" + p["port"], State: p["state"], Lag: max(0, f.Int("master_repl_offset")-p.Int("offset")),
-			Seen: p.Seconds("lag")})
+		all = append(all, replica{
+			Addr: p["ip"] + ":" + p["port"], State: p["state"], Lag: max(0, f.Int("master_repl_offset")-p.Int("offset")),
+			Seen: p.Seconds("lag"),
+		})
 	}
 	return all
 }
@@ -127,8 +129,10 @@ func (f info) Commands() []command {
 	for name, line := range f {
 		if cmd, ok := strings.CutPrefix(name, "cmdstat_"); ok {
 			p := assignments(line)
-			c := command{Name: strings.ReplaceAll(cmd, "|", " "), Calls: p.Int("calls"), Total: time.Duration(p.Int("usec")) * time.Microsecond,
-				Each: time.Duration(p.Float("usec_per_call") * 1000), Failed: p.Int("failed_calls") + p.Int("rejected_calls")}
+			c := command{
+				Name: strings.ReplaceAll(cmd, "|", " "), Calls: p.Int("calls"), Total: time.Duration(p.Int("usec")) * time.Microsecond,
+				Each: time.Duration(p.Float("usec_per_call") * 1000), Failed: p.Int("failed_calls") + p.Int("rejected_calls"),
+			}
 			all = append(all, c)
 			total += float64(c.Total)
 		}

@@ -52,8 +52,10 @@ func (p *Panel) keyPage(w http.ResponseWriter, r *http.Request) {
 	}
 	trail := []crumb{{conn.Name(), link("connection", "conn", conn.Name())}, {"Keys", link("keys", "conn", conn.Name())}}
 	if v == nil {
-		p.show(w, r, page{View: "error", Status: http.StatusNotFound, Title: "No such key", Here: "keys", Conn: conn.Name(), Trail: trail,
-			Body: "There is no key " + cut(p.mask(key), shownKey) + ". It may have expired, or been deleted."})
+		p.show(w, r, page{
+			View: "error", Status: http.StatusNotFound, Title: "No such key", Here: "keys", Conn: conn.Name(), Trail: trail,
+			Body: "There is no key " + cut(p.mask(key), shownKey) + ". It may have expired, or been deleted.",
+		})
 		return
 	}
 	p.show(w, r, page{View: "key", Title: v.Key, Here: "keys", Conn: conn.Name(), Trail: trail, Body: v})

@@ -98,8 +98,10 @@ func TestListsOfWhatOthersWrote(t *testing.T) {
 	server := redistest.NewServer(t)
 	rdb, ctx := server.Client(t), t.Context()
 	b := open(t, setOf(t, map[string]string{"default": server.URL()}))
-	names := map[string]string{"limits": "ratelimit:v1:a:" + tagOf(1), "locks": "lockmw:v1:a:" + tagOf(1), "cron": "cron:v1:a:" + tagOf(1),
-		"sessions": "session:v1:a:" + strings.Repeat("A", 43), "cache": "cache:v2:a:{1.0}:e:" + hashOf("1") + ":0"}
+	names := map[string]string{
+		"limits": "ratelimit:v1:a:" + tagOf(1), "locks": "lockmw:v1:a:" + tagOf(1), "cron": "cron:v1:a:" + tagOf(1),
+		"sessions": "session:v1:a:" + strings.Repeat("A", 43), "cache": "cache:v2:a:{1.0}:e:" + hashOf("1") + ":0",
+	}
 	for page, key := range names {
 		for what, write := range map[string]func(){
 			"a string": func() { rdb.Set(ctx, key, "<script>alert(1)</script>", 0) },

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -68,9 +69,7 @@ func (p *Panel) nodePage(w http.ResponseWriter, r *http.Request) {
 	pipe := server.Pipeline()
 	stats, slow := pipe.Info(r.Context(), "commandstats"), pipe.SlowLogGet(r.Context(), shownSlow)
 	_, _ = pipe.Exec(r.Context()) // either may be forbidden; the rest stands
-	for name, line := range parseInfo(stats.Val()) {
-		now.info[name] = line
-	}
+	maps.Copy(now.info, parseInfo(stats.Val()))
 	v := serverView{Conn: conn.Name(), Addr: addr, Info: now.info, Charts: now.charts()}
 	for _, s := range slow.Val() {
 		v.Slow = append(v.Slow, p.slow(s))
@@ -78,8 +77,10 @@ func (p *Panel) nodePage(w http.ResponseWriter, r *http.Request) {
 	if err := slow.Err(); err != nil {
 		v.SlowError = err.Error()
 	}
-	p.show(w, r, page{View: "node", Title: addr, Here: "connections", Conn: conn.Name(),
-		Trail: []crumb{{"Connections", link("")}, {conn.Name(), link("connection", "conn", conn.Name())}}, Body: v})
+	p.show(w, r, page{
+		View: "node", Title: addr, Here: "connections", Conn: conn.Name(),
+		Trail: []crumb{{"Connections", link("")}, {conn.Name(), link("connection", "conn", conn.Name())}}, Body: v,
+	})
 }
 
 // read sends INFO and measures how long it takes.

@@ -114,7 +114,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	}
 	set := setOf(t, map[string]string{"default": "redis://127.0.0.1:1"})
 	_, err = admin.New(set, admin.WithAuthorizer(fullAccess), nil, admin.WithTimeout(0), admin.WithStreams(-1, time.Millisecond), admin.WithLogger(nil),
-		admin.WithHiddenKeys(""), admin.WithTrustedOrigins("nonsense"), admin.WithCache("defualt", "", nil))
+		admin.WithHiddenKeys(""), admin.WithTrustedOrigins("nonsense"), admin.WithCache("defualr", "", nil))
 	for _, want := range []string{"WithTimeout: 0s", "WithStreams: -1", "WithStreams: 1ms", "WithLogger: is nil", "WithHiddenKeys: is empty", "WithTrustedOrigins", "WithCache: is nil", "WithCache: connect"} {
 		if err == nil || !strings.Contains(err.Error(), "admin: "+want) {
 			t.Errorf("does not say %q: %v", want, err)
@@ -220,8 +220,10 @@ func TestTheSlashIsAddedHereOnly(t *testing.T) {
 }
 
 func TestConnectionsOnEveryTopology(t *testing.T) {
-	set := setOf(t, map[string]string{"one": redistest.Standalone(t).URL, "guarded": redistest.Sentinel(t).URL, "many": redistest.Cluster(t).URL,
-		"away": "redis://app:hunter2@127.0.0.1:1"})
+	set := setOf(t, map[string]string{
+		"one": redistest.Standalone(t).URL, "guarded": redistest.Sentinel(t).URL, "many": redistest.Cluster(t).URL,
+		"away": "redis://app:hunter2@127.0.0.1:1",
+	})
 	b := open(t, set, admin.WithTitle("orders, staging"))
 	body := b.see("", "orders, staging", "standalone", "sentinel", "cluster", "3 masters", "1 replica, 3 sentinels", "0–5460", "well", "down")
 	if strings.Contains(body, "hunter2") {

@@ -37,8 +37,10 @@ type reading struct {
 // since makes a sample of two readings. Rates need both; with the zero reading, or one
 // from before a restart, they are not known.
 func (r reading) since(before reading) sample {
-	s := sample{Ops: r.Float("instantaneous_ops_per_sec"), Latency: float64(r.took.Microseconds()) / 1000, Memory: r.Float("used_memory"),
-		Clients: r.Float("connected_clients"), Traffic: 1024 * (r.Float("instantaneous_input_kbps") + r.Float("instantaneous_output_kbps"))}
+	s := sample{
+		Ops: r.Float("instantaneous_ops_per_sec"), Latency: float64(r.took.Microseconds()) / 1000, Memory: r.Float("used_memory"),
+		Clients: r.Float("connected_clients"), Traffic: 1024 * (r.Float("instantaneous_input_kbps") + r.Float("instantaneous_output_kbps")),
+	}
 	for _, rep := range r.Replicas() {
 		if s.Lag == nil || float64(rep.Lag) > *s.Lag {
 			s.Lag = new(float64(rep.Lag))

@@ -25,8 +25,10 @@ func TestAConnectionIsSummedUp(t *testing.T) {
 		}
 		return n
 	}
-	v := connView{Nodes: []nodeView{node("sentinel", "s:1", "", -1, 0, 0), node("replica", "r:1", "7.0.1", -1, 500, 50), node("master", "m:2", "7.2.4", 8000, 20, 2),
-		node("master", "m:1", "7.0.1", 0, 10, 1), node("", "x:1", "", -1, 0, 0)}}
+	v := connView{Nodes: []nodeView{
+		node("sentinel", "s:1", "", -1, 0, 0), node("replica", "r:1", "7.0.1", -1, 500, 50), node("master", "m:2", "7.2.4", 8000, 20, 2),
+		node("master", "m:1", "7.0.1", 0, 10, 1), node("", "x:1", "", -1, 0, 0),
+	}}
 	if v.Masters() != 2 || v.Replicas() != 1 || v.Sentinels() != 1 {
 		t.Errorf("got %d masters, %d replicas, %d sentinels", v.Masters(), v.Replicas(), v.Sentinels())
 	}

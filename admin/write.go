@@ -91,8 +91,10 @@ func (c change) subject(p *Panel) []fact {
 	var facts []fact
 	for _, name := range slices.Concat([]string{"conn"}, c.action.Needs, c.action.Takes) {
 		if v := c.Get(name); v != "" {
-			title := map[string]string{"conn": "Connection", "key": "Key", "label": "Of", "client": "Client", "user": "User", "handle": "Session", "url": "URL",
-				"tag": "Tag", "owner": "Holder", "for": "For", "soft": "Softly"}[name]
+			title := map[string]string{
+				"conn": "Connection", "key": "Key", "label": "Of", "client": "Client", "user": "User", "handle": "Session", "url": "URL",
+				"tag": "Tag", "owner": "Holder", "for": "For", "soft": "Softly",
+			}[name]
 			facts = append(facts, fact{title, p.mask(v)})
 		}
 	}
@@ -119,8 +121,10 @@ func (p *Panel) confirmPage(w http.ResponseWriter, r *http.Request) {
 		p.failed(w, r, err)
 		return
 	}
-	p.show(w, r, page{View: "confirm", Title: c.action.Title, Conn: c.Get("conn"), Here: c.action.Back,
-		Body: confirmView{c.action, c.what(), c.subject(p), c.back()}})
+	p.show(w, r, page{
+		View: "confirm", Title: c.action.Title, Conn: c.Get("conn"), Here: c.action.Back,
+		Body: confirmView{c.action, c.what(), c.subject(p), c.back()},
+	})
 }
 
 // act does a confirmed write, calls the audit hook, and redirects to the page that

@@ -128,7 +128,7 @@ func batchable(cmd redis.Cmder) bool {
 // process is Process for the commands made here. After a call that was abandoned it
 // returns another command with the error, because the batch may still write to
 // the first one.
-func process[C redis.Cmder](b *batched, ctx context.Context, cmd C, other func(context.Context, ...any) C) C {
+func process[C redis.Cmder](ctx context.Context, b *batched, cmd C, other func(context.Context, ...any) C) C {
 	err := b.Process(ctx, cmd)
 	if errors.Is(err, bounded.ErrAbandoned) {
 		cmd = other(ctx, cmd.Name())
@@ -144,7 +144,7 @@ func (b *batched) script(ctx context.Context, name, script string, keys []string
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3)
 	}
-	return process(b, ctx, cmd, redis.NewCmd)
+	return process(ctx, b, cmd, redis.NewCmd)
 }
 
 // Eval is EVAL.
@@ -169,18 +169,18 @@ func (b *batched) EvalShaRO(ctx context.Context, sha1 string, keys []string, arg
 
 // Do sends any command.
 func (b *batched) Do(ctx context.Context, args ...any) *redis.Cmd {
-	return process(b, ctx, redis.NewCmd(ctx, args...), redis.NewCmd)
+	return process(ctx, b, redis.NewCmd(ctx, args...), redis.NewCmd)
 }
 
 // Get is GET.
 func (b *batched) Get(ctx context.Context, key string) *redis.StringCmd {
-	return process(b, ctx, redis.NewStringCmd(ctx, "get", key), redis.NewStringCmd)
+	return process(ctx, b, redis.NewStringCmd(ctx, "get", key), redis.NewStringCmd)
 }
 
 // Set is SET, see [redis.Client.Set].
 func (b *batched) Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd {
 	cmd := b.Pipeline().Set(ctx, key, value, expiration) // go-redis builds the command, the pipeline is dropped
-	return process(b, ctx, cmd, redis.NewStatusCmd)
+	return process(ctx, b, cmd, redis.NewStatusCmd)
 }
 
 // Del is DEL.
@@ -189,22 +189,22 @@ func (b *batched) Del(ctx context.Context, keys ...string) *redis.IntCmd {
 		return b.UniversalClient.Del(ctx, keys...)
 	}
 	cmd := redis.NewIntCmd(ctx, "del", keys[0])
-	return process(b, ctx, cmd, redis.NewIntCmd)
+	return process(ctx, b, cmd, redis.NewIntCmd)
 }
 
 // Incr is INCR.
 func (b *batched) Incr(ctx context.Context, key string) *redis.IntCmd {
-	return process(b, ctx, redis.NewIntCmd(ctx, "incr", key), redis.NewIntCmd)
+	return process(ctx, b, redis.NewIntCmd(ctx, "incr", key), redis.NewIntCmd)
 }
 
 // HGetAll is HGETALL.
 func (b *batched) HGetAll(ctx context.Context, key string) *redis.MapStringStringCmd {
-	return process(b, ctx, redis.NewMapStringStringCmd(ctx, "hgetall", key), redis.NewMapStringStringCmd)
+	return process(ctx, b, redis.NewMapStringStringCmd(ctx, "hgetall", key), redis.NewMapStringStringCmd)
 }
 
 // Publish is PUBLISH.
 func (b *batched) Publish(ctx context.Context, channel string, message any) *redis.IntCmd {
-	return process(b, ctx, redis.NewIntCmd(ctx, "publish", channel, message), redis.NewIntCmd)
+	return process(ctx, b, redis.NewIntCmd(ctx, "publish", channel, message), redis.NewIntCmd)
 }
 
 // Unwrap returns the client without batching, so that its options can be read.

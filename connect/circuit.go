@@ -104,6 +104,7 @@ func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start
 	case breaker.Opened:
 		c.conn.logger.LogAttrs(ctx, slog.LevelWarn, "redis does not answer, calls fail at once until it does",
 			slog.String("conn", c.conn.name), slog.String("addr", c.addr), slog.String("cause", err.Error()))
+	case breaker.None: // nothing for an operator to know
 	case breaker.Closed:
 		c.conn.logger.LogAttrs(ctx, slog.LevelInfo, "redis answers again",
 			slog.String("conn", c.conn.name), slog.String("addr", c.addr))

@@ -53,7 +53,7 @@ type Timeouts struct {
 
 // Config describes one connection. [Parse] makes one from a URL. The zero value
 // of a field is its default.
-type Config struct {
+type Config struct { //nolint:recvcheck // String is for values, validate changes one
 	// Mode is the topology; the zero value is Standalone.
 	Mode Mode
 	// Addrs are host:port: one for Standalone, the sentinels, or seeds of a

@@ -54,8 +54,10 @@ var started = time.Now()
 
 // newConn returns a Conn without its client.
 func newConn(s *settings) *Conn {
-	c := &Conn{name: s.name, config: &s.Config, logger: s.logger, dials: &dials{sentinel: s.Mode == Sentinel},
-		circuits: map[string]*circuit{}, closed: make(chan struct{}), closeClient: true}
+	c := &Conn{
+		name: s.name, config: &s.Config, logger: s.logger, dials: &dials{sentinel: s.Mode == Sentinel},
+		circuits: map[string]*circuit{}, closed: make(chan struct{}), closeClient: true,
+	}
 	c.gate = newGate(c)
 	c.open, c.shut = context.WithCancel(context.Background())
 	c.life, c.end = context.WithCancel(context.Background())
@@ -111,9 +113,11 @@ type Info struct {
 
 // Info returns the configuration without secrets. It does not ask Redis.
 func (c *Conn) Info() Info {
-	return Info{Name: c.name, Mode: c.config.Mode.String(), Addrs: c.config.Addrs, Socket: c.config.Socket,
+	return Info{
+		Name: c.name, Mode: c.config.Mode.String(), Addrs: c.config.Addrs, Socket: c.config.Socket,
 		Master: c.config.Master, DB: c.config.DB, Username: c.config.Username, TLS: c.config.UseTLS,
-		ClientName: c.config.ClientName, Prefix: c.config.Prefix, PoolSize: c.config.PoolSize}
+		ClientName: c.config.ClientName, Prefix: c.config.Prefix, PoolSize: c.config.PoolSize,
+	}
 }
 
 // String returns the name and where the connection leads, without secrets.

@@ -94,7 +94,7 @@ func ExampleConn_Batched() {
 		return
 	}
 	defer conn.Close(context.Background())
-	var rdb redis.UniversalClient = conn.Batched() // for ratelimit.New, session.New, …
+	rdb := conn.Batched() // for ratelimit.New, session.New, …
 	_ = rdb
 	fmt.Println(conn.Stats().Batched)
 	// Output: 0
@@ -109,7 +109,7 @@ func ExampleUnavailableError() {
 	}
 	defer conn.Close(context.Background())
 	for range 5 { // then the breaker opens
-		err = conn.Client().Get(context.Background(), "k").Err()
+		_ = conn.Client().Get(context.Background(), "k").Err()
 	}
 	err = conn.Client().Get(context.Background(), "k").Err()
 	fmt.Println(errors.Is(err, connect.ErrUnavailable), conn.Stats().Refused)

@@ -136,7 +136,8 @@ func (c *Conn) clusterNodes(ctx context.Context, rdb *redis.ClusterClient) ([]No
 // withReplicas asks a master about itself and its replicas.
 func withReplicas(ctx context.Context, c *Conn, addr string, rdb interface {
 	Info(ctx context.Context, sections ...string) *redis.StringCmd
-}) []Node {
+},
+) []Node {
 	info, err := rdb.Info(ctx).Result()
 	if err != nil {
 		return []Node{{Addr: addr, Role: "master", Error: c.explain(err).Error()}}
@@ -201,7 +202,7 @@ func (c *Conn) askSentinel(ctx context.Context, addr string) Node {
 // from here.
 func replicaOf(master, line string) Node {
 	f := fields{}
-	for _, pair := range strings.Split(line, ",") {
+	for pair := range strings.SplitSeq(line, ",") {
 		name, value, _ := strings.Cut(pair, "=")
 		f[name] = value
 	}
@@ -234,11 +235,13 @@ func (f fields) int(name string) int64 {
 
 // node is what a server says of itself.
 func (f fields) node(addr string) Node {
-	n := Node{Addr: addr, Role: "master", OK: true, Version: f["redis_version"],
+	n := Node{
+		Addr: addr, Role: "master", OK: true, Version: f["redis_version"],
 		UptimeSeconds: f.int("uptime_in_seconds"), Clients: f.int("connected_clients"),
 		UsedMemory: f.int("used_memory"), MaxMemory: f.int("maxmemory"), Policy: f["maxmemory_policy"],
 		OpsPerSecond: f.int("instantaneous_ops_per_sec"), Hits: f.int("keyspace_hits"), Misses: f.int("keyspace_misses"),
-		Evicted: f.int("evicted_keys"), offset: f.int("master_repl_offset")}
+		Evicted: f.int("evicted_keys"), offset: f.int("master_repl_offset"),
+	}
 	if f["role"] == "slave" {
 		n.Role, n.Master = "replica", net.JoinHostPort(f["master_host"], f["master_port"])
 		n.LinkUp, n.offset = f["master_link_status"] == "up", f.int("slave_repl_offset")

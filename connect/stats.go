@@ -30,8 +30,10 @@ type Stats struct {
 // Stats returns the counters. It does not ask Redis and costs little, so that
 // metrics may read it often.
 func (c *Conn) Stats() Stats {
-	s := Stats{Pool: *c.client.PoolStats(), InFlight: c.gate.inFlight(), Dials: c.dials.count.Load(), DialErrors: c.dials.fails.Load(),
-		Batched: c.batchedCount.Load()}
+	s := Stats{
+		Pool: *c.client.PoolStats(), InFlight: c.gate.inFlight(), Dials: c.dials.count.Load(), DialErrors: c.dials.fails.Load(),
+		Batched: c.batchedCount.Load(),
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for addr, b := range c.circuits {

@@ -25,8 +25,10 @@ import (
 
 func TestSuggest(t *testing.T) {
 	names := []string{"read_timeout", "pool_size", "prefix", "db"}
-	for word, want := range map[string]string{"red_timeout": "read_timeout", "pool_sise": "pool_size", "poolsize": "pool_size", "prefxi": "prefix", "dbb": "db", "d": "db",
-		"timeout": "", "": "", "xyz": "", "read_timeout": "read_timeout"} {
+	for word, want := range map[string]string{
+		"red_timeout": "read_timeout", "pool_sise": "pool_size", "poolsize": "pool_size", "prefxi": "prefix", "dbb": "db", "d": "db",
+		"timeout": "", "": "", "xyz": "", "read_timeout": "read_timeout",
+	} {
 		if got := suggest(word, names); got != want {
 			t.Errorf("%q: got %q, want %q", word, got, want)
 		}
@@ -168,8 +170,10 @@ func TestOptionsOverrideTheURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, m := prepared(config, []Option{WithTimeouts(Timeouts{Read: time.Minute}), WithPool(20, 2), WithRetries(4), WithClientName("option"), WithPrefix("one"), WithPrefix("two"), WithBatching(5), nil,
-		WithTimeouts(Timeouts{Pool: time.Hour})})
+	s, m := prepared(config, []Option{
+		WithTimeouts(Timeouts{Read: time.Minute}), WithPool(20, 2), WithRetries(4), WithClientName("option"), WithPrefix("one"), WithPrefix("two"), WithBatching(5), nil,
+		WithTimeouts(Timeouts{Pool: time.Hour}),
+	})
 	if m.Err() != nil {
 		t.Fatal(m.Err())
 	}
@@ -299,7 +303,7 @@ func TestExplain(t *testing.T) {
 			if !errors.Is(got, tc.err) || errors.Is(got, ErrUnavailable) != tc.unavailable || errors.Is(got, unavailable.Err) != tc.unavailable {
 				t.Errorf("got %v", got)
 			}
-			if !tc.unavailable && got != tc.err {
+			if !tc.unavailable && got != tc.err { //nolint:errorlint // the very error, not one around it
 				t.Errorf("got %v, want the error itself", got)
 			}
 			if tc.unavailable && !strings.Contains(got.Error(), tc.text) {
@@ -427,9 +431,11 @@ func TestKindsOfCommands(t *testing.T) {
 // Whatever its type, a command that is sent once says so, and so does its clone.
 func TestOnceOfEveryType(t *testing.T) {
 	ctx := t.Context()
-	known := []redis.Cmder{redis.NewCmd(ctx, "x"), redis.NewStatusCmd(ctx, "x"), redis.NewStringCmd(ctx, "x"), redis.NewIntCmd(ctx, "x"), redis.NewBoolCmd(ctx, "x"), redis.NewFloatCmd(ctx, "x"),
+	known := []redis.Cmder{
+		redis.NewCmd(ctx, "x"), redis.NewStatusCmd(ctx, "x"), redis.NewStringCmd(ctx, "x"), redis.NewIntCmd(ctx, "x"), redis.NewBoolCmd(ctx, "x"), redis.NewFloatCmd(ctx, "x"),
 		redis.NewSliceCmd(ctx, "x"), redis.NewDurationCmd(ctx, time.Second, "x"), redis.NewStringSliceCmd(ctx, "x"), redis.NewIntSliceCmd(ctx, "x"), redis.NewBoolSliceCmd(ctx, "x"),
-		redis.NewMapStringStringCmd(ctx, "x")}
+		redis.NewMapStringStringCmd(ctx, "x"),
+	}
 	unknown := []redis.Cmder{redis.NewZSliceCmd(ctx, "x"), redis.NewTimeCmd(ctx, "x"), redis.NewXMessageSliceCmd(ctx, "x")}
 	for _, cmd := range slices.Concat(known, unknown) {
 		wrapped, ok := once(cmd)
@@ -447,7 +453,7 @@ func TestOnceOfEveryType(t *testing.T) {
 			t.Errorf("%T: it is wrapped twice", cmd)
 		}
 		failure := errors.New("no")
-		if wrapped.SetErr(failure); cmd.Err() != failure {
+		if wrapped.SetErr(failure); !errors.Is(cmd.Err(), failure) {
 			t.Errorf("%T: the caller does not see its error", cmd)
 		}
 	}
@@ -457,8 +463,10 @@ func TestOnceOfEveryType(t *testing.T) {
 func TestNodesOfInfo(t *testing.T) {
 	master := infoFields("# Server\r\nredis_version:7.2.4\r\nuptime_in_seconds:9\r\nconnected_clients:3\r\nused_memory:100\r\nmaxmemory:200\r\nmaxmemory_policy:noeviction\r\n" +
 		"instantaneous_ops_per_sec:4\r\nkeyspace_hits:5\r\nkeyspace_misses:6\r\nevicted_keys:7\r\nrole:master\r\nmaster_repl_offset:1000\r\nnonsense\r\n")
-	want := Node{Addr: "h:1", Role: "master", OK: true, Version: "7.2.4", UptimeSeconds: 9, Clients: 3, UsedMemory: 100, MaxMemory: 200, Policy: "noeviction", OpsPerSecond: 4, Hits: 5, Misses: 6,
-		Evicted: 7, offset: 1000}
+	want := Node{
+		Addr: "h:1", Role: "master", OK: true, Version: "7.2.4", UptimeSeconds: 9, Clients: 3, UsedMemory: 100, MaxMemory: 200, Policy: "noeviction", OpsPerSecond: 4, Hits: 5, Misses: 6,
+		Evicted: 7, offset: 1000,
+	}
 	if got := master.node("h:1"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -150,7 +150,7 @@ func (c *Config) placeHosts(hosts string, m *setting.Check) {
 	if hosts == "" && c.Mode == Embedded {
 		return
 	}
-	for _, host := range strings.Split(hosts, ",") {
+	for host := range strings.SplitSeq(hosts, ",") {
 		c.Addrs = append(c.Addrs, address(host, port, m))
 	}
 }

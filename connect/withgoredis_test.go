@@ -49,7 +49,11 @@ func another(t *testing.T, field reflect.StructField) reflect.Value {
 	}
 	for _, v := range []any{
 		&tls.Config{ServerName: "another"}, &redis.AutoPipelineOptions{MaxBatchSize: 7}, &redis.CacheConfig{},
-		&maintnotifications.Config{Mode: maintnotifications.ModeAuto}, anyCredentials{}, anyProcessor{}, anyLimiter{}, anyCache{},
+		&maintnotifications.Config{Mode: maintnotifications.ModeAuto},
+		anyCredentials{},
+		anyProcessor{},
+		anyLimiter{},
+		anyCache{},
 	} {
 		if reflect.TypeOf(v).AssignableTo(field.Type) {
 			return reflect.ValueOf(v)
