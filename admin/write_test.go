@@ -30,7 +30,7 @@ func TestWritingNeedsItsOwnRight(t *testing.T) {
 	}
 }
 
-func TestWritesOfOtherOriginsAreRefused(t *testing.T) {
+func TestWritesOfOtherOriginsAreRejected(t *testing.T) {
 	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
 	rdb.Set(t.Context(), prefix, 1, 0)
 	b := open(t, setOf(t, map[string]string{"default": redistest.Standalone(t).URL}), admin.WithTrustedOrigins("https://ops.example"))
