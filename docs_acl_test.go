@@ -132,7 +132,7 @@ func useCache(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 
 func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {
 	for name, opts := range map[string][]lockmw.Option{"plain": nil, "shared": {lockmw.WithReadWrite(true)}} {
-		opts = append(opts, lockmw.WithName(name), lockmw.WithNodeTimeout(4*time.Second))
+		opts = append(opts, lockmw.WithName(name), lockmw.WithTimeout(4*time.Second))
 		l, err := lockmw.New(conn.Client(), opts...)
 		noErrors(t, err)
 		redistest.CloseAfter(t, patience, l)
@@ -155,7 +155,7 @@ func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {
 		noErrors(t, err)
 		info, err := l.Inspect(t.Context(), "k")
 		noErrors(t, err)
-		if took, err := l.ForceRelease(t.Context(), "k", info.Owner); err != nil || !took {
+		if took, err := l.ForceRelease(t.Context(), info.Key, info.Owner); err != nil || !took {
 			t.Errorf("%s: force: %v, %v", name, took, err)
 		}
 		_ = k.Release(t.Context())

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -185,10 +184,10 @@ func (p *Panel) purgeAll(ctx context.Context, c change) error {
 	return responses.PurgeAll(ctx)
 }
 
-// lockerOf is the Locker whose lock a key is.
+// lockerOf is the Locker that can take the lock at key from its holder.
 func (p *Panel) lockerOf(conn, key string) (*lockmw.Locker, bool) {
 	for _, o := range of(p.lockers, conn) {
-		if rest, ok := strings.CutPrefix(key, o.it.KeyPrefix()); ok && strings.HasPrefix(rest, "{") {
+		if o.it.CanForceRelease(key) {
 			return o.it, true
 		}
 	}
@@ -196,15 +195,12 @@ func (p *Panel) lockerOf(conn, key string) (*lockmw.Locker, bool) {
 }
 
 func (p *Panel) release(ctx context.Context, c change) error {
-	key := strings.TrimSuffix(c.Get("key"), ":m")
+	key := c.Get("key")
 	l, ok := p.lockerOf(c.Get("conn"), key)
 	if !ok {
 		return errNotLent
 	}
-	done, err := l.ForceReleaseAt(ctx, key, c.Get("owner"))
-	if errors.Is(err, lockmw.ErrForeign) {
-		return errNotLent
-	}
+	done, err := l.ForceRelease(ctx, key, c.Get("owner"))
 	if err == nil && !done {
 		return errGone
 	}

@@ -33,8 +33,6 @@ var forms = []struct {
 	form       *regexp.Regexp // prefix, name, hash
 }{
 	{limitKind, "limits", regexp.MustCompile(`^(ratelimit:v1:)([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)},
-	{lockKind, "locks", regexp.MustCompile(`^(lockmw:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}(?::m)?$`)},
-	{lockPart, "locks", regexp.MustCompile(`^(lockmw:v1:)([^{}]{1,100}):(?:\{([0-9a-f]{32})\}:(?:q|qp|p)|boot)$`)},
 	{jobKind, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
 	{jobPart, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}:w$`)},
 	{requestKind, "", regexp.MustCompile(`^(idempotency:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
@@ -56,8 +54,8 @@ func (p *Panel) custom() map[string]string {
 		}
 	}
 	for _, o := range p.lockers {
-		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v1:"); ok {
-			all[first+":v1:"] = "lockmw:v1:"
+		if first, _, ok := strings.Cut(o.it.RedisKey(""), ":v1:"); ok {
+			all[first+":v1:"] = lockPrefix
 		}
 	}
 	for _, o := range p.caches {
@@ -98,6 +96,9 @@ func (p *Panel) ownerOf(key string) (owner, bool) {
 }
 
 func standardOwner(key string) (owner, bool) {
+	if o, ok := lockOwner(key); ok {
+		return o, true
+	}
 	for _, f := range forms {
 		if m := f.form.FindStringSubmatch(key); m != nil {
 			return owner{f.kind, f.page, m[1], m[2], m[3]}, true

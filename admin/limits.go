@@ -3,8 +3,6 @@ package admin
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"regexp"
 	"slices"
@@ -205,10 +203,4 @@ func bucket(value string, now time.Time, ttl time.Duration) (used float64, until
 		used *= float64(ttl) / float64(ttl+gone)
 	}
 	return used, m[4]
-}
-
-// hashed is how the middlewares name in keys what clients choose.
-func hashed(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
 }

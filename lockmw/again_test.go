@@ -119,7 +119,7 @@ func TestLostVotesAreAskedForAgain(t *testing.T) {
 		c := newCut(t, s)
 		cuts, nodes = append(cuts, c), append(nodes, c)
 	}
-	l, err := lockmw.NewRedlock(nodes, lockmw.WithKeyPrefix(m.prefix), lockmw.WithTTL(5*time.Second), lockmw.WithNodeTimeout(time.Second))
+	l, err := lockmw.NewRedlock(nodes, lockmw.WithKeyPrefix(m.prefix), lockmw.WithTTL(5*time.Second), lockmw.WithTimeout(time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestLateRenewals(t *testing.T) {
 	var mu sync.Mutex
 	var late []time.Duration
 	renewed := 0
-	l := locker(t, c, lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/5), lockmw.WithHooks(lockmw.Hooks{
+	l := locker(t, c, lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/5), lockmw.WithHooks(lockmw.Hooks{
 		Renewed: func(_ context.Context, _ time.Duration, err error) {
 			mu.Lock()
 			defer mu.Unlock()

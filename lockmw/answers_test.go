@@ -93,7 +93,7 @@ func TestEveryAnswer(t *testing.T) {
 		{name: "503 refused", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
 			fault: func(_ *testing.T, s *redistest.Server, _ string) { s.Kill() }},
 		{name: "503 hung", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
-			opts:  []lockmw.Option{lockmw.WithNodeTimeout(200 * time.Millisecond)},
+			opts:  []lockmw.Option{lockmw.WithTimeout(200 * time.Millisecond)},
 			fault: func(_ *testing.T, s *redistest.Server, _ string) { s.Pause() }},
 		{name: "503 without memory", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
 			fault: func(t *testing.T, s *redistest.Server, _ string) {
@@ -112,7 +112,7 @@ func TestEveryAnswer(t *testing.T) {
 				waitQueued(t, s.Client(t), prefix)
 			}},
 		{name: "503 lost before the first byte", status: 503, retry: "1", hooks: "acquired 1, busy 0, failed 0, lost 1",
-			opts: []lockmw.Option{lockmw.WithTTL(1200 * time.Millisecond), lockmw.WithNodeTimeout(500 * time.Millisecond)},
+			opts: []lockmw.Option{lockmw.WithTTL(1200 * time.Millisecond), lockmw.WithTimeout(500 * time.Millisecond)},
 			next: func(t *testing.T, s *redistest.Server, _ *lockmw.Locker) http.Handler {
 				rdb := s.Client(t)
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -123,7 +123,7 @@ func TestEveryAnswer(t *testing.T) {
 				})
 			}},
 		{name: "200 lost after the first byte", status: 200, hooks: "acquired 1, busy 0, failed 0, lost 1",
-			opts: []lockmw.Option{lockmw.WithTTL(1200 * time.Millisecond), lockmw.WithNodeTimeout(500 * time.Millisecond)},
+			opts: []lockmw.Option{lockmw.WithTTL(1200 * time.Millisecond), lockmw.WithTimeout(500 * time.Millisecond)},
 			next: func(t *testing.T, s *redistest.Server, _ *lockmw.Locker) http.Handler {
 				rdb := s.Client(t)
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +135,7 @@ func TestEveryAnswer(t *testing.T) {
 			}},
 		{name: "500 no key", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0",
 			opts: []lockmw.Option{lockmw.WithKey(func(*http.Request) (string, error) { return "", nil })}},
-		{name: "500 no pattern", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrNoPattern,
+		{name: "500 no pattern", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrNoKey,
 			opts: []lockmw.Option{lockmw.WithKey(lockmw.ByPattern)}},
 		{name: "500 nested", status: 500, hooks: "acquired 1, busy 0, failed 1, lost 0", want: lockmw.ErrNested,
 			next: func(_ *testing.T, _ *redistest.Server, l *lockmw.Locker) http.Handler { return l.Handler(wrote) }},
@@ -145,7 +145,7 @@ func TestEveryAnswer(t *testing.T) {
 			s := redistest.NewServer(t)
 			prefix := redistest.Prefix(t)
 			var hooks seen
-			l, err := lockmw.New(s.Client(t), append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(2 * time.Second), lockmw.WithKey(byPath), lockmw.WithHooks(hooks.hooks())}, tc.opts...)...)
+			l, err := lockmw.New(s.Client(t), append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(2 * time.Second), lockmw.WithKey(byPath), lockmw.WithHooks(hooks.hooks())}, tc.opts...)...)
 			if err != nil {
 				t.Fatal(err)
 			}

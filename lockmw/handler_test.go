@@ -98,16 +98,16 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestRedisDown(t *testing.T) {
-	for failOpen, status := range map[bool]int{false: 503, true: 200} {
+	for mode, status := range map[lockmw.FailureMode]int{lockmw.FailClosed: 503, lockmw.DangerouslyFailOpen: 200} {
 		s := redistest.NewServer(t)
-		h := locker(t, s.Client(t), lockmw.WithKey(byPath), lockmw.WithDangerousFailOpen(failOpen)).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := locker(t, s.Client(t), lockmw.WithKey(byPath), lockmw.WithFailureMode(mode)).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "ran")
 		}))
 		for _, fault := range []func(){s.Pause, s.Kill} {
 			fault()
 			w := request(h, "POST", "/p")
 			if w.Code != status || strings.Contains(w.Body.String(), "refused") {
-				t.Errorf("fail open %v: got %d %s, want %d", failOpen, w.Code, w.Body, status)
+				t.Errorf("mode %v: got %d %s, want %d", mode, w.Code, w.Body, status)
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func TestRedisDown(t *testing.T) {
 func TestALockLostBeforeTheFirstByteIs503(t *testing.T) {
 	s := redistest.NewServer(t)
 	rdb := s.Client(t)
-	h := locker(t, rdb, lockmw.WithKey(byPath), lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(100*time.Millisecond)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := locker(t, rdb, lockmw.WithKey(byPath), lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(100*time.Millisecond)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Secret", "1")
 		rdb.FlushAll(r.Context())
 		<-r.Context().Done()
@@ -137,7 +137,7 @@ func TestALockLostBeforeTheFirstByteIs503(t *testing.T) {
 func TestAHandlerThatWritesNothing(t *testing.T) {
 	s := redistest.NewServer(t)
 	rdb := s.Client(t)
-	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(100*time.Millisecond))
+	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(100*time.Millisecond))
 	for lost, status := range map[bool]int{false: 200, true: 503} {
 		srv := httptest.NewServer(l.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if lost {

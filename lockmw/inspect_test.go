@@ -3,6 +3,7 @@ package lockmw_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ func TestInspectAndForceRelease(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		rdb, prefix := g.Client(t), redistest.Prefix(t)
 		one, two := locker(t, rdb, lockmw.WithKeyPrefix(prefix)), locker(t, g.Client(t), lockmw.WithKeyPrefix(prefix))
-		if info, err := one.Inspect(t.Context(), "key"); err != nil || info != (lockmw.Info{}) {
+		if info, err := one.Inspect(t.Context(), "key"); err != nil || !reflect.DeepEqual(info, lockmw.Info{}) {
 			t.Errorf("never held: %+v, %v", info, err)
 		}
 		// Who waits subscribes to what it is told; so the holder hears of its loss at once.
@@ -44,10 +45,10 @@ func TestInspectAndForceRelease(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := two.ForceRelease(t.Context(), "key", "somebody else"); ok || err != nil {
+		if ok, err := two.ForceRelease(t.Context(), info.Key, "somebody else"); ok || err != nil {
 			t.Errorf("taken from somebody else: %v, %v", ok, err)
 		}
-		if ok, err := two.ForceRelease(t.Context(), "key", info.Owner); !ok || err != nil {
+		if ok, err := two.ForceRelease(t.Context(), info.Key, info.Owner); !ok || err != nil {
 			t.Errorf("got %v, %v", ok, err)
 		}
 		select {
@@ -65,7 +66,7 @@ func TestInspectAndForceRelease(t *testing.T) {
 		if err := n.Release(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if ok, err := two.ForceRelease(t.Context(), "key", info.Owner); ok || err != nil {
+		if ok, err := two.ForceRelease(t.Context(), info.Key, info.Owner); ok || err != nil {
 			t.Errorf("taken twice: %v, %v", ok, err)
 		}
 	})

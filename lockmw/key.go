@@ -1,13 +1,13 @@
 package lockmw
 
 import (
-	"encoding/binary"
-	"errors"
+	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"path"
 	"strings"
+
+	"github.com/redishttp/redishttp/internal/keypart"
 )
 
 // KeyFunc returns the key that a request locks. Requests with one key exclude
@@ -17,13 +17,6 @@ import (
 // The key should name the thing that is changed, however the client spells it.
 // Everything a function adds to it (a method, a host, a header) splits the lock.
 type KeyFunc func(*http.Request) (string, error)
-
-// ErrNoKey is what [Hooks].Failed is told, with the reason, of a request for which
-// the key function fails or returns "".
-var ErrNoKey = errors.New("lockmw: no key for a request")
-
-// ErrNoPattern is returned by [ByPattern] for a request without a pattern.
-var ErrNoPattern = errors.New("lockmw: the request has no pattern: no router has matched it yet, or the router sets none; use ByPath or ByRoute")
 
 // ByPath is the default key: the path of the request, "/orders/4711". It needs
 // no pattern, so it works behind and around any router. Spellings of one path
@@ -38,21 +31,21 @@ var ErrNoPattern = errors.New("lockmw: the request has no pattern: no router has
 // wrap the StripPrefix, or use a Locker with another [WithName] for each prefix.
 func ByPath(r *http.Request) (string, error) { return path.Clean("/" + r.URL.Path), nil }
 
-// ByPattern is the path of the matched pattern and the values of its wildcards,
-// whose names do not count: for both GET /orders/{id} and PUT /orders/{order} it
-// is Join("/orders/{}", "4711"). The method and the host of the pattern do not
-// count either; [PerMethod] and [PerHost] add those of the request. It returns
-// [ErrNoPattern] for a request without a pattern. Below a pattern that ends with
-// a slash each path has a key.
+// ByPattern returns the path of the matched pattern and the values of its
+// wildcards, whose names do not count: for both GET /orders/{id} and PUT
+// /orders/{order} it is Join("/orders/{}", "4711"). The method and the host of the
+// pattern do not count either; [PerMethod] and [PerHost] add those of the request.
+// It returns [ErrNoKey] for a request without a pattern. Below a pattern that ends
+// with a slash each path has its own key.
 //
 // It differs from ByPath where one handler serves a resource under several
-// prefixes that [http.StripPrefix] takes away.
+// prefixes that [http.StripPrefix] removes.
 func ByPattern(r *http.Request) (string, error) {
 	if r.Pattern == "" {
-		return "", ErrNoPattern
+		return "", fmt.Errorf("%w: it has no pattern: no router has matched it yet, or the router sets none; use ByPath or ByRoute", ErrNoKey)
 	}
 	p := parsePattern(r.Pattern)
-	// Routers differ in whether a path value is decoded: chi's is as the client spells it.
+	// Routers differ in whether they decode a path value: chi leaves it as the client spells it.
 	values, ok := p.match(r.URL)
 	if !ok {
 		values = p.values(r)
@@ -60,19 +53,14 @@ func ByPattern(r *http.Request) (string, error) {
 	return Join(append([]string{p.path}, values...)...), nil
 }
 
-// ByRoute is [ByPattern] for a Handler around mux, which has not matched the
-// request yet. The key of a request that mux has no route for, and answers
-// itself, is its path.
+// ByRoute returns a [ByPattern] for a Handler around mux, which has not matched
+// the request yet. The key of a request for which mux has no route is its path.
 func ByRoute(mux *http.ServeMux) KeyFunc {
 	return func(r *http.Request) (string, error) {
 		_, pattern := mux.Handler(r)
-		if pattern == "" {
-			key, err := ByPath(r)
-			return Join("", key), err
-		}
 		p := parsePattern(pattern)
 		values, ok := p.match(r.URL)
-		if !ok { // mux redirects to the path that it has matched
+		if pattern == "" || !ok { // no route, or mux redirects to the path that it has matched
 			key, err := ByPath(r)
 			return Join("", key), err
 		}
@@ -89,13 +77,13 @@ func PerMethod(key KeyFunc) KeyFunc {
 		if method == http.MethodHead {
 			method = http.MethodGet
 		}
-		return with(method, key, r)
+		return addTo(key, method, r)
 	}
 }
 
 // PerHost adds the host to key, in lower case and without a port and a dot at
-// its end, so that two hosts have two locks. The client chooses the host: let
-// only those pass that you serve.
+// its end, so that two hosts have two locks. The client chooses the host: accept
+// only hosts that you serve.
 func PerHost(key KeyFunc) KeyFunc {
 	return func(r *http.Request) (string, error) {
 		host := r.Host
@@ -103,12 +91,12 @@ func PerHost(key KeyFunc) KeyFunc {
 			host = name
 		}
 		host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-		return with(strings.ToLower(strings.TrimSuffix(host, ".")), key, r)
+		return addTo(key, strings.ToLower(strings.TrimSuffix(host, ".")), r)
 	}
 }
 
-// with adds part to key; what has no key gets none.
-func with(part string, key KeyFunc, r *http.Request) (string, error) {
+// addTo adds part to the key of a request, if it has one.
+func addTo(key KeyFunc, part string, r *http.Request) (string, error) {
 	k, err := key(r)
 	if err != nil || k == "" {
 		return "", err
@@ -116,144 +104,7 @@ func with(part string, key KeyFunc, r *http.Request) (string, error) {
 	return Join(part, k), nil
 }
 
-// pattern is what matters of the pattern of a router.
-type pattern struct {
-	path    string   // /a/{}/, wildcards without names
-	names   []string // of its wildcards
-	subtree bool     // it matches what is below, and no wildcard holds that
-	rest    bool     // its last wildcard holds the rest
-}
-
-// parsePattern reads "[METHOD ][HOST]/[PATH]". Wildcards may have a regular
-// expression, as those of chi do; "*" is one that holds the rest.
-func parsePattern(s string) (p pattern) {
-	if i := strings.IndexAny(s, " \t"); i >= 0 && !strings.Contains(s[:i], "/") {
-		s = strings.TrimLeft(s[i:], " \t")
-	}
-	if i := strings.IndexAny(s, "/{"); i >= 0 && s[i] == '/' {
-		s = s[i:] // without the host
-	}
-	var b strings.Builder
-	for s != "" {
-		i := strings.IndexAny(s, "{*")
-		if i < 0 {
-			break
-		}
-		b.WriteString(s[:i])
-		if s = s[i:]; s[0] == '*' {
-			p.names, p.rest, s = append(p.names, "*"), true, s[1:]
-			continue
-		}
-		end := closing(s)
-		name, _, _ := strings.Cut(s[1:end], ":")
-		s = s[min(end+1, len(s)):]
-		switch {
-		case name == "$": // as a subtree of which nothing is below the path
-		case strings.HasSuffix(name, "..."):
-			p.names, p.rest = append(p.names, strings.TrimSuffix(name, "...")), true
-		default:
-			p.names = append(p.names, name)
-			b.WriteString("{}")
-		}
-	}
-	b.WriteString(s)
-	p.path = b.String()
-	p.subtree = !p.rest && strings.HasSuffix(p.path, "/")
-	return p
-}
-
-// closing is where the brace ends that s begins with: a regular expression may
-// have braces of its own.
-func closing(s string) int {
-	depth := 0
-	for i := range len(s) {
-		switch s[i] {
-		case '{':
-			depth++
-		case '}':
-			if depth--; depth == 0 {
-				return i
-			}
-		}
-	}
-	return len(s)
-}
-
-// below is the path of u without its first n parts, the first of which is empty.
-func below(u *url.URL, n int) string {
-	parts := strings.Split(u.EscapedPath(), "/")
-	parts = parts[min(n, len(parts)):]
-	for i, part := range parts {
-		parts[i] = unescape(part)
-	}
-	return strings.Join(parts, "/")
-}
-
-// values returns those that the router has set, of a pattern that does not stand
-// for whole segments of the URL.
-func (p pattern) values(r *http.Request) []string {
-	values := make([]string, 0, len(p.names)+1)
-	for _, name := range p.names {
-		value := r.PathValue(name)
-		if r.URL.RawPath != "" {
-			value = unescape(value)
-		}
-		values = append(values, value)
-	}
-	if p.subtree {
-		values = append(values, below(r.URL, strings.Count(p.path, "/")))
-	}
-	return values
-}
-
-// match returns the values of p's wildcards in u, decoded, as [http.ServeMux]
-// does, if p is what u matches.
-func (p pattern) match(u *url.URL) ([]string, bool) {
-	segments, values := strings.Split(u.EscapedPath(), "/"), []string{}
-	parts := strings.Split(p.path, "/")
-	for i, part := range parts {
-		if i == len(parts)-1 && part == "" && (p.rest || p.subtree) {
-			if i >= len(segments) {
-				return nil, false
-			}
-			values = append(values, below(u, i))
-			return values, len(values) == p.count()
-		}
-		if i >= len(segments) {
-			return nil, false
-		}
-		switch segment := unescape(segments[i]); {
-		case part == "{}":
-			values = append(values, segment)
-		case unescape(part) != segment:
-			return nil, false
-		}
-	}
-	return values, len(parts) == len(segments) && len(values) == p.count()
-}
-
-// count is how many values p has.
-func (p pattern) count() int {
-	if p.subtree {
-		return len(p.names) + 1
-	}
-	return len(p.names)
-}
-
-func unescape(s string) string {
-	if u, err := url.PathUnescape(s); err == nil {
-		return u
-	}
-	return s
-}
-
-// Join makes one key of several parts, so that ("a:b", "c") is not ("a",
+// Join makes one key of several parts, for example Join("order", id). Different
+// parts never give the same key, whatever they contain: ("a:b", "c") is not ("a",
 // "b:c").
-func Join(parts ...string) string {
-	var b []byte
-	for _, part := range parts {
-		b = binary.AppendUvarint(b, uint64(len(part)))
-		b = append(b, part...)
-	}
-	return string(b)
-}
+func Join(parts ...string) string { return keypart.Join(parts...) }

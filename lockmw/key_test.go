@@ -105,8 +105,8 @@ func TestKeysDiffer(t *testing.T) {
 			seen[k] = target
 		}
 	}
-	if _, err := lockmw.ByPattern(httptest.NewRequest("GET", "/orders/1", nil)); !errors.Is(err, lockmw.ErrNoPattern) {
-		t.Errorf("ByPattern without a pattern: %v, want ErrNoPattern", err)
+	if _, err := lockmw.ByPattern(httptest.NewRequest("GET", "/orders/1", nil)); !errors.Is(err, lockmw.ErrNoKey) {
+		t.Errorf("ByPattern without a pattern: %v, want ErrNoKey", err)
 	}
 	if got := keyOf(t, inside(mux), "PUT", "/orders/4711", "a"); got != lockmw.Join("/orders/{}", "4711") {
 		t.Errorf("the key is not as documented: %q", got)

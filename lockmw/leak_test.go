@@ -98,7 +98,7 @@ func TestAThousandCancellations(t *testing.T) {
 			for process := range 4 {
 				rdb := redis.NewClient(&redis.Options{Addr: p.Addr()})
 				t.Cleanup(func() { _ = rdb.Close() })
-				l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithNodeTimeout(5*time.Second))
+				l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithTimeout(5*time.Second))
 				for caller := range 6 {
 					wg.Go(func() {
 						for start := time.Now(); !cancelled.enough() && time.Since(start) < 2*patience; {
@@ -195,7 +195,7 @@ func TestALateAcquireLeavesNothingHeld(t *testing.T) {
 	prefix := redistest.Prefix(t)
 	rdb := redis.NewClient(&redis.Options{Addr: p.Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
-	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithNodeTimeout(50*time.Millisecond))
+	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithTimeout(50*time.Millisecond))
 	direct := s.Client(t)
 	redistest.Eventually(t, patience, func() bool {
 		k, err := l.TryAcquire(t.Context(), "warm")
@@ -230,7 +230,7 @@ func TestPanicsLeaveNothingHeld(t *testing.T) {
 			rdb := s.Client(t)
 			var armed atomic.Bool
 			rdb.AddHook(panicHook{&armed})
-			l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithKey(byPath), lockmw.WithHooks(tc.hooks), lockmw.WithNodeTimeout(time.Second))
+			l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithKey(byPath), lockmw.WithHooks(tc.hooks), lockmw.WithTimeout(time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}

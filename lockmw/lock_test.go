@@ -35,7 +35,7 @@ const patience = 20 * time.Second
 
 func locker(t testing.TB, rdb lockmw.Client, opts ...lockmw.Option) *lockmw.Locker {
 	t.Helper()
-	l, err := lockmw.New(rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithNodeTimeout(2 * time.Second)}, opts...)...)
+	l, err := lockmw.New(rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithTimeout(2 * time.Second)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func waitQueued(t *testing.T, rdb redis.UniversalClient, prefix string) {
 func TestRenewal(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	prefix := redistest.Prefix(t)
-	a := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(200*time.Millisecond))
+	a := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(200*time.Millisecond))
 	b := locker(t, rdb, lockmw.WithKeyPrefix(prefix))
 	k := acquire(t, a, "k")
 	until := time.Now().Add(1500 * time.Millisecond)
@@ -219,7 +219,7 @@ func TestLost(t *testing.T) {
 			t.Errorf("release: got %v, want ErrLost", err)
 		}
 	}
-	opts := []lockmw.Option{lockmw.WithTTL(900 * time.Millisecond), lockmw.WithNodeTimeout(150 * time.Millisecond)}
+	opts := []lockmw.Option{lockmw.WithTTL(900 * time.Millisecond), lockmw.WithTimeout(150 * time.Millisecond)}
 	t.Run("deleted", func(t *testing.T) {
 		s := redistest.NewServer(t)
 		rdb := s.Client(t)
@@ -279,7 +279,7 @@ func TestALostReplyLeavesNothingHeld(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rdb := redis.NewClient(opts)
 			defer rdb.Close()
-			l := locker(t, rdb, lockmw.WithKeyPrefix("p"), lockmw.WithNodeTimeout(100*time.Millisecond))
+			l := locker(t, rdb, lockmw.WithKeyPrefix("p"), lockmw.WithTimeout(100*time.Millisecond))
 			redistest.Eventually(t, patience, func() bool {
 				k, err := l.TryAcquire(t.Context(), "k")
 				return err == nil && k.Release(t.Context()) == nil
@@ -403,8 +403,8 @@ func TestWithoutPubSubRights(t *testing.T) {
 	rdb := redis.NewClient(opt)
 	defer rdb.Close()
 	prefix := redistest.Prefix(t)
-	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithNodeTimeout(100*time.Millisecond))
-	other := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithNodeTimeout(100*time.Millisecond))
+	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithTimeout(100*time.Millisecond))
+	other := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithTimeout(100*time.Millisecond))
 	k := acquire(t, l, "k")
 	got := make(chan error, 1)
 	go func() {
@@ -441,9 +441,9 @@ func TestWithoutPubSubRights(t *testing.T) {
 }
 
 func TestEveryMistakeIsReported(t *testing.T) {
-	_, err := lockmw.New(nil, nil, lockmw.WithName("{"), lockmw.WithKeyPrefix(""), lockmw.WithTTL(time.Millisecond), lockmw.WithWait(-1), lockmw.WithNodeTimeout(-1),
+	_, err := lockmw.New(nil, nil, lockmw.WithName("{"), lockmw.WithKeyPrefix(""), lockmw.WithTTL(time.Millisecond), lockmw.WithWait(-1), lockmw.WithTimeout(-1),
 		lockmw.WithMaxWaiters(0), lockmw.WithKey(nil), lockmw.WithBusyStatus(500), lockmw.WithLogger(nil))
-	for _, option := range []string{"rdb", "WithName", "WithKeyPrefix", "WithTTL", "WithWait", "WithNodeTimeout", "WithMaxWaiters", "WithKey", "WithBusyStatus", "WithLogger"} {
+	for _, option := range []string{"rdb", "WithName", "WithKeyPrefix", "WithTTL", "WithWait", "WithTimeout", "WithMaxWaiters", "WithKey", "WithBusyStatus", "WithLogger"} {
 		if err == nil || !strings.Contains(err.Error(), "lockmw: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}
@@ -502,7 +502,7 @@ func TestHandOver(t *testing.T) {
 // fence.
 func TestHandOverAfterALoss(t *testing.T) {
 	rdb := redistest.NewServer(t).Client(t)
-	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(200*time.Millisecond))
+	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(200*time.Millisecond))
 	k := acquire(t, l, "key")
 	next := make(chan uint64, 1)
 	go func() {

@@ -55,7 +55,7 @@ func restricted(t *testing.T, s *redistest.Server, user string, rights ...any) *
 }
 
 // A Redis that answers, but is not set up for locks, is no outage: the handler
-// does not run unlocked, whatever WithDangerousFailOpen says, and the log says why.
+// does not run without the lock, whatever the FailureMode, and the log says why.
 func TestAMistakeIsNoOutage(t *testing.T) {
 	t.Parallel()
 	s, replica := redistest.NewServer(t), redistest.NewServer(t)
@@ -90,7 +90,7 @@ func TestAMistakeIsNoOutage(t *testing.T) {
 	wrong.Password = "wrong"
 	refused := redis.NewClient(&wrong)
 	t.Cleanup(func() { _ = refused.Close() })
-	short := []lockmw.Option{lockmw.WithNodeTimeout(500 * time.Millisecond)}
+	short := []lockmw.Option{lockmw.WithTimeout(500 * time.Millisecond)}
 	for name, tc := range map[string]struct {
 		new    func(...lockmw.Option) (*lockmw.Locker, error)
 		opts   []lockmw.Option
@@ -138,7 +138,7 @@ func TestAMistakeIsNoOutage(t *testing.T) {
 			}
 			var log logged
 			var failed error
-			l, err := tc.new(append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithDangerousFailOpen(true), lockmw.WithNodeTimeout(2 * time.Second), log.option(),
+			l, err := tc.new(append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithFailureMode(lockmw.DangerouslyFailOpen), lockmw.WithTimeout(2 * time.Second), log.option(),
 				lockmw.WithHooks(lockmw.Hooks{Failed: func(_ context.Context, err error) { failed = err }})}, tc.opts...)...)
 			if err != nil {
 				t.Fatal(err)
@@ -201,7 +201,7 @@ func TestNoKeySaysWhy(t *testing.T) {
 		want error
 	}{
 		"an error":   {func(*http.Request) (string, error) { return "", why }, why},
-		"no pattern": {lockmw.ByPattern, lockmw.ErrNoPattern},
+		"no pattern": {lockmw.ByPattern, lockmw.ErrNoKey},
 		"empty":      {func(*http.Request) (string, error) { return "", nil }, lockmw.ErrNoKey},
 	} {
 		var log logged

@@ -151,7 +151,7 @@ func TestAnyClient(t *testing.T) {
 				prefix := redistest.Prefix(t)
 				var ls []*lockmw.Locker
 				for range 2 { // not by locker: Close is part of the test
-					l, err := lockmw.New(tc.rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(time.Second)}, opts...)...)
+					l, err := lockmw.New(tc.rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(time.Second)}, opts...)...)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -81,7 +81,7 @@ func newChain(t testing.TB, subject string, s settings) *chain {
 			Served: func(_ context.Context, s cache.Status) { c.note("cache%s", mask(s.String())) },
 			Failed: func(_ context.Context, err error) { c.note("cache: %v", err) },
 		}))
-	c.locks, errs[3] = lockmw.New(c.rdb, lockmw.WithKeyPrefix(c.prefix+"l"), lockmw.WithNodeTimeout(4*time.Second), lockmw.WithTTL(60*time.Second), lockmw.WithWait(s.wait),
+	c.locks, errs[3] = lockmw.New(c.rdb, lockmw.WithKeyPrefix(c.prefix+"l"), lockmw.WithTimeout(4*time.Second), lockmw.WithTTL(60*time.Second), lockmw.WithWait(s.wait),
 		lockmw.WithKey(func(r *http.Request) (string, error) {
 			k, err := key(r)
 			route, _ := lockmw.ByPattern(r)

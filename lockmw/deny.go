@@ -1,0 +1,99 @@
+package lockmw
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/redishttp/redishttp/internal/problem"
+)
+
+// maxRetryAfter caps the hint to clients: a lease may be renewed anyway.
+const maxRetryAfter = 30 * time.Second
+
+type denyKey struct{}
+
+// DenyReason returns why a request was refused, in the handler of
+// [WithDenyHandler]. It matches [ErrBusy], [ErrUnavailable], [ErrLost],
+// [ErrNoKey], [ErrNested], [ErrSetup] or [ErrClosed]. It is nil elsewhere.
+func DenyReason(ctx context.Context) error {
+	err, _ := ctx.Value(denyKey{}).(error)
+	return err
+}
+
+// refusal is the response to a request that does not have its lock.
+type refusal struct {
+	status int
+	detail string
+	retry  time.Duration // 0 for no hint
+	log    string        // what an operator has to fix, "" for nothing
+}
+
+// refuse responds to a request that does not have its lock because of err.
+func (l *Locker) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	ref := l.refusalFor(err)
+	if ref.log != "" {
+		l.logger.LogAttrs(r.Context(), slog.LevelError, ref.log, slog.String("pattern", r.Pattern), slog.Any("error", err))
+	}
+	problem.RetryAfter(w.Header(), min(ref.retry, maxRetryAfter))
+	if l.deny == nil {
+		problem.Of(ref.status, ref.detail).Write(w, r)
+		return
+	}
+	problem.NoStore(w.Header())
+	dw := &denyWriter{ResponseWriter: w, status: ref.status}
+	l.deny.ServeHTTP(dw, r.WithContext(context.WithValue(r.Context(), denyKey{}, err)))
+	dw.writeStatus()
+}
+
+func (l *Locker) refusalFor(err error) refusal {
+	var busy *BusyError
+	switch {
+	case errors.As(err, &busy):
+		return refusal{status: l.busyStatus, detail: "Another request holds the lock.", retry: busy.RetryAfter}
+	case errors.Is(err, ErrLost):
+		return refusal{status: http.StatusServiceUnavailable, detail: "The lock was lost while the request ran.", retry: time.Second}
+	case errors.Is(err, ErrNoKey):
+		return refusal{status: http.StatusInternalServerError, detail: "The request has no key to lock; see the log.", log: "a request has no key"}
+	case errors.Is(err, ErrNested):
+		return refusal{status: http.StatusInternalServerError, detail: "The request holds this lock already.", log: "a lock is nested in itself"}
+	case isMistake(err):
+		return refusal{status: http.StatusInternalServerError, log: notSetUp}
+	case errors.Is(err, ErrSetup):
+		return refusal{status: http.StatusServiceUnavailable, retry: time.Second, log: notSetUp}
+	}
+	return refusal{status: http.StatusServiceUnavailable, retry: time.Second}
+}
+
+const notSetUp = "redis is not set up for locks"
+
+// denyWriter is the writer of a deny handler, which need not know the status.
+type denyWriter struct {
+	http.ResponseWriter
+
+	status int
+	wrote  bool
+}
+
+// WriteHeader sends the status that the handler chose.
+func (w *denyWriter) WriteHeader(status int) {
+	w.wrote = w.wrote || status >= http.StatusOK
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends the status of the refusal if the handler chose none.
+func (w *denyWriter) Write(b []byte) (int, error) {
+	w.writeStatus()
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *denyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *denyWriter) writeStatus() {
+	if !w.wrote {
+		w.WriteHeader(w.status)
+	}
+}
