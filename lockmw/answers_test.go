@@ -16,6 +16,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 // seen counts the calls of each hook.
@@ -135,8 +136,8 @@ func TestEveryAnswer(t *testing.T) {
 			}},
 		{name: "500 no key", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0",
 			opts: []lockmw.Option{lockmw.WithKey(func(*http.Request) (string, error) { return "", nil })}},
-		{name: "500 no pattern", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrNoKey,
-			opts: []lockmw.Option{lockmw.WithKey(lockmw.ByPattern)}},
+		{name: "500 no pattern", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockkey.ErrNoPattern,
+			opts: []lockmw.Option{lockmw.WithKey(lockkey.Pattern)}},
 		{name: "500 nested", status: 500, hooks: "acquired 1, busy 0, failed 1, lost 0", want: lockmw.ErrNested,
 			next: func(_ *testing.T, _ *redistest.Server, l *lockmw.Locker) http.Handler { return l.Handler(wrote) }},
 	}

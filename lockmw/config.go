@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/internal/setting"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 type config struct {
@@ -31,7 +32,7 @@ type config struct {
 func newConfig(opts []Option) config {
 	c := config{
 		prefix: "lockmw", name: "default", ttl: 10 * time.Second, maxWaiters: 1000, permits: 1, logger: slog.New(slog.DiscardHandler),
-		key: ByPath, wait: 5 * time.Second, busyStatus: http.StatusConflict,
+		key: lockkey.Path, wait: 5 * time.Second, busyStatus: http.StatusConflict,
 	}
 	for _, opt := range opts {
 		if opt != nil {

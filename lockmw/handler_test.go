@@ -14,6 +14,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 func byPath(r *http.Request) (string, error) { return r.URL.Path, nil }
@@ -77,7 +78,7 @@ func TestAnswers(t *testing.T) {
 		{"busy 423", 423, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0), lockmw.WithBusyStatus(423)}},
 		{"busy 429", 429, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0), lockmw.WithBusyStatus(429)}},
 		{"other method", 200, false, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithMethods("PUT")}},
-		{"no pattern", 500, false, []lockmw.Option{lockmw.WithKey(lockmw.ByPattern)}},
+		{"no pattern", 500, false, []lockmw.Option{lockmw.WithKey(lockkey.Pattern)}},
 		{"no key", 500, false, []lockmw.Option{lockmw.WithKey(noKey)}},
 		{"key error", 500, false, []lockmw.Option{lockmw.WithKey(badKey)}},
 	}
@@ -193,7 +194,7 @@ func TestPanicNestingAndHangUp(t *testing.T) {
 func TestByRoute(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /orders/{id}/pay", func(http.ResponseWriter, *http.Request) {})
-	key := lockmw.ByRoute(mux)
+	key := lockkey.Route(mux)
 	seen := map[string]string{}
 	for _, target := range []string{"/orders/1/pay", "/orders/2/pay", "/orders/a%2Fb/pay", "/nothing", "/nothing/else"} {
 		k, err := key(httptest.NewRequest("POST", target, nil))
@@ -209,7 +210,7 @@ func TestByPattern(t *testing.T) {
 	mux := http.NewServeMux()
 	for _, pattern := range []string{"/a/{x}/{y...}", "/b/{x}/{$}", "/c"} {
 		mux.HandleFunc(pattern, func(_ http.ResponseWriter, r *http.Request) {
-			k, err := lockmw.ByPattern(r)
+			k, err := lockkey.Pattern(r)
 			if err != nil || keys[k] != "" {
 				t.Errorf("%s: %q, %v, same as %s", r.URL, k, err, keys[k])
 			}

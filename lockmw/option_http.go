@@ -25,7 +25,7 @@ func WithFailureMode(mode FailureMode) Option {
 }
 
 // WithKey sets the key of a request: requests with one key exclude each other.
-// The default is [ByPath]: the path, without method, host and query. Use it when
+// The default is lockkey.Path: the path, without method, host and query. Use it when
 // the path does not name the thing that is changed.
 func WithKey(key KeyFunc) Option { return optionFunc(func(c *config) { c.key = key }) }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 // logged is a log that tests read.
@@ -201,8 +202,8 @@ func TestNoKeySaysWhy(t *testing.T) {
 		want error
 	}{
 		"an error":   {func(*http.Request) (string, error) { return "", why }, why},
-		"no pattern": {lockmw.ByPattern, lockmw.ErrNoKey},
-		"empty":      {func(*http.Request) (string, error) { return "", nil }, lockmw.ErrNoKey},
+		"no pattern": {lockkey.Pattern, lockkey.ErrNoPattern},
+		"empty":      {func(*http.Request) (string, error) { return "", nil }, lockkey.ErrNoPattern},
 	} {
 		var log logged
 		var failed error

@@ -1,4 +1,4 @@
-package lockmw
+package lockkey
 
 import (
 	"net/http"
