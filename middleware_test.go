@@ -17,135 +17,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-redis/redis_rate/v10"
-	"github.com/redis/go-redis/v9"
-
-	"github.com/redishttp/redishttp/cache"
+	"github.com/redishttp/redishttp/internal/chaintest"
 	"github.com/redishttp/redishttp/internal/redistest"
-	"github.com/redishttp/redishttp/lockmw"
-	"github.com/redishttp/redishttp/ratelimit"
-	"github.com/redishttp/redishttp/session"
 )
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
-// instance is one configured middleware.
-type instance struct {
-	wrap func(http.Handler) http.Handler
-	// use does in a handler what makes the middleware work for this request;
-	// it may be nil. What it returns goes into the body.
-	use func(r *http.Request) string
-}
-
-// subject is one row of the suite.
-type subject struct {
-	name string
-	// make builds an instance; prefix keeps tests apart, name two instances of
-	// one application.
-	make func(t testing.TB, rdb redis.UniversalClient, prefix, name string) instance
-	// budget is the longest a request may be held by default when Redis does
-	// not answer; mute is the status it then gets.
-	budget time.Duration
-	mute   int
-}
-
-func subjects() []subject {
-	return []subject{
-		{name: "ratelimit", make: newLimiter, budget: 100 * time.Millisecond, mute: http.StatusOK},
-		{name: "session", make: newSessions, budget: 250 * time.Millisecond, mute: http.StatusServiceUnavailable},
-		{name: "cache", make: newCache, budget: 50 * time.Millisecond, mute: http.StatusOK},
-		{name: "lockmw", make: newLocks, budget: 250 * time.Millisecond, mute: http.StatusServiceUnavailable},
-	}
-}
-
-func newLimiter(t testing.TB, rdb redis.UniversalClient, prefix, name string) instance {
-	t.Helper()
-	l, err := ratelimit.New(rdb, redis_rate.PerMinute(1000), ratelimit.WithKeyPrefix(prefix), ratelimit.WithName(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return instance{wrap: l.Handler}
-}
-
-func newSessions(t testing.TB, rdb redis.UniversalClient, prefix, name string) instance {
-	t.Helper()
-	m, err := session.New(rdb, session.WithKeyPrefix(prefix+":"+name+":"), session.WithCookieName("__Host-"+name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return instance{wrap: m.Handler, use: func(r *http.Request) string {
-		n := m.GetInt(r.Context(), "visits") + 1
-		m.Put(r.Context(), "visits", n)
-		return fmt.Sprintf(" visits=%d", n)
-	}}
-}
-
-func newCache(t testing.TB, rdb redis.UniversalClient, prefix, name string) instance {
-	t.Helper()
-	c, err := cache.New(rdb, cache.WithKeyPrefix(prefix), cache.WithName(name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return instance{wrap: c.Handler}
-}
-
-func newLocks(t testing.TB, rdb redis.UniversalClient, prefix, name string) instance {
-	t.Helper()
-	l, err := lockmw.New(rdb,
-		lockmw.WithKeyPrefix(prefix),
-		lockmw.WithName(name),
-		lockmw.WithKey(func(r *http.Request) (string, error) { return r.URL.Path, nil }),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		if err := l.Close(ctx); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return instance{wrap: l.Handler}
-}
-
-// serve starts a server, over TLS so that HTTP/2 can be spoken.
-func serve(t testing.TB, h2 bool, h http.Handler) *httptest.Server {
-	t.Helper()
-	srv := httptest.NewUnstartedServer(h)
-	srv.EnableHTTP2 = h2
-	srv.Config.ErrorLog = nil
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	return srv
-}
-
-func get(t testing.TB, srv *httptest.Server, path string) (*http.Response, string) {
-	t.Helper()
-	resp, err := srv.Client().Get(srv.URL + path)
-	if err != nil {
-		t.Fatalf("GET %s: %v", path, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatalf("GET %s: body: %v", path, err)
-	}
-	return resp, string(body)
-}
-
-// each runs one promise for every middleware on every topology.
-func each(t *testing.T, promise func(t *testing.T, s subject, g *redistest.Target)) {
-	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
-		for _, s := range subjects() {
-			t.Run(s.name, func(t *testing.T) { promise(t, s, g) })
-		}
-	})
-}
-
 func TestKeepsInterfaces(t *testing.T) {
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
-		in := s.make(t, g.Client(t), redistest.Prefix(t), "a")
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
+		in := s.Make(t, g.Client(t), redistest.Prefix(t), "a")
 		for _, h2 := range []bool{false, true} {
 			probe := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				_, f := w.(http.Flusher)
@@ -156,8 +36,8 @@ func TestKeepsInterfaces(t *testing.T) {
 				_, c := w.(http.CloseNotifier)
 				fmt.Fprintf(w, "flush=%v hijack=%v readfrom=%v push=%v closenotify=%v", f, h, rf, p, c)
 			})
-			_, bare := get(t, serve(t, h2, probe), "/")
-			_, wrapped := get(t, serve(t, h2, in.wrap(probe)), "/")
+			_, bare := chaintest.Get(t, chaintest.Serve(t, h2, probe), "/")
+			_, wrapped := chaintest.Get(t, chaintest.Serve(t, h2, in.Wrap(probe)), "/")
 			if bare != wrapped {
 				t.Errorf("http2=%v: got %s, want %s", h2, wrapped, bare)
 			}
@@ -166,11 +46,11 @@ func TestKeepsInterfaces(t *testing.T) {
 }
 
 func TestResponseControllerWorksThroughTheWrapper(t *testing.T) {
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
-		in := s.make(t, g.Client(t), redistest.Prefix(t), "a")
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
+		in := s.Make(t, g.Client(t), redistest.Prefix(t), "a")
 		for _, h2 := range []bool{false, true} {
 			first := make(chan struct{})
-			srv := serve(t, h2, in.wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			srv := chaintest.Serve(t, h2, in.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				rc := http.NewResponseController(w)
 				if err := rc.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
 					t.Errorf("SetWriteDeadline: %v", err)
@@ -203,11 +83,11 @@ func TestResponseControllerWorksThroughTheWrapper(t *testing.T) {
 }
 
 func TestHijackWorksThroughTheWrapper(t *testing.T) {
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
-		in := s.make(t, g.Client(t), redistest.Prefix(t), "a")
-		srv := httptest.NewServer(in.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if in.use != nil {
-				in.use(r)
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
+		in := s.Make(t, g.Client(t), redistest.Prefix(t), "a")
+		srv := httptest.NewServer(in.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if in.Use != nil {
+				in.Use(r)
 			}
 			conn, buf, err := http.NewResponseController(w).Hijack()
 			if err != nil {
@@ -233,13 +113,13 @@ func TestHijackWorksThroughTheWrapper(t *testing.T) {
 }
 
 func TestPassesInformationalResponses(t *testing.T) {
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
-		in := s.make(t, g.Client(t), redistest.Prefix(t), "a")
-		srv := httptest.NewServer(in.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
+		in := s.Make(t, g.Client(t), redistest.Prefix(t), "a")
+		srv := httptest.NewServer(in.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Link", "</a.css>; rel=preload; as=style")
 			w.WriteHeader(http.StatusEarlyHints)
-			if in.use != nil {
-				in.use(r)
+			if in.Use != nil {
+				in.Use(r)
 			}
 			w.WriteHeader(http.StatusCreated)
 		})))
@@ -258,7 +138,7 @@ func TestPassesInformationalResponses(t *testing.T) {
 		if strings.Contains(hints, "Set-Cookie") {
 			t.Errorf("a cookie went out with the 103: %q", hints)
 		}
-		if in.use != nil && !strings.Contains(final, "Set-Cookie") {
+		if in.Use != nil && !strings.Contains(final, "Set-Cookie") {
 			t.Errorf("what was changed after the 103 is lost: no cookie in %q", final)
 		}
 	})
@@ -266,11 +146,11 @@ func TestPassesInformationalResponses(t *testing.T) {
 
 func TestPassesContextValuesAndCancellation(t *testing.T) {
 	type key struct{}
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
-		in := s.make(t, g.Client(t), redistest.Prefix(t), "a")
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
+		in := s.Make(t, g.Client(t), redistest.Prefix(t), "a")
 		cause := errors.New("the caller gave up")
 		ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "value"))
-		h := in.wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		h := in.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if got := r.Context().Value(key{}); got != "value" {
 				t.Errorf("context value: got %v, want it passed on", got)
 			}
@@ -289,10 +169,10 @@ func TestPassesContextValuesAndCancellation(t *testing.T) {
 }
 
 func TestAPanicReachesTheServerAndHoldsNothing(t *testing.T) {
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
-		in := s.make(t, g.Client(t), redistest.Prefix(t), "a")
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
+		in := s.Make(t, g.Client(t), redistest.Prefix(t), "a")
 		var calls atomic.Int32
-		srv := serve(t, false, in.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		srv := chaintest.Serve(t, false, in.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if calls.Add(1) == 1 {
 				w.Header().Set("Cache-Control", "public, max-age=60")
 				io.WriteString(w, "half an ans")
@@ -310,7 +190,7 @@ func TestAPanicReachesTheServerAndHoldsNothing(t *testing.T) {
 			t.Error("the panic did not reach the server: the client saw a complete response")
 		}
 		start := time.Now()
-		second, body := get(t, srv, "/page")
+		second, body := chaintest.Get(t, srv, "/page")
 		if second.StatusCode != http.StatusOK || body != "whole" {
 			t.Errorf("after the panic: got %d %q, want 200 \"whole\"", second.StatusCode, body)
 		}
@@ -321,23 +201,23 @@ func TestAPanicReachesTheServerAndHoldsNothing(t *testing.T) {
 }
 
 func TestTwoInstancesDoNotShareState(t *testing.T) {
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
 		rdb, prefix := g.Client(t), redistest.Prefix(t)
-		outer, inner := s.make(t, rdb, prefix, "outer"), s.make(t, rdb, prefix, "inner")
+		outer, inner := s.Make(t, rdb, prefix, "outer"), s.Make(t, rdb, prefix, "inner")
 		var calls atomic.Int32
-		srv := serve(t, false, outer.wrap(inner.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		srv := chaintest.Serve(t, false, outer.Wrap(inner.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, "call %d", calls.Add(1))
-			if inner.use != nil {
-				io.WriteString(w, inner.use(r))
+			if inner.Use != nil {
+				io.WriteString(w, inner.Use(r))
 			}
 		}))))
 		for i := range 3 {
-			resp, body := get(t, srv, "/")
+			resp, body := chaintest.Get(t, srv, "/")
 			if resp.StatusCode != http.StatusOK {
 				t.Fatalf("request %d through two stacked instances: got %d %q, want 200", i, resp.StatusCode, body)
 			}
 			// Each counts for itself: were the counter shared, it would fall by two.
-			if want := fmt.Sprintf(`"outer";r=%d`, 999-i); s.name == "ratelimit" && !strings.Contains(strings.Join(resp.Header.Values("RateLimit"), ","), want) {
+			if want := fmt.Sprintf(`"outer";r=%d`, 999-i); s.Name == "ratelimit" && !strings.Contains(strings.Join(resp.Header.Values("RateLimit"), ","), want) {
 				t.Errorf("request %d: RateLimit %q, want %s", i, resp.Header.Values("RateLimit"), want)
 			}
 		}
@@ -345,13 +225,13 @@ func TestTwoInstancesDoNotShareState(t *testing.T) {
 }
 
 func TestNothingLeaks(t *testing.T) {
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
 		redistest.NoLeaks(t) // first, so that it looks when the client is closed
 		rdb := g.Client(t)
-		in := s.make(t, rdb, redistest.Prefix(t), "a")
-		h := in.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if in.use != nil {
-				in.use(r)
+		in := s.Make(t, rdb, redistest.Prefix(t), "a")
+		h := in.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if in.Use != nil {
+				in.Use(r)
 			}
 			io.WriteString(w, "ok")
 		}))
@@ -369,11 +249,11 @@ func TestNothingLeaks(t *testing.T) {
 
 // hostile requests: none may panic, none may be answered 500, all must end.
 func TestHostileRequestsAreAnsweredCleanly(t *testing.T) {
-	each(t, func(t *testing.T, s subject, g *redistest.Target) {
-		in := s.make(t, g.Client(t), redistest.Prefix(t), "a")
-		h := in.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if in.use != nil {
-				in.use(r)
+	chaintest.Each(t, func(t *testing.T, s chaintest.Subject, g *redistest.Target) {
+		in := s.Make(t, g.Client(t), redistest.Prefix(t), "a")
+		h := in.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if in.Use != nil {
+				in.Use(r)
 			}
 			w.Header().Set("Cache-Control", "max-age=60")
 			io.WriteString(w, "ok")

@@ -38,7 +38,7 @@ var errGone = fmt.Errorf("%w: it has changed meanwhile, nothing was done", errBa
 // allowed reports whether a write may be done at all: the keys of some things
 // must not just be deleted.
 func (p *Panel) allowed(c change) error {
-	if _, err := p.set.Get(c.Get("conn")); err != nil {
+	if _, err := p.conns.get(c.Get("conn")); err != nil {
 		return err
 	}
 	switch c.Get("action") {
@@ -69,7 +69,7 @@ func (p *Panel) keeps(key string) string {
 }
 
 func (p *Panel) deleteKey(ctx context.Context, c change) error {
-	conn, err := p.set.Get(c.Get("conn"))
+	conn, err := p.conns.get(c.Get("conn"))
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (p *Panel) deleteKey(ctx context.Context, c change) error {
 
 // unblock deletes all that counts a client, as Reset of its limiter does.
 func (p *Panel) unblock(ctx context.Context, c change) error {
-	conn, err := p.set.Get(c.Get("conn"))
+	conn, err := p.conns.get(c.Get("conn"))
 	if err != nil {
 		return err
 	}

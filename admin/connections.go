@@ -122,11 +122,11 @@ func first(n nodeView) int {
 }
 
 func (p *Panel) connectionsPage(w http.ResponseWriter, r *http.Request) {
-	names := p.set.Names()
+	names := p.conns.names()
 	views := make([]connView, len(names))
 	var wg sync.WaitGroup
 	for i, name := range names {
-		conn, err := p.set.Get(name)
+		conn, err := p.conns.get(name)
 		if err != nil {
 			views[i] = connView{Name: name, Error: err.Error()}
 			continue
@@ -134,7 +134,7 @@ func (p *Panel) connectionsPage(w http.ResponseWriter, r *http.Request) {
 		wg.Go(func() { views[i] = look(r.Context(), conn) })
 	}
 	wg.Wait()
-	p.show(w, r, http.StatusOK, "connections", page{Title: "Connections", Here: "connections", Body: views})
+	p.show(w, r, page{View: "connections", Title: "Connections", Here: "connections", Body: views})
 }
 
 func (p *Panel) connectionPage(w http.ResponseWriter, r *http.Request) {
@@ -143,6 +143,6 @@ func (p *Panel) connectionPage(w http.ResponseWriter, r *http.Request) {
 		p.failed(w, r, err)
 		return
 	}
-	p.show(w, r, http.StatusOK, "connection", page{Title: conn.Name(), Here: "connections", Conn: conn.Name(),
+	p.show(w, r, page{View: "connection", Title: conn.Name(), Here: "connections", Conn: conn.Name(),
 		Trail: []crumb{{"Connections", link("")}}, Body: look(r.Context(), conn)})
 }

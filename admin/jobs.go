@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -34,7 +35,7 @@ type jobsView struct {
 }
 
 func (p *Panel) cronPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "cron", "cron:v1:", "*", jobKind)
+	conn, l, err := p.list(r, listed{"cron", "cron:v1:", "*", jobKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -45,7 +46,7 @@ func (p *Panel) cronPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	slices.SortStableFunc(v.Jobs, func(a, b jobRow) int { return cmp.Or(cmp.Compare(a.Name, b.Name), b.Started.Compare(a.Started)) })
-	p.show(w, r, http.StatusOK, "cron", page{Title: "Jobs", Here: "cron", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "cron", Title: "Jobs", Here: "cron", Conn: conn.Name(), Body: v})
 }
 
 const maxJobText = 4096 // bytes of a host or an error
@@ -93,4 +94,19 @@ func (p *Panel) readJobs(ctx context.Context, conn string, rdb redis.UniversalCl
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+var jobForm = regexp.MustCompile(`^cron:v1:([^{}]{1,100}):\{([0-9a-f]{32})\}(:w)?$`)
+
+// jobKey reads the key of a job, or of what belongs to one.
+func jobKey(key string) (owner, bool) {
+	m := jobForm.FindStringSubmatch(key)
+	if m == nil {
+		return owner{}, false
+	}
+	o := owner{Kind: jobKind, Page: "cron", Name: m[1], Hash: m[2]}
+	if m[3] != "" {
+		o.Kind = jobPart
+	}
+	return o, true
 }

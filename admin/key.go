@@ -41,11 +41,11 @@ func (p *Panel) keyPage(w http.ResponseWriter, r *http.Request) {
 	}
 	trail := []crumb{{conn.Name(), link("connection", "conn", conn.Name())}, {"Keys", link("keys", "conn", conn.Name())}}
 	if v == nil {
-		p.show(w, r, http.StatusNotFound, "error", page{Title: "No such key", Here: "keys", Conn: conn.Name(), Trail: trail,
+		p.show(w, r, page{View: "error", Status: http.StatusNotFound, Title: "No such key", Here: "keys", Conn: conn.Name(), Trail: trail,
 			Body: "There is no key " + cut(p.mask(key), shownKey) + ". It may have expired, or been deleted."})
 		return
 	}
-	p.show(w, r, http.StatusOK, "key", page{Title: v.Key, Here: "keys", Conn: conn.Name(), Trail: trail, Body: v})
+	p.show(w, r, page{View: "key", Title: v.Key, Here: "keys", Conn: conn.Name(), Trail: trail, Body: v})
 }
 
 // viewKey returns nil for a key that is not there.

@@ -1,9 +1,6 @@
 package admin
 
-import (
-	"regexp"
-	"strings"
-)
+import "strings"
 
 // The kinds of keys that this module writes, see docs/redis-keys.md.
 const (
@@ -19,27 +16,29 @@ const (
 	requestKind = "request that runs once"
 )
 
-// owner is what a key's name says.
+// owner says which package wrote a key, and what for.
 type owner struct {
 	Kind   string
 	Page   string // of the panel, "" if it has none
 	Source string // prefix of all keys of its kind and application
 	Name   string // of the policy, cache or lock
-	Hash   string
+	Hash   string // of the client, session, lock or job; "" if the key is not of one
 }
 
-var forms = []struct {
-	kind, page string
-	form       *regexp.Regexp // prefix, name, hash
+// grammars read the names of keys. Each knows one package's keys under that
+// package's default prefix, reports false for all others, and leaves
+// owner.Source to [Panel.ownerOf]. The grammar itself belongs to the package.
+var grammars = []struct {
+	prefix string
+	parse  func(key string) (owner, bool)
 }{
-	{limitKind, "limits", regexp.MustCompile(`^(ratelimit:v1:)([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)},
-	{jobKind, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
-	{jobPart, "cron", regexp.MustCompile(`^(cron:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}:w$`)},
-	{requestKind, "", regexp.MustCompile(`^(idempotency:v1:)([^{}]{1,100}):\{([0-9a-f]{32})\}$`)},
-	{cacheKind, "cache", regexp.MustCompile(`^(cache:v2:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)},
-	{cachePart, "cache", regexp.MustCompile(`^(cache:v2:)([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:()(?:[bclnorv]:|log$)`)},
-	{sessionKind, "sessions", regexp.MustCompile(`^(session:v1:)([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)},
-	{userKind, "sessions", regexp.MustCompile(`^(user:session:v1:)([^{}]{1,100}):\{([^{}]+)\}:[sew]$`)},
+	{"ratelimit:v1:", limitKey},
+	{lockPrefix, lockKey},
+	{"cron:v1:", jobKey},
+	{"idempotency:v1:", requestKey},
+	{"cache:v2:", cacheKey},
+	{"session:v1:", sessionKey},
+	{"user:session:v1:", userKey},
 }
 
 // custom are first parts of keys that the application has chosen, in the
@@ -95,14 +94,15 @@ func (p *Panel) ownerOf(key string) (owner, bool) {
 	return standardOwner(key)
 }
 
+// standardOwner reads the name of a key under a default prefix.
 func standardOwner(key string) (owner, bool) {
-	if o, ok := lockOwner(key); ok {
-		return o, true
-	}
-	for _, f := range forms {
-		if m := f.form.FindStringSubmatch(key); m != nil {
-			return owner{f.kind, f.page, m[1], m[2], m[3]}, true
+	for _, g := range grammars {
+		if !strings.HasPrefix(key, g.prefix) {
+			continue
 		}
+		o, ok := g.parse(key)
+		o.Source = g.prefix
+		return o, ok
 	}
 	return owner{}, false
 }

@@ -43,7 +43,7 @@ var bucketForm = regexp.MustCompile(`^(\d{1,16}):(\d{1,16}):(\d{1,16})(?::(\d{1,
 const maxBlocked = 2000 // keys that are looked at for one page of blocked clients
 
 func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "limits", "ratelimit:v1:", "*", limitKind)
+	conn, l, err := p.list(r, listed{"limits", "ratelimit:v1:", "*", limitKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -75,7 +75,7 @@ func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
 		return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(a.Key, b.Key))
 	})
 	v.Rows = len(v.Limits)
-	p.show(w, r, http.StatusOK, "limits", page{Title: "Rate limits", Here: "limits", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "limits", Title: "Rate limits", Here: "limits", Conn: conn.Name(), Body: v})
 }
 
 // onlyBlocked leaves out who is not blocked. They are few, so it looks on while
@@ -203,4 +203,15 @@ func bucket(value string, now time.Time, ttl time.Duration) (used float64, until
 		used *= float64(ttl) / float64(ttl+gone)
 	}
 	return used, m[4]
+}
+
+var limitForm = regexp.MustCompile(`^ratelimit:v1:([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
+
+// limitKey reads the key of a rate limit.
+func limitKey(key string) (owner, bool) {
+	m := limitForm.FindStringSubmatch(key)
+	if m == nil {
+		return owner{}, false
+	}
+	return owner{Kind: limitKind, Page: "limits", Name: m[1], Hash: m[2]}, true
 }

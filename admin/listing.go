@@ -30,24 +30,32 @@ type listing struct {
 
 const listPage = 50 // rows
 
-// list searches one page of the keys of a kind.
-func (p *Panel) list(r *http.Request, page, standard, form string, kind string) (*connect.Conn, listing, error) {
+// listed says what a page lists.
+type listed struct {
+	page     string
+	standard string // default prefix of the keys
+	form     string // glob pattern of what follows the prefix
+	kind     string
+}
+
+// list searches for one page of keys of a kind.
+func (p *Panel) list(r *http.Request, of listed) (*connect.Conn, listing, error) {
 	conn, err := p.conn(r)
 	if err != nil {
 		return nil, listing{}, err
 	}
 	q, start := r.URL.Query(), time.Now()
-	l := listing{Page: page, Conn: conn.Name(), Sources: p.sources(standard), Source: q.Get("source"), From: q.Get("cursor")}
+	l := listing{Page: of.page, Conn: conn.Name(), Sources: p.sources(of.standard), Source: q.Get("source"), From: q.Get("cursor")}
 	if l.Source == "" {
 		l.Source = l.Sources[len(l.Sources)-1] // the application's own
 	}
 	if !slices.Contains(l.Sources, l.Source) {
 		return nil, l, errBad
 	}
-	l.Found, err = scan(r.Context(), conn, query{match: escapeGlob(l.Source) + form, from: l.From, want: listPage, keep: p.is(kind)})
+	l.Found, err = scan(r.Context(), conn, query{match: escapeGlob(l.Source) + of.form, from: l.From, want: listPage, keep: p.is(of.kind)})
 	slices.Sort(l.Found.Keys)
 	if l.Found.Next != "" {
-		l.Next = link(page, "conn", l.Conn, "source", l.Source, "cursor", l.Found.Next)
+		l.Next = link(of.page, "conn", l.Conn, "source", l.Source, "cursor", l.Found.Next)
 	}
 	l.Took, l.Rows = time.Since(start), len(l.Found.Keys)
 	return conn, l, err

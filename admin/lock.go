@@ -53,8 +53,8 @@ func (row lockRow) Others() int64 { return max(row.Count-1, 0) }
 
 const lockPrefix = "lockmw:v1:"
 
-// lockOwner reads the name of a key of lockmw.
-func lockOwner(key string) (owner, bool) {
+// lockKey reads the key of a lock, or of what belongs to one.
+func lockKey(key string) (owner, bool) {
 	k, ok := lockmw.ParseKey(key)
 	if !ok {
 		return owner{}, false
@@ -63,7 +63,7 @@ func lockOwner(key string) (owner, bool) {
 	if k.Hash != "" && (k.Part == "" || k.Part == "m") {
 		kind = lockKind
 	}
-	return owner{kind, "locks", lockPrefix, k.Name, k.Hash}, true
+	return owner{Kind: kind, Page: "locks", Name: k.Name, Hash: k.Hash}, true
 }
 
 // fill shows what lockmw says of the lock at started. Ends of leases are by the

@@ -20,7 +20,7 @@ type locksView struct {
 }
 
 func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "locks", lockPrefix, "*", lockKind)
+	conn, l, err := p.list(r, listed{"locks", lockPrefix, "*", lockKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -46,7 +46,7 @@ func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)), cmp.Compare(b.Waiters, a.Waiters), cmp.Compare(a.Key, b.Key))
 	})
 	v.Rows = len(v.Locks)
-	p.show(w, r, http.StatusOK, "locks", page{Title: "Locks", Here: "locks", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "locks", Title: "Locks", Here: "locks", Conn: conn.Name(), Body: v})
 }
 
 // locks reads the state of locks, in one round trip.

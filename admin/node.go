@@ -71,7 +71,7 @@ func (p *Panel) nodePage(w http.ResponseWriter, r *http.Request) {
 	if err := slow.Err(); err != nil {
 		v.SlowError = err.Error()
 	}
-	p.show(w, r, http.StatusOK, "node", page{Title: addr, Here: "connections", Conn: conn.Name(),
+	p.show(w, r, page{View: "node", Title: addr, Here: "connections", Conn: conn.Name(),
 		Trail: []crumb{{"Connections", link("")}, {conn.Name(), link("connection", "conn", conn.Name())}}, Body: v})
 }
 

@@ -2,14 +2,13 @@ package admin
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/redishttp/redishttp/cache"
-	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/setting"
 	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/cronlock"
 	"github.com/redishttp/redishttp/ratelimit"
@@ -24,14 +23,12 @@ type optionFunc func(*config)
 func (f optionFunc) apply(c *config) { f(c) }
 
 // OptionError is one mistake in the arguments of [New].
-type OptionError struct{ Option, Reason string }
+type OptionError = setting.Error
 
-func (e *OptionError) Error() string { return "admin: " + e.Option + ": " + e.Reason }
-
-// owned is something of the application's that does the panel's writes, and
-// the connection that it uses.
+// owned is a middleware that the application has registered: the panel writes
+// through it.
 type owned[T any] struct {
-	conn  string
+	conn  string // that it uses
 	label string
 	it    T
 }
@@ -56,86 +53,97 @@ type config struct {
 	jobs     []owned[*cronlock.Job]
 }
 
-// WithAuthorizer says who may use the panel and how. It is asked for every
-// request. An error, or an [Access] without Read, is answered 403; see
-// [WithDenyHandler]. The error is logged, never shown. It is required: there is no default.
+// WithAuthorizer sets the function that decides who may use the panel, and how.
+// It is called for every request. An error, or an [Access] without Read, rejects
+// the request, see [WithDenyHandler]; the error is logged and never shown. It is
+// required: there is no default, and nil is a mistake.
 func WithAuthorizer(authorize func(*http.Request) (Access, error)) Option {
 	return optionFunc(func(c *config) { c.authorize = authorize })
 }
 
-// WithDenyHandler answers those who may not, in place of a plain 403: with a
-// redirect to a login, or 401 and a challenge.
+// WithDenyHandler sets the response to requests that the authorizer rejects. The
+// default, also for nil, is a plain 403. Use it to redirect to a login, or to
+// return 401 with a challenge.
 func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) { c.deny = h }) }
 
-// WithAudit sets the hook that is told of each write, when it was done or had
-// failed. It runs before the answer goes out. The default is none.
+// WithAudit sets the hook that is called with each write, after it was done or
+// failed and before the response is sent. The default, also for nil, is none. Use
+// it to record who changed what; a write is not undone if the record fails.
 func WithAudit(audit func(ctx context.Context, e Event)) Option {
 	return optionFunc(func(c *config) { c.audit = audit })
 }
 
-// WithLogger sets the logger, for refusals of the authorizer and pages that
-// cannot be made. The default discards.
+// WithLogger sets the logger for rejected requests and for pages that cannot be
+// rendered. The default discards; nil is a mistake.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
-// WithTitle says on each page whose Redis this is, "orders, staging". The default
-// is "Redis".
+// WithTitle sets the title of all pages, such as "orders, staging". The default is
+// "Redis". Use it where operators have several panels open.
 func WithTitle(title string) Option { return optionFunc(func(c *config) { c.title = title }) }
 
-// WithTimeout bounds all that Redis is asked for one page. The default is 2s.
+// WithTimeout bounds all calls to Redis for one page. The default is 2s; 0 and
+// less are mistakes. Raise it for a Redis that is far away.
 func WithTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.timeout = d }) }
 
-// WithStreams bounds how many pages with live charts are served at a time, and
-// how often each asks its server; further ones show no charts. The default is 16 and 1s.
+// WithStreams sets how many pages may show live charts at the same time, and how
+// often each of them asks its server. The defaults are 16 and 1s. 0 turns charts
+// off; negative numbers and intervals below 100ms are mistakes. Further pages are
+// shown without charts.
 func WithStreams(n int, every time.Duration) Option {
 	return optionFunc(func(c *config) { c.streams, c.interval = n, every })
 }
 
-// WithSessionValues(true) shows what sessions hold, which may be anything that
-// users have entered, and answers that package idempotency keeps. Tokens are not in
-// Redis and never shown. The default is false.
+// WithSessionValues sets whether the panel shows the values in sessions, which
+// may be anything that users have entered, and the responses that package
+// idempotency keeps. The default is false. Tokens are not in Redis and never
+// shown. Turn it on for development.
 func WithSessionValues(on bool) Option { return optionFunc(func(c *config) { c.sessionValues = on }) }
 
-// WithHiddenKeys hides the values of keys that begin so. Those of sessions are
-// hidden anyway. The default is none.
+// WithHiddenKeys hides the values of keys that begin with one of the prefixes.
+// The default is none beside sessions, which are hidden anyway; "" is a mistake.
+// It may be given several times. Use it for keys of your own that hold secrets.
 func WithHiddenKeys(prefixes ...string) Option {
 	return optionFunc(func(c *config) { c.hidden = append(c.hidden, prefixes...) })
 }
 
-// WithTrustedOrigins allows writes from pages of these origins,
-// "https://ops.example.com", where a proxy changes the host. The default is none but
-// the panel's own.
+// WithTrustedOrigins allows writes from pages of these origins, such as
+// "https://ops.example.com". The default is the panel's own origin alone; what is
+// not an origin is a mistake. Use it where a proxy changes the host.
 func WithTrustedOrigins(origins ...string) Option {
 	return optionFunc(func(c *config) { c.origins = append(c.origins, origins...) })
 }
 
-// WithLimiter lets the panel block and unblock clients by their names, through
-// the limiter itself, which uses the connection conn. label tells limiters apart. It
-// may be given several times.
+// WithLimiter registers a limiter, so that the panel can block and unblock
+// clients by name and finds its keys under any prefix. conn names the connection
+// that the limiter uses; "" stands for the only one, and is a mistake if there
+// are several. label tells limiters of one connection apart. The default is none.
 func WithLimiter(conn, label string, l *ratelimit.Limiter) Option {
 	return optionFunc(func(c *config) { c.limiters = append(c.limiters, owned[*ratelimit.Limiter]{conn, label, l}) })
 }
 
-// WithSessions lets the panel list and revoke the sessions of a user. It may be
-// given several times.
+// WithSessions registers a session manager, so that the panel can list and
+// revoke the sessions of a user. conn and label are as in [WithLimiter]. The
+// default is none.
 func WithSessions(conn, label string, m *session.Manager) Option {
 	return optionFunc(func(c *config) { c.sessions = append(c.sessions, owned[*session.Manager]{conn, label, m}) })
 }
 
-// WithCache lets the panel explain requests and purge by URL and tag. It may be
-// given several times.
+// WithCache registers a cache, so that the panel can explain requests and purge
+// by URL and tag. conn and label are as in [WithLimiter]. The default is none.
 func WithCache(conn, label string, responses *cache.Cache) Option {
 	return optionFunc(func(c *config) { c.caches = append(c.caches, owned[*cache.Cache]{conn, label, responses}) })
 }
 
-// WithLocks lets the panel take locks from their holders, and find them by their
-// keys. Those of [lockmw.NewRedlock] are found only; name the connection of each of its
-// masters. It may be given several times.
+// WithLocks registers a locker, so that the panel can find locks by name and
+// release them forcibly. conn and label are as in [WithLimiter]. Locks of
+// [lockmw.NewRedlock] can be found but not released; register them once for the
+// connection of each master. The default is none.
 func WithLocks(conn, label string, l *lockmw.Locker) Option {
 	return optionFunc(func(c *config) { c.lockers = append(c.lockers, owned[*lockmw.Locker]{conn, label, l}) })
 }
 
-// WithJobs names jobs, of which Redis has only hashes. It may be given several
-// times.
+// WithJobs registers jobs, of which Redis has only the hashes, so that the panel
+// can show their names. conn is as in [WithLimiter]. The default is none.
 func WithJobs(conn string, jobs ...*cronlock.Job) Option {
 	return optionFunc(func(c *config) {
 		for _, j := range jobs {
@@ -148,51 +156,55 @@ func defaults() config {
 	return config{logger: slog.New(slog.DiscardHandler), title: "Redis", timeout: 2 * time.Second, interval: time.Second, streams: 16}
 }
 
-func (c *config) validate(set *connect.Set) error {
-	var errs []error
-	check := func(ok bool, option, reason string) {
-		if !ok {
-			errs = append(errs, &OptionError{Option: option, Reason: reason})
-		}
-	}
-	check(set != nil, "set", "is nil")
-	check(c.authorize != nil, "WithAuthorizer", "is missing: say who may use the panel")
-	check(c.logger != nil, "WithLogger", "is nil")
-	check(c.timeout > 0, "WithTimeout", fmt.Sprintf("%v is not above 0", c.timeout))
-	check(c.streams >= 0, "WithStreams", fmt.Sprintf("%d is below 0", c.streams))
-	check(c.interval >= 100*time.Millisecond, "WithStreams", fmt.Sprintf("%v is below 100ms", c.interval))
+// validate reports every mistake at once.
+func (c *config) validate(conns Connections) error {
+	check := &setting.Check{Package: "admin"}
+	check.That(!bounded.IsNil(conns), "conns", "is nil")
+	check.That(c.authorize != nil, "WithAuthorizer", "is missing: say who may use the panel")
+	check.That(c.logger != nil, "WithLogger", "is nil")
+	check.That(c.timeout > 0, "WithTimeout", "%v is not above 0", c.timeout)
+	check.That(c.streams >= 0, "WithStreams", "%d is below 0", c.streams)
+	check.That(c.interval >= 100*time.Millisecond, "WithStreams", "%v is below 100ms", c.interval)
 	for _, prefix := range c.hidden {
-		check(prefix != "", "WithHiddenKeys", "is empty: that would be all keys")
+		check.That(prefix != "", "WithHiddenKeys", "is empty: that would be all keys")
 	}
 	for _, origin := range c.origins {
 		err := http.NewCrossOriginProtection().AddTrustedOrigin(origin)
-		check(err == nil, "WithTrustedOrigins", fmt.Sprintf("%q is not an origin", origin))
+		check.That(err == nil, "WithTrustedOrigins", "%q is not an origin", origin)
 	}
-	uses(c.limiters, set, check, "WithLimiter", func(l *ratelimit.Limiter) bool { return l != nil })
-	uses(c.sessions, set, check, "WithSessions", func(m *session.Manager) bool { return m != nil })
-	uses(c.caches, set, check, "WithCache", func(r *cache.Cache) bool { return r != nil })
-	uses(c.lockers, set, check, "WithLocks", func(l *lockmw.Locker) bool { return l != nil })
-	uses(c.jobs, set, check, "WithJobs", func(j *cronlock.Job) bool { return j != nil })
-	return errors.Join(errs...)
+	all := connections{conns}
+	attach(check, all, "WithLimiter", c.limiters)
+	attach(check, all, "WithSessions", c.sessions)
+	attach(check, all, "WithCache", c.caches)
+	attach(check, all, "WithLocks", c.lockers)
+	attach(check, all, "WithJobs", c.jobs)
+	return check.Err()
 }
 
-// uses checks what the application lends, and puts the connection's own name in
-// place of an alias.
-func uses[T any](all []owned[T], set *connect.Set, check func(bool, string, string), option string, there func(T) bool) {
+// attach checks what one option registers, and replaces an alias, or no name at
+// all, by the name of the connection.
+func attach[T any](check *setting.Check, conns connections, option string, all []owned[T]) {
 	seen := map[[2]string]bool{}
 	for i, o := range all {
-		check(there(o.it), option, "is nil")
-		if set == nil {
+		check.That(!bounded.IsNil(o.it), option, "is nil")
+		if bounded.IsNil(conns.Connections) {
 			continue
 		}
-		conn, err := set.Get(o.conn)
+		if o.conn == "" {
+			only, ok := conns.only()
+			if check.That(ok, option, "names no connection of %v", conns.names()); !ok {
+				continue
+			}
+			o.conn = only
+		}
+		conn, err := conns.get(o.conn)
 		if err != nil {
-			check(false, option, err.Error())
+			check.Fail(option, "%v", err)
 			continue
 		}
 		all[i].conn = conn.Name()
 		id := [2]string{conn.Name(), o.label}
-		check(option == "WithJobs" || !seen[id], option, fmt.Sprintf("label %q is in use twice", o.label))
+		check.That(option == "WithJobs" || !seen[id], option, "label %q is in use twice", o.label)
 		seen[id] = true
 	}
 }

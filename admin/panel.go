@@ -15,7 +15,7 @@ import (
 // use.
 type Panel struct {
 	config
-	set     *connect.Set
+	conns   connections
 	pages   pages
 	streams chan struct{} // a place for each open stream
 	routes  map[string]route
@@ -32,20 +32,20 @@ type route struct {
 // New returns a Panel for the connections of set. It does not dial; all
 // mistakes are reported at once, as joined [*OptionError]. Without
 // [WithAuthorizer] it fails.
-func New(set *connect.Set, opts ...Option) (*Panel, error) {
+func New(conns Connections, opts ...Option) (*Panel, error) {
 	c := defaults()
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(&c)
 		}
 	}
-	if err := c.validate(set); err != nil {
+	if err := c.validate(conns); err != nil {
 		return nil, err
 	}
 	if c.deny == nil {
 		c.deny = http.HandlerFunc(forbidden)
 	}
-	p := &Panel{config: c, set: set, pages: parsePages(), streams: make(chan struct{}, c.streams), script: redis.NewScriptServerSHA(previewSource)}
+	p := &Panel{config: c, conns: connections{conns}, pages: parsePages(), streams: make(chan struct{}, c.streams), script: redis.NewScriptServerSHA(previewSource)}
 	p.prefixes = p.custom()
 	p.routes = map[string]route{
 		"":           {"GET", p.connectionsPage},
@@ -115,10 +115,10 @@ func (p *Panel) conn(r *http.Request) (*connect.Conn, error) {
 	if r.Method == http.MethodPost {
 		name = r.PostFormValue("conn")
 	}
-	if names := p.set.Names(); name == "" && len(names) > 0 {
+	if names := p.conns.names(); name == "" && len(names) > 0 {
 		name = names[0]
 	}
-	return p.set.Get(name)
+	return p.conns.get(name)
 }
 
 // of returns what the application lends for a connection.

@@ -26,7 +26,7 @@ func everybody(*http.Request) (admin.Access, error) {
 
 func setOf(t *testing.T, urls map[string]string) *connect.Set {
 	t.Helper()
-	set := connect.NewSet(connect.WithTimeouts(patience, patience, patience, patience))
+	set := connect.NewSet(connect.WithTimeouts(connect.Timeouts{Dial: patience, Read: patience, Write: patience, Pool: patience}))
 	redistest.CloseAfter(t, patience, set)
 	for name, u := range urls {
 		if err := set.Add(name, u); err != nil {
@@ -43,7 +43,7 @@ type browser struct {
 	base string
 }
 
-func open(t *testing.T, set *connect.Set, opts ...admin.Option) *browser {
+func open(t *testing.T, set admin.Connections, opts ...admin.Option) *browser {
 	t.Helper()
 	opts = append([]admin.Option{admin.WithAuthorizer(everybody), admin.WithTimeout(patience)}, opts...)
 	panel, err := admin.New(set, opts...)
@@ -109,7 +109,7 @@ func q(pairs ...string) string {
 
 func TestNewReportsEveryMistake(t *testing.T) {
 	_, err := admin.New(nil)
-	if err == nil || !strings.Contains(err.Error(), "admin: set: is nil") || !strings.Contains(err.Error(), "admin: WithAuthorizer: is missing") {
+	if err == nil || !strings.Contains(err.Error(), "admin: conns: is nil") || !strings.Contains(err.Error(), "admin: WithAuthorizer: is missing") {
 		t.Errorf("got %v", err)
 	}
 	set := setOf(t, map[string]string{"default": "redis://127.0.0.1:1"})

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -60,6 +61,8 @@ const shownKey = 160
 
 // page is what every template gets.
 type page struct {
+	View   string // name of the template
+	Status int    // of HTTP, 0 is 200
 	Panel  string // title of the panel
 	Title  string
 	Here   string // which entry of the navigation this is
@@ -76,18 +79,18 @@ type page struct {
 type crumb struct{ Text, Link string }
 
 // show renders a page, all of it before the first byte goes out.
-func (p *Panel) show(w http.ResponseWriter, r *http.Request, status int, name string, pg page) {
+func (p *Panel) show(w http.ResponseWriter, r *http.Request, pg page) {
 	a := accessOf(r.Context())
-	pg.Panel, pg.User, pg.Write, pg.Conns = p.title, a.User, a.Write, p.set.Names()
+	pg.Panel, pg.User, pg.Write, pg.Conns = p.title, a.User, a.Write, p.conns.names()
 	pg.Notice = actions[r.URL.Query().Get("done")].Done
 	var buf bytes.Buffer
-	if err := p.pages[name].Execute(&buf, pg); err != nil {
-		p.logger.LogAttrs(r.Context(), slog.LevelError, "a page of the panel cannot be made", slog.String("page", name), slog.String("cause", err.Error()))
+	if err := p.pages[pg.View].Execute(&buf, pg); err != nil {
+		p.logger.LogAttrs(r.Context(), slog.LevelError, "a page of the panel cannot be made", slog.String("page", pg.View), slog.String("cause", err.Error()))
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
+	w.WriteHeader(cmp.Or(pg.Status, http.StatusOK))
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(buf.Bytes())
 	}
@@ -95,7 +98,7 @@ func (p *Panel) show(w http.ResponseWriter, r *http.Request, status int, name st
 
 // fail shows a page that says what is wrong.
 func (p *Panel) fail(w http.ResponseWriter, r *http.Request, status int, reason string) {
-	p.show(w, r, status, "error", page{Title: http.StatusText(status), Body: reason})
+	p.show(w, r, page{View: "error", Status: status, Title: http.StatusText(status), Body: reason})
 }
 
 // failed shows the page of an error of Redis or of the query.

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"regexp"
 
 	"github.com/redis/go-redis/v9"
 
@@ -52,4 +53,15 @@ func decodeRequest(ctx context.Context, conn *connect.Conn, key string, d *decod
 		d.say("Answer", size(n))
 	}
 	return nil
+}
+
+var requestForm = regexp.MustCompile(`^idempotency:v1:([^{}]{1,100}):\{([0-9a-f]{32})\}$`)
+
+// requestKey reads the key of the record of a request that runs once.
+func requestKey(key string) (owner, bool) {
+	m := requestForm.FindStringSubmatch(key)
+	if m == nil {
+		return owner{}, false
+	}
+	return owner{Kind: requestKind, Name: m[1], Hash: m[2]}, true
 }

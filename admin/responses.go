@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +57,7 @@ type explained struct {
 const entryHead = 16 << 10
 
 func (p *Panel) cachePage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "cache", "cache:v2:", "*:e:*", cacheKind)
+	conn, l, err := p.list(r, listed{"cache", "cache:v2:", "*:e:*", cacheKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -81,7 +82,7 @@ func (p *Panel) cachePage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	slices.SortStableFunc(v.Entries, func(a, b entryRow) int { return cmp.Or(cmp.Compare(a.URL, b.URL), cmp.Compare(a.Variant, b.Variant)) })
-	p.show(w, r, http.StatusOK, "cache", page{Title: "Cache", Here: "cache", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "cache", Title: "Cache", Here: "cache", Conn: conn.Name(), Body: v})
 }
 
 // request is the one that somebody wants explained. It is not sent anywhere.
@@ -175,4 +176,20 @@ func (p *Panel) checkPurged(ctx context.Context, rdb redis.UniversalClient, rows
 		}
 	}
 	return err
+}
+
+var (
+	entryForm     = regexp.MustCompile(`^cache:v2:([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)
+	cachePartForm = regexp.MustCompile(`^cache:v2:([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:(?:[bclnorv]:|log$)`)
+)
+
+// cacheKey reads the key of a cached response, or of what else a cache keeps.
+func cacheKey(key string) (owner, bool) {
+	if m := entryForm.FindStringSubmatch(key); m != nil {
+		return owner{Kind: cacheKind, Page: "cache", Name: m[1], Hash: m[2]}, true
+	}
+	if m := cachePartForm.FindStringSubmatch(key); m != nil {
+		return owner{Kind: cachePart, Page: "cache", Name: m[1]}, true
+	}
+	return owner{}, false
 }

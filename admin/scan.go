@@ -69,71 +69,101 @@ func masters(ctx context.Context, conn *connect.Conn) ([]master, error) {
 	return all, err
 }
 
-// scan looks for keys until it has a page of them or its time is over. It asks
-// for few at first, for all may match, and for more while few do.
+// scan searches for keys until it has a page of them or its time is over.
 func scan(ctx context.Context, conn *connect.Conn, q query) (found, error) {
 	all, err := masters(ctx, conn)
 	if err != nil {
 		return found{}, err
 	}
-	var f found
+	s := scanner{query: q, masters: all, seen: map[string]bool{}, count: scanFirst}
 	for _, m := range all {
-		f.Total += m.size
+		s.found.Total += m.size
 	}
-	at := cursor{}
-	if len(all) > 0 {
-		at.addr = all[0].addr
+	if err := s.locate(); err != nil {
+		return s.found, err
 	}
-	if q.from != "" {
-		if at, err = parseCursor(q.from); err != nil {
-			return f, err
-		}
-	}
-	i := slices.IndexFunc(all, func(m master) bool { return m.addr == at.addr })
-	if i < 0 {
-		return f, fmt.Errorf("%w: the servers have changed since the search began; begin it again", errBad)
-	}
-	until, seen, size := time.Now().Add(scanTime), map[string]bool{}, int64(scanFirst)
-	for {
-		keys, next, err := step(ctx, all[i].rdb, at.at, q, size)
-		if err != nil {
-			return f, err
-		}
-		f.Looked += size
-		got := 0
-		for _, key := range keys {
-			if !seen[key] && (q.keep == nil || q.keep(key)) { // SCAN repeats keys
-				seen[key] = true
-				f.Keys = append(f.Keys, key)
-				got++
-			}
-		}
-		if at.at = next; next == 0 {
-			if i++; i == len(all) {
-				f.Looked = min(f.Looked, f.Total)
-				return f, nil
-			}
-			at = cursor{addr: all[i].addr}
-		}
-		if len(f.Keys) >= q.want || time.Now().After(until) {
-			f.Next = at.String()
-			return f, nil
-		}
-		if got*10 < q.want {
-			size = min(2*size, scanMost)
+	for until := time.Now().Add(scanTime); ; {
+		end, err := s.step(ctx)
+		switch {
+		case err != nil:
+			return s.found, err
+		case end:
+			s.found.Looked = min(s.found.Looked, s.found.Total)
+			return s.found, nil
+		case len(s.found.Keys) >= q.want || time.Now().After(until):
+			s.found.Next = s.at.String()
+			return s.found, nil
 		}
 	}
 }
 
-func step(ctx context.Context, rdb *redis.Client, at uint64, q query, size int64) ([]string, uint64, error) {
-	if q.kind != "" {
-		return rdb.ScanType(ctx, at, q.match, size, q.kind).Result()
-	}
-	return rdb.Scan(ctx, at, q.match, size).Result()
+// scanner is a search under way.
+type scanner struct {
+	query
+	masters []master
+	at      cursor
+	seen    map[string]bool // SCAN repeats keys
+	count   int64           // of the next call
+	found   found
 }
 
-// pattern makes a glob of what somebody typed: text without any magic in it
-// may stand anywhere in the key.
+// locate finds the place at which the search begins or goes on.
+func (s *scanner) locate() (err error) {
+	if s.from == "" {
+		if len(s.masters) > 0 {
+			s.at.addr = s.masters[0].addr
+		}
+	} else if s.at, err = parseCursor(s.from); err != nil {
+		return err
+	}
+	if s.master() < 0 {
+		return fmt.Errorf("%w: the servers have changed since the search began; begin it again", errBad)
+	}
+	return nil
+}
+
+func (s *scanner) master() int {
+	return slices.IndexFunc(s.masters, func(m master) bool { return m.addr == s.at.addr })
+}
+
+// step sends one SCAN; end is true after the last one. It asks for few keys at
+// first, as all may match, and for more as long as few do.
+func (s *scanner) step(ctx context.Context) (end bool, err error) {
+	i := s.master()
+	keys, next, err := s.call(ctx, s.masters[i].rdb)
+	if err != nil {
+		return false, err
+	}
+	s.found.Looked += s.count
+	before := len(s.found.Keys)
+	for _, key := range keys {
+		if !s.seen[key] && (s.keep == nil || s.keep(key)) {
+			s.seen[key] = true
+			s.found.Keys = append(s.found.Keys, key)
+		}
+	}
+	if got := len(s.found.Keys) - before; got*10 < s.want {
+		s.count = min(2*s.count, scanMost)
+	}
+	if s.at.at = next; next != 0 {
+		return false, nil
+	}
+	if i+1 == len(s.masters) {
+		return true, nil
+	}
+	s.at = cursor{addr: s.masters[i+1].addr}
+	return false, nil
+}
+
+func (s *scanner) call(ctx context.Context, rdb *redis.Client) ([]string, uint64, error) {
+	if s.kind != "" {
+		return rdb.ScanType(ctx, s.at.at, s.match, s.count, s.kind).Result()
+	}
+	return rdb.Scan(ctx, s.at.at, s.match, s.count).Result()
+}
+
+// pattern turns the typed text into a glob. Text without glob characters may be
+// anywhere in a key.
 func pattern(typed string) string {
 	switch {
 	case typed == "":

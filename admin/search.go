@@ -64,5 +64,5 @@ func (p *Panel) keysPage(w http.ResponseWriter, r *http.Request) {
 		v.Next = link("keys", "conn", v.Conn, "match", v.Typed, "type", v.Kind, "cursor", v.Found.Next)
 	}
 	v.Took = time.Since(start)
-	p.show(w, r, http.StatusOK, "keys", page{Title: "Keys", Here: "keys", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "keys", Title: "Keys", Here: "keys", Conn: conn.Name(), Body: v})
 }

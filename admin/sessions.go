@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ type sessionsView struct {
 type userAll struct{ Label, Link string }
 
 func (p *Panel) sessionsPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, "sessions", "session:v1:", "*", sessionKind)
+	conn, l, err := p.list(r, listed{"sessions", "session:v1:", "*", sessionKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -64,7 +65,7 @@ func (p *Panel) sessionsPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.Rows = len(v.Sessions)
-	p.show(w, r, http.StatusOK, "sessions", page{Title: "Sessions", Here: "sessions", Conn: conn.Name(), Body: v})
+	p.show(w, r, page{View: "sessions", Title: "Sessions", Here: "sessions", Conn: conn.Name(), Body: v})
 }
 
 // ofUser asks the managers for the sessions of one user.
@@ -143,4 +144,27 @@ func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.Univers
 	}
 	slices.SortStableFunc(rows, func(a, b sessionRow) int { return b.Seen.Compare(a.Seen) })
 	return rows, nil
+}
+
+var (
+	sessionForm = regexp.MustCompile(`^session:v1:([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)
+	userForm    = regexp.MustCompile(`^user:session:v1:([^{}]{1,100}):\{([^{}]+)\}:[sew]$`)
+)
+
+// sessionKey reads the key of a session.
+func sessionKey(key string) (owner, bool) {
+	m := sessionForm.FindStringSubmatch(key)
+	if m == nil {
+		return owner{}, false
+	}
+	return owner{Kind: sessionKind, Page: "sessions", Name: m[1], Hash: m[2]}, true
+}
+
+// userKey reads the key of the index of a user's sessions.
+func userKey(key string) (owner, bool) {
+	m := userForm.FindStringSubmatch(key)
+	if m == nil {
+		return owner{}, false
+	}
+	return owner{Kind: userKind, Page: "sessions", Name: m[1], Hash: m[2]}, true
 }

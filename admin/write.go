@@ -109,7 +109,7 @@ func (p *Panel) confirmPage(w http.ResponseWriter, r *http.Request) {
 		p.failed(w, r, err)
 		return
 	}
-	p.show(w, r, http.StatusOK, "confirm", page{Title: c.action.Title, Conn: c.Get("conn"), Here: c.action.Back,
+	p.show(w, r, page{View: "confirm", Title: c.action.Title, Conn: c.Get("conn"), Here: c.action.Back,
 		Body: confirmView{c.action, c.what(), c.subject(p), c.back()}})
 }
 

@@ -24,7 +24,7 @@ import (
 // Use -benchtime 20x and look at the ratios.
 func BenchmarkHits(b *testing.B) {
 	s := redistest.NewServer(b)
-	conn, err := connect.Open("bench", s.URL())
+	conn, err := connect.Open(s.URL(), connect.WithName("bench"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 func Example() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option()) // or redis://…
+	conn, err := connect.Open("embedded://", embedded.Option()) // or redis://…
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -110,7 +110,7 @@ func ExampleCache_PurgeHandler() {
 // Behind a proxy that ends TLS: keys have the scheme that the proxy names, and a
 // purge concerns either.
 func ExampleWithTrustedProxies() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	conn, err := connect.Open("embedded://", embedded.Option())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -10,48 +10,46 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
-	"github.com/redishttp/redishttp/internal/breaker"
 )
 
-// Batched is the connection's client with automatic pipelining under load:
-// calls go to Redis each on its own while at most [Config.BatchAbove] are in
-// flight, so a lone caller pays nothing; further ones are sent together. Each
-// call ends when its own context does. A call that was given up may still be
-// executed, but no command is ever sent twice.
-//
-// It can take the place of [Conn.Client] everywhere. Scripts, Get, Set, Del of
-// one key, Incr, HGetAll, Publish, Do and Process are batched; other methods
-// go to the client as they are, among them pipelines and Subscribe.
-//
-// A node that hangs holds up a batch with its commands, at most for ReadTimeout.
-// So on a cluster nothing is batched for a second after a call in a batch ran out
-// of time, or a node did not answer: the others are asked as by [Conn.Client].
-//
-// All use of go-redis' automatic pipelining, which it calls experimental, is
-// in this file.
-type Batched struct {
+// batched is the client of [Conn.Batched]. All use of go-redis' automatic
+// pipelining, which it calls experimental, is in this file.
+type batched struct {
 	redis.UniversalClient // the connection's own; Close does nothing
 	conn                  *Conn
 	above                 int64
 	inFlight              atomic.Int64
 	queued                atomic.Int64
 	queue                 *redis.AutoPipeliner // nil when batching is off
-	circuit               *circuit             // nil on a cluster
+	circuit               *circuit             // nil on a cluster, and for a client of the user's
 }
 
 var (
-	_ redis.UniversalClient = (*Batched)(nil)
-	_ bounded.Client        = (*Batched)(nil)
+	_ redis.UniversalClient = (*batched)(nil)
+	_ bounded.Client        = (*batched)(nil)
 )
 
-// Batched returns the client that batches; there is one for each connection.
-func (c *Conn) Batched() *Batched {
+// Batched returns the connection's client with automatic pipelining under load:
+// calls go to Redis one by one while at most [Config.BatchAbove] are in flight,
+// so a single caller pays nothing; further ones are sent together. Each call
+// ends when its own context does. A call that was abandoned may still be
+// executed, but no command is ever sent twice.
+//
+// It can replace [Conn.Client] everywhere; every call returns the same client.
+// Scripts, Get, Set, Del of one key, Incr, HGetAll, Publish, Do and Process are
+// batched. All other methods go to the client directly, among them pipelines and
+// Subscribe. Its Close does nothing: [Conn.Close] closes the connection.
+//
+// A node that hangs delays the batch that has its commands, for up to the read
+// timeout. Therefore nothing is batched on a cluster for one second after a
+// batched call ran out of time or a node did not answer.
+func (c *Conn) Batched() redis.UniversalClient {
 	c.batching.Do(func() { c.makeBatched(true) })
 	return c.batched.Load()
 }
 
 func (c *Conn) makeBatched(queue bool) {
-	b := &Batched{UniversalClient: c.client, conn: c, above: int64(c.config.BatchAbove), circuit: c.circuitOf("")}
+	b := &batched{UniversalClient: c.client, conn: c, above: int64(c.config.BatchAbove), circuit: c.circuitOf("")}
 	c.batched.Store(b)
 	if !queue || b.above < 0 {
 		return
@@ -65,25 +63,10 @@ func (c *Conn) makeBatched(queue bool) {
 
 // flush sends what is queued, waits for the replies, and refuses what comes
 // later.
-func (b *Batched) flush() {
+func (b *batched) flush() {
 	if b.queue != nil {
 		_ = b.queue.Close()
 	}
-}
-
-// abandoned is a call that its context ended. The command belongs to the batch.
-type abandoned struct {
-	cause  error
-	shared bool // with calls for other nodes
-}
-
-func (e *abandoned) Error() string { return "connect: " + e.cause.Error() }
-
-func (e *abandoned) Unwrap() []error {
-	if e.shared {
-		return []error{bounded.ErrAbandoned, breaker.ErrShared, e.cause}
-	}
-	return []error{bounded.ErrAbandoned, e.cause}
 }
 
 // apartFor is how long nothing is batched on a cluster after a node has not
@@ -102,7 +85,7 @@ var started = time.Now()
 
 // Process sends cmd. When ctx ends first, the error matches its cause and cmd
 // must not be read: the batch may still write to it.
-func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
+func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	n := b.inFlight.Add(1)
 	defer b.inFlight.Add(-1)
 	sent, known := once(cmd)
@@ -114,6 +97,7 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 		return b.UniversalClient.Process(ctx, sent)
 	}
 	if err := ctx.Err(); err != nil {
+		err = b.conn.explain(err)
 		cmd.SetErr(err)
 		return err
 	}
@@ -125,7 +109,7 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		shared := b.circuit == nil
+		shared := b.conn.config.Mode == Cluster
 		if shared && errors.Is(err, context.DeadlineExceeded) {
 			b.conn.setApart()
 		}
@@ -138,7 +122,7 @@ func (b *Batched) Process(ctx context.Context, cmd redis.Cmder) error {
 }
 
 // apart reports whether calls are better sent each on its own.
-func (b *Batched) apart() bool {
+func (b *batched) apart() bool {
 	if b.circuit != nil {
 		return b.circuit.Open()
 	}
@@ -154,7 +138,7 @@ func batchable(cmd redis.Cmder) bool {
 
 // process is Process for the commands made here: after a call that was given
 // up the caller gets another command, which holds the error.
-func process[C redis.Cmder](b *Batched, ctx context.Context, cmd C, other func(context.Context, ...any) C) C {
+func process[C redis.Cmder](b *batched, ctx context.Context, cmd C, other func(context.Context, ...any) C) C {
 	err := b.Process(ctx, cmd)
 	if errors.Is(err, bounded.ErrAbandoned) {
 		cmd = other(ctx, cmd.Name())
@@ -163,7 +147,7 @@ func process[C redis.Cmder](b *Batched, ctx context.Context, cmd C, other func(c
 	return cmd
 }
 
-func (b *Batched) script(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
+func (b *batched) script(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
 	cmd := redis.NewCmd(ctx, bounded.ScriptArgs(name, script, keys, args)...)
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3)
@@ -172,43 +156,43 @@ func (b *Batched) script(ctx context.Context, name, script string, keys []string
 }
 
 // Eval is EVAL.
-func (b *Batched) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+func (b *batched) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	return b.script(ctx, "eval", script, keys, args)
 }
 
 // EvalSha is EVALSHA.
-func (b *Batched) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+func (b *batched) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
 	return b.script(ctx, "evalsha", sha1, keys, args)
 }
 
 // EvalRO is EVAL_RO.
-func (b *Batched) EvalRO(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+func (b *batched) EvalRO(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	return b.script(ctx, "eval_ro", script, keys, args)
 }
 
 // EvalShaRO is EVALSHA_RO.
-func (b *Batched) EvalShaRO(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
+func (b *batched) EvalShaRO(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
 	return b.script(ctx, "evalsha_ro", sha1, keys, args)
 }
 
 // Do sends any command.
-func (b *Batched) Do(ctx context.Context, args ...any) *redis.Cmd {
+func (b *batched) Do(ctx context.Context, args ...any) *redis.Cmd {
 	return process(b, ctx, redis.NewCmd(ctx, args...), redis.NewCmd)
 }
 
 // Get is GET.
-func (b *Batched) Get(ctx context.Context, key string) *redis.StringCmd {
+func (b *batched) Get(ctx context.Context, key string) *redis.StringCmd {
 	return process(b, ctx, redis.NewStringCmd(ctx, "get", key), redis.NewStringCmd)
 }
 
 // Set is SET, see [redis.Client.Set].
-func (b *Batched) Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd {
+func (b *batched) Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd {
 	cmd := b.Pipeline().Set(ctx, key, value, expiration) // go-redis words it, the pipeline is dropped
 	return process(b, ctx, cmd, redis.NewStatusCmd)
 }
 
 // Del is DEL.
-func (b *Batched) Del(ctx context.Context, keys ...string) *redis.IntCmd {
+func (b *batched) Del(ctx context.Context, keys ...string) *redis.IntCmd {
 	if len(keys) != 1 {
 		return b.UniversalClient.Del(ctx, keys...)
 	}
@@ -217,22 +201,22 @@ func (b *Batched) Del(ctx context.Context, keys ...string) *redis.IntCmd {
 }
 
 // Incr is INCR.
-func (b *Batched) Incr(ctx context.Context, key string) *redis.IntCmd {
+func (b *batched) Incr(ctx context.Context, key string) *redis.IntCmd {
 	return process(b, ctx, redis.NewIntCmd(ctx, "incr", key), redis.NewIntCmd)
 }
 
 // HGetAll is HGETALL.
-func (b *Batched) HGetAll(ctx context.Context, key string) *redis.MapStringStringCmd {
+func (b *batched) HGetAll(ctx context.Context, key string) *redis.MapStringStringCmd {
 	return process(b, ctx, redis.NewMapStringStringCmd(ctx, "hgetall", key), redis.NewMapStringStringCmd)
 }
 
 // Publish is PUBLISH.
-func (b *Batched) Publish(ctx context.Context, channel string, message any) *redis.IntCmd {
+func (b *batched) Publish(ctx context.Context, channel string, message any) *redis.IntCmd {
 	return process(b, ctx, redis.NewIntCmd(ctx, "publish", channel, message), redis.NewIntCmd)
 }
 
 // Unwrap returns the client underneath.
-func (b *Batched) Unwrap() redis.UniversalClient { return b.UniversalClient }
+func (b *batched) Unwrap() redis.UniversalClient { return b.UniversalClient }
 
 // Close does nothing: [Conn.Close] closes the connection.
-func (b *Batched) Close() error { return nil }
+func (b *batched) Close() error { return nil }

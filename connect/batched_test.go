@@ -177,7 +177,7 @@ func TestBatchedNeverSendsTwice(t *testing.T) {
 			s := redistest.NewServer(t)
 			direct := s.Client(t)
 			p := redistest.NewProxy(t, s.Addr())
-			c := open(t, "redis://"+p.Addr(), opt, connect.WithTimeouts(0, 200*time.Millisecond, 0, 0))
+			c := open(t, "redis://"+p.Addr(), opt, connect.WithTimeouts(connect.Timeouts{Read: 200 * time.Millisecond}))
 			if err := c.Ready(within(t, patience)); err != nil {
 				t.Fatal(err)
 			}
@@ -227,7 +227,7 @@ func TestBatchedNeverSendsTwiceOnACluster(t *testing.T) {
 	t.Parallel()
 	nodes := redistest.NewCluster(t, 0)
 	master := nodes.MasterOf(t, "k")
-	c := open(t, nodes.Target().URL, connect.WithTimeouts(0, 300*time.Millisecond, 0, 0), connect.WithRetries(2))
+	c := open(t, nodes.Target().URL, connect.WithTimeouts(connect.Timeouts{Read: 300 * time.Millisecond}), connect.WithRetries(2))
 	if err := c.Ready(within(t, patience)); err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func BenchmarkBatched(b *testing.B) {
 			o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = 0, 0, false
 			o.Dialer = dialer(topology.delay)
 		})
-		conn, err := connect.Open("bench", topology.target.URL, connect.WithDialer(dialer(topology.delay)))
+		conn, err := connect.Open(topology.target.URL, connect.WithName("bench"), connect.WithDialer(dialer(topology.delay)))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -162,7 +162,7 @@ func TestBreakerIgnoresAnswers(t *testing.T) {
 // On a cluster the dead master alone is cut off.
 func TestBreakerOfOneNode(t *testing.T) {
 	nodes := redistest.NewCluster(t, 0)
-	c := open(t, nodes.Target().URL, connect.WithTimeouts(300*time.Millisecond, 300*time.Millisecond, 0, 0))
+	c := open(t, nodes.Target().URL, connect.WithTimeouts(connect.Timeouts{Dial: 300 * time.Millisecond, Read: 300 * time.Millisecond}))
 	keys := map[string]string{} // one for each master
 	for i := 0; len(keys) < 3; i++ {
 		key := fmt.Sprint("k", i)
@@ -233,7 +233,7 @@ func TestAnUnknownMasterIsNoMissingKey(t *testing.T) {
 }
 
 func TestPoolTimeoutSaysSo(t *testing.T) {
-	c := open(t, redistest.Standalone(t).URL, connect.WithPool(1, 0), connect.WithTimeouts(0, 0, 0, 50*time.Millisecond))
+	c := open(t, redistest.Standalone(t).URL, connect.WithPool(1, 0), connect.WithTimeouts(connect.Timeouts{Pool: 50 * time.Millisecond}))
 	block := make(chan error)
 	go func() { block <- c.Client().BLPop(within(t, patience), time.Second, redistest.Prefix(t)).Err() }()
 	redistest.Eventually(t, patience, func() bool { return c.Stats().InFlight == 1 && c.Stats().Pool.TotalConns == 1 }, "BLPOP does not start")
@@ -255,7 +255,7 @@ func TestCloseWaitsForCalls(t *testing.T) {
 	for _, g := range []*redistest.Target{redistest.Standalone(t), redistest.Sentinel(t), redistest.Cluster(t)} {
 		t.Run(g.Name, func(t *testing.T) {
 			redistest.NoLeaks(t)
-			c, err := connect.Open("c", g.URL)
+			c, err := connect.Open(g.URL, connect.WithName("c"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -285,7 +285,7 @@ func TestCloseWaitsForCalls(t *testing.T) {
 				t.Errorf("batched after close: got %v, want ErrClosed", err)
 			}
 
-			c, err = connect.Open("c", g.URL)
+			c, err = connect.Open(g.URL, connect.WithName("c"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,7 +17,7 @@ import (
 // While Close waits for a call, probes are answered and no method hangs.
 func TestCloseHoldsUpNothing(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
-		set, key := connect.NewSet(connect.WithTimeouts(0, patience, 0, 0)), redistest.Prefix(t)
+		set, key := connect.NewSet(connect.WithTimeouts(connect.Timeouts{Read: patience})), redistest.Prefix(t)
 		for _, name := range []string{"first", "second"} {
 			if err := set.Add(name, g.URL); err != nil {
 				t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/url"
 	"regexp"
@@ -12,19 +11,22 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // Mode is a topology.
 type Mode uint8
 
-// The topologies. There is no guess by the number of addresses.
+// The topologies. A mode is stated, never inferred from the number of addresses.
 const (
-	Standalone Mode = iota
-	Sentinel
-	Cluster
-	Embedded
+	Standalone Mode = iota // one server, over TCP, TLS or a unix socket
+	Sentinel               // a master and its replicas, found through sentinels
+	Cluster                // Redis Cluster
+	Embedded               // a server inside this process, see [WithEmbedded]
 )
 
+// String returns the name: standalone, sentinel, cluster or embedded.
 func (m Mode) String() string {
 	switch m {
 	case Standalone:
@@ -39,8 +41,8 @@ func (m Mode) String() string {
 	return fmt.Sprintf("Mode(%d)", uint8(m))
 }
 
-// Config describes one connection. [Parse] makes one from a URL; the zero
-// value of a field means its default.
+// Config describes one connection. [Parse] makes one from a URL. The zero value
+// of a field is its default.
 type Config struct {
 	Mode   Mode
 	Addrs  []string // host:port; one for Standalone, the sentinels, or cluster seeds
@@ -50,16 +52,16 @@ type Config struct {
 
 	Username string
 	Password Secret
-	// PasswordFile holds the password instead; it is read again at every new
-	// connection, so that it can be rotated.
+	// PasswordFile names a file with the password, read whenever a connection is
+	// opened, so that it can be rotated.
 	PasswordFile string
-	// Credentials, when set, is asked at every new connection instead of
+	// Credentials, if set, is called whenever a connection is opened, in place of
 	// Username and Password, so that they can be rotated.
 	Credentials func(ctx context.Context) (username, password string, err error)
 
-	// The sentinels' own credentials, which are never those of the data nodes,
-	// and their own TLS where it differs: another authority, another
-	// configuration, or plain text although the data nodes use TLS.
+	// The sentinels' credentials, which are never those of the data nodes, and
+	// their TLS where it differs: another authority, another configuration, or
+	// plain text although the data nodes use TLS.
 	SentinelUsername     string
 	SentinelPassword     Secret
 	SentinelPasswordFile string
@@ -73,78 +75,76 @@ type Config struct {
 	CertFile   string      // PEM, client certificate
 	KeyFile    string      // PEM, its key
 	ServerName string      // "" verifies each node by the host it is dialled at
-	SkipVerify bool        // dangerous: anybody may answer
+	SkipVerify bool        // dangerous: any server can pose as Redis
 
 	ClientName string // shown by CLIENT LIST; default: program:connection
 	Prefix     string // for [Conn.Key]
 	Protocol   int    // RESP version, 3 by default
 
-	DialTimeout  time.Duration // 1s
-	ReadTimeout  time.Duration // 1s
-	WriteTimeout time.Duration // 1s
-	PoolTimeout  time.Duration // 500ms: the wait for a free connection
-	IdleTime     time.Duration // 5m: idle connections are closed after it
-	Lifetime     time.Duration // none
-	PoolSize     int           // max(32, 10 x GOMAXPROCS), for each node of a Cluster
-	MinIdle      int           // 0
-	MaxActive    int           // no limit
-	// Retries is how often go-redis sends a command again after a network
-	// error. The default is none, for the command may have been executed:
-	// with go-redis' own default of 3, one INCR was counted four times.
+	Timeouts  Timeouts
+	IdleTime  time.Duration // after which an idle connection is closed; 5m by default
+	Lifetime  time.Duration // after which a connection is replaced; not limited by default
+	PoolSize  int           // for each node of a Cluster; max(32, 10 x GOMAXPROCS) by default
+	MinIdle   int           // idle connections to keep open; 0 by default
+	MaxActive int           // connections, pooled or not; not limited by default
+	// Retries is how often a command is retried after a network error. The
+	// default is 0, because the command may have been executed: with go-redis'
+	// own default of 3, one INCR was counted four times.
 	Retries int
-	// BatchAbove is how many calls of [Conn.Batched] go to Redis each on its own
-	// before the next are sent together: 8; -1 turns batching off.
+	// BatchAbove is how many calls of [Conn.Batched] go to Redis one by one
+	// before further ones are sent together. The default is 8; -1 turns batching
+	// off.
 	BatchAbove int
 }
 
 var clientName = regexp.MustCompile(`^[!-~]*$`)
 
 // validate fills in the defaults and reports every mistake.
-func (c *Config) validate(m *mistakes) {
+func (c *Config) validate(m *setting.Check) {
 	switch c.Mode {
 	case Standalone:
-		m.check((len(c.Addrs) == 1) != (c.Socket != ""), "host", "exactly one address or a socket is needed, got %d", len(c.Addrs))
+		m.That((len(c.Addrs) == 1) != (c.Socket != ""), "host", "exactly one address or a socket is needed, got %d", len(c.Addrs))
 	case Sentinel:
-		m.check(len(c.Addrs) > 0, "host", "no sentinel address")
-		m.check(c.Master != "", "master", "is missing: redis+sentinel://host/<master>")
+		m.That(len(c.Addrs) > 0, "host", "no sentinel address")
+		m.That(c.Master != "", "master", "is missing: redis+sentinel://host/<master>")
 	case Cluster:
-		m.check(len(c.Addrs) > 0, "host", "no address")
-		m.check(c.DB == 0, "db", "a cluster has only database 0")
+		m.That(len(c.Addrs) > 0, "host", "no address")
+		m.That(c.DB == 0, "db", "a cluster has only database 0")
 	case Embedded:
-		m.check(len(c.Addrs) == 0 && c.Socket == "", "host", "embedded:// takes none")
+		m.That(len(c.Addrs) == 0 && c.Socket == "", "host", "embedded:// takes none")
 	default:
-		m.add("mode", "is unknown")
+		m.Fail("mode", "is unknown")
 	}
-	m.check(c.Socket == "" || c.Mode == Standalone, "socket", "only a standalone server has one")
-	m.check(c.Socket == "" || !c.UseTLS, "socket", "TLS over a unix socket is not supported")
-	m.check(c.Master == "" || c.Mode == Sentinel, "master", "only with sentinels")
-	m.check(c.DB >= 0, "db", "is below 0")
+	m.That(c.Socket == "" || c.Mode == Standalone, "socket", "only a standalone server has one")
+	m.That(c.Socket == "" || !c.UseTLS, "socket", "TLS over a unix socket is not supported")
+	m.That(c.Master == "" || c.Mode == Sentinel, "master", "only with sentinels")
+	m.That(c.DB >= 0, "db", "is below 0")
 	for _, addr := range c.Addrs {
 		_, port, err := net.SplitHostPort(addr)
 		n, perr := strconv.Atoi(port)
-		m.check(err == nil && perr == nil && n >= 1 && n <= 65535, "host", "an address is not host:port with a port of 1 to 65535")
+		m.That(err == nil && perr == nil && n >= 1 && n <= 65535, "host", "an address is not host:port with a port of 1 to 65535")
 	}
 	if c.Mode != Sentinel {
-		m.check(c.SentinelUsername == "" && c.SentinelPassword == "" && c.SentinelPasswordFile == "", "sentinel_username", "only with sentinels")
-		m.check(c.SentinelTLS == nil && c.SentinelCAFile == "" && !c.SentinelPlain, "sentinel_ca_file", "only with sentinels")
+		m.That(c.SentinelUsername == "" && c.SentinelPassword == "" && c.SentinelPasswordFile == "", "sentinel_username", "only with sentinels")
+		m.That(c.SentinelTLS == nil && c.SentinelCAFile == "" && !c.SentinelPlain, "sentinel_ca_file", "only with sentinels")
 	}
-	m.check(c.ServerName == "" || len(c.Addrs) < 2, "server_name", "with several hosts one name fits only one of them; leave it out and each node is verified by its own")
-	m.check((c.CertFile == "") == (c.KeyFile == ""), "cert_file", "cert_file and key_file go together")
+	m.That(c.ServerName == "" || len(c.Addrs) < 2, "server_name", "with several hosts one name fits only one of them; leave it out and each node is verified by its own")
+	m.That((c.CertFile == "") == (c.KeyFile == ""), "cert_file", "cert_file and key_file go together")
 	tlsFields := c.TLS != nil || c.CAFile != "" || c.CertFile != "" || c.ServerName != "" || c.SkipVerify
-	m.check(c.UseTLS || !tlsFields, "tls", "certificate settings without TLS: use rediss:// or UseTLS")
-	m.check(clientName.MatchString(c.ClientName), "client_name", "must be printable ASCII without spaces")
-	m.check(c.Protocol == 0 || c.Protocol == 2 || c.Protocol == 3, "protocol", "is 2 or 3")
+	m.That(c.UseTLS || !tlsFields, "tls", "certificate settings without TLS: use rediss:// or UseTLS")
+	m.That(clientName.MatchString(c.ClientName), "client_name", "must be printable ASCII without spaces")
+	m.That(c.Protocol == 0 || c.Protocol == 2 || c.Protocol == 3, "protocol", "is 2 or 3")
 	for field, d := range map[string]time.Duration{
-		"dial_timeout": c.DialTimeout, "read_timeout": c.ReadTimeout, "write_timeout": c.WriteTimeout,
-		"pool_timeout": c.PoolTimeout, "conn_max_idle_time": c.IdleTime, "conn_max_lifetime": c.Lifetime,
+		"dial_timeout": c.Timeouts.Dial, "read_timeout": c.Timeouts.Read, "write_timeout": c.Timeouts.Write,
+		"pool_timeout": c.Timeouts.Pool, "conn_max_idle_time": c.IdleTime, "conn_max_lifetime": c.Lifetime,
 	} {
-		m.check(d >= 0, field, "is below 0")
+		m.That(d >= 0, field, "is below 0")
 	}
-	m.check(c.PoolSize >= 0 && c.PoolSize <= 100_000, "pool_size", "is not within 0 and 100000")
-	m.check(c.MinIdle >= 0 && (c.PoolSize == 0 || c.MinIdle <= c.PoolSize), "min_idle_conns", "is not within 0 and pool_size")
-	m.check(c.MaxActive >= 0, "max_active_conns", "is below 0")
-	m.check(c.Retries >= 0 && c.Retries <= 10, "retries", "is not within 0 and 10")
-	m.check(c.BatchAbove >= -1, "batch_above", "is below -1")
+	m.That(c.PoolSize >= 0 && c.PoolSize <= 100_000, "pool_size", "is not within 0 and 100000")
+	m.That(c.MinIdle >= 0 && (c.PoolSize == 0 || c.MinIdle <= c.PoolSize), "min_idle_conns", "is not within 0 and pool_size")
+	m.That(c.MaxActive >= 0, "max_active_conns", "is below 0")
+	m.That(c.Retries >= 0 && c.Retries <= 10, "retries", "is not within 0 and 10")
+	m.That(c.BatchAbove >= -1, "batch_above", "is below -1")
 	c.setDefaults()
 }
 
@@ -154,10 +154,10 @@ func (c *Config) setDefaults() {
 			*d = value
 		}
 	}
-	def(&c.DialTimeout, time.Second)
-	def(&c.ReadTimeout, time.Second)
-	def(&c.WriteTimeout, time.Second)
-	def(&c.PoolTimeout, 500*time.Millisecond)
+	def(&c.Timeouts.Dial, time.Second)
+	def(&c.Timeouts.Read, time.Second)
+	def(&c.Timeouts.Write, time.Second)
+	def(&c.Timeouts.Pool, 500*time.Millisecond)
 	def(&c.IdleTime, 5*time.Minute)
 	if c.PoolSize == 0 {
 		c.PoolSize = max(32, 10*runtime.GOMAXPROCS(0), c.MinIdle)
@@ -170,7 +170,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// String is the configuration as a URL with the secrets redacted.
+// String returns the configuration as a URL, with secrets redacted.
 func (c Config) String() string {
 	u := url.URL{Scheme: "redis", Host: strings.Join(c.Addrs, ",")}
 	if c.UseTLS {
@@ -199,8 +199,5 @@ func (c Config) String() string {
 	return u.String()
 }
 
-// GoString is String, so that %#v shows no secret.
-func (c Config) GoString() string { return c.String() }
-
-// LogValue is String.
-func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+// MarshalText returns what String does, for encoding/json and log/slog.
+func (c Config) MarshalText() ([]byte, error) { return []byte(c.String()), nil }

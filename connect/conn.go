@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"strings"
 	"sync"
@@ -15,16 +16,17 @@ import (
 // Conn is one named connection: a pooled go-redis client for one topology. It
 // is safe for concurrent use.
 type Conn struct {
-	name   string
-	config *Config // a pointer, for fmt follows none inside a user's struct
-	client redis.UniversalClient
-	logger *slog.Logger
-	dials  *dials
-	gate   *gate
-	scout  scout
-	dialer dialFunc                         // of Sentinel
-	stop   func() error                     // of the embedded server
-	direct func(addr string) *redis.Options // of one server, see Server
+	name    string
+	config  *Config // a pointer: fmt does not follow those inside a user's struct
+	client  redis.UniversalClient
+	foreign bool // the client was made by the user, see FromClient
+	logger  *slog.Logger
+	dials   *dials
+	gate    *gate
+	scout   scout
+	dialer  dialFunc                         // of Sentinel
+	stop    func() error                     // of the embedded server
+	direct  func(addr string) *redis.Options // of one server, see Server
 
 	mu       sync.Mutex
 	circuits map[string]*circuit // by address
@@ -35,87 +37,47 @@ type Conn struct {
 	end        context.CancelFunc
 	background sync.WaitGroup
 	batching   sync.Once
-	batched    atomic.Pointer[Batched]
+	batched    atomic.Pointer[batched]
 
 	batchedCount atomic.Int64
 	apart        atomic.Int64 // until when nothing is batched, see setApart
 
-	closing sync.Once
-	closed  chan struct{}
-	err     error
+	closing     sync.Once
+	closeClient bool
+	closed      chan struct{}
+	err         error
 }
 
-// Open makes a connection from a URL, see [Parse]. It checks everything that
-// can be checked without Redis, reports all mistakes at once and does not
-// dial; [Conn.Ready] does. (embedded:// starts the server of [WithEmbedded].)
-func Open(name, rawURL string, opts ...Option) (*Conn, error) {
-	m := &mistakes{conn: name}
-	c := parse(rawURL, m)
-	if err := m.err(); err != nil {
-		return nil, err
-	}
-	return New(name, c, opts...)
+// newConn returns a Conn without its client.
+func newConn(s *settings) *Conn {
+	c := &Conn{name: s.name, config: &s.Config, logger: s.logger, dials: &dials{sentinel: s.Mode == Sentinel},
+		circuits: map[string]*circuit{}, closed: make(chan struct{}), closeClient: true}
+	c.gate = newGate(c)
+	c.open, c.shut = context.WithCancel(context.Background())
+	c.life, c.end = context.WithCancel(context.Background())
+	return c
 }
 
-// New makes a connection from a Config.
-func New(name string, config Config, opts ...Option) (*Conn, error) {
-	m := &mistakes{conn: name}
-	s := prepare(config, opts, m)
-	if err := m.err(); err != nil {
-		return nil, err
-	}
-	return s.open(name)
-}
-
-// prepare checks everything that can be checked without Redis, for the
-// connection that m names, and reads the files.
-func prepare(config Config, opts []Option, m *mistakes) *settings {
-	s := &settings{Config: config, logger: slog.New(slog.DiscardHandler)}
-	for _, opt := range opts {
-		if opt != nil {
-			opt.apply(s)
-		}
-	}
-	m.check(m.conn != "", "name", "is empty")
-	m.check(s.logger != nil, "WithLogger", "is nil")
-	m.check(s.Mode != Embedded || s.embedded != nil, "embedded", "pass embedded.Option() of connect/embedded")
-	for _, option := range s.nils {
-		m.add(option, "is nil or empty")
-	}
-	for _, h := range s.hooks {
-		m.check(h != nil, "WithHook", "is nil")
-	}
-	s.validate(m)
-	s.checkCredentials(m)
-	data := s.tlsConfig(m)
-	s.readSecrets(m)
-	own := s.SentinelTLS != nil || s.SentinelCAFile != "" || s.SentinelPlain
-	s.sentinels = s.sentinelTLSConfig(data, m)
-	if m.err() != nil {
-		return s
-	}
-	if s.ClientName == "" {
-		s.ClientName = defaultClientName(m.conn)
-	}
-	s.pristine = s.build(data)
-	s.adopt(m)
-	if !own {
-		s.sentinels = s.node.TLSConfig
-	}
-	return s
-}
-
-// Name is the connection's name.
+// Name returns the connection's name.
 func (c *Conn) Name() string { return c.name }
 
-// Mode is the topology.
+// Mode returns the topology.
 func (c *Conn) Mode() Mode { return c.config.Mode }
 
-// Client is the go-redis client: deadlines of contexts hold, nothing is sent
-// twice, and while Redis is known to be down a call fails at once. A failure to
-// reach Redis is an [*UnavailableError]; all else is go-redis' own error. Do
-// not close it; [Conn.Close] does.
+// Client returns the go-redis client. Deadlines of contexts hold, nothing is
+// retried unless [WithRetries] asks for it, and while Redis is known to be down a
+// call fails at once. Errors that mean Redis cannot be used now are
+// [*UnavailableError]; all others are go-redis' own. Do not close the client;
+// [Conn.Close] does.
+//
+// The client of [FromClient] is returned as it was passed.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
+
+// All yields the connection with its name, so that a Conn can stand where a
+// [Set] can.
+func (c *Conn) All() iter.Seq2[string, *Conn] {
+	return func(yield func(string, *Conn) bool) { yield(c.name, c) }
+}
 
 // Key joins parts with the connection's prefix: prefix:a:b.
 func (c *Conn) Key(parts ...string) string {
@@ -125,15 +87,9 @@ func (c *Conn) Key(parts ...string) string {
 	return strings.Join(parts, ":")
 }
 
-// Info is the configuration without secrets.
-func (c *Conn) Info() Info {
-	i := Info{Name: c.name, Mode: c.config.Mode.String(), Addrs: c.config.Addrs, Socket: c.config.Socket,
-		Master: c.config.Master, DB: c.config.DB, Username: c.config.Username, TLS: c.config.UseTLS,
-		ClientName: c.config.ClientName, Prefix: c.config.Prefix, PoolSize: c.config.PoolSize}
-	return i
-}
-
-// Info describes a connection for people and admin panels.
+// Info describes a connection as it is configured, without secrets, for pages
+// and logs. What a connection does is in [Stats], how its servers are in [Health]
+// and [Node].
 type Info struct {
 	Name       string   `json:"name"`
 	Mode       string   `json:"mode"`
@@ -148,42 +104,28 @@ type Info struct {
 	PoolSize   int      `json:"pool_size"`
 }
 
-// String names the connection and where it leads, without secrets.
+// Info returns the configuration without secrets. It does not ask Redis.
+func (c *Conn) Info() Info {
+	return Info{Name: c.name, Mode: c.config.Mode.String(), Addrs: c.config.Addrs, Socket: c.config.Socket,
+		Master: c.config.Master, DB: c.config.DB, Username: c.config.Username, TLS: c.config.UseTLS,
+		ClientName: c.config.ClientName, Prefix: c.config.Prefix, PoolSize: c.config.PoolSize}
+}
+
+// String returns the name and where the connection leads, without secrets.
 func (c *Conn) String() string { return fmt.Sprintf("%s (%s)", c.name, c.config) }
 
-// GoString is String, so that %#v shows no secret.
-func (c *Conn) GoString() string { return c.String() }
-
-// LogValue is String.
+// LogValue returns what String does.
 func (c *Conn) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// Close refuses new calls with [ErrClosed], waits for those in flight, and
-// closes the client and, when it is embedded, the server. When ctx ends first
-// the calls in flight fail and Close returns the context's error; the rest is
-// done all the same. A second call waits for the first.
+// Close rejects new calls with [ErrClosed], waits for those in flight, and
+// closes the client and an embedded server. When ctx ends first, the calls in
+// flight fail and Close returns the context's error; the rest is still done. A
+// second call waits for the first. A client of [FromClient] is left open, with
+// its calls, unless [WithCloseClient] hands it over.
 func (c *Conn) Close(ctx context.Context) error {
 	c.closing.Do(func() {
 		c.shut()
-		go func() { // go-redis' Close takes no context, and waits for sentinels
-			defer close(c.closed)
-			c.batching.Do(func() { c.makeBatched(false) })
-			c.batched.Load().flush()
-			c.gate.shut()
-			select {
-			case <-c.gate.drained:
-			case <-ctx.Done():
-			}
-			c.end()
-			c.background.Wait()
-			// That a connection to a dead server could not be closed in good
-			// order helps nobody.
-			if err := c.client.Close(); !unreachable(err) {
-				c.err = err
-			}
-			if c.stop != nil {
-				c.err = errors.Join(c.err, c.stop())
-			}
-		}()
+		go c.close(ctx) // go-redis' Close takes no context, and waits for sentinels
 	})
 	select {
 	case <-c.closed:
@@ -193,5 +135,27 @@ func (c *Conn) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("connect: close %s: %w", c.name, context.Cause(ctx))
+	}
+}
+
+func (c *Conn) close(ctx context.Context) {
+	defer close(c.closed)
+	c.batching.Do(func() { c.makeBatched(false) })
+	c.batched.Load().flush()
+	c.gate.shut()
+	select {
+	case <-c.gate.drained:
+	case <-ctx.Done():
+	}
+	c.end()
+	c.background.Wait()
+	if c.closeClient {
+		// An orderly goodbye to a server that is gone is of no use to the caller.
+		if err := c.client.Close(); !unreachable(err) {
+			c.err = err
+		}
+	}
+	if c.stop != nil {
+		c.err = errors.Join(c.err, c.stop())
 	}
 }

@@ -23,7 +23,7 @@ const patience = 20 * time.Second
 
 func open(t *testing.T, url string, opts ...connect.Option) *connect.Conn {
 	t.Helper()
-	c, err := connect.Open("test", url, opts...)
+	c, err := connect.Open(url, append(opts, connect.WithName("test"))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,8 +261,8 @@ func TestALostReplyIsNotSentAgainOnACluster(t *testing.T) {
 	nodes := redistest.NewCluster(t, 0)
 	key := "n"
 	master := nodes.MasterOf(t, key)
-	c := open(t, nodes.Target().URL, connect.WithTimeouts(0, 300*time.Millisecond, 0, 0))
-	again := open(t, nodes.Target().URL, connect.WithTimeouts(0, 300*time.Millisecond, 0, 0), connect.WithRetries(1))
+	c := open(t, nodes.Target().URL, connect.WithTimeouts(connect.Timeouts{Read: 300 * time.Millisecond}))
+	again := open(t, nodes.Target().URL, connect.WithTimeouts(connect.Timeouts{Read: 300 * time.Millisecond}), connect.WithRetries(1))
 	for _, err := range []error{c.Client().Incr(t.Context(), key).Err(), again.Client().Incr(t.Context(), "{n}again").Err(), again.Client().Incr(t.Context(), "{n}batched").Err()} {
 		if err != nil {
 			t.Fatal(err)
@@ -296,13 +296,13 @@ func TestALostReplyIsNotSentAgainOnACluster(t *testing.T) {
 }
 
 func TestOptionsAreCheckedAllAtOnce(t *testing.T) {
-	_, err := connect.Open("c", "redis://h", connect.WithRetries(-1), connect.WithPool(-1, 3), connect.WithLogger(nil), nil, connect.WithClientName("a b"))
+	_, err := connect.Open("redis://h", connect.WithName("c"), connect.WithRetries(-1), connect.WithPool(-1, 3), connect.WithLogger(nil), nil, connect.WithClientName("a b"))
 	for _, field := range []string{"retries", "pool_size", "WithLogger", "client_name"} {
 		if err == nil || !strings.Contains(err.Error(), "connect: c: "+field) {
 			t.Errorf("%s is not reported in %v", field, err)
 		}
 	}
-	if _, err := connect.Open("c", "embedded://"); err == nil || !strings.Contains(err.Error(), "embedded.Option()") {
+	if _, err := connect.Open("embedded://", connect.WithName("c")); err == nil || !strings.Contains(err.Error(), "embedded.Option()") {
 		t.Errorf("embedded without a server: got %v", err)
 	}
 }

@@ -5,24 +5,26 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // checkCredentials refuses those that would not be used.
-func (s *settings) checkCredentials(m *mistakes) {
-	m.check(s.Credentials == nil || s.PasswordFile == "", "credentials", "a provider and a password file exclude each other")
+func (s *settings) checkCredentials(m *setting.Check) {
+	m.That(s.Credentials == nil || s.PasswordFile == "", "credentials", "a provider and a password file exclude each other")
 	changing := s.Credentials != nil || s.PasswordFile != "" || s.streaming != nil
 	if s.Mode == Embedded {
-		m.check(!changing && s.Username == "" && s.Password == "", "credentials", "an embedded server has its own")
-		m.check(!s.UseTLS, "tls", "an embedded server has none")
+		m.That(!changing && s.Username == "" && s.Password == "", "credentials", "an embedded server has its own")
+		m.That(!s.UseTLS, "tls", "an embedded server has none")
 		return
 	}
-	m.check(s.Username == "" || s.Username == "default" || s.Password != "" || changing, "username", "has no password, and go-redis would not log in")
-	m.check(s.SentinelUsername == "" || s.SentinelUsername == "default" || s.SentinelPassword != "" || s.SentinelPasswordFile != "",
+	m.That(s.Username == "" || s.Username == "default" || s.Password != "" || changing, "username", "has no password, and go-redis would not log in")
+	m.That(s.SentinelUsername == "" || s.SentinelUsername == "default" || s.SentinelPassword != "" || s.SentinelPasswordFile != "",
 		"sentinel_username", "has no password, and go-redis would not log in")
 }
 
 // readSecrets reads the files of a Config that was not made by [Parse].
-func (c *Config) readSecrets(m *mistakes) {
+func (c *Config) readSecrets(m *setting.Check) {
 	for _, f := range []struct {
 		field, name string
 		to          *Secret
@@ -31,7 +33,7 @@ func (c *Config) readSecrets(m *mistakes) {
 			continue
 		}
 		secret, err := readSecret(f.name)
-		m.check(err == nil, f.field, "the file cannot be read")
+		m.That(err == nil, f.field, "the file cannot be read")
 		*f.to = secret
 	}
 }

@@ -3,7 +3,7 @@
 // an embedded development server, named connections in a [Set], and a go-redis
 // client with defaults for serving requests.
 //
-//	conn, err := connect.Open("default", "redis+sentinel://s1,s2,s3/mymaster")
+//	conn, err := connect.Open("redis+sentinel://s1,s2,s3/mymaster")
 //	if err != nil { … }               // every mistake at once, no secret in it
 //	defer conn.Close(ctx)
 //	if err := conn.Ready(ctx); err != nil { … }

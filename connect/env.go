@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // suffixes of REDIS_<NAME>_… that override the URL.
@@ -27,101 +29,104 @@ var suffixes = map[string]func(*Config, string) string{
 //	REDIS_ALIASES           sessions=default,locks=default
 //
 // A variable of a named connection (one with a _URL) whose suffix is unknown is a
-// mistake: it is most likely mistyped. So are one of "default" that is within two
-// letters of a known one, and one of "default" without a REDIS_URL. Others, like a
-// container image's REDIS_VERSION, are left alone. All mistakes are reported at once.
+// mistake, because it is most likely mistyped. So is one of "default" that is
+// within two letters of a known one, and one of "default" without a REDIS_URL.
+// Others, such as a container image's REDIS_VERSION, are ignored. All mistakes are
+// reported at once, as joined [*OptionError]. The options are defaults for all
+// connections.
 func FromEnv(prefix string, opts ...Option) (*Set, error) {
 	return fromEnv(prefix, os.Environ(), opts)
 }
 
+// environment is what the variables of one prefix say.
+type environment struct {
+	prefix string
+	vars   map[string]string // without the prefix
+	names  []string          // of the connections, in upper case with "_" behind; "" is "default"
+	check  *setting.Check
+}
+
 func fromEnv(prefix string, environ []string, opts []Option) (*Set, error) {
-	m := &mistakes{}
-	vars := map[string]string{}
-	for _, pair := range environ {
-		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, prefix+"_") && value != "" {
-			vars[strings.TrimPrefix(name, prefix+"_")] = value
-		}
-	}
+	env := readEnv(prefix, environ)
 	set := NewSet(opts...)
-	var names []string
-	for v := range vars {
-		if v == "URL" {
-			names = append(names, "")
-		} else if name, ok := strings.CutSuffix(v, "_URL"); ok && name != "" {
-			names = append(names, name+"_")
-		}
+	for _, name := range env.names {
+		env.addTo(set, name)
 	}
-	m.check(len(names) > 0, prefix+"_URL", "is not set")
-	slices.Sort(names)
-	if len(names) > 0 && names[0] != "" {
-		for _, suffix := range sortedKeys(suffixes) {
-			_, given := vars[suffix]
-			m.check(!given, prefix+"_"+suffix, "is for the connection default, but %s_URL is not set", prefix)
-		}
-	}
-	for _, name := range names {
-		set.addFromEnv(prefix, name, names, vars, m)
-	}
-	for _, pair := range strings.FieldsFunc(vars["ALIASES"], func(r rune) bool { return r == ',' || r == ' ' }) {
+	for _, pair := range strings.FieldsFunc(env.vars["ALIASES"], func(r rune) bool { return r == ',' || r == ' ' }) {
 		role, name, ok := strings.Cut(pair, "=")
 		if !ok {
-			m.add(prefix+"_ALIASES", "is not a list like sessions=default,locks=default")
+			env.check.Fail(prefix+"_ALIASES", "is not a list like sessions=default,locks=default")
 			continue
 		}
-		if err := set.Alias(role, name); err != nil {
-			m.errs = append(m.errs, err)
-		}
+		env.check.Join(set.Alias(role, name))
 	}
-	if err := m.err(); err != nil {
+	if err := env.check.Err(); err != nil {
 		return nil, err
 	}
 	return set, nil
 }
 
-// addFromEnv adds the connection whose variables begin with name (in upper
-// case with its underscore, or nothing for "default").
-func (s *Set) addFromEnv(prefix, name string, names []string, vars map[string]string, m *mistakes) {
-	conn := strings.ToLower(strings.TrimSuffix(name, "_"))
-	if conn == "" {
-		conn = "default"
-	}
-	own := &mistakes{conn: conn}
-	config := parse(vars[name+"URL"], own)
-	own.check(vars[name+"PASSWORD"] == "" || vars[name+"PASSWORD_FILE"] == "", prefix+"_"+name+"PASSWORD_FILE", "is given beside %s_%sPASSWORD: which one holds?", prefix, name)
-	for _, v := range sortedKeys(vars) {
-		suffix, ok := strings.CutPrefix(v, name)
-		if !ok || suffix == "URL" || ownedByLonger(v, name, names) {
-			continue
-		}
-		set, known := suffixes[suffix]
-		switch {
-		case known:
-			if reason := set(&config, vars[v]); reason != "" {
-				own.add(prefix+"_"+v, "%s", reason)
-			}
-		default:
-			n := near(suffix, sortedKeys(suffixes))
-			switch {
-			case n != "":
-				own.add(prefix+"_"+v, "is unknown: did you mean %s_%s%s?", prefix, name, n)
-			case name != "": // of "default" it may belong to something else
-				own.add(prefix+"_"+v, "is unknown")
-			}
+// readEnv finds the variables and the connections that they name.
+func readEnv(prefix string, environ []string) *environment {
+	env := &environment{prefix: prefix, vars: map[string]string{}, check: &setting.Check{Package: "connect"}}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && strings.HasPrefix(name, prefix+"_") && value != "" {
+			env.vars[strings.TrimPrefix(name, prefix+"_")] = value
 		}
 	}
-	if err := own.err(); err != nil {
-		m.errs = append(m.errs, err)
-		return
+	for v := range env.vars {
+		if v == "URL" {
+			env.names = append(env.names, "")
+		} else if name, ok := strings.CutSuffix(v, "_URL"); ok && name != "" {
+			env.names = append(env.names, name+"_")
+		}
 	}
-	if err := s.add(conn, config); err != nil {
-		m.errs = append(m.errs, err)
+	env.check.That(len(env.names) > 0, prefix+"_URL", "is not set")
+	slices.Sort(env.names)
+	if len(env.names) > 0 && env.names[0] != "" {
+		for _, suffix := range sortedKeys(suffixes) {
+			_, given := env.vars[suffix]
+			env.check.That(!given, prefix+"_"+suffix, "is for the connection default, but %s_URL is not set", prefix)
+		}
 	}
+	return env
 }
 
-// ownedByLonger reports whether a variable belongs to a connection with a
-// longer name: REDIS_EU_CACHE_PREFIX to eu_cache, not to eu.
-func ownedByLonger(v, name string, names []string) bool {
-	return slices.ContainsFunc(names, func(other string) bool {
+// addTo adds the connection whose variables begin with name.
+func (env *environment) addTo(set *Set, name string) {
+	conn := strings.ToLower(strings.TrimSuffix(name, "_"))
+	if conn == "" {
+		conn = defaultName
+	}
+	variable := func(suffix string) string { return env.prefix + "_" + name + suffix }
+	own := &setting.Check{Package: "connect", Instance: conn}
+	config := parse(env.vars[name+"URL"], own)
+	own.That(env.vars[name+"PASSWORD"] == "" || env.vars[name+"PASSWORD_FILE"] == "", variable("PASSWORD_FILE"), "is given beside %s: which one holds?", variable("PASSWORD"))
+	for _, v := range sortedKeys(env.vars) {
+		suffix, ok := strings.CutPrefix(v, name)
+		if !ok || suffix == "URL" || env.ofLonger(v, name) {
+			continue
+		}
+		if apply, known := suffixes[suffix]; known {
+			reason := apply(&config, env.vars[v])
+			own.That(reason == "", variable(suffix), "%s", reason)
+			continue
+		}
+		near := suggest(suffix, sortedKeys(suffixes))
+		own.That(near == "", variable(suffix), "is unknown: did you mean %s?", variable(near))
+		own.That(near != "" || name == "", variable(suffix), "is unknown") // of "default" it may belong to something else
+	}
+	if err := own.Err(); err != nil {
+		env.check.Join(err)
+		return
+	}
+	env.check.Join(set.add(conn, config, nil))
+}
+
+// ofLonger reports whether a variable belongs to a connection with a longer
+// name: REDIS_EU_CACHE_PREFIX to eu_cache, not to eu.
+func (env *environment) ofLonger(v, name string) bool {
+	return slices.ContainsFunc(env.names, func(other string) bool {
 		return len(other) > len(name) && strings.HasPrefix(v, other)
 	})
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func Example() {
-	conn, err := connect.Open("default", "redis+cluster://app:pass%2Fword@h1,h2,h3:7000?read_timeout=250ms")
+	conn, err := connect.Open("redis+cluster://app:pass%2Fword@h1,h2,h3:7000?read_timeout=250ms")
 	if err != nil {
 		fmt.Println(err) // every mistake at once
 		return
@@ -28,7 +28,7 @@ func Example() {
 }
 
 func ExampleOpen_mistakes() {
-	_, err := connect.Open("sessions", "redis+sentinel://s1:99999?read_timeout=soon&pol_size=3")
+	_, err := connect.Open("redis+sentinel://s1:99999?read_timeout=soon&pol_size=3", connect.WithName("sessions"))
 	fmt.Println(err)
 	// Output:
 	// connect: sessions: read_timeout: is not a duration like 500ms or a number of seconds
@@ -37,8 +37,7 @@ func ExampleOpen_mistakes() {
 }
 
 func ExampleNew() {
-	conn, err := connect.New("default", connect.Config{Mode: connect.Sentinel, Addrs: []string{"s1:26379"}, Master: "main"},
-		connect.WithPool(64, 4), connect.WithTimeouts(0, 250*time.Millisecond, 0, 0), connect.WithLogger(slog.Default()))
+	conn, err := connect.New(connect.Config{Mode: connect.Sentinel, Addrs: []string{"s1:26379"}, Master: "main"}, connect.WithPool(64, 4), connect.WithTimeouts(connect.Timeouts{Read: 250 * time.Millisecond}), connect.WithLogger(slog.Default()))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -69,7 +68,7 @@ func ExampleOpen_topologies() {
 		"rediss+cluster://app:secret@h1,h2:7000",
 		"rediss+cluster://clustercfg.shop.abc123.use1.cache.amazonaws.com", // ElastiCache
 	} {
-		conn, err := connect.Open("default", url)
+		conn, err := connect.Open(url)
 		if err != nil {
 			fmt.Println(err)
 			continue
@@ -89,7 +88,7 @@ func ExampleOpen_topologies() {
 
 // Batched takes the place of Client; few callers pay nothing for it.
 func ExampleConn_Batched() {
-	conn, err := connect.Open("default", "redis://localhost", connect.WithBatching(16))
+	conn, err := connect.Open("redis://localhost", connect.WithBatching(16))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -103,7 +102,7 @@ func ExampleConn_Batched() {
 
 // While Redis does not answer, calls fail at once and say why.
 func ExampleUnavailableError() {
-	conn, err := connect.Open("default", "redis://127.0.0.1:1")
+	conn, err := connect.Open("redis://127.0.0.1:1")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -157,7 +156,7 @@ func ExampleSet_HealthHandler() {
 // before it does.
 func ExampleWithCredentials() {
 	token := func(context.Context) (user, password string, err error) { return "app", "a token of now", nil }
-	conn, err := connect.Open("default", "rediss+cluster://cache.internal?conn_max_lifetime=11h", connect.WithCredentials(token))
+	conn, err := connect.Open("rediss+cluster://cache.internal?conn_max_lifetime=11h", connect.WithCredentials(token))
 	if err != nil {
 		fmt.Println(err)
 		return

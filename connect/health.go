@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Health is the state of a connection, fit for JSON and without secrets.
+// Health is whether a connection works now, fit for JSON and without secrets.
 type Health struct {
 	Conn    string        `json:"conn"`
 	Mode    string        `json:"mode"`
@@ -23,7 +23,7 @@ type Health struct {
 	Error   string        `json:"error,omitempty"`
 }
 
-// NodeHealth is one master as it answered a PING.
+// NodeHealth is how one master answered a PING.
 type NodeHealth struct {
 	Addr    string        `json:"addr"`
 	OK      bool          `json:"ok"`
@@ -31,9 +31,9 @@ type NodeHealth struct {
 	Error   string        `json:"error,omitempty"`
 }
 
-// Health asks every master once, at the same time, also while a breaker is
-// open. It is OK when all answer, as masters, and a cluster serves all slots.
-// From the start of [Conn.Close] it is not OK, and returns at once.
+// Health pings every master once, concurrently and also while a breaker is open.
+// The connection is OK if all answer as masters and a cluster serves all slots.
+// From the start of [Conn.Close] it is not OK, and Health returns at once.
 func (c *Conn) Health(ctx context.Context) Health {
 	h := Health{Conn: c.name, Mode: c.config.Mode.String()}
 	var mu sync.Mutex
@@ -42,7 +42,10 @@ func (c *Conn) Health(ctx context.Context) Health {
 		start := time.Now()
 		err := c.examine(ctx, master)
 		n := NodeHealth{Addr: master.Options().Addr, OK: err == nil, Latency: time.Since(start)}
-		if c.config.Mode == Sentinel { // the client has no address of its own
+		switch { // a failover client has no address of its own
+		case c.isFailoverClient():
+			n.Addr = c.failoverMaster(ctx)
+		case c.config.Mode == Sentinel:
 			n.Addr = c.dials.master()
 		}
 		if err != nil {
@@ -68,7 +71,7 @@ func (c *Conn) Health(ctx context.Context) Health {
 	return h
 }
 
-// examine asks one master, in one round trip.
+// examine checks one master, in one round trip.
 func (c *Conn) examine(ctx context.Context, master *redis.Client) error {
 	pipe := master.Pipeline()
 	ping := pipe.Ping(ctx)

@@ -43,11 +43,11 @@ type SlotRange struct {
 	To   int `json:"to"`
 }
 
-// Nodes asks every server of the connection about itself, at the same time and
-// also while a breaker is open: the server and its replicas, the sentinels, or
-// the masters and replicas of a cluster, sorted by role and address. A server
-// that does not answer is in the list with its error; the error of Nodes is for
-// not knowing the servers at all. It is for operators, not for requests.
+// Nodes asks every server of the connection about itself, concurrently and also
+// while a breaker is open: the server and its replicas, the sentinels, or the
+// masters and replicas of a cluster, sorted by role and address. A server that
+// does not answer is listed with its error; Nodes itself fails only if the
+// servers are not known. It is for operators, not for requests.
 func (c *Conn) Nodes(ctx context.Context) ([]Node, error) {
 	if c.open.Err() != nil {
 		return nil, c.errClosed()
@@ -115,7 +115,7 @@ func (c *Conn) clusterNodes(ctx context.Context, rdb *redis.ClusterClient) ([]No
 		delete(masters, n.Addr)
 	}
 	for addr, master := range masters {
-		nodes = append(nodes, Node{Addr: addr, Role: "replica", Master: master, Error: "its master does not tell"})
+		nodes = append(nodes, Node{Addr: addr, Role: "replica", Master: master, Error: "unknown: its master did not answer"})
 	}
 	return nodes, err
 }
@@ -153,7 +153,10 @@ func (c *Conn) serverNodes(ctx context.Context) ([]Node, error) {
 		nodes = append(nodes, n)
 	}
 	addr := cmp.Or(c.config.Socket, strings.Join(c.config.Addrs, ","))
-	if c.config.Mode == Sentinel {
+	switch {
+	case c.isFailoverClient():
+		addr = c.failoverMaster(ctx)
+	case c.config.Mode == Sentinel:
 		for _, addr := range c.config.Addrs {
 			wg.Go(func() { add(c.askSentinel(ctx, addr)) })
 		}
@@ -180,7 +183,7 @@ func (c *Conn) askSentinel(ctx context.Context, addr string) Node {
 	return n
 }
 
-// replicaOf reads a master's words about a replica, which may not be reachable
+// replicaOf reads what a master reports of a replica, which may not be reachable
 // from here.
 func replicaOf(master, line string) Node {
 	f := fields{}
@@ -192,7 +195,7 @@ func replicaOf(master, line string) Node {
 	n.OK = f["state"] == "online"
 	n.LinkUp = n.OK
 	if !n.OK {
-		n.Error = "its master says: " + f["state"]
+		n.Error = "its master reports it as " + f["state"]
 	}
 	return n
 }

@@ -1,67 +1,89 @@
 package connect
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// open makes the client of the topology, with its hooks: the user's see every
-// call, then the gate, the cluster's, the breaker, and last the dials.
-func (s *settings) open(name string) (*Conn, error) {
-	c := &Conn{name: name, logger: s.logger, dials: &dials{sentinel: s.Mode == Sentinel},
-		circuits: map[string]*circuit{}, closed: make(chan struct{})}
-	c.gate = newGate(c)
-	if s.Mode == Embedded {
-		server, err := s.embedded()
-		if err != nil {
-			return nil, fmt.Errorf("connect: %s: embedded server: %w", name, err)
-		}
-		s.Addrs = []string{server.Addr()}
-		s.node.Network, s.node.Addr, s.node.Username, s.node.Password = "tcp", server.Addr(), "", server.Password()
-		c.stop = server.Close
+// Open makes a connection from a URL, see [Parse] for its grammar. It is named
+// "default" unless [WithName] says otherwise.
+//
+// Open checks everything that can be checked without Redis, certificate files
+// included, and reports all mistakes at once as joined [*OptionError]. It does
+// not dial, so it succeeds while Redis is down; [Conn.Ready] waits for Redis.
+// (embedded:// starts the server of [WithEmbedded].)
+func Open(rawURL string, opts ...Option) (*Conn, error) {
+	s := record(opts)
+	m := s.check()
+	if s.Config = parse(rawURL, m); m.Err() != nil {
+		return nil, m.Err()
 	}
-	c.open, c.shut = context.WithCancel(context.Background())
-	c.life, c.end = context.WithCancel(context.Background())
-	c.config = &s.Config
-	c.direct = s.direct()
-	if s.SkipVerify {
-		s.logger.Warn("certificates are not verified: anybody may answer for redis", slog.String("conn", name))
-	}
-	switch s.Mode {
-	case Cluster:
-		cluster := redis.NewClusterClient(s.clusterOptions())
-		c.client = cluster
-		s.addHooks(c, &clusterHook{reload: cluster.ReloadState})
-		cluster.OnNewNode(func(node *redis.Client) {
-			for _, h := range s.hooks {
-				node.AddHook(dialOnly{h})
-			}
-			if s.Retries > 0 {
-				node.AddHook(retryHook{})
-			}
-			node.AddHook(c.newCircuit(node.Options().Addr))
-			node.AddHook(c.dials)
-		})
-	case Sentinel:
-		c.dialer = c.sentinelDialer(s)
-		c.client = redis.NewFailoverClient(s.failoverOptions(c.dialer))
-		s.addHooks(c, c.newCircuit(""), c.dials)
-	default:
-		c.client = redis.NewClient(s.nodeOptions(""))
-		s.addHooks(c, c.newCircuit(""), c.dials)
-	}
-	return c, nil
+	return s.connect(m)
 }
 
-func (s *settings) addHooks(c *Conn, ours ...redis.Hook) {
-	for _, h := range s.hooks {
-		c.client.AddHook(h)
+// New makes a connection from a [Config]. It is named, checked and made as by
+// [Open].
+func New(config Config, opts ...Option) (*Conn, error) {
+	s := record(opts)
+	s.Config = config
+	return s.connect(s.check())
+}
+
+// record keeps the options, and the name that they give: mistakes in the URL,
+// which is read before they are applied, name the connection too.
+func record(opts []Option) *settings {
+	named := &settings{name: defaultName}
+	for _, opt := range opts {
+		if opt != nil {
+			opt.apply(named)
+		}
 	}
-	c.client.AddHook(c.gate)
-	for _, h := range ours {
-		c.client.AddHook(h)
+	return &settings{name: named.name, opts: opts, logger: slog.New(slog.DiscardHandler)}
+}
+
+func (s *settings) check() *setting.Check {
+	return &setting.Check{Package: "connect", Instance: s.name}
+}
+
+func (s *settings) connect(m *setting.Check) (*Conn, error) {
+	s.prepare(m)
+	if err := m.Err(); err != nil {
+		return nil, err
+	}
+	return s.open()
+}
+
+// prepare applies the options, checks everything that can be checked without
+// Redis, and reads the files.
+func (s *settings) prepare(m *setting.Check) {
+	name := s.name // a Set's, whatever WithName says
+	for _, opt := range s.opts {
+		if opt != nil {
+			opt.apply(s)
+		}
+	}
+	s.name = name
+	m.That(s.name != "", "WithName", "is empty")
+	m.That(s.logger != nil, "WithLogger", "is nil")
+	m.That(s.Mode != Embedded || s.embedded != nil, "embedded", "pass embedded.Option() of connect/embedded")
+	m.That(!s.closeClient, "WithCloseClient", "is for FromClient: other clients are always closed")
+	s.checkGiven(m)
+	s.validate(m)
+	s.checkCredentials(m)
+	data := s.tlsConfig(m)
+	s.readSecrets(m)
+	own := s.SentinelTLS != nil || s.SentinelCAFile != "" || s.SentinelPlain
+	s.sentinels = s.sentinelTLSConfig(data, m)
+	if m.Err() != nil {
+		return
+	}
+	if s.ClientName == "" {
+		s.ClientName = defaultClientName(s.name)
+	}
+	s.pristine = s.build(data)
+	s.adopt(m)
+	if !own {
+		s.sentinels = s.node.TLSConfig
 	}
 }

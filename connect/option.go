@@ -9,20 +9,33 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/auth"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// An Option changes a default of [Open] and [New]. Options come after the URL
-// and win over it. One that is given nil in place of a value is a mistake.
-type Option interface{ apply(*settings) }
+// An Option changes a default of [Open], [New], [FromClient] and [NewSet]. Options
+// are applied after the URL and override it; the last of a kind wins. An option
+// that is given nil where it needs a value is a mistake.
+type Option interface {
+	apply(*settings)
+	name() string
+}
 
-type optionFunc func(*settings)
+// option is an Option that only records; prepare checks.
+type option struct {
+	of     string // name of the function
+	record func(*settings)
+}
 
-func (f optionFunc) apply(s *settings) { f(s) }
+func (o option) apply(s *settings) { o.record(s) }
+func (o option) name() string      { return o.of }
 
-// settings is what a connection is made from: the configuration, and what has
-// no place in a URL.
+// settings is what a connection is made from: the configuration, and what a
+// URL has no place for.
 type settings struct {
 	Config
+	name      string
+	opts      []Option
 	streaming auth.StreamingCredentialsProvider
 	dialer    dialFunc
 	logger    *slog.Logger
@@ -30,7 +43,8 @@ type settings struct {
 	goRedis   func(*redis.Options)
 	embedded  func() (EmbeddedServer, error)
 
-	nils []string // options that were given nothing
+	closeClient bool
+	nils        []string // options that were given nothing
 
 	// Made by prepare.
 	pristine  redis.Options  // of one node, before WithGoRedis
@@ -38,7 +52,171 @@ type settings struct {
 	sentinels *tls.Config    // nil for plain text
 }
 
-// EmbeddedServer is a Redis in this process, for embedded://. Package
+// given records an option whose value must not be nil: an option without one
+// would silently leave a default in place, or turn TLS off.
+func given(name string, isNil bool, record func(*settings)) Option {
+	return option{name, func(s *settings) {
+		if isNil {
+			s.nils = append(s.nils, name)
+			return
+		}
+		record(s)
+	}}
+}
+
+func (s *settings) checkGiven(m *setting.Check) {
+	for _, option := range s.nils {
+		m.Fail(option, "is nil or empty")
+	}
+}
+
+const defaultName = "default"
+
+// WithName sets the name of the connection, which errors, logs, metrics and the
+// admin panel show. The default is "default"; "" is a mistake. Name connections
+// when a program has several. In a [Set] the name of [Set.Add] holds instead.
+func WithName(name string) Option {
+	return option{"WithName", func(s *settings) { s.name = name }}
+}
+
+// WithTLS sets the TLS configuration and turns TLS on. The default is that of
+// the URL: rediss:// verifies with the system's authorities, from TLS 1.2. Leave
+// ServerName empty to have each node verified by the host it is dialled at. Use
+// it for what URL parameters cannot say, such as certificates from memory.
+func WithTLS(config *tls.Config) Option {
+	return given("WithTLS", config == nil, func(s *settings) { s.TLS, s.UseTLS = config, true })
+}
+
+// WithSentinelTLS sets the TLS configuration for the sentinels and turns TLS on
+// for them, whatever the data nodes use. The default is the configuration of the
+// data nodes. Use it when the sentinels have another authority.
+func WithSentinelTLS(config *tls.Config) Option {
+	return given("WithSentinelTLS", config == nil, func(s *settings) { s.SentinelTLS = config })
+}
+
+// WithCredentials calls provide for user and password whenever a connection is
+// opened. The default is the credentials of the URL. Use it with credentials
+// that are rotated: together with [Config.Lifetime] no connection keeps old ones
+// for longer than that. Of WithCredentials, [WithPasswordFile] and
+// [WithStreamingCredentials] the last one wins.
+func WithCredentials(provide func(ctx context.Context) (username, password string, err error)) Option {
+	return given("WithCredentials", provide == nil, func(s *settings) { s.Credentials, s.PasswordFile, s.streaming = provide, "", nil })
+}
+
+// WithPasswordFile reads the password from a file whenever a connection is
+// opened, without one trailing newline. The default is the password of the URL;
+// an empty file name is a mistake. Use it with secrets that are mounted and
+// rotated; see [WithCredentials].
+func WithPasswordFile(username, file string) Option {
+	return given("WithPasswordFile", file == "", func(s *settings) {
+		s.Username, s.PasswordFile, s.Credentials, s.streaming = username, file, nil, nil
+	})
+}
+
+// WithStreamingCredentials takes credentials from a provider that pushes them:
+// open connections authenticate again on each change. The default is the
+// credentials of the URL. Use it with the tokens of a cloud's identity service.
+func WithStreamingCredentials(p auth.StreamingCredentialsProvider) Option {
+	return given("WithStreamingCredentials", p == nil, func(s *settings) { s.streaming, s.Credentials, s.PasswordFile = p, nil, "" })
+}
+
+// WithBatching sets how many calls of [Conn.Batched] go to Redis one by one
+// before further ones are sent together. The default, also for 0, is 8; -1 turns
+// batching off and less is a mistake. Raise it when latency matters more than
+// throughput.
+func WithBatching(above int) Option {
+	return option{"WithBatching", func(s *settings) { s.BatchAbove = above }}
+}
+
+// WithDialer replaces the dialer of data nodes and sentinels. The default is a
+// [net.Dialer]. Where the URL or [WithTLS] asks for TLS, it is spoken on the
+// dialer's connections; if they are [*tls.Conn] already, the dialer handles TLS.
+// Use it for proxies, tunnels and tests.
+func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
+	return given("WithDialer", dial == nil, func(s *settings) { s.dialer = dial })
+}
+
+// WithPool sets the largest and the smallest number of pooled connections, for
+// each node of a cluster. The defaults, also for 0, are max(32, 10 x GOMAXPROCS)
+// and none; negative numbers are a mistake. Lower the size when Redis has few
+// connections for many instances.
+func WithPool(size, minIdle int) Option {
+	return option{"WithPool", func(s *settings) { s.PoolSize, s.MinIdle = size, minIdle }}
+}
+
+// Timeouts bound the steps of a call to Redis. In an option a zero field leaves
+// the URL's timeout, or the default, in place. A negative one is a mistake. A
+// context's deadline holds as well, whichever is first.
+type Timeouts struct {
+	Dial  time.Duration // of a connection with its TLS handshake; 1s by default
+	Read  time.Duration // of a reply; 1s by default
+	Write time.Duration // of a command; 1s by default
+	Pool  time.Duration // waiting for a free connection; 500ms by default
+}
+
+// WithTimeouts sets the timeouts of the connection. The defaults are 1s, and
+// 500ms for Pool. Lower them when requests have less time than that and do not
+// bring a deadline of their own.
+func WithTimeouts(t Timeouts) Option {
+	return option{"WithTimeouts", func(s *settings) {
+		for _, f := range []struct {
+			to *time.Duration
+			d  time.Duration
+		}{{&s.Timeouts.Dial, t.Dial}, {&s.Timeouts.Read, t.Read}, {&s.Timeouts.Write, t.Write}, {&s.Timeouts.Pool, t.Pool}} {
+			if f.d != 0 {
+				*f.to = f.d
+			}
+		}
+	}}
+}
+
+// WithRetries sets how many times a command is retried after a network error, 0
+// to 10. The default is 0, because the command may have been executed; more is
+// right only where every command may run twice. What [Conn.Batched] batches and,
+// on a cluster, pipelines are never retried.
+func WithRetries(n int) Option {
+	return option{"WithRetries", func(s *settings) { s.Retries = n }}
+}
+
+// WithPrefix sets the prefix of [Conn.Key]. The default is none. Use it to keep
+// your own keys apart from those of other programs; the middlewares' keys have
+// prefixes of their own.
+func WithPrefix(prefix string) Option {
+	return option{"WithPrefix", func(s *settings) { s.Prefix = prefix }}
+}
+
+// WithClientName sets the name that CLIENT LIST shows, in printable ASCII without
+// spaces. The default, also for "", is program:connection.
+func WithClientName(name string) Option {
+	return option{"WithClientName", func(s *settings) { s.ClientName = name }}
+}
+
+// WithLogger sets the logger for what operators must know: outages and their
+// end, unverified certificates, batching that is off. The default discards; nil
+// is a mistake.
+func WithLogger(l *slog.Logger) Option {
+	return option{"WithLogger", func(s *settings) { s.logger = l }}
+}
+
+// WithHook adds a go-redis hook to the client, for tracing and metrics. The
+// default is none; nil is a mistake. Hooks see keys and values. On a cluster they
+// see each command once, and the dials of all nodes. They do not see what
+// [Conn.Nodes] sends to sentinels, nor clients made by [Conn.Server].
+func WithHook(h redis.Hook) Option {
+	return given("WithHook", h == nil, func(s *settings) { s.hooks = append(s.hooks, h) })
+}
+
+// WithGoRedis changes the go-redis options of each node after all else is set.
+// The default changes nothing. It is called when the connection is checked, and
+// on a cluster again for each node, with its address. A change that the topology
+// cannot have, such as a database on a cluster or a Limiter with sentinels, is an
+// [*OptionError]. With sentinels OnConnect is called for data nodes only, after a
+// ROLE. Use it for go-redis options that have no counterpart here.
+func WithGoRedis(change func(*redis.Options)) Option {
+	return given("WithGoRedis", change == nil, func(s *settings) { s.goRedis = change })
+}
+
+// EmbeddedServer is a Redis inside this process, for embedded:// URLs. Package
 // connect/embedded has one.
 type EmbeddedServer interface {
 	Addr() string     // host:port on loopback
@@ -46,124 +224,16 @@ type EmbeddedServer interface {
 	Close() error
 }
 
-// given is an option with a value that must not be nil: an option without one
-// would leave a default in place, or turn TLS off, without a word.
-func given(name string, isNil bool, apply func(*settings)) Option {
-	return optionFunc(func(s *settings) {
-		if isNil {
-			s.nils = append(s.nils, name)
-			return
-		}
-		apply(s)
-	})
-}
-
-// WithTLS sets the TLS configuration and turns TLS on. Leave ServerName empty
-// to have each node verified by the host it is dialled at.
-func WithTLS(config *tls.Config) Option {
-	return given("WithTLS", config == nil, func(s *settings) { s.TLS, s.UseTLS = config, true })
-}
-
-// WithCredentials asks for user and password at every new connection, so that
-// they can be rotated: together with [Config.Lifetime] no connection keeps old
-// ones for longer than that. The default is those of the URL. Of WithCredentials,
-// [WithPasswordFile] and [WithStreamingCredentials] the last one given holds.
-func WithCredentials(ask func(ctx context.Context) (username, password string, err error)) Option {
-	return given("WithCredentials", ask == nil, func(s *settings) { s.Credentials, s.PasswordFile, s.streaming = ask, "", nil })
-}
-
-// WithPasswordFile takes the password from a file, which is read again at every
-// new connection; see [WithCredentials]. A trailing newline is not part of it.
-// The default is the password of the URL.
-func WithPasswordFile(username, file string) Option {
-	return given("WithPasswordFile", file == "", func(s *settings) {
-		s.Username, s.PasswordFile, s.Credentials, s.streaming = username, file, nil, nil
-	})
-}
-
-// WithStreamingCredentials takes credentials that are pushed: connections that
-// are open already authenticate anew with each change, as tokens of a cloud's
-// identity service need it. The default is those of the URL.
-func WithStreamingCredentials(p auth.StreamingCredentialsProvider) Option {
-	return given("WithStreamingCredentials", p == nil, func(s *settings) { s.streaming, s.Credentials, s.PasswordFile = p, nil, "" })
-}
-
-// WithSentinelTLS sets the TLS configuration of the sentinels where it differs
-// from that of the data nodes, also when those speak plain text. The default is
-// the data nodes'.
-func WithSentinelTLS(config *tls.Config) Option {
-	return given("WithSentinelTLS", config == nil, func(s *settings) { s.SentinelTLS = config })
-}
-
-// WithBatching sets how many calls of [Conn.Batched] go to Redis each on its
-// own before the next are sent together; -1 turns batching off. The default is
-// 8.
-func WithBatching(above int) Option { return optionFunc(func(s *settings) { s.BatchAbove = above }) }
-
-// WithDialer replaces the dialer of data nodes and sentinels. Where the URL or
-// [WithTLS] asks for TLS it is spoken on the dialer's connections, unless they
-// are [*tls.Conn] already. The default is a net.Dialer.
-func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
-	return given("WithDialer", dial == nil, func(s *settings) { s.dialer = dial })
-}
-
-// WithPool sets the largest and the smallest number of pooled connections, for
-// each node of a cluster. The default is max(32, 10 x GOMAXPROCS) and 0.
-func WithPool(size, minIdle int) Option {
-	return optionFunc(func(s *settings) { s.PoolSize, s.MinIdle = size, minIdle })
-}
-
-// WithTimeouts bounds dialling, reading, writing and the wait for a free
-// connection; 0 keeps a default. The defaults are 1s, 1s, 1s and 500ms. A
-// context's deadline holds as well, whichever is first.
-func WithTimeouts(dial, read, write, pool time.Duration) Option {
-	return optionFunc(func(s *settings) {
-		for _, t := range []struct {
-			to *time.Duration
-			d  time.Duration
-		}{{&s.DialTimeout, dial}, {&s.ReadTimeout, read}, {&s.WriteTimeout, write}, {&s.PoolTimeout, pool}} {
-			if t.d != 0 {
-				*t.to = t.d
-			}
-		}
-	})
-}
-
-// WithRetries sets how many times a command is sent again after a network
-// error. The default is 0: the command may have been executed. What
-// [Conn.Batched] batches and, on a cluster, pipelines are never sent again.
-func WithRetries(n int) Option { return optionFunc(func(s *settings) { s.Retries = n }) }
-
-// WithPrefix sets the prefix of [Conn.Key]. The default is none.
-func WithPrefix(prefix string) Option { return optionFunc(func(s *settings) { s.Prefix = prefix }) }
-
-// WithClientName sets what CLIENT LIST shows. The default is program:connection.
-func WithClientName(name string) Option {
-	return optionFunc(func(s *settings) { s.ClientName = name })
-}
-
-// WithLogger sets the logger for what an operator must know. The default
-// discards.
-func WithLogger(l *slog.Logger) Option { return optionFunc(func(s *settings) { s.logger = l }) }
-
-// WithHook adds a go-redis hook to the client. Hooks see keys and values. On a
-// cluster commands pass it once, and the dials of all nodes pass it. It does not
-// see what [Conn.Nodes] asks sentinels, nor clients made by [Conn.Server].
-func WithHook(h redis.Hook) Option {
-	return optionFunc(func(s *settings) { s.hooks = append(s.hooks, h) })
-}
-
-// WithGoRedis has the last word on the go-redis options of each node. It is
-// called when the connection is checked, and on a cluster again for each node, with
-// its address. What the topology cannot have, like a database on a cluster or
-// a Limiter with sentinels, is a [*ConfigError]. With sentinels OnConnect is called
-// for data nodes only, after a ROLE.
-func WithGoRedis(change func(*redis.Options)) Option {
-	return given("WithGoRedis", change == nil, func(s *settings) { s.goRedis = change })
-}
-
-// WithEmbedded starts the server of embedded://. It has no default, so that
-// production binaries do not link one; see connect/embedded.Option.
+// WithEmbedded sets the function that starts the server of embedded:// URLs.
+// There is no default, so production binaries do not link a server. Use
+// connect/embedded.Option instead of calling it.
 func WithEmbedded(start func() (EmbeddedServer, error)) Option {
 	return given("WithEmbedded", start == nil, func(s *settings) { s.embedded = start })
+}
+
+// WithCloseClient sets whether [Conn.Close] closes the client that was passed to
+// [FromClient]. The default is false: whoever makes a client closes it. Turn it
+// on to hand the client over. With [Open] and [New] it is a mistake.
+func WithCloseClient(on bool) Option {
+	return option{"WithCloseClient", func(s *settings) { s.closeClient = on }}
 }

@@ -183,11 +183,11 @@ func TestOptionsWithoutEffectAreRefused(t *testing.T) {
 		{"embedded://", "tls", []connect.Option{never, connect.WithTLS(redistest.NewServer(t, redistest.WithTLS()).TLSConfig())}},
 		{"redis://h", "sentinel_ca_file", []connect.Option{connect.WithSentinelTLS(redistest.NewServer(t, redistest.WithTLS()).TLSConfig())}},
 	} {
-		_, err := connect.Open("c", tc.url, tc.opts...)
-		if !errors.Is(err, connect.ErrConfig) || !strings.Contains(err.Error(), "connect: c: "+tc.field) {
+		_, err := connect.Open(tc.url, append(tc.opts, connect.WithName("c"))...)
+		if !mistaken(err) || !strings.Contains(err.Error(), "connect: c: "+tc.field) {
 			t.Errorf("%s with %d options: got %v, want a mistake in %s", tc.url, len(tc.opts), err, tc.field)
 		}
-		if err := connect.NewSet(tc.opts...).Add("c", tc.url); !errors.Is(err, connect.ErrConfig) || !strings.Contains(err.Error(), tc.field) {
+		if err := connect.NewSet(tc.opts...).Add("c", tc.url); !mistaken(err) || !strings.Contains(err.Error(), tc.field) {
 			t.Errorf("Add %s: got %v, want a mistake in %s", tc.url, err, tc.field)
 		}
 	}
@@ -201,12 +201,12 @@ func TestOptionsGivenNothingAreMistakes(t *testing.T) {
 		"WithDialer": connect.WithDialer(nil), "WithGoRedis": connect.WithGoRedis(nil), "WithEmbedded": connect.WithEmbedded(nil),
 		"WithLogger": connect.WithLogger(nil), "WithHook": connect.WithHook(nil),
 	} {
-		if _, err := connect.Open("c", "rediss+sentinel://app:secret@s/m", opt); !errors.Is(err, connect.ErrConfig) || !strings.Contains(err.Error(), "c: "+name) {
+		if _, err := connect.Open("rediss+sentinel://app:secret@s/m", connect.WithName("c"), opt); !mistaken(err) || !strings.Contains(err.Error(), "c: "+name) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
 	config := connect.Config{Addrs: []string{"h:6379"}, TLS: redistest.NewServer(t, redistest.WithTLS()).TLSConfig()}
-	if _, err := connect.New("c", config); !errors.Is(err, connect.ErrConfig) || !strings.Contains(err.Error(), "c: tls") {
+	if _, err := connect.New(config, connect.WithName("c")); !mistaken(err) || !strings.Contains(err.Error(), "c: tls") {
 		t.Errorf("a TLS configuration without UseTLS: got %v", err)
 	}
 }
@@ -261,7 +261,7 @@ func TestRetriesAreThatMany(t *testing.T) {
 	t.Parallel()
 	s := redistest.NewServer(t)
 	p := redistest.NewProxy(t, s.Addr())
-	c := open(t, "redis://"+p.Addr(), connect.WithRetries(1), connect.WithTimeouts(0, 100*time.Millisecond, 0, 0))
+	c := open(t, "redis://"+p.Addr(), connect.WithRetries(1), connect.WithTimeouts(connect.Timeouts{Read: 100 * time.Millisecond}))
 	if err := c.Client().Incr(t.Context(), "n").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -281,4 +281,10 @@ func passwordFile(t *testing.T, password string) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// mistaken reports whether err has an OptionError in it.
+func mistaken(err error) bool {
+	_, ok := errors.AsType[*connect.OptionError](err)
+	return ok
 }

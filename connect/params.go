@@ -7,14 +7,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // setters apply one URL parameter; they return what is wrong with the value, "" if nothing.
 var setters = map[string]func(*Config, string) string{
-	"dial_timeout":       duration(func(c *Config) *time.Duration { return &c.DialTimeout }),
-	"read_timeout":       duration(func(c *Config) *time.Duration { return &c.ReadTimeout }),
-	"write_timeout":      duration(func(c *Config) *time.Duration { return &c.WriteTimeout }),
-	"pool_timeout":       duration(func(c *Config) *time.Duration { return &c.PoolTimeout }),
+	"dial_timeout":       duration(func(c *Config) *time.Duration { return &c.Timeouts.Dial }),
+	"read_timeout":       duration(func(c *Config) *time.Duration { return &c.Timeouts.Read }),
+	"write_timeout":      duration(func(c *Config) *time.Duration { return &c.Timeouts.Write }),
+	"pool_timeout":       duration(func(c *Config) *time.Duration { return &c.Timeouts.Pool }),
 	"conn_max_idle_time": duration(func(c *Config) *time.Duration { return &c.IdleTime }),
 	"conn_max_lifetime":  duration(func(c *Config) *time.Duration { return &c.Lifetime }),
 
@@ -46,7 +48,7 @@ const inQuery = "does not belong in the query, which ends up in logs: put it bef
 
 // parameters applies the query. The master's name is returned, for it stands
 // in the path otherwise.
-func (c *Config) parameters(query string, m *mistakes) (master string) {
+func (c *Config) parameters(query string, m *setting.Check) (master string) {
 	if query == "" {
 		return ""
 	}
@@ -57,24 +59,24 @@ func (c *Config) parameters(query string, m *mistakes) (master string) {
 		set, known := setters[name]
 		switch {
 		case name == "password" || name == "sentinel_password":
-			m.add(name, inQuery, name)
+			m.Fail(name, inQuery, name)
 		case name == "sentinelMasterId" && c.Mode == Sentinel:
 			master = value
 		case !known:
 			// The name itself is not repeated: in a URL with an unescaped
 			// ? in the password it is a part of that.
 			hint := ""
-			if n := near(name, slices.Sorted(maps.Keys(setters))); n != "" {
+			if n := suggest(name, slices.Sorted(maps.Keys(setters))); n != "" {
 				hint = ": did you mean " + n + "?"
 			}
-			m.add("query", "parameter number %d is unknown%s", i+1, hint)
+			m.Fail("query", "parameter number %d is unknown%s", i+1, hint)
 		case seen[name]:
-			m.add(name, "is given twice")
+			m.Fail(name, "is given twice")
 		case err != nil:
-			m.add(name, "is not percent-encoded")
+			m.Fail(name, "is not percent-encoded")
 		default:
 			if reason := set(c, value); reason != "" {
-				m.add(name, "%s", reason)
+				m.Fail(name, "%s", reason)
 			}
 		}
 		seen[name] = true

@@ -85,7 +85,7 @@ const dataNetwork = "tcp data"
 
 // sentinelDialer dials data nodes and sentinels, each with its own TLS.
 func (c *Conn) sentinelDialer(s *settings) dialFunc {
-	plain := (&net.Dialer{Timeout: s.DialTimeout, KeepAliveConfig: net.KeepAliveConfig{
+	plain := (&net.Dialer{Timeout: s.Timeouts.Dial, KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}})
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		t := s.sentinels

@@ -90,9 +90,9 @@ func TestNoSecretIsEverShown(t *testing.T) {
 	set := connect.NewSet(log)
 	for name, url := range urls {
 		config, err := connect.Parse(url)
-		say(config, err, set.Add(name, url, connect.WithTimeouts(200*time.Millisecond, 200*time.Millisecond, 0, 0)))
+		say(config, err, set.Add(name, url, connect.WithTimeouts(connect.Timeouts{Dial: 200 * time.Millisecond, Read: 200 * time.Millisecond})))
 	}
-	provided, err := connect.Open("provided", strings.Replace(good, "alice:dataSecret%231@", "", 1), log, connect.WithCredentials(func(context.Context) (string, string, error) {
+	provided, err := connect.Open(strings.Replace(good, "alice:dataSecret%231@", "", 1), connect.WithName("provided"), log, connect.WithCredentials(func(context.Context) (string, string, error) {
 		return "alice", rotated, nil
 	}))
 	say(provided, err)

@@ -7,13 +7,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// directPool is enough for an operator's page.
+// directPool is the pool size of a client for an operator's page.
 const directPool = 2
 
-// Server makes a client for one server that [Conn.Nodes] names, master or
-// replica, past pool, breaker and redirects of the connection: to ask that very
-// server about itself. An address that Nodes does not name is [ErrUnknown], so
-// it may come from a request. It is for operators; the caller closes it.
+// Server makes a client for one server that [Conn.Nodes] lists, master or
+// replica, that bypasses the connection's pool, breaker and redirects, to ask
+// that server about itself. For an address that Nodes does not list the error
+// matches [ErrUnknown], so the address may come from a request. It is for
+// operators; the caller closes the client.
 func (c *Conn) Server(ctx context.Context, addr string) (*redis.Client, error) {
 	nodes, err := c.Nodes(ctx)
 	if err != nil {
@@ -21,6 +22,9 @@ func (c *Conn) Server(ctx context.Context, addr string) (*redis.Client, error) {
 	}
 	for _, n := range nodes {
 		if n.Addr == addr && n.Role != "sentinel" {
+			if c.isFailoverClient() && n.Role == "master" {
+				addr = "" // by the client's own dialer, which finds the master
+			}
 			return redis.NewClient(c.direct(addr)), nil
 		}
 	}

@@ -18,7 +18,7 @@ func TestServer(t *testing.T) {
 	for name, url := range map[string]string{"standalone": redistest.Standalone(t).URL, "unix": redistest.NewServer(t, redistest.WithUnix()).URL(),
 		"sentinel": redistest.NewSentinel(t).Target().URL, "cluster": redistest.NewCluster(t, 1).Target().URL} {
 		t.Run(name, func(t *testing.T) {
-			c, asked := open(t, url, connect.WithTimeouts(patience, patience, patience, patience)), 0
+			c, asked := open(t, url, connect.WithTimeouts(connect.Timeouts{Dial: patience, Read: patience, Write: patience, Pool: patience})), 0
 			nodes, err := c.Nodes(within(t, patience))
 			if err != nil {
 				t.Fatal(err)
@@ -55,7 +55,7 @@ func TestServer(t *testing.T) {
 			}
 		})
 	}
-	c, err := connect.Open("closed", redistest.Standalone(t).URL)
+	c, err := connect.Open(redistest.Standalone(t).URL, connect.WithName("closed"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // Set is a registry of named connections and aliases. It is safe for
@@ -40,25 +42,28 @@ func NewSet(opts ...Option) *Set {
 // Add adds a connection. It is checked now, certificate files and options
 // included, and made on first use.
 func (s *Set) Add(name, rawURL string, opts ...Option) error {
-	m := &mistakes{conn: name}
+	m := &setting.Check{Package: "connect", Instance: name}
 	c := parse(rawURL, m)
-	if err := m.err(); err != nil {
+	if err := m.Err(); err != nil {
 		return err
 	}
-	return s.add(name, c, opts...)
+	return s.add(name, c, opts)
 }
 
-func (s *Set) add(name string, c Config, opts ...Option) error {
-	m := &mistakes{conn: name}
-	all := append(slices.Clone(s.defaults), opts...)
-	made := prepare(c, all, m)
+func (s *Set) add(name string, c Config, opts []Option) error {
+	made := &settings{Config: c, name: name, opts: slices.Concat(s.defaults, opts), logger: slog.New(slog.DiscardHandler)}
+	m := made.check()
+	m.That(name != "", "name", "is empty")
+	if name != "" {
+		made.prepare(m)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, taken := s.members[name]
 	_, alias := s.aliases[name]
-	m.check(!taken && !alias, "name", "is already in use")
-	m.check(!s.closing, "set", "is closed")
-	if err := m.err(); err != nil {
+	m.That(!taken && !alias, "name", "is already in use")
+	m.That(!s.closing, "set", "is closed")
+	if err := m.Err(); err != nil {
 		return err
 	}
 	s.members[name] = &member{settings: made}
@@ -74,12 +79,12 @@ func (s *Set) Alias(role, name string) error {
 	if err != nil {
 		return err
 	}
-	m := &mistakes{conn: role}
+	m := &setting.Check{Package: "connect", Instance: role}
 	_, taken := s.members[role]
 	_, alias := s.aliases[role]
-	m.check(role != "", "alias", "is empty")
-	m.check(!taken && !alias, "alias", "is already in use")
-	if err := m.err(); err != nil {
+	m.That(role != "", "alias", "is empty")
+	m.That(!taken && !alias, "alias", "is already in use")
+	if err := m.Err(); err != nil {
 		return err
 	}
 	s.aliases[role] = target
@@ -95,13 +100,24 @@ func (s *Set) resolve(name string) (string, error) {
 	}
 	known := slices.Sorted(maps.Keys(s.members))
 	known = append(known, slices.Sorted(maps.Keys(s.aliases))...)
-	return "", &UnknownError{Name: name, Known: known, Near: near(name, known)}
+	hint := ""
+	if near := suggest(name, known); near != "" {
+		hint = fmt.Sprintf("; did you mean %q?", near)
+	}
+	return "", &unknownError{fmt.Sprintf("connect: no connection %q, known are: %s%s", name, strings.Join(known, ", "), hint)}
 }
 
-// Get returns the connection of a name or alias, made on first use. An unknown
-// name is an [*UnknownError]. After the start of Close it is [ErrClosed].
+// unknownError says which names there are. It matches [ErrUnknown].
+type unknownError struct{ text string }
+
+func (e *unknownError) Error() string        { return e.text }
+func (e *unknownError) Is(target error) bool { return target == ErrUnknown }
+
+// Get returns the connection of a name or alias, made on first use. For an
+// unknown name the error matches [ErrUnknown] and says which names there are;
+// from the start of [Set.Close] it matches [ErrClosed].
 func (s *Set) Get(name string) (*Conn, error) {
-	m, target, err := s.member(name)
+	m, err := s.member(name)
 	if err != nil {
 		return nil, err
 	}
@@ -110,18 +126,18 @@ func (s *Set) Get(name string) (*Conn, error) {
 	if m.conn != nil {
 		return m.conn, nil
 	}
-	conn, err := m.settings.open(target)
+	conn, err := m.settings.open()
 	if err != nil {
 		return nil, err
 	}
-	if !s.keep(m, conn) { // Close came in between, and does not know of conn
+	if !s.register(m, conn) { // Close began in between, and does not know of conn
 		_ = conn.Close(context.Background()) // nothing is in flight
 		return nil, fmt.Errorf("connect: get %s: %w", name, ErrClosed)
 	}
 	return conn, nil
 }
 
-func (s *Set) keep(m *member, conn *Conn) bool {
+func (s *Set) register(m *member, conn *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -132,17 +148,17 @@ func (s *Set) keep(m *member, conn *Conn) bool {
 	return true
 }
 
-func (s *Set) member(name string) (*member, string, error) {
+func (s *Set) member(name string) (*member, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return nil, "", fmt.Errorf("connect: get %s: %w", name, ErrClosed)
+		return nil, fmt.Errorf("connect: get %s: %w", name, ErrClosed)
 	}
 	target, err := s.resolve(name)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	return s.members[target], target, nil
+	return s.members[target], nil
 }
 
 // Names are the names of the connections, sorted, without aliases.
@@ -154,12 +170,6 @@ func (s *Set) Names() []string {
 
 // String names the connections.
 func (s *Set) String() string { return "connections: " + strings.Join(s.Names(), ", ") }
-
-// GoString is String, so that %#v shows no secret.
-func (s *Set) GoString() string { return s.String() }
-
-// LogValue is String.
-func (s *Set) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // All yields every connection in the order of its name and makes those not yet used;
 // one that cannot be made is left out, its mistake is Get's to report.

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // Parse reads a connection URL. The grammar, one for all topologies:
@@ -28,18 +30,18 @@ import (
 //	ca_file cert_file key_file server_name                          strings
 //	skip_verify sentinel_plain                                      true or false
 //
-// All mistakes are reported at once, as joined [*ConfigError]. An error never
+// All mistakes are reported at once, as joined [*OptionError]. An error never
 // contains the URL or a part of it: a password may be anywhere in a URL that
 // is wrong.
 func Parse(rawURL string) (Config, error) {
-	m := &mistakes{}
+	m := &setting.Check{Package: "connect"}
 	c := parse(rawURL, m)
-	if err := m.err(); err != nil {
+	if err := m.Err(); err != nil {
 		return Config{}, err
 	}
 	checked := c
 	checked.validate(m)
-	if err := m.err(); err != nil {
+	if err := m.Err(); err != nil {
 		return Config{}, err
 	}
 	return c, nil
@@ -57,22 +59,22 @@ var schemes = map[string]struct {
 	"embedded": {mode: Embedded},
 }
 
-func parse(raw string, m *mistakes) (c Config) {
+func parse(raw string, m *setting.Check) (c Config) {
 	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		m.add("url", "contains white space or a control character")
+		m.Fail("url", "contains white space or a control character")
 		return c
 	}
 	scheme, rest, found := strings.Cut(raw, "://")
 	if !found {
 		if raw == "" || strings.ContainsAny(raw, "@/?#") {
-			m.add("scheme", "is missing: redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster:// or embedded://")
+			m.Fail("scheme", "is missing: redis://, rediss://, redis+unix://, redis+sentinel://, redis+cluster:// or embedded://")
 			return c
 		}
 		scheme, rest = "redis", raw
 	}
 	kind, ok := schemes[strings.ToLower(scheme)]
 	if !ok {
-		m.add("scheme", "is unknown: use redis://, rediss://, redis+unix://, redis[s]+sentinel://, redis[s]+cluster:// or embedded://")
+		m.Fail("scheme", "is unknown: use redis://, rediss://, redis+unix://, redis[s]+sentinel://, redis[s]+cluster:// or embedded://")
 		return c
 	}
 	c.Mode, c.UseTLS = kind.mode, kind.tls
@@ -81,20 +83,30 @@ func parse(raw string, m *mistakes) (c Config) {
 		authority, tail = rest[:i], rest[i:]
 	}
 	if strings.ContainsAny(tail, "@#") {
-		m.add("userinfo", "an @ or # after the host: percent-encode / ? # @ in user, password and parameters (%%2F %%3F %%23 %%40)")
+		m.Fail("userinfo", "an @ or # after the host: percent-encode / ? # @ in user, password and parameters (%2F %3F %23 %40)")
 		return c
 	}
 	path, query, _ := strings.Cut(tail, "?")
 	hosts := c.userinfo(authority, m)
 	inURL := c.Password != ""
 	master := c.parameters(query, m)
-	m.check(!inURL || c.PasswordFile == "", "password_file", "is given beside a password before the host: which one holds?")
-	c.place(kind.unix, hosts, path, master, m)
+	m.That(!inURL || c.PasswordFile == "", "password_file", "is given beside a password before the host: which one holds?")
+	path, err := url.PathUnescape(path)
+	m.That(err == nil, "path", "is not percent-encoded")
+	if kind.unix {
+		c.placeSocket(hosts, path, m)
+		return c
+	}
+	if c.Mode == Sentinel {
+		path = c.placeMaster(path, master)
+	}
+	c.placeHosts(hosts, m)
+	c.placeDB(strings.Trim(path, "/"), m)
 	return c
 }
 
 // userinfo reads user:password@ and returns what follows.
-func (c *Config) userinfo(authority string, m *mistakes) string {
+func (c *Config) userinfo(authority string, m *setting.Check) string {
 	i := strings.LastIndexByte(authority, '@')
 	if i < 0 {
 		return authority
@@ -104,71 +116,78 @@ func (c *Config) userinfo(authority string, m *mistakes) string {
 	c.Username, err1 = url.PathUnescape(user)
 	password, err2 = url.PathUnescape(password)
 	c.Password = Secret(password)
-	m.check(err1 == nil && err2 == nil, "userinfo", "a %% is not followed by two hexadecimal digits; encode it as %%25")
+	m.That(err1 == nil && err2 == nil, "userinfo", "a % is not followed by two hexadecimal digits; encode it as %25")
 	return authority[i+1:]
 }
 
-// place reads hosts and path, which mean something else for each topology.
-func (c *Config) place(unix bool, hosts, path, master string, m *mistakes) {
-	path, err := url.PathUnescape(path)
-	m.check(err == nil, "path", "is not percent-encoded")
-	if unix {
-		m.check(hosts == "", "host", "a unix socket has none: redis+unix:///path.sock")
-		m.check(len(path) > 1, "path", "of the socket is missing: redis+unix:///path.sock")
-		c.Socket = path
-		return
+// placeSocket reads the path of a unix socket.
+func (c *Config) placeSocket(hosts, path string, m *setting.Check) {
+	m.That(hosts == "", "host", "a unix socket has none: redis+unix:///path.sock")
+	m.That(len(path) > 1, "path", "of the socket is missing: redis+unix:///path.sock")
+	c.Socket = path
+}
+
+// placeMaster reads the master's name, which is the first part of the path
+// unless a parameter holds it, and returns the rest.
+func (c *Config) placeMaster(path, fromQuery string) (rest string) {
+	rest = strings.Trim(path, "/")
+	if c.Master = fromQuery; c.Master == "" {
+		c.Master, rest, _ = strings.Cut(rest, "/")
 	}
+	return rest
+}
+
+func (c *Config) placeHosts(hosts string, m *setting.Check) {
 	port := "6379"
 	if c.Mode == Sentinel {
 		port = "26379"
 	}
-	if hosts != "" || c.Mode != Embedded {
-		for _, host := range strings.Split(hosts, ",") {
-			c.Addrs = append(c.Addrs, address(host, port, m))
-		}
-	}
-	path = strings.Trim(path, "/")
-	if c.Mode == Sentinel {
-		if master == "" {
-			master, path, _ = strings.Cut(path, "/")
-		}
-		c.Master = master
-	}
-	if path == "" {
+	if hosts == "" && c.Mode == Embedded {
 		return
 	}
-	m.check(c.DB == 0, "db", "is given twice, in the path and as a parameter")
-	c.DB, err = strconv.Atoi(path)
-	m.check(err == nil && c.DB >= 0, "db", "the path is not a database number")
-	m.check(c.Mode != Cluster, "db", "a cluster has only database 0: leave the path out")
+	for _, host := range strings.Split(hosts, ",") {
+		c.Addrs = append(c.Addrs, address(host, port, m))
+	}
+}
+
+// placeDB reads a database number, "" for none.
+func (c *Config) placeDB(number string, m *setting.Check) {
+	if number == "" {
+		return
+	}
+	m.That(c.DB == 0, "db", "is given twice, in the path and as a parameter")
+	var err error
+	c.DB, err = strconv.Atoi(number)
+	m.That(err == nil && c.DB >= 0, "db", "the path is not a database number")
+	m.That(c.Mode != Cluster, "db", "a cluster has only database 0: leave the path out")
 }
 
 // address splits one host by hand: net/url refuses lists with IPv6.
-func address(host, port string, m *mistakes) string {
+func address(host, port string, m *setting.Check) string {
 	switch {
 	case strings.HasPrefix(host, "["):
 		i := strings.IndexByte(host, ']')
 		if i < 0 || net.ParseIP(zoneless(host[1:i])) == nil {
-			m.add("host", "an address in brackets is not IPv6")
+			m.Fail("host", "an address in brackets is not IPv6")
 			return ""
 		}
 		if host[i+1:] != "" {
 			if !strings.HasPrefix(host[i+1:], ":") {
-				m.add("host", "something other than a port follows an IPv6 address")
+				m.Fail("host", "something other than a port follows an IPv6 address")
 				return ""
 			}
 			port = host[i+2:]
 		}
 		host = host[1:i]
 	case strings.Count(host, ":") > 1:
-		m.add("host", "an IPv6 address needs brackets")
+		m.Fail("host", "an IPv6 address needs brackets")
 		return ""
 	case strings.Contains(host, ":"):
 		host, port, _ = strings.Cut(host, ":")
 	}
-	m.check(host != "", "host", "is missing")
+	m.That(host != "", "host", "is missing")
 	n, err := strconv.Atoi(port)
-	m.check(err == nil && n >= 1 && n <= 65535, "port", "is not a number from 1 to 65535")
+	m.That(err == nil && n >= 1 && n <= 65535, "port", "is not a number from 1 to 65535")
 	return net.JoinHostPort(host, port)
 }
 

@@ -2,7 +2,6 @@ package connect_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +32,7 @@ func TestParse(t *testing.T) {
 		{"redis-sentinel://s1/2?sentinelMasterId=main", connect.Config{Mode: connect.Sentinel, Addrs: []string{"s1:26379"}, Master: "main", DB: 2}},
 		{"rediss+cluster://[::1]:7000,[::2]:7001", connect.Config{Mode: connect.Cluster, Addrs: []string{"[::1]:7000", "[::2]:7001"}, UseTLS: true}},
 		{"embedded://", connect.Config{Mode: connect.Embedded}},
-		{"redis://h?read_timeout=250ms&dial_timeout=2&pool_size=7&retries=1&client_name=api&prefix=p", connect.Config{Addrs: []string{"h:6379"}, ReadTimeout: 250 * time.Millisecond, DialTimeout: 2 * time.Second, PoolSize: 7, Retries: 1, ClientName: "api", Prefix: "p"}},
+		{"redis://h?read_timeout=250ms&dial_timeout=2&pool_size=7&retries=1&client_name=api&prefix=p", connect.Config{Addrs: []string{"h:6379"}, Timeouts: connect.Timeouts{Read: 250 * time.Millisecond, Dial: 2 * time.Second}, PoolSize: 7, Retries: 1, ClientName: "api", Prefix: "p"}},
 		{"redis://h?password_file=" + file, connect.Config{Addrs: []string{"h:6379"}, Password: "from file"}},
 	}
 	for _, tc := range cases {
@@ -81,8 +80,8 @@ func TestParseMistakes(t *testing.T) {
 	}
 	for url, fields := range cases {
 		_, err := connect.Parse(url)
-		if !errors.Is(err, connect.ErrConfig) {
-			t.Errorf("%s: got %v, want ErrConfig", url, err)
+		if !mistaken(err) {
+			t.Errorf("%s: got %v, want an OptionError", url, err)
 			continue
 		}
 		for _, field := range strings.Fields(fields) {
@@ -105,7 +104,7 @@ func TestNoSecretInErrors(t *testing.T) {
 		"redis+unix://%s/a", "redis+sentinel://u:%s@s1", "redis://[%s", "redis://h?read_timeout=%s", "redis://h?db=%s", "redis://h?ca_file=%s", "u:%s@h", "redis://u: %s@h",
 	} {
 		url = fmt.Sprintf(url, secret)
-		for _, err := range []error{second(connect.Parse(url)), second(connect.Open("c", url)), connect.NewSet().Add("c", url)} {
+		for _, err := range []error{second(connect.Parse(url)), second(connect.Open(url, connect.WithName("c"))), connect.NewSet().Add("c", url)} {
 			if err != nil && strings.Contains(err.Error(), secret) {
 				t.Errorf("%s: the error repeats the secret: %v", url, err)
 			}
@@ -122,7 +121,7 @@ func TestSecretsAreRedacted(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.SentinelPassword = secret
-	conn, err := connect.New("c", c)
+	conn, err := connect.New(c, connect.WithName("c"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,8 +147,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, url string) {
 		c, err := connect.Parse(url)
 		if err != nil {
-			if !errors.Is(err, connect.ErrConfig) {
-				t.Fatalf("%q: %v is no ErrConfig", url, err)
+			if !mistaken(err) {
+				t.Fatalf("%q: %v is no OptionError", url, err)
 			}
 			if _, after, ok := strings.Cut(url, "://"); ok && len(after) > 16 && strings.Contains(err.Error(), after) {
 				t.Fatalf("%q: the error repeats the URL: %v", url, err)

@@ -13,7 +13,7 @@ import (
 )
 
 func Example() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option()) // or redis://…
+	conn, err := connect.Open("embedded://", embedded.Option()) // or redis://…
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -56,7 +56,7 @@ func ExampleNewRedlock() {
 
 // A semaphore: at most two imports run at a time, over all instances.
 func ExampleWithPermits() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	conn, err := connect.Open("embedded://", embedded.Option())
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -83,7 +83,7 @@ func ExampleWithPermits() {
 
 // Readers share what a writer has to itself.
 func ExampleWithReadWrite() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	conn, err := connect.Open("embedded://", embedded.Option())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -46,7 +46,7 @@ func byHand(l *redis_rate.Limiter, prefix string, limit redis_rate.Limit) http.H
 // others serve. Use -benchtime 20x and look at the ratios.
 func BenchmarkHandler(b *testing.B) {
 	g := redistest.Standalone(b)
-	conn, err := connect.Open("bench", g.URL)
+	conn, err := connect.Open(g.URL, connect.WithName("bench"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 func open(t *testing.T, url string) *connect.Conn {
 	t.Helper()
-	c, err := connect.Open("test", url)
+	c, err := connect.Open(url, connect.WithName("test"))
 	if err != nil {
 		t.Fatal(err)
 	}

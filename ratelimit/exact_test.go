@@ -41,7 +41,7 @@ const (
 // child asks with 200 goroutines when a line comes in, and prints how many
 // requests were admitted and how many failed.
 func child() error {
-	conn, err := connect.Open("child", os.Getenv("RATELIMIT_URL"))
+	conn, err := connect.Open(os.Getenv("RATELIMIT_URL"), connect.WithName("child"))
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 func Example() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option()) // or redis://…
+	conn, err := connect.Open("embedded://", embedded.Option()) // or redis://…
 	if err != nil {
 		fmt.Println(err)
 		return

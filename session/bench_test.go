@@ -46,7 +46,7 @@ func page(m data) http.Handler {
 // serves. Use -benchtime 20x and look at the ratios.
 func BenchmarkSession(b *testing.B) {
 	s := redistest.NewServer(b)
-	conn, err := connect.Open("bench", s.URL())
+	conn, err := connect.Open(s.URL(), connect.WithName("bench"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -25,18 +25,18 @@ func Wrap(m func(next http.Handler) http.Handler) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c *echo.Context) error {
 			request, response := c.Request(), c.Response()
-			if caller, ok := request.Context().Value(beside{}).(*contextKey); ok && caller != nil {
+			if caller, ok := request.Context().Value(background{}).(*contextKey); ok && caller != nil {
 				if caller == key { // here it goes on
-					c.SetRequest(request.WithContext(context.WithValue(request.Context(), beside{}, (*contextKey)(nil))))
+					c.SetRequest(request.WithContext(context.WithValue(request.Context(), background{}, (*contextKey)(nil))))
 				}
 				return next(c)
 			}
-			k := &call{c: c, echo: c.Echo(), next: next, header: response.Header(), out: plain{response}}
+			k := &call{c: c, echo: c.Echo(), next: next, header: response.Header(), outer: plain{response}}
 			defer func() { // on a panic as well
 				c.SetRequest(request)
 				c.SetResponse(response)
 			}()
-			h.ServeHTTP(k.out.expose(abilities(k.out.Unwrap())), routed(c, context.WithValue(request.Context(), key, k)))
+			h.ServeHTTP(k.outer.expose(abilities(k.outer.Unwrap())), routed(context.WithValue(request.Context(), key, k), c))
 			return k.err
 		}
 	}
@@ -45,25 +45,25 @@ func Wrap(m func(next http.Handler) http.Handler) echo.MiddlewareFunc {
 // contextKey is not empty, so that two of them are not at one address.
 type contextKey struct{ _ byte }
 
-// beside is in the context of a request that Echo serves again for a middleware:
+// background is in the context of a request that Echo serves again for a middleware:
 // the key of that one, until it is reached.
-type beside struct{}
+type background struct{}
 
-// call is one request on its way through one middleware.
+// call is one request in one middleware.
 type call struct {
-	c      *echo.Context // not to be used for anybody but the client
+	c      *echo.Context // used for the client's call only
 	echo   *echo.Echo
 	next   echo.HandlerFunc
 	header http.Header // of the client's response
-	out    plain       // what the middleware writes to
+	outer  plain       // what the middleware writes to
 	err    error
 }
 
 // serve runs the rest of the chain, and Echo's error handler if it has to.
 func (k *call) serve(w http.ResponseWriter, r *http.Request, key *contextKey) {
-	// Who calls for somebody else may do so at any time, from any goroutine.
-	if !same(w.Header(), k.header) {
-		k.echo.ServeHTTP(w, r.Clone(context.WithValue(r.Context(), beside{}, key))) // Echo writes to what it routes
+	// A call that is not for the client may come at any time, from any goroutine.
+	if !sameMap(w.Header(), k.header) {
+		k.echo.ServeHTTP(w, r.Clone(context.WithValue(r.Context(), background{}, key))) // Echo writes to what it routes
 		return
 	}
 	response := echo.NewResponse(w, k.c.Logger())
@@ -75,8 +75,8 @@ func (k *call) serve(w http.ResponseWriter, r *http.Request, key *contextKey) {
 	}
 }
 
-// same reports whether two headers are one map. Writers that wrap another hand
-// out its header; one that is for somebody else has its own.
-func same(a, b http.Header) bool {
+// sameMap reports whether two headers are one map. A writer that wraps another
+// returns the header of that one; a writer for another response has its own.
+func sameMap(a, b http.Header) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

@@ -135,7 +135,7 @@ func TestSeesThePagesOfTheRouter(t *testing.T) {
 }
 
 // The error handler runs once inside, however many middlewares there are, and
-// what is further out still gets the error.
+// outer middlewares still get the error.
 func TestErrorsGoOn(t *testing.T) {
 	e := newEcho()
 	fail, handled := errors.New("no"), 0
@@ -158,7 +158,7 @@ func TestErrorsGoOn(t *testing.T) {
 	e.GET("/", func(*echo.Context) error { return fail })
 	w := serve(e, "GET", "/")
 	if w.Code != 418 || w.Body.String() != "no value" || handled != 1 || !errors.Is(further, fail) {
-		t.Errorf("got %d %q, handled %d times, further out %v", w.Code, w.Body, handled, further)
+		t.Errorf("got %d %q, handled %d times, outer %v", w.Code, w.Body, handled, further)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestStops(t *testing.T) {
 				e.GET("/there", func(*echo.Context) error { t.Error("the handler ran"); return nil })
 				w := serve(e, "GET", path)
 				if want := fmt.Sprint(tc.status, true, nil); w.Code != tc.status || w.Body.String() != tc.body || after != want {
-					t.Errorf("got %d %q, seen further out %s; want %d %q, %s", w.Code, w.Body, after, tc.status, tc.body, want)
+					t.Errorf("got %d %q, seen by the outer handler %s; want %d %q, %s", w.Code, w.Body, after, tc.status, tc.body, want)
 				}
 			})
 		}

@@ -24,7 +24,7 @@ import (
 // All four middlewares: limiter, session and cache around all routes, in this order, the
 // lock on the route that needs it.
 func Example() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option()) // or redis://…
+	conn, err := connect.Open("embedded://", embedded.Option()) // or redis://…
 	if err != nil {
 		fmt.Println(err)
 		return

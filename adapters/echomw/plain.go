@@ -10,8 +10,8 @@ import (
 )
 
 // plain is Echo's response as net/http knows writers: an informational
-// response is not the answer, a flush begins it, and nobody is told that it can do
-// what the server cannot.
+// response is not the final one, a flush sends the header, and it has only the
+// optional interfaces that the server's writer has.
 type plain struct{ w http.ResponseWriter }
 
 // abilities are those of the server's writer w, beyond what Echo's always has.

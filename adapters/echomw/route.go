@@ -11,7 +11,7 @@ import (
 // routed is the request with a context, and with the pattern and the path
 // values of Echo's route as ServeMux would set them. Without a route, also where
 // one matches but for its method, it has no pattern.
-func routed(c *echo.Context, ctx context.Context) *http.Request {
+func routed(ctx context.Context, c *echo.Context) *http.Request {
 	r := c.Request().WithContext(ctx)
 	path := c.Path()
 	if path == "" || c.Get(echo.ContextKeyHeaderAllow) != nil {
@@ -20,7 +20,7 @@ func routed(c *echo.Context, ctx context.Context) *http.Request {
 	}
 	p := pattern(r.Method, path)
 	if r.Pattern == p {
-		return r // by a middleware further out
+		return r // set by an outer middleware
 	}
 	r.Pattern = p
 	for _, value := range c.PathValues() {

@@ -19,7 +19,7 @@ import (
 // The request's context has the session and ends with what a middleware ends;
 // gin's own does with ContextWithFallback only. A session is found in both.
 func TestWhichContextToPass(t *testing.T) {
-	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	conn, err := connect.Open("embedded://", embedded.Option())
 	if err != nil {
 		t.Fatal(err)
 	}

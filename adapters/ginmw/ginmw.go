@@ -26,8 +26,8 @@ func Wrap(m func(next http.Handler) http.Handler) gin.HandlerFunc {
 	}))
 	return func(c *gin.Context) {
 		k := &call{c: c, header: c.Writer.Header(), status: c.Writer.Status(), size: c.Writer.Size()}
-		duplicate(&k.before, c)
-		h.ServeHTTP(k.out.standard(c.Writer), routed(c, context.WithValue(c.Request.Context(), key, k)))
+		copyInto(&k.before, c)
+		h.ServeHTTP(k.outer.standard(c.Writer), routed(context.WithValue(c.Request.Context(), key, k), c))
 		if !k.ran {
 			c.Abort()
 		}
@@ -37,32 +37,32 @@ func Wrap(m func(next http.Handler) http.Handler) gin.HandlerFunc {
 // contextKey is not empty, so that two of them are not at one address.
 type contextKey struct{ _ byte }
 
-// call is one request on its way through one middleware.
+// call is one request in one middleware.
 type call struct {
 	c      *gin.Context
 	before gin.Context // a copy of c
 	header http.Header // of the client's response
-	status int         // that somebody further out has set
+	status int         // set by an outer handler
 	size   int
 	ran    bool   // the rest of the chain, on c
-	out    plain  // what the middleware writes to
-	in     writer // what gin's later handlers write to
+	outer  plain  // what the middleware writes to
+	inner  writer // what gin's later handlers write to
 }
 
 // next runs the rest of gin's chain.
 func (k *call) next(w http.ResponseWriter, r *http.Request) {
-	// First whose response it is: who calls for somebody else may do so at any
-	// time, from any goroutine.
-	if !same(w.Header(), k.header) || k.ran {
+	// The response header tells whether this call is for the client. A call that is
+	// not may come at any time, from any goroutine.
+	if !sameMap(w.Header(), k.header) || k.ran {
 		c := new(gin.Context)
-		duplicate(c, &k.before)
+		copyInto(c, &k.before)
 		k.run(c, new(writer), w, r)
 		return
 	}
 	k.ran = true
 	outer, request := k.c.Writer, k.c.Request
 	defer func() { k.c.Writer, k.c.Request = outer, request }() // on a panic as well
-	k.run(k.c, &k.in, w, r)
+	k.run(k.c, &k.inner, w, r)
 }
 
 func (k *call) run(c *gin.Context, in *writer, w http.ResponseWriter, r *http.Request) {
@@ -72,16 +72,17 @@ func (k *call) run(c *gin.Context, in *writer, w http.ResponseWriter, r *http.Re
 	in.finish(c)
 }
 
-// same reports whether two headers are one map. Writers that wrap another hand
-// out its header; one that is for somebody else has its own.
-func same(a, b http.Header) bool {
+// sameMap reports whether two headers are one map. A writer that wraps another
+// returns the header of that one; a writer for another response has its own.
+func sameMap(a, b http.Header) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
 
-// duplicate makes d a copy of c on which the rest of the chain can run, whatever
-// becomes of c. Context.Copy leaves out the chain. The lock in it is free: it guards
-// Keys against the handlers' goroutines, which have not begun.
-func duplicate(d, c *gin.Context) {
+// copyInto makes d a copy of c on which the rest of the chain can run even when c is
+// used for another request. It is tempting to use Context.Copy, but that leaves out
+// the chain. The mutex that is copied is unlocked: it guards Keys against goroutines
+// of later handlers, and none of them has started.
+func copyInto(d, c *gin.Context) {
 	reflect.ValueOf(d).Elem().Set(reflect.ValueOf(c).Elem())
 	d.Params, d.Keys, d.Errors = slices.Clone(c.Params), maps.Clone(c.Keys), slices.Clone(c.Errors)
 }

@@ -177,7 +177,7 @@ func TestStops(t *testing.T) {
 				e.GET("/there", func(*gin.Context) { t.Error("the handler ran") })
 				w := serve(e, "GET", path)
 				if w.Code != tc.status || w.Body.String() != tc.body || after != fmt.Sprint(tc.status, true) {
-					t.Errorf("got %d %q, seen further out %s; want %d %q", w.Code, w.Body, after, tc.status, tc.body)
+					t.Errorf("got %d %q, seen by the outer handler %s; want %d %q", w.Code, w.Body, after, tc.status, tc.body)
 				}
 			})
 		}
@@ -202,7 +202,7 @@ func TestCallsTheMiddlewareOnce(t *testing.T) {
 
 type ctxKey struct{}
 
-// What a middleware replaces is what later handlers see, and nobody further out.
+// What a middleware replaces is seen by later handlers, and by no outer one.
 func TestPassesTheRequestOn(t *testing.T) {
 	replace := ginmw.Wrap(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

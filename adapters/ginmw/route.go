@@ -10,7 +10,7 @@ import (
 
 // routed is the request with a context, and with the pattern and the path
 // values of gin's route as ServeMux would set them.
-func routed(c *gin.Context, ctx context.Context) *http.Request {
+func routed(ctx context.Context, c *gin.Context) *http.Request {
 	r := c.Request.WithContext(ctx)
 	path := c.FullPath()
 	if path == "" {
@@ -18,7 +18,7 @@ func routed(c *gin.Context, ctx context.Context) *http.Request {
 	}
 	p := pattern(r.Method, path, c.Params)
 	if r.Pattern == p {
-		return r // by a middleware further out
+		return r // set by an outer middleware
 	}
 	r.Pattern = p
 	for _, param := range c.Params {

@@ -10,7 +10,7 @@ import (
 )
 
 // plain is gin's writer as net/http knows writers: WriteHeader sends the
-// header, and nobody is told that it can do what the server cannot.
+// header, and it has only the optional interfaces that the server's writer has.
 type plain struct {
 	w     gin.ResponseWriter
 	under http.ResponseWriter // what w writes to; nil where w does not say

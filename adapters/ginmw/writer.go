@@ -106,7 +106,7 @@ func (w *writer) Pusher() http.Pusher {
 var pages = map[int]string{http.StatusNotFound: "404 page not found", http.StatusMethodNotAllowed: "405 method not allowed"}
 
 // finish sends what gin would when all middlewares have returned, while this one
-// can still see it. Where nobody has said anything, nothing is sent: net/http
+// can still see it. If no handler has set a status, nothing is sent: net/http
 // then answers 200, but whether that was meant is unknown.
 func (w *writer) finish(c *gin.Context) {
 	page, unmatched := pages[w.status]

@@ -72,6 +72,7 @@ func TestTheWriterIsLikeGins(t *testing.T) {
 func write(s string) func(gin.ResponseWriter) {
 	return func(w gin.ResponseWriter) { w.Write([]byte(s)) }
 }
+
 func status(n int) func(gin.ResponseWriter) { return func(w gin.ResponseWriter) { w.WriteHeader(n) } }
 func now(w gin.ResponseWriter)              { w.WriteHeaderNow() }
 func flush(w gin.ResponseWriter)            { w.Flush() }
@@ -154,7 +155,7 @@ func TestNoticesThatTheClientIsGone(t *testing.T) {
 		t.Error("CloseNotify says nothing")
 	}
 	if err := <-failed; err == nil {
-		t.Error("a flush to nobody has no error")
+		t.Error("a flush to a closed connection has no error")
 	}
 }
 

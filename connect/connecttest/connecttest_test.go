@@ -78,7 +78,7 @@ func TestFaults(t *testing.T) {
 	if got := s.Client(t).ConfigGet(t.Context(), "maxmemory").Val()["maxmemory"]; got != "104857600" {
 		t.Errorf("WithArgs: maxmemory is %s", got)
 	}
-	c := connecttest.Open(t, s.URL(), connect.WithTimeouts(0, 200*time.Millisecond, 0, 0))
+	c := connecttest.Open(t, s.URL(), connect.WithTimeouts(connect.Timeouts{Read: 200 * time.Millisecond}))
 	for name, fault := range map[string]struct{ do, undo func() }{
 		"kill":  {s.Kill, func() { s.Restart(t) }},
 		"pause": {s.Pause, s.Resume},
@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 		connecttest.Eventually(t, patience, func() bool { return set(t, c) == nil }, "%s: does not come back", name)
 	}
 	p := connecttest.NewProxy(t, s.Addr())
-	c = connecttest.Open(t, "redis://"+p.Addr(), connect.WithTimeouts(0, 200*time.Millisecond, 0, 0))
+	c = connecttest.Open(t, "redis://"+p.Addr(), connect.WithTimeouts(connect.Timeouts{Read: 200 * time.Millisecond}))
 	for name, fault := range map[string]func(){
 		"mute": p.Mute, "swallow": p.SwallowReplies, "reset": func() { p.ResetMidReply(1) }, "refuse": p.Refuse, "delay": func() { p.Delay(time.Second) },
 	} {

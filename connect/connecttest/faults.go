@@ -18,7 +18,7 @@ const startTimeout = 30 * time.Second
 // ends.
 func Open(t testing.TB, url string, opts ...connect.Option) *connect.Conn {
 	t.Helper()
-	conn, err := connect.Open("test", url, opts...)
+	conn, err := connect.Open(url, append(opts, connect.WithName("test"))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestClockCountsAndFaultsOnEveryTopology(t *testing.T) {
 	for _, g := range topologies(t, connecttest.WithClock()) {
 		t.Run(g.name, func(t *testing.T) {
 			network := connecttest.NewNetwork(t, g.servers...)
-			c := connecttest.Open(t, g.url, network.Option(), connect.WithTimeouts(0, 200*time.Millisecond, 0, 0))
+			c := connecttest.Open(t, g.url, network.Option(), connect.WithTimeouts(connect.Timeouts{Read: 200 * time.Millisecond}))
 			rdb := c.Client()
 
 			count := connecttest.Count(rdb)

@@ -3,7 +3,7 @@
 // miniredis on a loopback port, with a random password and a clock that makes
 // keys expire.
 //
-//	conn, err := connect.Open("default", "embedded://", embedded.Option())
+//	conn, err := connect.Open("embedded://", embedded.Option())
 //
 // It is not for production: one lock serves all commands, there is no
 // persistence, no replication and no eviction, and other instances of a

@@ -27,7 +27,7 @@ const patience = 20 * time.Second
 
 func open(t *testing.T, opts ...embedded.ServerOption) *connect.Conn {
 	t.Helper()
-	conn, err := connect.Open("dev", "embedded://", embedded.Option(opts...))
+	conn, err := connect.Open("embedded://", connect.WithName("dev"), embedded.Option(opts...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestServersAreApartAndProtected(t *testing.T) {
 	if err := stranger.Ping(t.Context()).Err(); err == nil {
 		t.Error("a wrong password is let in")
 	}
-	conn, err := connect.Open("other", a.URL())
+	conn, err := connect.Open(a.URL(), connect.WithName("other"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestOptions(t *testing.T) {
 }
 
 func ExampleOption() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	conn, err := connect.Open("embedded://", embedded.Option())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -12,7 +12,7 @@ import (
 )
 
 func ExampleInstrument() {
-	conn, err := connect.Open("default", "redis://localhost")
+	conn, err := connect.Open("redis://localhost")
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -29,7 +29,7 @@ type telemetry struct {
 
 func instrument(t *testing.T, url string, opts ...otelconnect.Option) (*connect.Conn, *telemetry) {
 	t.Helper()
-	conn, err := connect.Open("shop", url)
+	conn, err := connect.Open(url, connect.WithName("shop"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestMistakes(t *testing.T) {
 	if _, err := otelconnect.Instrument(nil); err == nil {
 		t.Error("a nil connection is accepted")
 	}
-	conn, err := connect.Open("c", "redis://localhost")
+	conn, err := connect.Open("redis://localhost", connect.WithName("c"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,14 +49,15 @@ func (e scrubbed) Error() string { return string(e) }
 // RedisError makes it a [redis.Error].
 func (scrubbed) RedisError() {}
 
-func scrub(err error) (error, bool) {
+// scrub returns the error without arguments, ok is false if it has none.
+func scrub(err error) (clean scrubbed, ok bool) {
 	var answer redis.Error
 	if err == nil || !errors.As(err, &answer) {
-		return err, false
+		return "", false
 	}
 	before, _, found := strings.Cut(answer.Error(), ", with args beginning with:")
 	if !found {
-		return err, false
+		return "", false
 	}
 	return scrubbed(before), true
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func ExampleNew() {
-	conn, err := connect.Open("sessions", "redis+cluster://h1,h2,h3")
+	conn, err := connect.Open("redis+cluster://h1,h2,h3", connect.WithName("sessions"))
 	if err != nil {
 		fmt.Println(err)
 		return

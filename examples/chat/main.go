@@ -76,7 +76,7 @@ func run(ctx context.Context, c config, redisURL string, out io.Writer) (err err
 		redisURL = "embedded://"
 	}
 	logger := slog.New(slog.NewTextHandler(out, nil))
-	conn, err := connect.Open("chat", redisURL, embedded.Option(embedded.WithLogger(logger)), connect.WithLogger(logger))
+	conn, err := connect.Open(redisURL, connect.WithName("chat"), embedded.Option(embedded.WithLogger(logger)), connect.WithLogger(logger))
 	if err != nil {
 		return err
 	}

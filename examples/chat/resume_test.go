@@ -116,7 +116,7 @@ func TestResumeOnAnInstanceThatIsLate(t *testing.T) {
 	server := redistest.NewServer(t)
 	rdb := server.Client(t)
 	fill(t, rdb, 3, "")
-	conn, err := connect.Open("chat", server.URL())
+	conn, err := connect.Open(server.URL(), connect.WithName("chat"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,11 @@ func unread(t *testing.T, base, after string) (net.Conn, error) {
 		return nil, err
 	}
 	status := make([]byte, len("HTTP/1.0 200"))
-	if _, err := io.ReadFull(conn, status); err != nil || string(status) != "HTTP/1.0 200" {
-		return nil, fmt.Errorf("%s, %v", status, err)
+	if _, err := io.ReadFull(conn, status); err != nil {
+		return nil, err
+	}
+	if string(status) != "HTTP/1.0 200" {
+		return nil, fmt.Errorf("status line %s", status)
 	}
 	return conn, nil
 }

@@ -43,7 +43,7 @@ func main() {
 
 // run schedules the job until ctx ends.
 func run(ctx context.Context, redisURL string, every, takes, lease time.Duration, out io.Writer) error {
-	conn, err := connect.Open("cron", redisURL)
+	conn, err := connect.Open(redisURL, connect.WithName("cron"))
 	if err != nil {
 		return err
 	}

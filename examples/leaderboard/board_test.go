@@ -85,7 +85,7 @@ func (m *model) around(player string, n int) []Row {
 
 func newBoard(t *testing.T, redisURL, name string) (*Board, *connect.Conn) {
 	t.Helper()
-	conn, err := connect.Open("test", redisURL+"?read_timeout="+patience.String(), embedded.Option())
+	conn, err := connect.Open(redisURL+"?read_timeout="+patience.String(), connect.WithName("test"), embedded.Option())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func run(ctx context.Context, c config, redisURL string, out io.Writer) error {
 		redisURL = "embedded://"
 	}
 	logger := slog.New(slog.NewTextHandler(out, nil))
-	conn, err := connect.Open("login", redisURL, embedded.Option(embedded.WithLogger(logger)), connect.WithLogger(logger))
+	conn, err := connect.Open(redisURL, connect.WithName("login"), embedded.Option(embedded.WithLogger(logger)), connect.WithLogger(logger))
 	if err != nil {
 		return err
 	}

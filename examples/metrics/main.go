@@ -48,7 +48,7 @@ func run(ctx context.Context, listen, redisURL string, traffic bool, out io.Writ
 	if redisURL == "" {
 		redisURL = "embedded://"
 	}
-	conn, err := connect.Open("default", redisURL, embedded.Option())
+	conn, err := connect.Open(redisURL, embedded.Option())
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func run(ctx context.Context, listen, origin, redisURL string, out io.Writer) (e
 		redisURL = "embedded://"
 	}
 	logger := slog.New(slog.NewTextHandler(out, nil))
-	conn, err := connect.Open("cache", redisURL, embedded.Option(), connect.WithLogger(logger))
+	conn, err := connect.Open(redisURL, connect.WithName("cache"), embedded.Option(), connect.WithLogger(logger))
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func run(ctx context.Context, listen, redisURL string, out io.Writer) error {
 		redisURL = "embedded://"
 	}
 	logger := slog.New(slog.NewTextHandler(out, nil))
-	conn, err := connect.Open("default", redisURL, embedded.Option(embedded.WithLogger(logger)), connect.WithLogger(logger))
+	conn, err := connect.Open(redisURL, embedded.Option(embedded.WithLogger(logger)), connect.WithLogger(logger))
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,11 @@ type Discard struct {
 // NewDiscard returns one with an empty header.
 func NewDiscard() *Discard { return &Discard{H: http.Header{}, Status: http.StatusOK} }
 
-func (d *Discard) Header() http.Header         { return d.H }
+// Header returns the header.
+func (d *Discard) Header() http.Header { return d.H }
+
+// Write drops p.
 func (d *Discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d *Discard) WriteHeader(status int)      { d.Status = status }
+
+// WriteHeader notes the status.
+func (d *Discard) WriteHeader(status int) { d.Status = status }

@@ -5,16 +5,13 @@ package boundedmap
 
 // Map holds at most a number of entries. It is not safe for concurrent use.
 type Map[K comparable, V any] struct {
-	max     int
+	limit   int
 	entries map[K]V
 }
 
-// New returns an empty Map for at most max entries, at least 1.
-func New[K comparable, V any](max int) *Map[K, V] {
-	if max < 1 {
-		max = 1
-	}
-	return &Map[K, V]{max: max, entries: map[K]V{}}
+// New returns an empty Map for at most limit entries, at least 1.
+func New[K comparable, V any](limit int) *Map[K, V] {
+	return &Map[K, V]{limit: max(limit, 1), entries: map[K]V{}}
 }
 
 // Get returns the value of a key.
@@ -26,7 +23,7 @@ func (m *Map[K, V]) Get(key K) (V, bool) {
 // Set sets the value of a key. If the map is full of others, a random one of
 // them is evicted.
 func (m *Map[K, V]) Set(key K, value V) {
-	if _, ok := m.entries[key]; !ok && len(m.entries) >= m.max {
+	if _, ok := m.entries[key]; !ok && len(m.entries) >= m.limit {
 		for other := range m.entries { // map order is random
 			delete(m.entries, other)
 			break

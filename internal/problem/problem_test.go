@@ -18,8 +18,11 @@ func TestWrite(t *testing.T) {
 	}{
 		"status only": {problem.Of(503, ""), "GET", `{"title":"Service Unavailable","status":503}` + "\n"},
 		"detail":      {problem.Of(409, "Another request holds the lock."), "POST", `{"title":"Conflict","status":409,"detail":"Another request holds the lock."}` + "\n"},
-		"typed": {problem.Problem{Type: "about:blank", Title: "Forbidden", Status: 403, Violated: []string{}}, "GET",
-			`{"type":"about:blank","title":"Forbidden","status":403,"violated-policies":[]}` + "\n"},
+		"typed": {
+			problem.Problem{Type: "about:blank", Title: "Forbidden", Status: 403, Violated: []string{}},
+			"GET",
+			`{"type":"about:blank","title":"Forbidden","status":403,"violated-policies":[]}` + "\n",
+		},
 		"HEAD": {problem.Of(503, ""), "HEAD", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

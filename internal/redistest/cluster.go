@@ -64,6 +64,26 @@ func (c *ClusterServers) build(ctx context.Context, masters, replicas int, opts 
 		}
 		c.Nodes = append(c.Nodes, s)
 	}
+	if err := c.meet(ctx, masters); err != nil {
+		return err
+	}
+	if err := c.waitNodes(ctx); err != nil {
+		return err
+	}
+	for i, s := range c.Nodes[masters:] {
+		id, err := c.Nodes[i%masters].do(ctx, "cluster", "myid")
+		if err != nil {
+			return err
+		}
+		if _, err := s.do(ctx, "cluster", "replicate", id); err != nil {
+			return err
+		}
+	}
+	return c.waitReady(ctx, masters)
+}
+
+// meet gives the masters their slots, and tells each node of those before it.
+func (c *ClusterServers) meet(ctx context.Context, masters int) error {
 	for i, s := range c.Nodes {
 		if i < masters {
 			if _, err := s.do(ctx, "cluster", "addslotsrange", i*slots/masters, (i+1)*slots/masters-1); err != nil {
@@ -79,19 +99,7 @@ func (c *ClusterServers) build(ctx context.Context, masters, replicas int, opts 
 			}
 		}
 	}
-	if err := c.waitNodes(ctx); err != nil {
-		return err
-	}
-	for i, s := range c.Nodes[masters:] {
-		id, err := c.Nodes[i%masters].do(ctx, "cluster", "myid")
-		if err != nil {
-			return err
-		}
-		if _, err := s.do(ctx, "cluster", "replicate", id); err != nil {
-			return err
-		}
-	}
-	return c.waitReady(ctx, masters)
+	return nil
 }
 
 // waitNodes waits until every node knows every other.
@@ -210,7 +218,7 @@ func (c *ClusterServers) ReplicaOf(master *Server) *Server {
 		ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 		info, err := s.do(ctx, "info", "replication")
 		cancel()
-		if text, _ := info.(string); err == nil && infoField(text, "master_port") == fmt.Sprint(master.port) {
+		if text, _ := info.(string); err == nil && infoField(text, "master_port") == strconv.Itoa(master.port) {
 			return s
 		}
 	}

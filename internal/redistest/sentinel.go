@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -127,109 +126,6 @@ func (s *SentinelServers) build(ctx context.Context) error {
 	})
 }
 
-func linked(ctx context.Context, replica *Server) bool {
-	info, err := replica.do(ctx, "info", "replication")
-	text, _ := info.(string)
-	return err == nil && infoField(text, "master_link_status") == "up"
-}
-
-func (s *SentinelServers) newSentinelServer(master *Server, authority *certs) (*Server, error) {
-	dir, err := newDir("sentinel")
-	if err != nil {
-		return nil, err
-	}
-	server := &Server{program: "redis-sentinel", dir: dir, user: s.options.user, pass: s.options.pass}
-	if s.options.tls {
-		if server.certs = authority; authority == nil {
-			server.certs = &certs{}
-			if err := server.certs.write(dir); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for range 5 {
-		if server.port, err = freePort(); err != nil {
-			return nil, err
-		}
-		text, err := s.config(server, master)
-		if err != nil {
-			return nil, err
-		}
-		conf := filepath.Join(dir, "sentinel.conf")
-		if err = os.WriteFile(conf, []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-		if server.proc, err = start(dir, server.program, nil, conf); err != nil {
-			return nil, err
-		}
-		if err = server.waitUp(); err == nil {
-			return server, nil
-		}
-		server.proc.kill()
-	}
-	return nil, err
-}
-
-// config is a sentinel.conf. A sentinel speaks to data nodes and to other
-// sentinels in the same way; with TLS on the data side only it therefore
-// listens on two ports.
-func (s *SentinelServers) config(server, master *Server) (string, error) {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("bind 127.0.0.1\ndir %s\nprotected-mode no", server.dir)
-	switch {
-	case master.certs == nil:
-		line("port %d", server.port)
-	default:
-		own := master.certs
-		bundle := filepath.Join(server.dir, "bundle.pem")
-		authorities, err := os.ReadFile(master.certs.caFile)
-		if err != nil {
-			return "", err
-		}
-		if server.certs != nil {
-			own = server.certs
-			more, err := os.ReadFile(own.caFile)
-			if err != nil {
-				return "", err
-			}
-			authorities = append(authorities, more...)
-		}
-		if err := os.WriteFile(bundle, authorities, 0o600); err != nil {
-			return "", err
-		}
-		plain, tls := server.port, 0
-		if server.certs != nil {
-			plain, tls = 0, server.port
-		} else if tls, err = freePort(); err != nil {
-			return "", err
-		}
-		line("port %d\ntls-port %d\ntls-auth-clients no\ntls-replication yes\ntls-ca-cert-file %s", plain, tls, bundle)
-		line("tls-cert-file %s\ntls-key-file %s", own.serverCert, own.serverKey)
-		line("tls-client-cert-file %s\ntls-client-key-file %s", master.certs.clientCert, master.certs.clientKey)
-	}
-	line("sentinel monitor %[1]s 127.0.0.1 %[2]d 2\nsentinel down-after-milliseconds %[1]s 1000\n"+
-		"sentinel failover-timeout %[1]s 5000\nsentinel parallel-syncs %[1]s 1", MasterName, master.port)
-	if master.user != "" {
-		line("sentinel auth-user %[1]s %[2]s\nsentinel auth-pass %[1]s %[3]s", MasterName, master.user, master.pass)
-	}
-	if server.user != "" {
-		line("user default off\nuser %s on >%s ~* &* +@all", server.user, server.pass)
-		line("sentinel sentinel-user %s\nsentinel sentinel-pass %s", server.user, server.pass)
-	}
-	return b.String(), nil
-}
-
-func sentinelField(ctx context.Context, s *Server, field string) string {
-	rdb := redis.NewSentinelClient(s.Options())
-	defer rdb.Close()
-	m, err := rdb.Master(ctx, MasterName).Result()
-	if err != nil {
-		return ""
-	}
-	return m[field]
-}
-
 // Target is the master for clients that ask the sentinels. Its Client cannot
 // be used with TLS, which go-redis' options know only once.
 func (s *SentinelServers) Target() *Target {
@@ -253,8 +149,10 @@ func (s *SentinelServers) Target() *Target {
 	return &Target{
 		Name: "sentinel",
 		URL:  u.String(),
-		opts: redis.UniversalOptions{Addrs: addrs(s.Sentinels), MasterName: MasterName, Username: data.user, Password: data.pass,
-			SentinelUsername: first.user, SentinelPassword: first.pass},
+		opts: redis.UniversalOptions{
+			Addrs: addrs(s.Sentinels), MasterName: MasterName, Username: data.user, Password: data.pass,
+			SentinelUsername: first.user, SentinelPassword: first.pass,
+		},
 	}
 }
 
@@ -318,26 +216,4 @@ func (s *SentinelServers) stop() {
 	for _, server := range append(s.Sentinels, s.Data...) {
 		server.stop()
 	}
-}
-
-// role is what the server says it is: master, slave, or "" when it is silent.
-func role(s *Server) string {
-	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
-	defer cancel()
-	info, err := s.do(ctx, "info", "replication")
-	if err != nil {
-		return ""
-	}
-	text, _ := info.(string)
-	return infoField(text, "role")
-}
-
-func withRole(servers []*Server, want string) []*Server {
-	var all []*Server
-	for _, s := range servers {
-		if role(s) == want {
-			all = append(all, s)
-		}
-	}
-	return all
 }

@@ -177,7 +177,7 @@ func (s *Server) waitUp() error {
 	if err == nil && !s.proc.ended() {
 		return nil
 	}
-	return fmt.Errorf("redistest: %s did not start: %v\n%s", s.program, last, s.proc.tail())
+	return fmt.Errorf("redistest: %s did not start: %w\n%s", s.program, last, s.proc.tail())
 }
 
 // Addr is host:port, or the path of the socket.
@@ -242,11 +242,14 @@ func (s *Server) TLSConfig() *tls.Config {
 	return s.certs.client.Clone()
 }
 
-// CAFile, CertFile and KeyFile name the PEM files of WithTLS: the authority,
-// and the client's certificate and key.
-func (s *Server) CAFile() string   { return s.certs.caFile }
+// CAFile names the PEM file of the authority of [WithTLS].
+func (s *Server) CAFile() string { return s.certs.caFile }
+
+// CertFile names the PEM file of the client's certificate of [WithTLS].
 func (s *Server) CertFile() string { return s.certs.clientCert }
-func (s *Server) KeyFile() string  { return s.certs.clientKey }
+
+// KeyFile names the PEM file of the client's key of [WithTLS].
+func (s *Server) KeyFile() string { return s.certs.clientKey }
 
 // Kill is kill -9; it returns when the process is gone.
 func (s *Server) Kill() { s.proc.kill() }
@@ -281,16 +284,6 @@ func (s *Server) stop() {
 	s.proc.kill()
 	_ = os.RemoveAll(s.dir)
 	_ = os.Remove(filepath.Dir(s.dir)) // if this was the last
-}
-
-// infoField is the value of one line of INFO, "" if it is not there.
-func infoField(info, name string) string {
-	for line := range strings.Lines(info) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+":"); ok {
-			return value
-		}
-	}
-	return ""
 }
 
 // do runs one command on a fresh connection, for setting topologies up.

@@ -36,7 +36,8 @@ func (c *certs) write(dir string) error {
 	}
 	c.caFile, c.serverCert, c.serverKey = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key")
 	c.clientCert, c.clientKey = filepath.Join(dir, "client.pem"), filepath.Join(dir, "client.key")
-	if err := sign(ca, ca, caKey, caKey, c.caFile, ""); err != nil {
+	authority := signer{ca, caKey}
+	if err := authority.sign(ca, caKey, c.caFile, ""); err != nil {
 		return err
 	}
 	for i, leaf := range []struct{ cert, key string }{{c.serverCert, c.serverKey}, {c.clientCert, c.clientKey}} {
@@ -50,7 +51,7 @@ func (c *certs) write(dir string) error {
 			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 			DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		}
-		if err := sign(tmpl, ca, key, caKey, leaf.cert, leaf.key); err != nil {
+		if err := authority.sign(tmpl, key, leaf.cert, leaf.key); err != nil {
 			return err
 		}
 	}
@@ -72,8 +73,15 @@ func (c *certs) load() error {
 	return nil
 }
 
-func sign(cert, parent *x509.Certificate, key, parentKey crypto.Signer, certFile, keyFile string) error {
-	der, err := x509.CreateCertificate(rand.Reader, cert, parent, key.Public(), parentKey)
+// signer is an authority: it signs for others, and for itself.
+type signer struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// sign writes a certificate for key, and the key unless keyFile is "".
+func (by signer) sign(cert *x509.Certificate, key crypto.Signer, certFile, keyFile string) error {
+	der, err := x509.CreateCertificate(rand.Reader, cert, by.cert, key.Public(), by.key)
 	if err != nil {
 		return err
 	}

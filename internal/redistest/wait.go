@@ -121,3 +121,13 @@ func goroutines() map[string]string {
 	}
 	return found
 }
+
+// NoErrors fails the test at the first error.
+func NoErrors(t testing.TB, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -31,6 +31,7 @@ func (f *fake) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	f.called += "h"
 	return nil, nil, errors.New("no socket")
 }
+
 func (f *fake) readFrom(src io.Reader) (int64, error) {
 	f.called += "r"
 	return io.Copy(io.Discard, src)

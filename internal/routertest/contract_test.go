@@ -202,11 +202,11 @@ func (r reply) String() string {
 	return b.String()
 }
 
-func (o outcome) String() string {
+func (o *outcome) String() string {
 	return fmt.Sprint(o.replies) + "\ntold: " + strings.Join(o.told, "\n      ") + "\nkept: " + strings.Join(o.kept, "\n      ") + "\n"
 }
 
-func (o outcome) statuses() string {
+func (o *outcome) statuses() string {
 	var all []string
 	for _, r := range o.replies {
 		status, _, _ := strings.Cut(r.proto, " ")

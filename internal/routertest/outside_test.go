@@ -73,8 +73,10 @@ func applications(backend *url.URL) map[string]http.Handler {
 	})
 	router := chi.NewRouter()
 	router.Get("/", func(w http.ResponseWriter, _ *http.Request) { lines(w, w.(http.Flusher).Flush) })
-	return map[string]http.Handler{"gin": engine, "echo": e, "chi": router,
-		"proxy": &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(backend) }}}
+	return map[string]http.Handler{
+		"gin": engine, "echo": e, "chi": router,
+		"proxy": &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(backend) }},
+	}
 }
 
 // An application of any router streams from within a middleware that stands

@@ -63,8 +63,8 @@ func routers() []router {
 }
 
 func wrap(h http.Handler, all []middleware) http.Handler {
-	for i := len(all) - 1; i >= 0; i-- {
-		h = all[i](h)
+	for _, a := range slices.Backward(all) {
+		h = a(h)
 	}
 	return h
 }

@@ -13,18 +13,28 @@ import (
 type Error struct {
 	// Package is the name of the package whose constructor was called.
 	Package string
+	// Instance tells apart what the package makes several of in one call, such
+	// as the connections of a set. It is "" otherwise.
+	Instance string
 	// Option is the argument or option that is wrong, such as "WithTimeout".
 	Option string
 	// Reason says what is wrong with it, such as "0s is not above 0".
 	Reason string
 }
 
-func (e *Error) Error() string { return e.Package + ": " + e.Option + ": " + e.Reason }
+func (e *Error) Error() string {
+	instance := ""
+	if e.Instance != "" {
+		instance = e.Instance + ": "
+	}
+	return e.Package + ": " + instance + e.Option + ": " + e.Reason
+}
 
 // Check collects the mistakes in the arguments of one call. The zero value with
 // a Package is ready to use. It is not safe for concurrent use.
 type Check struct {
-	Package string
+	Package  string
+	Instance string
 
 	errs []error
 }
@@ -42,7 +52,7 @@ func (c *Check) Fail(option, reason string, args ...any) {
 	if len(args) > 0 {
 		reason = fmt.Sprintf(reason, args...)
 	}
-	c.errs = append(c.errs, &Error{Package: c.Package, Option: option, Reason: reason})
+	c.errs = append(c.errs, &Error{Package: c.Package, Instance: c.Instance, Option: option, Reason: reason})
 }
 
 // Join records mistakes that were found elsewhere. A nil err is none.

@@ -50,3 +50,12 @@ func TestName(t *testing.T) {
 		}
 	}
 }
+
+func TestInstance(t *testing.T) {
+	check := setting.Check{Package: "connect", Instance: "sessions"}
+	check.Fail("url", "is empty")
+	var mistake *setting.Error
+	if err := check.Err(); !errors.As(err, &mistake) || mistake.Instance != "sessions" || err.Error() != "connect: sessions: url: is empty" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,8 +75,8 @@ func TestUpgrades(t *testing.T) {
 					}
 				}
 			})
-			for i := len(chain) - 1; i >= 0; i-- {
-				h = chain[i].Handler(h)
+			for _, c := range slices.Backward(chain) {
+				h = c.Handler(h)
 			}
 			srv := httptest.NewServer(h)
 			defer srv.Close()

@@ -13,7 +13,7 @@ import (
 )
 
 func Example() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option()) // or redis://…
+	conn, err := connect.Open("embedded://", embedded.Option()) // or redis://…
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -67,7 +67,7 @@ func (everyMinute) Next(after time.Time) time.Time {
 // An entry is both what robfig/cron asks for the next tick and what it runs:
 // c.Schedule(entry, entry). So it sees the time zone of the scheduler.
 func ExampleJob_Entry() {
-	conn, err := connect.Open("default", "embedded://", embedded.Option())
+	conn, err := connect.Open("embedded://", embedded.Option())
 	if err != nil {
 		fmt.Println(err)
 		return

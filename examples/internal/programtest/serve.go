@@ -38,7 +38,7 @@ func Address(t *testing.T, out io.Reader) string {
 	t.Helper()
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
-			go io.Copy(io.Discard, out)
+			go func() { _, _ = io.Copy(io.Discard, out) }()
 			return base
 		}
 	}

@@ -1,4 +1,4 @@
-package redishttp_test
+package chaintest
 
 import (
 	"context"
@@ -17,8 +17,6 @@ import (
 	"github.com/redishttp/redishttp/ratelimit"
 )
 
-const patience = 20 * time.Second
-
 // slack is what a loaded machine may add to a budget.
 const slack = 400 * time.Millisecond
 
@@ -28,12 +26,12 @@ type app struct {
 	cookie string
 }
 
-func newApp(t testing.TB, s subject, rdb redis.UniversalClient, prefix string) *app {
-	in := s.make(t, rdb, prefix, "a")
-	return &app{h: in.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func newApp(t testing.TB, s Subject, rdb redis.UniversalClient, prefix string) *app {
+	in := s.Make(t, rdb, prefix, "a")
+	return &app{h: in.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		used := ""
-		if in.use != nil {
-			used = in.use(r)
+		if in.Use != nil {
+			used = in.Use(r)
 		}
 		w.Header().Set("Cache-Control", "public, max-age=60")
 		io.WriteString(w, "ok"+used)
@@ -54,23 +52,23 @@ func (a *app) get() *httptest.ResponseRecorder {
 }
 
 // check is one answer during an outage.
-func check(t *testing.T, s subject, when string, w *httptest.ResponseRecorder, took time.Duration) {
+func check(t *testing.T, s Subject, when string, w *httptest.ResponseRecorder, took time.Duration) {
 	t.Helper()
-	if w.Code != s.mute {
-		t.Errorf("%s: got %d, want %d", when, w.Code, s.mute)
+	if w.Code != s.Mute {
+		t.Errorf("%s: got %d, want %d", when, w.Code, s.Mute)
 	}
-	if took > s.budget+slack {
-		t.Errorf("%s: held for %v, the budget is %v", when, took, s.budget)
+	if took > s.Budget+slack {
+		t.Errorf("%s: held for %v, the budget is %v", when, took, s.Budget)
 	}
 	for _, word := range []string{"redis", "refused", "timeout", "127.0.0.1"} {
 		if strings.Contains(strings.ToLower(w.Body.String()), word) {
 			t.Errorf("%s: the client is shown the cause: %q", when, w.Body)
 		}
 	}
-	if s.mute == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
+	if s.Mute == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
 		t.Errorf("%s: no Retry-After", when)
 	}
-	if s.name == "cache" && !strings.Contains(w.Header().Get("Cache-Status"), "fwd=bypass; fwd-status=200; detail=store-error") {
+	if s.Name == "cache" && !strings.Contains(w.Header().Get("Cache-Status"), "fwd=bypass; fwd-status=200; detail=store-error") {
 		t.Errorf("%s: Cache-Status %q", when, w.Header().Get("Cache-Status"))
 	}
 }
@@ -79,9 +77,9 @@ func check(t *testing.T, s subject, when string, w *httptest.ResponseRecorder, t
 // go-redis' defaults too, which ignore deadlines.
 func TestRedisSlowOrDown(t *testing.T) {
 	for _, defaults := range []bool{false, true} {
-		for _, s := range subjects() {
+		for _, s := range Subjects() {
 			for fault, breakIt := range map[string]func(*redistest.Proxy){"mute": (*redistest.Proxy).Mute, "down": (*redistest.Proxy).Refuse} {
-				t.Run(fmt.Sprintf("%s/%s/defaults=%v", s.name, fault, defaults), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s/%s/defaults=%v", s.Name, fault, defaults), func(t *testing.T) {
 					server := redistest.NewServer(t)
 					p := redistest.NewProxy(t, server.Addr())
 					opts := &redis.Options{Addr: p.Addr()}
@@ -92,7 +90,7 @@ func TestRedisSlowOrDown(t *testing.T) {
 					rdb := redis.NewClient(opts)
 					t.Cleanup(func() { rdb.Close() })
 					a := newApp(t, s, rdb, "t")
-					redistest.Eventually(t, patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
+					redistest.Eventually(t, Patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
 					cookie := a.cookie
 					breakIt(p)
 					for i := range 3 {
@@ -102,11 +100,11 @@ func TestRedisSlowOrDown(t *testing.T) {
 					}
 					p.CloseConns()
 					p.Heal()
-					redistest.Eventually(t, patience, func() bool {
+					redistest.Eventually(t, Patience, func() bool {
 						w := a.get()
 						return w.Code == 200 && !strings.Contains(w.Header().Get("Cache-Status"), "error")
 					}, "not back after the outage")
-					if s.name == "session" && a.cookie != cookie {
+					if s.Name == "session" && a.cookie != cookie {
 						t.Error("the outage logged the user out")
 					}
 				})
@@ -126,10 +124,10 @@ func TestSentinelsAndClustersThatHang(t *testing.T) {
 		{cluster.Target(), cluster.Nodes},
 		{sentinel.Target(), append(sentinel.Sentinels, sentinel.Data...)},
 	} {
-		for _, s := range subjects() {
-			t.Run(topology.target.Name+"/"+s.name, func(t *testing.T) {
+		for _, s := range Subjects() {
+			t.Run(topology.target.Name+"/"+s.Name, func(t *testing.T) {
 				a := newApp(t, s, topology.target.Client(t), redistest.Prefix(t))
-				redistest.Eventually(t, patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
+				redistest.Eventually(t, Patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
 				resume := func() {
 					for _, server := range topology.servers {
 						server.Resume()
@@ -145,7 +143,7 @@ func TestSentinelsAndClustersThatHang(t *testing.T) {
 					check(t, s, fmt.Sprintf("request %d", i), w, time.Since(start))
 				}
 				resume()
-				redistest.Eventually(t, patience, func() bool {
+				redistest.Eventually(t, Patience, func() bool {
 					w := a.get()
 					return w.Code == 200 && !strings.Contains(w.Header().Get("Cache-Status"), "error")
 				}, "not back after the outage")
@@ -157,23 +155,23 @@ func TestSentinelsAndClustersThatHang(t *testing.T) {
 // The row "fails over": answers stay within the table, and service is back
 // with the new master.
 func TestRedisFailsOver(t *testing.T) {
-	for _, s := range subjects() {
-		t.Run(s.name, func(t *testing.T) {
+	for _, s := range Subjects() {
+		t.Run(s.Name, func(t *testing.T) {
 			servers := redistest.NewSentinel(t)
 			rdb := servers.Target().Client(t)
 			a := newApp(t, s, rdb, "t")
-			redistest.Eventually(t, patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
+			redistest.Eventually(t, Patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
 			old := servers.Master()
 			old.Kill()
 			pace := time.NewTicker(5 * time.Millisecond) // within the limit: a client over it gets its 429
 			defer pace.Stop()
 			for start := time.Now(); time.Since(start) < time.Second; <-pace.C {
-				if w := a.get(); w.Code != 200 && w.Code != s.mute {
+				if w := a.get(); w.Code != 200 && w.Code != s.Mute {
 					t.Errorf("during the failover: got %d", w.Code)
 				}
 			}
 			servers.WaitPromoted(t, old)
-			redistest.Eventually(t, patience, func() bool {
+			redistest.Eventually(t, Patience, func() bool {
 				w := a.get()
 				return w.Code == 200 && !strings.Contains(w.Header().Get("Cache-Status"), "error")
 			}, "not back with the new master")
@@ -186,8 +184,8 @@ func TestRedisLosesItsKeys(t *testing.T) {
 	server := redistest.NewServer(t)
 	rdb := server.Client(t)
 	lose := func() { rdb.FlushAll(context.Background()) }
-	for _, s := range subjects() {
-		t.Run(s.name, func(t *testing.T) {
+	for _, s := range Subjects() {
+		t.Run(s.Name, func(t *testing.T) {
 			a := newApp(t, s, rdb, redistest.Prefix(t))
 			a.get()
 			before := a.get()
@@ -196,7 +194,7 @@ func TestRedisLosesItsKeys(t *testing.T) {
 			if after.Code != 200 {
 				t.Fatalf("got %d", after.Code)
 			}
-			switch s.name {
+			switch s.Name {
 			case "ratelimit": // the bucket is full again
 				if !strings.Contains(before.Header().Get("RateLimit"), "r=998") || !strings.Contains(after.Header().Get("RateLimit"), "r=999") {
 					t.Errorf("before %v, after %v", before.Header(), after.Header())
@@ -225,7 +223,7 @@ func TestRedisLosesItsKeys(t *testing.T) {
 		lose()
 		select {
 		case <-k.Context().Done():
-		case <-time.After(patience):
+		case <-time.After(Patience):
 			t.Fatal("the holder does not learn that its lock is gone")
 		}
 		again, err := l.Acquire(t.Context(), "k")
@@ -240,7 +238,7 @@ func TestRedisLosesItsKeys(t *testing.T) {
 func TestAnOutageIsNeverAQuota(t *testing.T) {
 	server := redistest.NewServer(t)
 	in := newLimiter(t, server.Client(t), "t", "a")
-	h := in.wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	h := in.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if _, ok := ratelimit.FromContext(r.Context()); !ok {
 			t.Error("no decision in the context")
 		}

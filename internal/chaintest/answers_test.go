@@ -1,4 +1,4 @@
-package redishttp_test
+package chaintest
 
 import (
 	"net/http"
@@ -21,7 +21,7 @@ func TestAnAnswerIsNoOutage(t *testing.T) {
 			use := s.make(t, server.Client(t))
 			ready := func(n int) {
 				t.Helper()
-				redistest.Eventually(t, patience, func() bool { return use(n) }, "key %d: not served", n)
+				redistest.Eventually(t, Patience, func() bool { return use(n) }, "key %d: not served", n)
 			}
 			atOnce := func(n int, when string) {
 				t.Helper()
@@ -83,7 +83,7 @@ func TestAFullRedisServesReaders(t *testing.T) {
 			m.Put(r.Context(), "n", n+1)
 		}
 	}))}
-	redistest.Eventually(t, patience, func() bool { return a.get().Code == 200 }, "not up")
+	redistest.Eventually(t, Patience, func() bool { return a.get().Code == 200 }, "not up")
 	cookie := a.cookie
 	direct.ConfigSet(t.Context(), "maxmemory", "1")
 	for range 8 {

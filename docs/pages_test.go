@@ -1,4 +1,4 @@
-package redishttp_test
+package docs_test
 
 import (
 	"fmt"

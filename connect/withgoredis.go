@@ -7,6 +7,8 @@ import (
 	"reflect"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // options are those of one node before [WithGoRedis], the base of the other
@@ -46,13 +48,13 @@ func (s *settings) changed(o *redis.Options) *redis.Options {
 
 // adopt asks [WithGoRedis] once, refuses what the topology cannot have, and
 // takes over into the configuration what the connection says of itself.
-func (s *settings) adopt(m *mistakes) {
+func (s *settings) adopt(m *setting.Check) {
 	before := s.options()
 	o := s.changed(s.options())
 	s.node = o
 	for field := range difference(before, o) {
 		if reason := s.unfit(field); reason != "" {
-			m.add("WithGoRedis", "%s %s", field, reason)
+			m.Fail("WithGoRedis", "%s %s", field, reason)
 		}
 	}
 	if s.Mode == Standalone {
@@ -66,7 +68,7 @@ func (s *settings) adopt(m *mistakes) {
 		s.PoolSize = o.PoolSize
 	}
 	if o.DialTimeout > 0 {
-		s.DialTimeout = o.DialTimeout
+		s.Timeouts.Dial = o.DialTimeout
 	}
 	switch s.Retries = o.MaxRetries; o.MaxRetries { // go-redis' reading
 	case -1:
@@ -116,8 +118,9 @@ func difference(a, b *redis.Options) map[string]bool {
 	return differ
 }
 
-// carry copies the options of a node to those of a topology, field by field.
-func carry(from *redis.Options, to any) {
+// carry copies the options of a node to those of a topology, or back, field by
+// field. Both are pointers to structs.
+func carry(from, to any) {
 	src, dst := reflect.ValueOf(from).Elem(), reflect.ValueOf(to).Elem()
 	for i := range src.NumField() {
 		field := src.Type().Field(i)

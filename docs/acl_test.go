@@ -1,4 +1,4 @@
-package redishttp_test
+package docs_test
 
 import (
 	"bytes"
@@ -20,6 +20,7 @@ import (
 
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/connect/connecttest"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/cronlock"
@@ -38,35 +39,35 @@ var aclRoles = map[string]func(t *testing.T, conn *connect.Conn, other redis.Uni
 func useLimits(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 	l, err := ratelimit.New(conn.Client(), redis_rate.PerMinute(10), ratelimit.WithTimeout(5*time.Second),
 		ratelimit.WithLimits(ratelimit.Window(100, time.Minute), ratelimit.Concurrency(5)))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	single, err := ratelimit.New(conn.Client(), redis_rate.PerMinute(10), ratelimit.WithTimeout(5*time.Second))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	for i := range 20 {
 		key := fmt.Sprint(i)
 		_, leave, err := l.Enter(t.Context(), key, 1)
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		_, second, err := l.Enter(t.Context(), key, 1) // beside a place that is taken
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		second()
 		leave()
 		_, err = single.Allow(t.Context(), key)
-		noErrors(t, err, single.Block(t.Context(), key, time.Minute), single.Reset(t.Context(), key), l.Reset(t.Context(), key))
+		redistest.NoErrors(t, err, single.Block(t.Context(), key, time.Minute), single.Reset(t.Context(), key), l.Reset(t.Context(), key))
 	}
 }
 
 func useSessions(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 	m, err := session.New(conn.Client(), session.WithTimeouts(5*time.Second, 5*time.Second), session.WithMaxSessions(2), session.WithWaitReplicas(1, time.Millisecond),
 		session.WithHooks(session.Hooks{Failed: func(_ context.Context, err error) { t.Errorf("a session: %v", err) }}))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		if r.URL.Path == "/login" {
-			noErrors(t, m.Login(ctx, "alice", "", ""))
+			redistest.NoErrors(t, m.Login(ctx, "alice", "", ""))
 			return
 		}
 		m.Put(ctx, "n", m.GetInt(ctx, "n")+1)
 		_, err := m.Sessions(ctx, m.User(ctx))
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		if r.URL.Path == "/logout" { // nobody is there to confirm it
 			if err := m.Destroy(ctx); err == nil {
 				t.Error("WAIT was confirmed without a replica")
@@ -85,14 +86,14 @@ func useSessions(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 			cookie = c.Name + "=" + c.Value
 		}
 	}
-	noErrors(t, m.Iterate(t.Context(), func(context.Context) error { return nil }))
+	redistest.NoErrors(t, m.Iterate(t.Context(), func(context.Context) error { return nil }))
 	_, _ = m.RevokeAll(t.Context(), "alice")
 }
 
 func useCache(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 	c, err := cache.New(conn.Client(), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithMaxVariants(1), cache.WithMaxBody(1<<20),
 		cache.WithHooks(cache.Hooks{Failed: func(_ context.Context, err error) { t.Errorf("the cache: %v", err) }}))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	redistest.CloseAfter(t, patience, c)
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -121,9 +122,9 @@ func useCache(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 		r.Header.Set("Accept", fmt.Sprint(i/2)) // a second variant of /a
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}
-	noErrors(t, c.Purge(t.Context(), "http://example.com/a"), c.PurgeTags(t.Context(), "a"), c.SoftPurgeTags(t.Context(), "a"), c.PurgeAll(t.Context()))
+	redistest.NoErrors(t, c.Purge(t.Context(), "http://example.com/a"), c.PurgeTags(t.Context(), "a"), c.SoftPurgeTags(t.Context(), "a"), c.PurgeAll(t.Context()))
 	confirmed, err := cache.New(conn.Client(), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithWaitReplicas(1, time.Millisecond))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	redistest.CloseAfter(t, patience, confirmed)
 	if err := confirmed.Purge(t.Context(), "http://example.com/a"); !errors.Is(err, cache.ErrUnconfirmed) { // there is no replica
 		t.Errorf("WAIT: %v", err)
@@ -134,13 +135,13 @@ func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {
 	for name, opts := range map[string][]lockmw.Option{"plain": nil, "shared": {lockmw.WithReadWrite(true)}} {
 		opts = append(opts, lockmw.WithName(name), lockmw.WithTimeout(4*time.Second))
 		l, err := lockmw.New(conn.Client(), opts...)
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		redistest.CloseAfter(t, patience, l)
 		elsewhere, err := lockmw.New(other, opts...)
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		redistest.CloseAfter(t, patience, elsewhere)
 		k, err := elsewhere.Acquire(t.Context(), "k")
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		got := make(chan error, 1)
 		go func() {
 			k, err := l.Acquire(t.Context(), "k")
@@ -150,25 +151,25 @@ func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {
 			got <- err
 		}()
 		redistest.Eventually(t, patience, func() bool { info, _ := elsewhere.Inspect(t.Context(), "k"); return info.Waiters == 1 }, "nobody waits")
-		noErrors(t, k.Release(t.Context()), <-got)
+		redistest.NoErrors(t, k.Release(t.Context()), <-got)
 		k, err = l.Acquire(t.Context(), "k")
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		info, err := l.Inspect(t.Context(), "k")
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		if took, err := l.ForceRelease(t.Context(), info.Key, info.Owner); err != nil || !took {
 			t.Errorf("%s: force: %v, %v", name, took, err)
 		}
 		_ = k.Release(t.Context())
 	}
 	r, err := cronlock.New(conn.Client(), cronlock.WithTakeover(true), cronlock.WithNodeTimeout(5*time.Second))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	redistest.CloseAfter(t, patience, r)
 	j, err := r.Job("report", func(context.Context) error { return nil })
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	_, err = j.Run(t.Context(), time.Now())
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	_, err = j.Status(t.Context())
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 }
 
 var aclBlock = regexp.MustCompile("(?ms)^```acl\n(.*?)^```")
@@ -184,10 +185,10 @@ func calledBy(t *testing.T, role string) map[string]bool {
 	all := map[string]bool{}
 	for _, dir := range aclScripts[role] {
 		scripts, err := filepath.Glob(dir + "/*.lua")
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		for _, name := range scripts {
 			text, err := os.ReadFile(name)
-			noErrors(t, err)
+			redistest.NoErrors(t, err)
 			for _, m := range redisCall.FindAllStringSubmatch(string(text), -1) {
 				all[strings.ToLower(m[1])] = true
 			}
@@ -221,7 +222,7 @@ func TestTheACLOfThePageIsEnough(t *testing.T) {
 		}
 	}
 	file := filepath.Join(t.TempDir(), "users.acl")
-	noErrors(t, os.WriteFile(file, []byte(rules), 0o600))
+	redistest.NoErrors(t, os.WriteFile(file, []byte(rules), 0o600))
 	server := redistest.NewServer(t, redistest.WithArgs("--aclfile", file))
 	cluster := redistest.NewCluster(t, 0, redistest.WithArgs("--aclfile", file))
 	for _, topology := range []struct {
@@ -232,9 +233,9 @@ func TestTheACLOfThePageIsEnough(t *testing.T) {
 		for role, use := range aclRoles {
 			t.Run(topology.target.Name+"/"+role, func(t *testing.T) {
 				address, err := url.Parse(topology.target.URL)
-				noErrors(t, err)
+				redistest.NoErrors(t, err)
 				address.User = url.UserPassword(role, "change-me-"+role)
-				conn := openConn(t, address.String())
+				conn := connecttest.Open(t, address.String())
 				use(t, conn, admin)
 				if h := conn.Health(t.Context()); !h.OK {
 					t.Errorf("health: %+v", h)
@@ -244,11 +245,11 @@ func TestTheACLOfThePageIsEnough(t *testing.T) {
 				}
 				for _, node := range topology.nodes {
 					log, err := node.Client(t).ACLLog(t.Context(), 20).Result()
-					noErrors(t, err)
+					redistest.NoErrors(t, err)
 					for _, e := range log {
 						t.Errorf("denied: %s %s (%s)", e.Reason, e.Object, e.Context)
 					}
-					noErrors(t, node.Client(t).Do(t.Context(), "acl", "log", "reset").Err())
+					redistest.NoErrors(t, node.Client(t).Do(t.Context(), "acl", "log", "reset").Err())
 				}
 				for _, command := range [][]any{{"flushall"}, {"keys", "*"}, {"config", "get", "*"}, {"get", "somebody:else"}, {"publish", "news", "x"}, {"client", "list"}, {"acl", "list"}} {
 					if err := conn.Client().Do(t.Context(), command...).Err(); !redis.HasErrorPrefix(err, "NOPERM") {
@@ -256,7 +257,7 @@ func TestTheACLOfThePageIsEnough(t *testing.T) {
 					}
 				}
 				for _, node := range topology.nodes {
-					noErrors(t, node.Client(t).Do(t.Context(), "acl", "log", "reset").Err())
+					redistest.NoErrors(t, node.Client(t).Do(t.Context(), "acl", "log", "reset").Err())
 				}
 			})
 		}
@@ -273,17 +274,17 @@ func TestTheACLOfSentinelsIsEnough(t *testing.T) {
 		command = append(command, rule)
 	}
 	for _, s := range servers.Sentinels {
-		noErrors(t, s.Client(t).Do(t.Context(), command...).Err())
+		redistest.NoErrors(t, s.Client(t).Do(t.Context(), command...).Err())
 	}
 	config, err := connect.Parse(servers.Target().URL)
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	config.SentinelUsername, config.SentinelPassword = "watch", "change-me-watch"
-	conn, err := connect.New("test", config)
-	noErrors(t, err)
+	conn, err := connect.New(config, connect.WithName("test"))
+	redistest.NoErrors(t, err)
 	redistest.CloseAfter(t, patience, conn)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	noErrors(t, conn.Ready(ctx))
+	redistest.NoErrors(t, conn.Ready(ctx))
 	if nodes, err := conn.Nodes(ctx); err != nil || len(nodes) != 2+len(servers.Sentinels) {
 		t.Errorf("nodes: %v, %v", nodes, err)
 	}
@@ -293,7 +294,7 @@ func TestTheACLOfSentinelsIsEnough(t *testing.T) {
 	redistest.Eventually(t, patience, func() bool { return conn.Client().Set(ctx, "k", 1, 0).Err() == nil }, "no failover")
 	for _, s := range servers.Sentinels {
 		log, err := s.Client(t).ACLLog(t.Context(), 20).Result()
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		for _, e := range log {
 			t.Errorf("denied: %s %s", e.Reason, e.Object)
 		}

@@ -1,4 +1,4 @@
-package redishttp_test
+package chaintest
 
 import (
 	"context"
@@ -90,29 +90,29 @@ func TestAnyClient(t *testing.T) {
 				use := s.make(t, rdb)
 				for round := range 2 {
 					for n := range 10 { // keys of all nodes
-						redistest.Eventually(t, patience, func() bool { return use(n) }, "round %d, key %d: not decided with Redis", round, n)
+						redistest.Eventually(t, Patience, func() bool { return use(n) }, "round %d, key %d: not decided with Redis", round, n)
 					}
 				}
 			})
 		}
-		for _, s := range subjects() {
-			if replicas && s.name == "session" {
+		for _, s := range Subjects() {
+			if replicas && s.Name == "session" {
 				continue
 			}
-			t.Run("chain of "+s.name+"/"+name, func(t *testing.T) {
+			t.Run("chain of "+s.Name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				a := newApp(t, s, rdb, redistest.Prefix(t))
 				for range 3 {
-					redistest.Eventually(t, patience, func() bool { return a.get().Code == http.StatusOK }, "not served")
+					redistest.Eventually(t, Patience, func() bool { return a.get().Code == http.StatusOK }, "not served")
 				}
-				switch w := httptest.NewRecorder(); s.name {
+				switch w := httptest.NewRecorder(); s.Name {
 				case "session":
-					redistest.Eventually(t, patience, func() bool {
+					redistest.Eventually(t, Patience, func() bool {
 						w = a.get()
 						return strings.HasPrefix(w.Body.String(), "ok visits=") && w.Body.String() > "ok visits=3"
 					}, "the session is not kept: %s", w.Body)
 				case "cache":
-					redistest.Eventually(t, patience, func() bool { return strings.Contains(a.get().Header().Get("Cache-Status"), "hit") }, "nothing is cached")
+					redistest.Eventually(t, Patience, func() bool { return strings.Contains(a.get().Header().Get("Cache-Status"), "hit") }, "nothing is cached")
 				}
 			})
 		}
@@ -138,7 +138,7 @@ func TestAnyClientHandsLocksOver(t *testing.T) {
 					}
 					got <- err
 				}()
-				redistest.Eventually(t, patience, func() bool { i, err := one.Inspect(t.Context(), key); return err == nil && i.Waiters == 1 }, "nobody waits")
+				redistest.Eventually(t, Patience, func() bool { i, err := one.Inspect(t.Context(), key); return err == nil && i.Waiters == 1 }, "nobody waits")
 				if err := held.Release(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -147,12 +147,12 @@ func TestAnyClientHandsLocksOver(t *testing.T) {
 					if err != nil {
 						t.Errorf("%s: %v", key, err)
 					}
-				case <-time.After(patience):
+				case <-time.After(Patience):
 					t.Fatalf("%s: the lock was not handed over", key)
 				}
 			}
-			redistest.CloseAfter(t, patience, one)
-			redistest.CloseAfter(t, patience, two)
+			redistest.CloseAfter(t, Patience, one)
+			redistest.CloseAfter(t, Patience, two)
 		})
 	}
 }

@@ -10,11 +10,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // tlsConfig reads the certificate files, so that a wrong path is an error of
 // the start and not of the first request.
-func (c *Config) tlsConfig(m *mistakes) *tls.Config {
+func (c *Config) tlsConfig(m *setting.Check) *tls.Config {
 	if !c.UseTLS {
 		return nil
 	}
@@ -30,13 +32,13 @@ func (c *Config) tlsConfig(m *mistakes) *tls.Config {
 	}
 	if c.CAFile != "" {
 		pem, err := os.ReadFile(c.CAFile)
-		m.check(err == nil, "ca_file", "cannot be read")
+		m.That(err == nil, "ca_file", "cannot be read")
 		t.RootCAs = x509.NewCertPool()
-		m.check(err != nil || t.RootCAs.AppendCertsFromPEM(pem), "ca_file", "holds no PEM certificate")
+		m.That(err != nil || t.RootCAs.AppendCertsFromPEM(pem), "ca_file", "holds no PEM certificate")
 	}
 	if c.CertFile != "" && c.KeyFile != "" {
 		pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-		m.check(err == nil, "cert_file", "certificate and key cannot be read or do not fit")
+		m.That(err == nil, "cert_file", "certificate and key cannot be read or do not fit")
 		t.Certificates = []tls.Certificate{pair}
 	}
 	return t
@@ -44,8 +46,8 @@ func (c *Config) tlsConfig(m *mistakes) *tls.Config {
 
 // sentinelTLSConfig is how sentinels are spoken to: like data nodes, unless
 // something of their own is set.
-func (c *Config) sentinelTLSConfig(data *tls.Config, m *mistakes) *tls.Config {
-	m.check(!c.SentinelPlain || c.SentinelTLS == nil && c.SentinelCAFile == "", "sentinel_plain", "and TLS for the sentinels exclude each other")
+func (c *Config) sentinelTLSConfig(data *tls.Config, m *setting.Check) *tls.Config {
+	m.That(!c.SentinelPlain || c.SentinelTLS == nil && c.SentinelCAFile == "", "sentinel_plain", "and TLS for the sentinels exclude each other")
 	switch {
 	case c.SentinelPlain:
 		return nil
@@ -53,9 +55,9 @@ func (c *Config) sentinelTLSConfig(data *tls.Config, m *mistakes) *tls.Config {
 		return data
 	}
 	own := Config{UseTLS: true, TLS: c.SentinelTLS, CAFile: c.SentinelCAFile}
-	mine := &mistakes{conn: m.conn}
+	mine := &setting.Check{Package: "connect", Instance: m.Instance}
 	t := own.tlsConfig(mine)
-	m.check(len(mine.errs) == 0, "sentinel_ca_file", "cannot be read or holds no PEM certificate")
+	m.That(mine.Err() == nil, "sentinel_ca_file", "cannot be read or holds no PEM certificate")
 	return t
 }
 
@@ -85,7 +87,7 @@ func (s *settings) build(t *tls.Config) redis.Options {
 		StreamingCredentialsProvider: s.streaming,
 		Dialer:                       s.dialer, TLSConfig: t,
 		MaxRetries: s.retries(), DialerRetries: 1,
-		DialTimeout: s.DialTimeout, ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, PoolTimeout: s.PoolTimeout,
+		DialTimeout: s.Timeouts.Dial, ReadTimeout: s.Timeouts.Read, WriteTimeout: s.Timeouts.Write, PoolTimeout: s.Timeouts.Pool,
 		ContextTimeoutEnabled: true,
 		PoolSize:              s.PoolSize, MinIdleConns: s.MinIdle, MaxActiveConns: s.MaxActive,
 		ConnMaxIdleTime: s.IdleTime, ConnMaxLifetime: s.Lifetime,

@@ -1,4 +1,4 @@
-package redishttp_test
+package docs_test
 
 import (
 	"context"
@@ -49,48 +49,48 @@ var sized = map[string]sizedThing{
 	"page of 1 MiB":  {10, func(t *testing.T, rdb redis.UniversalClient) func(int) { return pageOf(t, rdb, 1<<20, "") }},
 	"purged tag": {1000, func(t *testing.T, rdb redis.UniversalClient) func(int) {
 		c, err := cache.New(rdb, cache.WithTimeouts(5*time.Second, 5*time.Second))
-		noErrors(t, err)
-		return func(i int) { noErrors(t, c.PurgeTags(t.Context(), fmt.Sprint("product-", i))) }
+		redistest.NoErrors(t, err)
+		return func(i int) { redistest.NoErrors(t, c.PurgeTags(t.Context(), fmt.Sprint("product-", i))) }
 	}},
 	"lock that was used": {1000, func(t *testing.T, rdb redis.UniversalClient) func(int) {
 		l, err := lockmw.New(rdb, lockmw.WithTimeout(4*time.Second))
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		redistest.CloseAfter(t, patience, l)
 		return func(i int) {
 			k, err := l.Acquire(t.Context(), fmt.Sprint("order-", i))
-			noErrors(t, err)
-			noErrors(t, k.Release(t.Context()))
+			redistest.NoErrors(t, err)
+			redistest.NoErrors(t, k.Release(t.Context()))
 		}
 	}},
 	"job of `cronlock`": {500, func(t *testing.T, rdb redis.UniversalClient) func(int) {
 		r, err := cronlock.New(rdb, cronlock.WithNodeTimeout(5*time.Second))
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		redistest.CloseAfter(t, patience, r)
 		return func(i int) {
 			j, err := r.Job(fmt.Sprint("job-", i), func(context.Context) error { return nil })
-			noErrors(t, err)
+			redistest.NoErrors(t, err)
 			_, err = j.Run(t.Context(), time.Now())
-			noErrors(t, err)
+			redistest.NoErrors(t, err)
 		}
 	}},
 }
 
 func limited(t *testing.T, rdb redis.UniversalClient, limit ratelimit.Limit) func(int) {
 	l, err := ratelimit.New(rdb, redis_rate.Limit{}, ratelimit.WithLimits(limit), ratelimit.WithTimeout(5*time.Second))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	return func(i int) {
 		_, leave, err := l.Enter(t.Context(), fmt.Sprint(i), 1)
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		t.Cleanup(leave)
 	}
 }
 
 func sessionOf(t *testing.T, rdb redis.UniversalClient, login bool) func(int) {
 	m, err := session.New(rdb, session.WithTimeouts(5*time.Second, 5*time.Second))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if login {
-			noErrors(t, m.Login(r.Context(), r.URL.Path, "203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"))
+			redistest.NoErrors(t, m.Login(r.Context(), r.URL.Path, "203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"))
 		}
 		m.Put(r.Context(), "cart", strings.Repeat("x", 100))
 	}))
@@ -101,7 +101,7 @@ func sessionOf(t *testing.T, rdb redis.UniversalClient, login bool) func(int) {
 
 func pageOf(t *testing.T, rdb redis.UniversalClient, size int, vary string) func(int) {
 	c, err := cache.New(rdb, cache.WithTimeouts(5*time.Second, 5*time.Second))
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=600")
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -126,7 +126,7 @@ func usedMemory(t *testing.T, rdb redis.UniversalClient) int {
 		t.Fatal("INFO has no used_memory")
 	}
 	n, err := strconv.Atoi(m[1])
-	noErrors(t, err)
+	redistest.NoErrors(t, err)
 	return n
 }
 
@@ -136,7 +136,7 @@ func TestSizesOfThePage(t *testing.T) {
 	rows := map[string]int{}
 	for _, m := range regexp.MustCompile(`(?m)^\| (.+?) \| ([0-9,]+) bytes \|`).FindAllStringSubmatch(deploymentPage(t), -1) {
 		n, err := strconv.Atoi(strings.ReplaceAll(m[2], ",", ""))
-		noErrors(t, err)
+		redistest.NoErrors(t, err)
 		rows[m[1]] = n
 	}
 	for name := range rows {
@@ -149,7 +149,7 @@ func TestSizesOfThePage(t *testing.T) {
 			rdb := redistest.NewServer(t).Client(t)
 			one := th.one(t, rdb)
 			one(-1) // scripts, connections
-			noErrors(t, rdb.FlushDB(t.Context()).Err())
+			redistest.NoErrors(t, rdb.FlushDB(t.Context()).Err())
 			before := usedMemory(t, rdb)
 			for i := range th.n {
 				one(i)

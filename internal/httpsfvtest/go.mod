@@ -1,6 +1,6 @@
 // Checks the limiter's headers with an independent parser of structured
 // fields. A module of its own, so that users do not carry the parser.
-module github.com/redishttp/redishttp/ratelimit/httpsfvtest
+module github.com/redishttp/redishttp/internal/httpsfvtest
 
 go 1.26.0
 

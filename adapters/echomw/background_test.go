@@ -21,7 +21,7 @@ import (
 func newLog(w io.Writer) *log.Logger { return log.New(w, "", 0) }
 
 // later answers at once and calls the next handler when the request is over, for
-// nobody, as a cache does to refresh what it has.
+// no client, as a cache does to refresh what it has.
 type later struct {
 	over chan struct{}
 	wg   sync.WaitGroup
@@ -139,7 +139,7 @@ func TestKeepsTheContextBehindAnOpaqueWriter(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(opaque{w}, r) })
 	}))
 	if w := serve(e, "GET", "/"); w.Code != 500 || !errors.Is(further, fail) || set != "by the handler" {
-		t.Errorf("got %d, further out %v and %v", w.Code, further, set)
+		t.Errorf("got %d, outer %v and %v", w.Code, further, set)
 	}
 }
 

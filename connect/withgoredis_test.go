@@ -13,6 +13,8 @@ import (
 	"github.com/redis/go-redis/v9/auth"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"github.com/redis/go-redis/v9/push"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 type anyCredentials struct {
@@ -77,10 +79,9 @@ func TestEveryGoRedisOptionIsCarriedOrRefused(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				m := &mistakes{conn: "c"}
-				s := prepare(config, []Option{WithGoRedis(func(o *redis.Options) { reflect.ValueOf(o).Elem().FieldByName(field.Name).Set(want) })}, m)
-				if no := strings.Contains(" "+refused[name]+" ", " "+field.Name+" "); no || m.err() != nil {
-					if err := m.err(); err == nil || !no || !strings.Contains(err.Error(), "WithGoRedis: "+field.Name) {
+				s, m := prepared(config, []Option{WithGoRedis(func(o *redis.Options) { reflect.ValueOf(o).Elem().FieldByName(field.Name).Set(want) })})
+				if no := strings.Contains(" "+refused[name]+" ", " "+field.Name+" "); no || m.Err() != nil {
+					if err := m.Err(); err == nil || !no || !strings.Contains(err.Error(), "WithGoRedis: "+field.Name) {
 						t.Errorf("got %v, want it refused: %v", err, no)
 					}
 					return
@@ -120,15 +121,23 @@ func (s *settings) reach(field string) map[string]reflect.Value {
 	return all
 }
 
+// prepared is what Open and New check, for a connection c.
+func prepared(config Config, opts []Option) (*settings, *setting.Check) {
+	s := record(append(opts, WithName("c")))
+	s.Config = config
+	m := s.check()
+	s.prepare(m)
+	return s, m
+}
+
 // The options that we make for a node are those that go-redis would.
 func TestOurNodeOptionsAreThoseOfGoRedis(t *testing.T) {
 	config, err := Parse("redis+cluster://app:secret@h?pool_size=7&retries=2&protocol=2&min_idle_conns=0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mistakes{conn: "c"}
-	s := prepare(config, nil, m)
-	if err := m.err(); err != nil {
+	s, m := prepared(config, nil)
+	if err := m.Err(); err != nil {
 		t.Fatal(err)
 	}
 	o := s.clusterOptions()
@@ -172,8 +181,7 @@ func TestTheLastWordOnCredentials(t *testing.T) {
 		},
 	} {
 		for by, opt := range map[string]Option{"credentials": WithCredentials(ask), "streaming": WithStreamingCredentials(anyCredentials{})} {
-			m := &mistakes{conn: "c"}
-			s := prepare(Config{Addrs: []string{"h:1"}}, []Option{opt, WithGoRedis(change)}, m)
+			s, m := prepared(Config{Addrs: []string{"h:1"}}, []Option{opt, WithGoRedis(change)})
 			o := s.node
 			user := o.Username
 			if o.CredentialsProvider != nil {
@@ -182,8 +190,8 @@ func TestTheLastWordOnCredentials(t *testing.T) {
 			if o.CredentialsProviderContext != nil {
 				user, _, _ = o.CredentialsProviderContext(t.Context())
 			}
-			if m.err() != nil || o.StreamingCredentialsProvider != nil || user != "last" {
-				t.Errorf("%s over %s: got %q, %v, streaming %v", name, by, user, m.err(), o.StreamingCredentialsProvider)
+			if m.Err() != nil || o.StreamingCredentialsProvider != nil || user != "last" {
+				t.Errorf("%s over %s: got %q, %v, streaming %v", name, by, user, m.Err(), o.StreamingCredentialsProvider)
 			}
 		}
 	}
@@ -220,9 +228,8 @@ func TestEveryParameterReachesEveryTopology(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &mistakes{conn: "c"}
-		s := prepare(config, nil, m)
-		if err := m.err(); err != nil {
+		s, m := prepared(config, nil)
+		if err := m.Err(); err != nil {
 			t.Fatal(err)
 		}
 		for field, w := range want {

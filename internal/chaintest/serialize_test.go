@@ -1,4 +1,4 @@
-package redishttp_test
+package chaintest
 
 import (
 	"context"
@@ -22,7 +22,7 @@ func TestRequestsOfOneSessionInTurn(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		prefix := redistest.Prefix(t)
 		var delivered atomic.Int64
-		instance := func() http.Handler {
+		Instance := func() http.Handler {
 			rdb := g.Client(t)
 			sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s:"), session.WithTimeouts(5*time.Second, 5*time.Second))
 			if err != nil {
@@ -53,7 +53,7 @@ func TestRequestsOfOneSessionInTurn(t *testing.T) {
 				locked.ServeHTTP(w, r)
 			})
 		}
-		instances := []http.Handler{instance(), instance()}
+		instances := []http.Handler{Instance(), Instance()}
 		w := httptest.NewRecorder()
 		instances[0].ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/begin", nil))
 		c := w.Result().Cookies()[0]

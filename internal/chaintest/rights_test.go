@@ -1,4 +1,4 @@
-package redishttp_test
+package chaintest
 
 import (
 	"context"
@@ -125,7 +125,7 @@ func TestAMissingRightIsSaid(t *testing.T) {
 				defer rdb.Close()
 				log := &lines{}
 				use := start(rdb, slog.New(slog.NewTextHandler(log, nil)))
-				redistest.Eventually(t, patience, func() bool { use(); return ready(log) }, "%s: %s is forbidden, and the log does not say so", name, rule)
+				redistest.Eventually(t, Patience, func() bool { use(); return ready(log) }, "%s: %s is forbidden, and the log does not say so", name, rule)
 				return log
 			}
 			n := 0

@@ -20,7 +20,7 @@ import (
 func newLog(w io.Writer) *log.Logger { return log.New(w, "", 0) }
 
 // later answers at once and calls the next handler when the request is over, for
-// nobody, as a cache does to refresh what it has.
+// no client, as a cache does to refresh what it has.
 type later struct {
 	over chan struct{}
 	wg   sync.WaitGroup
@@ -53,7 +53,7 @@ func TestCallsBesideTheRequest(t *testing.T) {
 	e.GET("/page/:n", ginmw.Wrap((&spy{}).Handler), ginmw.Wrap(l.Handler), ginmw.Wrap(identity), func(c *gin.Context) {
 		set, _ := c.Get("set")
 		c.Set("later", true)
-		_ = c.Error(errors.New("an error of nobody's"))
+		_ = c.Error(errors.New("an error of a background call"))
 		if c.Request.PathValue("n") != c.Param("n") || c.FullPath() != "/page/:n" {
 			t.Errorf("path value %q, param %q, path %q", c.Request.PathValue("n"), c.Param("n"), c.FullPath())
 		}
@@ -120,7 +120,7 @@ func TestKeepsTheContextBehindAnOpaqueWriter(t *testing.T) {
 		_ = c.AbortWithError(500, errors.New("noted"))
 	})
 	if w := serve(e, "GET", "/"); w.Code != 500 || noted != "Error #01: noted\nby the handler" {
-		t.Errorf("got %d, further out %q", w.Code, noted)
+		t.Errorf("got %d, outer %q", w.Code, noted)
 	}
 }
 

@@ -1,4 +1,4 @@
-package redishttp_test
+package chaintest
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/redishttp/redishttp/connect/connecttest"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/cronlock"
@@ -40,7 +41,7 @@ func keyedSubjects() []keyed {
 			}
 		}},
 		{"session", func(t testing.TB, rdb redis.UniversalClient) func(int) bool {
-			h := newApp(t, subjects()[1], rdb, redistest.Prefix(t)).h
+			h := newApp(t, Subjects()[1], rdb, redistest.Prefix(t)).h
 			cookies := map[int]string{}
 			return func(n int) bool {
 				a := &app{h: h, cookie: cookies[n]}
@@ -50,7 +51,7 @@ func keyedSubjects() []keyed {
 			}
 		}},
 		{"cache", func(t testing.TB, rdb redis.UniversalClient) func(int) bool {
-			h := newApp(t, subjects()[2], rdb, redistest.Prefix(t)).h
+			h := newApp(t, Subjects()[2], rdb, redistest.Prefix(t)).h
 			return func(n int) bool {
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, fmt.Sprint("/", n), nil))
@@ -119,8 +120,8 @@ func TestOneNodeAwayConcernsItsKeysOnly(t *testing.T) {
 			return redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Nodes[0].Addr(), c.Nodes[1].Addr()}})
 		},
 		"unknown": func() redis.UniversalClient { return struct{ redis.UniversalClient }{c.Target().Client(t)} },
-		"connect": func() redis.UniversalClient { return openConn(t, c.Target().URL).Client() },
-		"batched": func() redis.UniversalClient { return openConn(t, c.Target().URL).Batched() },
+		"connect": func() redis.UniversalClient { return connecttest.Open(t, c.Target().URL).Client() },
+		"batched": func() redis.UniversalClient { return connecttest.Open(t, c.Target().URL).Batched() },
 		"ring": func() redis.UniversalClient {
 			return redis.NewRing(&redis.RingOptions{Addrs: addrs, ContextTimeoutEnabled: true})
 		},
@@ -138,7 +139,7 @@ func TestOneNodeAwayConcernsItsKeysOnly(t *testing.T) {
 			t.Cleanup(func() { rdb.Close() })
 			u := &user{name: s.name + "/" + name, use: s.make(t, rdb)}
 			for n := range 20 {
-				redistest.Eventually(t, patience, func() bool { return u.use(n) }, "%s: not up", u.name)
+				redistest.Eventually(t, Patience, func() bool { return u.use(n) }, "%s: not up", u.name)
 				u.keys = append(u.keys, n)
 			}
 			users = append(users, u)
@@ -194,11 +195,11 @@ func TestOneNodeAwayConcernsItsKeysOnly(t *testing.T) {
 // one that hangs must not take the others with it.
 func TestABatchDoesNotShareAnOutage(t *testing.T) {
 	c := redistest.NewCluster(t, 0, redistest.WithArgs("--cluster-require-full-coverage", "no"))
-	conn := openConn(t, c.Target().URL)
+	conn := connecttest.Open(t, c.Target().URL)
 	l := must(ratelimit.New(conn.Batched(), redis_rate.PerMinute(1_000_000), ratelimit.WithDenyCache(0, 0)))
 	rdb, hung, dead := c.Target().Client(t).(*redis.ClusterClient), c.Masters()[1], map[int]bool{}
 	for n := range 60 {
-		redistest.Eventually(t, patience, func() bool { _, err := l.Allow(t.Context(), fmt.Sprint(n)); return err == nil }, "not up")
+		redistest.Eventually(t, Patience, func() bool { _, err := l.Allow(t.Context(), fmt.Sprint(n)); return err == nil }, "not up")
 		master, err := rdb.MasterForKey(t.Context(), l.Keys(fmt.Sprint(n))[0])
 		if err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
-package redishttp_test
+package chaintest
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/connect/connecttest"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -23,34 +23,13 @@ var clients = map[string]func(*connect.Conn) redis.UniversalClient{
 	"batched": func(c *connect.Conn) redis.UniversalClient { return c.Batched() },
 }
 
-func openConn(t *testing.T, url string) *connect.Conn {
-	t.Helper()
-	conn, err := connect.Open("test", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := conn.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := conn.Ready(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return conn
-}
-
 // Many clients at once, each with a session and a page of its own, through the
 // whole chain and automatic batches: everybody gets their own.
 func TestTheChainOverConnect(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		for name, client := range clients {
 			t.Run(name, func(t *testing.T) {
-				conn := openConn(t, g.URL)
+				conn := connecttest.Open(t, g.URL)
 				c := newChain(t, client(conn), redistest.Prefix(t))
 				var running atomic.Int32
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -100,13 +79,13 @@ func TestTheChainOverConnect(t *testing.T) {
 // An outage over connect: the statuses of README's table, no wait once the
 // breaker is open, and back within two seconds of the recovery.
 func TestOutagesOverConnect(t *testing.T) {
-	for _, s := range subjects() {
+	for _, s := range Subjects() {
 		for name, client := range clients {
-			t.Run(s.name+"/"+name, func(t *testing.T) {
+			t.Run(s.Name+"/"+name, func(t *testing.T) {
 				server := redistest.NewServer(t)
-				conn := openConn(t, server.URL())
+				conn := connecttest.Open(t, server.URL())
 				a := newApp(t, s, client(conn), "t")
-				redistest.Eventually(t, patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
+				redistest.Eventually(t, Patience, func() bool { a.get(); return a.get().Code == 200 }, "not up")
 				cookie := a.cookie
 				server.Pause()
 				for i := range 8 {
@@ -125,14 +104,14 @@ func TestOutagesOverConnect(t *testing.T) {
 				}
 				server.Resume()
 				start := time.Now()
-				redistest.Eventually(t, patience, func() bool {
+				redistest.Eventually(t, Patience, func() bool {
 					w := a.get()
 					return w.Code == 200 && !strings.Contains(w.Header().Get("Cache-Status"), "error") && conn.Stats().Open == nil
 				}, "not back after the outage")
 				if took := time.Since(start); took > 2*time.Second+slack {
 					t.Errorf("back %v after the recovery, want within 2s", took)
 				}
-				if s.name == "session" && a.cookie != cookie {
+				if s.Name == "session" && a.cookie != cookie {
 					t.Error("the outage logged the user out")
 				}
 			})
