@@ -18,7 +18,7 @@ local function format(kind, owner, expiry, lease, fence, queue)
   return kind .. owner .. '|' .. expiry .. '|' .. lease .. '|' .. fence .. '|' .. queue
 end
 local function hold(owner, now, lease, fence, queue)
-  redis.call('SET', KEYS[1], 'h' .. owner .. '|' .. now + lease .. '|' .. lease .. '|' .. fence .. '|' .. queue, 'PX', lease + RETENTION)
+  redis.call('SET', KEYS[1], format('h', owner, now + lease, lease, fence, queue), 'PX', lease + RETENTION)
 end
 local function parse_state(value)
   return string.match(value, '^(%d+)|(%d+)|(%d+)|(%d+)|(.*)')
