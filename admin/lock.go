@@ -66,9 +66,9 @@ func lockKey(key string) (owner, bool) {
 	return owner{Kind: kind, Page: "locks", Name: k.Name, Hash: k.Hash}, true
 }
 
-// fill shows what lockmw says of the lock at started. Ends of leases are by the
-// clock of the server, which may not be ours.
-func (row *lockRow) fill(i lockmw.Info, started time.Time) {
+// of returns row with what lockmw says of the lock at started. Ends of leases are
+// by the clock of the server, which may not be ours.
+func (row lockRow) of(i lockmw.Info, started time.Time) lockRow {
 	row.State, row.Mode, row.Grace = stateOf(i), modeOf(i), i.Grace
 	row.Fence, row.Waiters, row.Count = strconv.FormatUint(i.Fence, 10), int64(i.Waiters), int64(i.Holders)
 	if i.Left > 0 {
@@ -80,6 +80,7 @@ func (row *lockRow) fill(i lockmw.Info, started time.Time) {
 		row.Until = started.Add(i.Leases[o])
 		row.Holders = append(row.Holders, holder{Owner: o, Until: row.Until})
 	}
+	return row
 }
 
 func stateOf(i lockmw.Info) string {

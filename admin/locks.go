@@ -62,8 +62,7 @@ func (p *Panel) locks(ctx context.Context, conn string, rdb redis.UniversalClien
 			continue
 		}
 		o, _ := p.ownerOf(keys[i])
-		row := lockRow{Key: keys[i], Link: link("key", "conn", conn, "key", keys[i]), Name: o.Name, Hash: o.Hash}
-		row.fill(info, started)
+		row := lockRow{Key: keys[i], Link: link("key", "conn", conn, "key", keys[i]), Name: o.Name, Hash: o.Hash}.of(info, started)
 		if _, ok := p.lockerOf(conn, row.Key); ok {
 			for i, h := range row.Holders {
 				row.Holders[i].Confirm = link("confirm", "action", "release", "conn", conn, "key", row.Key, "owner", h.Owner)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// attempt asks Redis once for the lock. The wait may end while the call is on
+// attempt makes one attempt in Redis. The wait may end while the call is on
 // its way; its result would be unknown then, so the call is not cut short.
 func (a *acquisition) attempt(ctx context.Context, enqueue bool) (reply, error) {
 	return a.l.store.acquire(context.WithoutCancel(ctx), a.keys, a.owner, query{share: a.share, enqueue: enqueue, queued: enqueue && a.queued})
@@ -44,7 +44,7 @@ func (a *acquisition) tryFree(parent, ctx context.Context) (*Lock, error) {
 }
 
 // restart gives up the votes that were won, which would keep others from a
-// majority, and goes on as another owner.
+// majority, and continues as another owner.
 func (a *acquisition) restart() {
 	a.l.abandon(a.keys, a.owner)
 	a.owner = a.l.newOwner()
@@ -129,7 +129,7 @@ func (a *acquisition) accept(parent context.Context, r reply, sent time.Time) (*
 	}
 	if time.Since(sent) > l.ttl/2 {
 		l.abandon(a.keys, a.owner)
-		return nil, failed("acquire", errors.New("the answer took half of the lease"))
+		return nil, failed("acquire", errors.New("the reply took half of the lease"))
 	}
 	k, err := l.newLock(parent, a.key, a.keys, grant{owner: a.owner, fence: r.fence, since: sent, twice: r.twice})
 	if err != nil {

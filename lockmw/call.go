@@ -23,14 +23,14 @@ func (c *call) once(ctx context.Context) ([]int64, error) {
 	return v, diagnose(err)
 }
 
-// redialPause is how often a restarting server is asked for a connection.
+// redialPause is the time between attempts to connect to a restarting server.
 const redialPause = 10 * time.Millisecond
 
 // repeatable is for a script that may run twice for one owner. A connection that
 // breaks leaves open whether the script ran, so it is sent once more while there
 // is time, and the second reply holds. What cannot be sent, because the server is
 // restarting, is tried until the timeout. A server that was down before, or hangs,
-// is not asked a second time.
+// gets no second call.
 func (c *call) repeatable(ctx context.Context) ([]int64, error) {
 	started, timeout := time.Now(), c.n.l.timeout
 	ctx, cancel := context.WithTimeout(ctx, timeout)

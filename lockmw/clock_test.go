@@ -12,7 +12,7 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// The server's clock is set forward and back, further than a lease: nobody gets
+// The server's clock is set forward and back, further than a lease: no one gets
 // a lock that another holds, whether they knew the server before or not, and the
 // holder loses nothing.
 func TestClockStepsTakeNoLockAway(t *testing.T) {
@@ -57,8 +57,8 @@ func TestClockStepsTakeNoLockAway(t *testing.T) {
 	}
 }
 
-// A holder that died is succeeded after its lease by those who have watched the clock, after
-// two by others, also when the clock is set while they wait.
+// The lock of a holder that died is granted after its lease to those that have observed the
+// clock, after two to others, also when the clock is set while they wait.
 func TestSuccessionOfADeadHolder(t *testing.T) {
 	const ttl = time.Second
 	for name, tc := range map[string]struct {
@@ -101,7 +101,7 @@ func TestSuccessionOfADeadHolder(t *testing.T) {
 			died := time.Now()
 			proxy.Refuse()
 			s.SetClock(t, tc.step)
-			if !tc.knows { // it sees the server for the first time when the lease is over
+			if !tc.knows { // it talks to the server for the first time when the lease is over
 				<-time.After(ttl + ttl/5)
 			}
 			k := acquire(t, heir, "key")

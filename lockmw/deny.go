@@ -28,14 +28,14 @@ type refusal struct {
 	status int
 	detail string
 	retry  time.Duration // 0 for no hint
-	log    string        // what an operator has to fix, "" for nothing
+	fix    bool          // an operator has to
 }
 
 // refuse responds to a request that does not have its lock because of err.
 func (l *Locker) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	ref := l.refusalFor(err)
-	if ref.log != "" {
-		l.logger.LogAttrs(r.Context(), slog.LevelError, ref.log, slog.String("pattern", r.Pattern), slog.Any("error", err))
+	if ref.fix {
+		l.logger.LogAttrs(r.Context(), slog.LevelError, "a request cannot be locked", slog.String("pattern", r.Pattern), slog.Any("error", err))
 	}
 	problem.RetryAfter(w.Header(), min(ref.retry, maxRetryAfter))
 	if l.deny == nil {
@@ -56,18 +56,16 @@ func (l *Locker) refusalFor(err error) refusal {
 	case errors.Is(err, ErrLost):
 		return refusal{status: http.StatusServiceUnavailable, detail: "The lock was lost while the request ran.", retry: time.Second}
 	case errors.Is(err, ErrNoKey):
-		return refusal{status: http.StatusInternalServerError, detail: "The request has no key to lock; see the log.", log: "a request has no key"}
+		return refusal{status: http.StatusInternalServerError, detail: "The request has no key to lock; see the log.", fix: true}
 	case errors.Is(err, ErrNested):
-		return refusal{status: http.StatusInternalServerError, detail: "The request holds this lock already.", log: "a lock is nested in itself"}
+		return refusal{status: http.StatusInternalServerError, detail: "The request holds this lock already.", fix: true}
 	case isMistake(err):
-		return refusal{status: http.StatusInternalServerError, log: notSetUp}
+		return refusal{status: http.StatusInternalServerError, fix: true}
 	case errors.Is(err, ErrSetup):
-		return refusal{status: http.StatusServiceUnavailable, retry: time.Second, log: notSetUp}
+		return refusal{status: http.StatusServiceUnavailable, retry: time.Second, fix: true}
 	}
 	return refusal{status: http.StatusServiceUnavailable, retry: time.Second}
 }
-
-const notSetUp = "redis is not set up for locks"
 
 // denyWriter is the writer of a deny handler, which need not know the status.
 type denyWriter struct {

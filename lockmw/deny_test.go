@@ -27,9 +27,12 @@ func TestDenyHandler(t *testing.T) {
 		"busy":        {status: 409, retry: true, want: lockmw.ErrBusy},
 		"busy 423":    {status: 423, retry: true, want: lockmw.ErrBusy, opts: []lockmw.Option{lockmw.WithBusyStatus(423)}},
 		"unavailable": {status: 503, retry: true, want: lockmw.ErrUnavailable, fault: func(s *redistest.Server) { s.Kill() }},
-		"no key": {status: 500, want: lockmw.ErrNoKey,
-			opts: []lockmw.Option{lockmw.WithKey(func(*http.Request) (string, error) { return "", nil })}},
-		"lost": {status: 503, retry: true, want: lockmw.ErrLost,
+		"no key": {
+			status: 500, want: lockmw.ErrNoKey,
+			opts: []lockmw.Option{lockmw.WithKey(func(*http.Request) (string, error) { return "", nil })},
+		},
+		"lost": {
+			status: 503, retry: true, want: lockmw.ErrLost,
 			opts: []lockmw.Option{lockmw.WithKey(func(*http.Request) (string, error) { return "another", nil }), lockmw.WithTTL(600 * time.Millisecond), lockmw.WithTimeout(100 * time.Millisecond)},
 			next: func(s *redistest.Server) http.Handler {
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +41,8 @@ func TestDenyHandler(t *testing.T) {
 					<-r.Context().Done()
 					_, _ = io.WriteString(w, "too late")
 				})
-			}},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.NewServer(t)

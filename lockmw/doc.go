@@ -17,11 +17,11 @@
 //
 // Waiters of one process take over from a holder of the same process without a
 // round trip, up to sixteen in a row, each with its own fence. Then the waiters of
-// other processes get their turn.
+// other processes are served.
 //
-// If the server's clock is set, by less than ten minutes, no lock is taken away. A
-// holder that never released is succeeded after its lease only by a process that
-// has seen the clock run evenly for a lease, by others a lease later.
+// If the server's clock is set, by less than ten minutes, no holder loses its lock.
+// A lock that was never released is granted after its lease only to a process that
+// has seen the clock run evenly for a lease, to others a lease later.
 //
 // # Keys of requests
 //
@@ -64,7 +64,7 @@
 // # For operators
 //
 // [Locker.Inspect] says who holds a lock and how many wait, [Locker.ForceRelease]
-// takes it away. Tools that see only Redis call [ParseKey] and the function
+// takes it from the holder. Tools that see only Redis call [ParseKey] and the function
 // [Inspect].
 //
 // # Limitations

@@ -74,7 +74,7 @@ type Reason string
 const (
 	// Expired is a lock that could not be renewed in time.
 	Expired Reason = "expired"
-	// Taken is a lock that another owner got, or an operator took.
+	// Taken is a lock that another owner acquired, or that an operator took away.
 	Taken Reason = "taken"
 	// StateLost is a lock that Redis lost: it was flushed or failed over.
 	StateLost Reason = "state-lost"

@@ -10,7 +10,7 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// An operator who sees the keys in Redis takes a lock away by its own.
+// An operator that sees the keys in Redis takes a lock from its holder by that key.
 func TestForceReleaseByTheRedisKey(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		for name, opts := range map[string][]lockmw.Option{"one": nil, "readers": {lockmw.WithReadWrite(true)}, "permits": {lockmw.WithPermits(2)}} {
@@ -30,8 +30,8 @@ func TestForceReleaseByTheRedisKey(t *testing.T) {
 					t.Errorf("%s: %d of the key %s", name, n, at+part)
 				}
 			}
-			if ok, err := l.ForceRelease(t.Context(), at, "somebody else"); ok || err != nil {
-				t.Errorf("%s: taken from somebody else: %v, %v", name, ok, err)
+			if ok, err := l.ForceRelease(t.Context(), at, "another"); ok || err != nil {
+				t.Errorf("%s: taken from another: %v, %v", name, ok, err)
 			}
 			if ok, err := l.ForceRelease(t.Context(), at, info.Owner); !ok || err != nil {
 				t.Errorf("%s: got %v, %v", name, ok, err)

@@ -31,6 +31,6 @@ local function clock() -- in us and in ms
   local us = t[1] * 1000000 + t[2]
   return us, math.floor(us / 1000)
 end
-local function tell(owner, what) -- 'go': it is this waiter's turn; 'lost': this holder's lock was taken
+local function tell(owner, what) -- 'go': this waiter may take the lock; 'lost': this holder's lock was taken
   redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(owner, '^[^:]*'), what .. '|' .. owner)
 end

@@ -63,7 +63,7 @@ func TestOneRequestAtATime(t *testing.T) {
 	})
 }
 
-func TestAnswers(t *testing.T) {
+func TestRefusals(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	noKey := func(*http.Request) (string, error) { return "", nil }
 	badKey := func(*http.Request) (string, error) { return "k", errors.New("secret") }
@@ -225,10 +225,10 @@ func TestByPattern(t *testing.T) {
 	}
 }
 
-// However a client spells it, and whichever of its methods it uses, of one thing
-// one request runs at a time, or its readers: with the default key, where the lock
+// However a client spells it, and whichever method it uses, one request for a
+// resource runs at a time, or its readers: with the default key, where the lock
 // wraps the routes, the mux, or a router that sets no pattern.
-func TestOneThingHasOneLock(t *testing.T) {
+func TestOneResourceHasOneLock(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	for name, readWrite := range map[string]bool{"one": false, "readers and writers": true} {
 		for where, wrap := range map[string]func(l *lockmw.Locker, h http.Handler) http.Handler{

@@ -4,7 +4,7 @@ import "context"
 
 // A handoff passes a lock to the next waiter of the process without a round
 // trip: in Redis the process stays the holder. After fencesPerGrant holders in a
-// row the waiters of other processes get their turn.
+// row the waiters of other processes are served.
 
 // looksFree reports whether no caller in this process holds key or waits for it.
 func (l *Locker) looksFree(key string) bool {

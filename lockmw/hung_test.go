@@ -89,7 +89,7 @@ func TestAHungServerBlocksNoCall(t *testing.T) {
 }
 
 // A server that hangs between the answer that the lock is busy and the
-// subscription blocks nobody either: not the call that subscribes, and not the
+// subscription blocks no caller either: not the call that subscribes, and not the
 // others of its process.
 func TestAHungSubscriptionBlocksNoCall(t *testing.T) {
 	const node, slack = 500 * time.Millisecond, 500 * time.Millisecond

@@ -13,7 +13,7 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// An operator sees who holds a lock and who waits, and takes it away: the
+// An operator sees who holds a lock and how many wait, and takes it away: the
 // holder is told, and the next has a greater fence.
 func TestInspectAndForceRelease(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
@@ -22,7 +22,7 @@ func TestInspectAndForceRelease(t *testing.T) {
 		if info, err := one.Inspect(t.Context(), "key"); err != nil || !reflect.DeepEqual(info, lockmw.Info{}) {
 			t.Errorf("never held: %+v, %v", info, err)
 		}
-		// Who waits subscribes to what it is told; so the holder hears of its loss at once.
+		// An instance that has waited is subscribed, so the holder is told of its loss at once.
 		warm := acquire(t, two, "warm")
 		go func() {
 			<-time.After(50 * time.Millisecond)
@@ -47,8 +47,8 @@ func TestInspectAndForceRelease(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := two.ForceRelease(t.Context(), info.Key, "somebody else"); ok || err != nil {
-			t.Errorf("taken from somebody else: %v, %v", ok, err)
+		if ok, err := two.ForceRelease(t.Context(), info.Key, "another"); ok || err != nil {
+			t.Errorf("taken from another: %v, %v", ok, err)
 		}
 		if ok, err := two.ForceRelease(t.Context(), info.Key, info.Owner); !ok || err != nil {
 			t.Errorf("got %v, %v", ok, err)

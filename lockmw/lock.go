@@ -121,14 +121,10 @@ func FromContext(ctx context.Context) (*Lock, bool) {
 // isHeldBy reports whether the chain of calls that ctx belongs to holds the lock
 // of key.
 func (l *Locker) isHeldBy(ctx context.Context, key string) bool {
-	for {
-		k, ok := FromContext(ctx)
-		if !ok {
-			return false
-		}
+	for k, ok := FromContext(ctx); ok; k, ok = FromContext(k.parent) {
 		if k.l == l && k.key == key && !k.isReleased() {
 			return true
 		}
-		ctx = k.parent
 	}
+	return false
 }

@@ -151,7 +151,7 @@ func TestBusyTryAndWait(t *testing.T) {
 	})
 }
 
-// waitQueued waits until somebody waits in Redis, and has stopped asking.
+// waitQueued waits until a waiter is queued in Redis and no longer polls often.
 func waitQueued(t *testing.T, rdb redis.UniversalClient, prefix string) {
 	t.Helper()
 	redistest.Eventually(t, patience, func() bool {
@@ -172,7 +172,7 @@ func waitQueued(t *testing.T, rdb redis.UniversalClient, prefix string) {
 			scan(rdb.(*redis.Client))
 		}
 		return found
-	}, "nobody queues")
+	}, "none queues")
 }
 
 func TestRenewal(t *testing.T) {
@@ -240,7 +240,7 @@ func TestLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.NewServer(t)
 			k := acquire(t, locker(t, s.Client(t), opts...), "k")
-			end := time.Now().Add(k.Valid()) // nobody can hold it before
+			end := time.Now().Add(k.Valid()) // no other can hold it before
 			fault(s)
 			<-k.Context().Done()
 			if now := time.Now(); now.After(end.Add(300 * time.Millisecond)) { // it may have been renewed once
@@ -332,7 +332,7 @@ func TestRandomCancellation(t *testing.T) {
 		start := time.Now()
 		acquire(t, fresh, "k").Release(t.Context())
 		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("a fresh lock takes %v: somebody is still queued", took)
+			t.Errorf("a fresh lock takes %v: a waiter is still queued", took)
 		}
 	})
 }
@@ -437,7 +437,6 @@ func TestWithoutPubSubRights(t *testing.T) {
 	} else {
 		_ = k.Release(t.Context())
 	}
-
 }
 
 func TestEveryMistakeIsReported(t *testing.T) {
@@ -451,9 +450,9 @@ func TestEveryMistakeIsReported(t *testing.T) {
 }
 
 // Waiters of one process take over from each other without asking Redis, with a
-// fence each, in order; every sixteenth time others get their turn. A holder
-// that loses the lock leaves nobody behind who believes to have it.
-func TestHandOver(t *testing.T) {
+// fence each, in order; every sixteenth time others are served. A holder
+// that loses the lock leaves no waiter behind that believes to have it.
+func TestHandoff(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		rdb, prefix := g.Client(t), redistest.Prefix(t)
 		one, two := locker(t, rdb, lockmw.WithKeyPrefix(prefix)), locker(t, g.Client(t), lockmw.WithKeyPrefix(prefix))
@@ -500,7 +499,7 @@ func TestHandOver(t *testing.T) {
 
 // A holder that loses the lock: its next waiter asks Redis, and gets a greater
 // fence.
-func TestHandOverAfterALoss(t *testing.T) {
+func TestHandoffAfterALoss(t *testing.T) {
 	rdb := redistest.NewServer(t).Client(t)
 	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(200*time.Millisecond))
 	k := acquire(t, l, "key")

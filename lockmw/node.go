@@ -29,7 +29,7 @@ func newNode(l *Locker, rdb Client) *node {
 
 func (n *node) acquire(ctx context.Context, keys []string, owner string, q query) (reply, error) {
 	if !q.queued {
-		r, err := n.ask(ctx, n.scripts.acquire, keys[:1], owner, n.l.lease)
+		r, err := n.query(ctx, n.scripts.acquire, keys[:1], owner, n.l.lease)
 		if err != nil || !r.undecided && (!q.enqueue || r.granted) {
 			return r, err
 		}
@@ -41,7 +41,7 @@ func (n *node) acquire(ctx context.Context, keys []string, owner string, q query
 	case q.enqueue:
 		mode = 1
 	}
-	return n.ask(ctx, n.scripts.queue, keys, owner, n.l.lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.clockTolerance().Milliseconds())
+	return n.query(ctx, n.scripts.queue, keys, owner, n.l.lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.clockTolerance().Milliseconds())
 }
 
 func (n *node) renew(ctx context.Context, keys []string, owner string) (outcome, error) {
@@ -58,8 +58,8 @@ func (n *node) force(ctx context.Context, keys []string, owner string) (outcome,
 
 func (n *node) close() {}
 
-// ask runs a script whose reply is that of acquire.lua.
-func (n *node) ask(ctx context.Context, script *redis.Script, keys []string, args ...any) (reply, error) {
+// query runs a script whose reply is that of acquire.lua, and may run twice.
+func (n *node) query(ctx context.Context, script *redis.Script, keys []string, args ...any) (reply, error) {
 	c := call{n: n, script: script, keys: keys, args: args}
 	sent := time.Now()
 	v, err := c.repeatable(ctx)

@@ -107,7 +107,7 @@ func (q *quorum) acquire(ctx context.Context, keys []string, owner string, _ que
 }
 
 func (q *quorum) voteOf(ctx context.Context, n *node, keys []string, owner string) (reply, error) {
-	return n.ask(ctx, q.vote, []string{keys[0], q.l.bootKey()}, owner, q.l.lease, q.l.lease, bootLife.Milliseconds())
+	return n.query(ctx, q.vote, []string{keys[0], q.l.bootKey()}, owner, q.l.lease, q.l.lease, bootLife.Milliseconds())
 }
 
 // agree writes the greatest fence of a majority to a majority. Two majorities
@@ -182,7 +182,7 @@ func (q *quorum) release(ctx context.Context, keys []string, owner string, leave
 		for _, round := range rounds { // a vote on its way would come after its release
 			<-round.done[i]
 		}
-		own := context.WithoutCancel(ctx) // it goes on when it is not waited for any more
+		own := context.WithoutCancel(ctx) // it continues when it is no longer waited for
 		o, err := n.release(own, keys, owner, leave)
 		if err != nil && !isMistake(err) { // once more: the vote keeps others from a majority
 			o, err = n.release(own, keys, owner, leave)

@@ -68,7 +68,7 @@ func TestRedlockFencesGrowThroughLosses(t *testing.T) {
 		heir, since := make(chan *lockmw.Lock, 1), time.Now()
 		go func() {
 			k, err := one.Acquire(ctx, "key")
-			if err != nil && !errors.Is(err, lockmw.ErrUnavailable) { // if it was lost meanwhile
+			if err != nil && !errors.Is(err, lockmw.ErrUnavailable) { // if it was lost since
 				t.Error(err)
 			}
 			heir <- k
@@ -199,7 +199,7 @@ func (l *losses) counts() string {
 	return fmt.Sprintf("%d nodes killed, %d back with their data, %d without; %d stopped, %d resumed", l.killed, l.kept, l.empty, l.stopped, l.resumed)
 }
 
-// One of five that hangs costs neither taking nor letting go more than a
+// One of five that hangs costs neither an acquire nor a release more than a
 // round does at its slowest when all are well.
 func TestRedlockAHungNodeCostsNothing(t *testing.T) {
 	m := newMasters(t, 5)

@@ -121,7 +121,7 @@ func TestRedlockWithoutAMajority(t *testing.T) {
 	}
 }
 
-// A node that hangs costs nothing: neither taking nor letting go waits for it.
+// A node that hangs costs nothing: neither an acquire nor a release waits for it.
 func TestRedlockDoesNotWaitForAHungNode(t *testing.T) {
 	m := newMasters(t, 5)
 	l := m.locker(t)
@@ -244,7 +244,7 @@ func TestRedlockBootstrap(t *testing.T) {
 	}
 	l := m.locker(t, lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(250*time.Millisecond))
 	if _, err := l.TryAcquire(t.Context(), "key"); !errors.Is(err, lockmw.ErrBusy) {
-		t.Errorf("got %v, want ErrBusy: nobody knows what the nodes have forgotten", err)
+		t.Errorf("got %v, want ErrBusy: what the nodes have forgotten is unknown", err)
 	}
 	start := time.Now()
 	acquire(t, l, "key").Release(t.Context())

@@ -55,9 +55,9 @@ func restricted(t *testing.T, s *redistest.Server, user string, rights ...any) *
 	return rdb
 }
 
-// A Redis that answers, but is not set up for locks, is no outage: the handler
+// A Redis that answers but is not set up for locks is not an outage: the handler
 // does not run without the lock, whatever the FailureMode, and the log says why.
-func TestAMistakeIsNoOutage(t *testing.T) {
+func TestAMistakeIsNotAnOutage(t *testing.T) {
 	t.Parallel()
 	s, replica := redistest.NewServer(t), redistest.NewServer(t)
 	host, port, _ := strings.Cut(s.Addr(), ":")
@@ -139,8 +139,10 @@ func TestAMistakeIsNoOutage(t *testing.T) {
 			}
 			var log logged
 			var failed error
-			l, err := tc.new(append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithFailureMode(lockmw.DangerouslyFailOpen), lockmw.WithTimeout(2 * time.Second), log.option(),
-				lockmw.WithHooks(lockmw.Hooks{Failed: func(_ context.Context, err error) { failed = err }})}, tc.opts...)...)
+			l, err := tc.new(append([]lockmw.Option{
+				lockmw.WithKeyPrefix(prefix), lockmw.WithFailureMode(lockmw.DangerouslyFailOpen), lockmw.WithTimeout(2 * time.Second), log.option(),
+				lockmw.WithHooks(lockmw.Hooks{Failed: func(_ context.Context, err error) { failed = err }}),
+			}, tc.opts...)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +164,7 @@ func TestAMistakeIsNoOutage(t *testing.T) {
 	}
 }
 
-// Bootstrap finds masters that are none before the first request does.
+// Bootstrap finds nodes that are not masters before the first request does.
 func TestBootstrapFindsMistakes(t *testing.T) {
 	s, other := redistest.NewServer(t), redistest.NewServer(t)
 	var nodes []lockmw.Client

@@ -35,7 +35,7 @@ func (s *shared) acquire(ctx context.Context, keys []string, owner string, q que
 	if q.enqueue {
 		mode = 1
 	}
-	return s.ask(ctx, s.scripts.acquire, sharedKeys(keys), owner, l.lease, kind, permits, mode, l.maxWaiters, s.clock.expect(time.Now(), l.ttl), l.clockTolerance().Milliseconds())
+	return s.query(ctx, s.scripts.acquire, sharedKeys(keys), owner, l.lease, kind, permits, mode, l.maxWaiters, s.clock.expect(time.Now(), l.ttl), l.clockTolerance().Milliseconds())
 }
 
 func (s *shared) renew(ctx context.Context, keys []string, owner string) (outcome, error) {

@@ -25,7 +25,7 @@ type forcer interface {
 	force(ctx context.Context, keys []string, owner string) (outcome, error)
 }
 
-// query is what is asked for.
+// query says what an attempt is for.
 type query struct {
 	share   bool // not the whole lock
 	enqueue bool // if it is busy

@@ -77,8 +77,8 @@ func (w *waker) follow(key string) time.Duration {
 }
 
 // serverOf returns the server that has key, nil for a client of a single one. It
-// fails if no server is known to be up. It costs no round trip: key was just asked
-// for.
+// fails if no server is known to be up. It costs no round trip: a call for key
+// was just made.
 func (w *waker) serverOf(key string) (*redis.Client, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), w.l.timeout)
 	defer cancel()

@@ -58,7 +58,7 @@ func shop() *http.ServeMux {
 	return mux
 }
 
-// What is one thing has one key: a client cannot spell it otherwise, and its
+// One resource has one key: a client cannot spell it otherwise, and its
 // reader and its writer have one.
 func TestOneThingHasOneKey(t *testing.T) {
 	mux := shop()

@@ -73,7 +73,7 @@ func TestReadersAndWriters(t *testing.T) {
 
 // A writer that waits comes before the readers that came after it, and a reader
 // knows the fence of the last writer.
-func TestAWriterIsNotStarved(t *testing.T) {
+func TestAWriterDoesNotStarve(t *testing.T) {
 	rdb, prefix := redistest.NewServer(t).Client(t), redistest.Prefix(t)
 	one := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithReadWrite(true))
 	two := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithReadWrite(true))
@@ -277,7 +277,7 @@ func TestSharedLeases(t *testing.T) {
 }
 
 // A reader or writer that was killed while it waited, at the head of the queue,
-// keeps nobody waiting for long.
+// keeps no other waiting for long.
 func TestADeadHeadOfTheQueueIsPassedOver(t *testing.T) {
 	s := redistest.NewServer(t)
 	proxy := redistest.NewProxy(t, s.Addr())
@@ -341,7 +341,7 @@ func TestHandlerReadersAndWriters(t *testing.T) {
 	wg.Wait()
 }
 
-func TestModeMistakes(t *testing.T) {
+func TestSharedLockMistakes(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	if _, err := locker(t, rdb).AcquireShared(t.Context(), "key"); !errors.As(err, new(*lockmw.OptionError)) {
 		t.Errorf("a reader without WithReadWrite: %v", err)

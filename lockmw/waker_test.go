@@ -182,7 +182,7 @@ func TestAnyClient(t *testing.T) {
 						redistest.Eventually(t, patience, func() bool {
 							info, err := ls[0].Inspect(ctx, key)
 							return err == nil && info.Waiters == 1
-						}, "nobody queues")
+						}, "none queues")
 						released := time.Now()
 						if err := k.Release(ctx); err != nil {
 							t.Errorf("release: %v", err)
@@ -205,9 +205,9 @@ func TestAnyClient(t *testing.T) {
 	}
 }
 
-// A subscription that breaks is made again, and wakes all who were named
+// A subscription that breaks is repeated, and wakes all that were named
 // in between.
-func TestASubscriptionThatBreaks(t *testing.T) {
+func TestABrokenSubscription(t *testing.T) {
 	s := redistest.NewServer(t)
 	p := redistest.NewProxy(t, s.Addr())
 	prefix := redistest.Prefix(t)
