@@ -263,7 +263,7 @@ func (c *chaos) lose(what string, fault func()) {
 	for c.holdsOn() && time.Since(start) < c.ttl/2 {
 		<-time.After(5 * time.Millisecond)
 	}
-	c.t.Logf("%s took %v; its holder was told: %v, %d others were served in between", what, time.Duration(clock()-from).Round(time.Millisecond), !c.holdsOn(), c.written()-before)
+	c.t.Logf("%s took %v; its holder was told: %v, %d others were served in between", what, (clock() - from).Round(time.Millisecond), !c.holdsOn(), c.written()-before)
 	c.goesOn(what)
 	c.lossy = append(c.lossy, span{what, from, clock() + c.ttl})
 }

@@ -151,7 +151,7 @@ func TestBusyTryAndWait(t *testing.T) {
 	})
 }
 
-// waitQueued waits until a waiter is queued in Redis and no longer polls often.
+// waitQueued waits until a waiter is queued in Redis.
 func waitQueued(t *testing.T, rdb redis.UniversalClient, prefix string) {
 	t.Helper()
 	redistest.Eventually(t, patience, func() bool {

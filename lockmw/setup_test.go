@@ -205,7 +205,7 @@ func TestNoKeySaysWhy(t *testing.T) {
 	}{
 		"an error":   {func(*http.Request) (string, error) { return "", why }, why},
 		"no pattern": {lockkey.Pattern, lockkey.ErrNoPattern},
-		"empty":      {func(*http.Request) (string, error) { return "", nil }, lockkey.ErrNoPattern},
+		"empty":      {func(*http.Request) (string, error) { return "", nil }, lockmw.ErrNoKey},
 	} {
 		var log logged
 		var failed error

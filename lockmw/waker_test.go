@@ -3,6 +3,7 @@ package lockmw_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -231,6 +232,11 @@ func TestABrokenSubscription(t *testing.T) {
 		}, "want %d channels", want)
 	}
 	subscribed(1)
+	redistest.Eventually(t, patience, func() bool { // an attempt of the waiter that meets the outage would fail
+		before := scripts(t, s.Client(t))
+		<-time.After(100 * time.Millisecond)
+		return scripts(t, s.Client(t)) == before
+	}, "the waiter polls often")
 	p.Refuse()
 	p.CloseConns()
 	subscribed(0)
@@ -241,4 +247,12 @@ func TestABrokenSubscription(t *testing.T) {
 	if err := <-free; err != nil {
 		t.Errorf("the waiter: %v", err)
 	}
+}
+
+// scripts returns how many scripts a server ran.
+func scripts(t *testing.T, rdb *redis.Client) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(rdb.Info(t.Context(), "commandstats").Val(), "cmdstat_evalsha:calls=")
+	calls, _, _ := strings.Cut(rest, ",")
+	return calls
 }
