@@ -174,8 +174,15 @@ func (q *quorum) renew(ctx context.Context, keys []string, owner string) (outcom
 	return 0, errors.Join(errs...)
 }
 
-// release releases the lock on all nodes, and waits for a majority.
+// release releases the lock on all nodes, and waits for a majority. A caller
+// that gives up in the background has time for two calls of each node, Release
+// has [WithTimeout].
 func (q *quorum) release(ctx context.Context, keys []string, owner string, leave bool) (outcome, error) {
+	if !leave {
+		timed, cancel := context.WithTimeout(ctx, q.l.timeout)
+		defer cancel()
+		ctx = timed
+	}
 	rounds := q.roundsOf(owner)
 	done := callAll(q, func(i int) (outcome, error) {
 		n := q.nodes[i]

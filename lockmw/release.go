@@ -82,8 +82,6 @@ func (l *Locker) releaseInRedis(ctx context.Context, k *Lock) error {
 			l.abandonTwice(k.keys, k.grant.owner)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
 	outcome, err := l.store.release(ctx, k.keys, k.grant.owner, false)
 	answered = err == nil
 	switch {
