@@ -102,21 +102,22 @@ func (p *Panel) unblock(ctx context.Context, c change) error {
 	return conn.Client().Del(ctx, keys...).Err() // of one slot
 }
 
-var errNotLent = fmt.Errorf("%w: the application has not given it to the panel", errBad)
+var errNotRegistered = fmt.Errorf("%w: it is not registered with the panel", errBad)
 
-// lent finds what the application lends under the label of a change.
-func lent[T any](all []owned[T], c change) (T, error) {
+// registered finds what the application has registered under the label of a
+// change.
+func registered[T any](all []owned[T], c change) (T, error) {
 	for _, o := range all {
 		if o.conn == c.Get("conn") && o.label == c.Get("label") {
 			return o.it, nil
 		}
 	}
 	var none T
-	return none, errNotLent
+	return none, errNotRegistered
 }
 
 func (p *Panel) reset(ctx context.Context, c change) error {
-	l, err := lent(p.limiters, c)
+	l, err := registered(p.limiters, c)
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (p *Panel) reset(ctx context.Context, c change) error {
 const longestBlock = 30 * 24 * time.Hour
 
 func (p *Panel) block(ctx context.Context, c change) error {
-	l, err := lent(p.limiters, c)
+	l, err := registered(p.limiters, c)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (p *Panel) block(ctx context.Context, c change) error {
 }
 
 func (p *Panel) revoke(ctx context.Context, c change) error {
-	m, err := lent(p.sessions, c)
+	m, err := registered(p.sessions, c)
 	if err != nil {
 		return err
 	}
@@ -146,7 +147,7 @@ func (p *Panel) revoke(ctx context.Context, c change) error {
 }
 
 func (p *Panel) revokeAll(ctx context.Context, c change) error {
-	m, err := lent(p.sessions, c)
+	m, err := registered(p.sessions, c)
 	if err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (p *Panel) revokeAll(ctx context.Context, c change) error {
 }
 
 func (p *Panel) purge(ctx context.Context, c change) error {
-	responses, err := lent(p.caches, c)
+	responses, err := registered(p.caches, c)
 	if err != nil {
 		return err
 	}
@@ -166,7 +167,7 @@ func (p *Panel) purge(ctx context.Context, c change) error {
 }
 
 func (p *Panel) purgeTag(ctx context.Context, c change) error {
-	responses, err := lent(p.caches, c)
+	responses, err := registered(p.caches, c)
 	if err != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func (p *Panel) purgeTag(ctx context.Context, c change) error {
 }
 
 func (p *Panel) purgeAll(ctx context.Context, c change) error {
-	responses, err := lent(p.caches, c)
+	responses, err := registered(p.caches, c)
 	if err != nil {
 		return err
 	}
@@ -198,7 +199,7 @@ func (p *Panel) release(ctx context.Context, c change) error {
 	key := c.Get("key")
 	l, ok := p.lockerOf(c.Get("conn"), key)
 	if !ok {
-		return errNotLent
+		return errNotRegistered
 	}
 	done, err := l.ForceRelease(ctx, key, c.Get("owner"))
 	if err == nil && !done {

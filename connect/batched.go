@@ -61,30 +61,30 @@ func (c *Conn) makeBatched(queue bool) {
 	}
 }
 
-// flush sends what is queued, waits for the replies, and refuses what comes
-// later.
+// flush sends the queued calls, waits for their replies, and rejects later ones.
 func (b *batched) flush() {
 	if b.queue != nil {
 		_ = b.queue.Close()
 	}
 }
 
-// apartFor is how long nothing is batched on a cluster after a node has not
-// answered.
-const apartFor = time.Second
+// batchingPause is how long nothing is batched on a cluster after a node did not
+// answer: a batch waits for the slowest node that it has commands for.
+const batchingPause = time.Second
 
-// setApart has calls of a cluster sent each on its own for a while.
-func (c *Conn) setApart() { c.apart.Store(int64(time.Since(started) + apartFor)) }
+// pauseBatching has the calls of a cluster sent one by one for a while.
+func (c *Conn) pauseBatching() { c.pausedUntil.Store(int64(time.Since(started) + batchingPause)) }
 
-func (c *Conn) isApart() bool {
-	until := c.apart.Load()
+func (c *Conn) isBatchingPaused() bool {
+	until := c.pausedUntil.Load()
 	return until != 0 && int64(time.Since(started)) < until
 }
 
 var started = time.Now()
 
-// Process sends cmd. When ctx ends first, the error matches its cause and cmd
-// must not be read: the batch may still write to it.
+// Process sends cmd, in a batch if enough calls are in flight. When ctx ends first,
+// the error matches its cause and cmd must not be read: the batch may still write
+// to it.
 func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	n := b.inFlight.Add(1)
 	defer b.inFlight.Add(-1)
@@ -93,7 +93,7 @@ func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	if b.conn.config.Retries == 0 || !fits {
 		sent = cmd
 	}
-	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !known || !fits || b.apart() {
+	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !known || !fits || b.isPaused() {
 		return b.UniversalClient.Process(ctx, sent)
 	}
 	if err := ctx.Err(); err != nil {
@@ -111,7 +111,7 @@ func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		shared := b.conn.config.Mode == Cluster
 		if shared && errors.Is(err, context.DeadlineExceeded) {
-			b.conn.setApart()
+			b.conn.pauseBatching()
 		}
 		return &abandoned{context.Cause(ctx), shared}
 	case errors.Is(err, redis.ErrClosed):
@@ -121,23 +121,25 @@ func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	return err
 }
 
-// apart reports whether calls are better sent each on its own.
-func (b *batched) apart() bool {
+// isPaused reports whether calls are sent one by one for now. With an open breaker
+// they fail at once that way, without waiting for a batch.
+func (b *batched) isPaused() bool {
 	if b.circuit != nil {
 		return b.circuit.Open()
 	}
-	return b.conn.isApart()
+	return b.conn.isBatchingPaused()
 }
 
-// batchable reports whether cmd has one reply from one node. go-redis itself
-// keeps what blocks or changes a connection out of its batches.
+// batchable reports whether cmd has one reply from one node. go-redis itself keeps
+// commands that block, or that change a connection, out of its batches.
 func batchable(cmd redis.Cmder) bool {
 	name := cmd.Name()
 	return !spread[name] || name == "del" && len(cmd.Args()) == 2
 }
 
-// process is Process for the commands made here: after a call that was given
-// up the caller gets another command, which holds the error.
+// process is Process for the commands made here. After a call that was abandoned it
+// returns another command with the error, because the batch may still write to
+// the first one.
 func process[C redis.Cmder](b *batched, ctx context.Context, cmd C, other func(context.Context, ...any) C) C {
 	err := b.Process(ctx, cmd)
 	if errors.Is(err, bounded.ErrAbandoned) {
@@ -187,7 +189,7 @@ func (b *batched) Get(ctx context.Context, key string) *redis.StringCmd {
 
 // Set is SET, see [redis.Client.Set].
 func (b *batched) Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd {
-	cmd := b.Pipeline().Set(ctx, key, value, expiration) // go-redis words it, the pipeline is dropped
+	cmd := b.Pipeline().Set(ctx, key, value, expiration) // go-redis builds the command, the pipeline is dropped
 	return process(b, ctx, cmd, redis.NewStatusCmd)
 }
 
@@ -215,7 +217,7 @@ func (b *batched) Publish(ctx context.Context, channel string, message any) *red
 	return process(b, ctx, redis.NewIntCmd(ctx, "publish", channel, message), redis.NewIntCmd)
 }
 
-// Unwrap returns the client underneath.
+// Unwrap returns the client without batching, so that its options can be read.
 func (b *batched) Unwrap() redis.UniversalClient { return b.UniversalClient }
 
 // Close does nothing: [Conn.Close] closes the connection.

@@ -12,23 +12,25 @@ import (
 	"github.com/redishttp/redishttp/internal/breaker"
 )
 
-// circuit is the breaker of one node of a cluster, or of the one server of the
-// other topologies. Everything that uses the connection shares it.
+// circuit is the circuit breaker of one node of a cluster, or of the one server
+// of the other topologies. It is a hook of go-redis. Everything that uses the
+// connection shares it, so one caller's failures spare the others their timeout.
 type circuit struct {
 	breaker.Breaker
 	conn *Conn
 	addr string // "" but on a cluster
 }
 
-// refusal is a call that an open breaker refused. On a cluster it passes
-// through go-redis, which must not mistake the cause inside for its own and
-// try again; the gate makes an UnavailableError of it.
+// refusal is the error of a call that an open breaker rejected. On a cluster it
+// passes through go-redis, which must not take the cause inside for an error of
+// its own and retry. Therefore it hides the cause; the gate turns it into an
+// UnavailableError.
 type refusal struct{ circuit *circuit }
 
 func (e *refusal) Error() string { return "connect: " + breaker.ErrOpen.Error() }
 
-// probing marks the calls of Ready, Health and Nodes: they ask a Redis that is
-// known to be down, and end the outage for all when they are answered.
+// probing is the key of a context value that marks the calls of Ready, Health and
+// Nodes. An open breaker lets them through, and a reply to them closes it.
 type probing struct{}
 
 func (c *circuit) DialHook(next redis.DialHook) redis.DialHook {
@@ -62,8 +64,9 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		}
 		start := time.Now()
 		err := next(ctx, cmds)
-		// Asking a command of an automatic batch for its error is dear, so only
-		// the last is asked: a pipeline to one node breaks off to the end.
+		// Reading the error of a command in an automatic batch is expensive, so
+		// only the last one is read: when a pipeline to one node breaks, all
+		// commands after the break fail.
 		worst := err
 		if n := len(cmds); err != nil && n > 0 && !unreachable(err) {
 			worst = cmds[n-1].Err()
@@ -87,14 +90,14 @@ func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
 		return ticket, true
 	}
 	c.conn.refused(c)
-	c.conn.setApart()
+	c.conn.pauseBatching()
 	return ticket, false
 }
 
 func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start time.Time) {
 	o := outcome(err, start)
 	if o == breaker.Failed {
-		c.conn.setApart()
+		c.conn.pauseBatching()
 	}
 	switch c.Report(t, o, err) {
 	case breaker.Opened:
@@ -106,8 +109,7 @@ func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start
 	}
 }
 
-// outcome is [breaker.Of], which knows nothing of a sentinel group without a
-// master.
+// outcome is [breaker.Of] with one more failure: sentinels that know no master.
 func outcome(err error, start time.Time) breaker.Outcome {
 	if errors.Is(err, errNoMaster) {
 		return breaker.Failed
@@ -115,8 +117,8 @@ func outcome(err error, start time.Time) breaker.Outcome {
 	return breaker.Of(err, time.Since(start))
 }
 
-// newCircuit makes the breaker of a node, and forgets those of nodes that
-// went away while all was well.
+// newCircuit makes the breaker of a node. When there are many, it drops those that
+// are closed: nodes of a cluster come and go, and their addresses with them.
 func (c *Conn) newCircuit(addr string) *circuit {
 	b := &circuit{conn: c, addr: addr}
 	c.mu.Lock()

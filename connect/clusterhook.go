@@ -2,81 +2,24 @@ package connect
 
 import (
 	"context"
-	"errors"
-	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// reloadInterval is how old a cluster client's view may grow without cause;
-// go-redis' own is a minute.
+// reloadInterval is how often a cluster client reloads the topology when nothing
+// fails. go-redis' default is a minute.
 const reloadInterval = 10 * time.Second
 
-// dials remembers the outcome of the last dial: go-redis reports a dial that
-// ran out of time as a bare "context deadline exceeded".
-type dials struct {
-	sentinel   bool
-	last       atomic.Pointer[error]
-	masterAddr atomic.Pointer[string] // that a sentinel connection last dialled
-	count      atomic.Int64
-	fails      atomic.Int64
-}
-
-func (d *dials) lastError() error {
-	if p := d.last.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
-func (d *dials) master() string {
-	if p := d.masterAddr.Load(); p != nil {
-		return *p
-	}
-	return ""
-}
-
-func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if d.sentinel {
-			network = dataNetwork
-		}
-		conn, err := next(ctx, network, addr)
-		err = notNil(err)
-		d.count.Add(1)
-		if err != nil {
-			d.fails.Add(1)
-		}
-		d.last.Store(&err)
-		return conn, err
-	}
-}
-
-var errNoMaster = errors.New("the sentinels know no master of this name")
-
-// notNil replaces the error of sentinels that do not know the master: go-redis
-// joins their redis.Nil, which a caller of GET would take for a missing key.
-func notNil(err error) error {
-	if errors.Is(err, redis.Nil) {
-		return errNoMaster
-	}
-	return err
-}
-
-func (d *dials) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-
-func (d *dials) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
-}
-
-// clusterHook mends two habits of the cluster client. It reads the topology
-// again only on MOVED or by the clock, so a dead master stays in use for a
-// minute; here each failure to reach a node asks for it (go-redis does
-// one reload at a time). And it repeats commands after network errors up to
-// MaxRedirects, whatever MaxRetries says, and each time the node's client does
-// too; here only the latter does, see retryHook.
+// clusterHook corrects two habits of the cluster client.
+//
+// It reloads the topology only on MOVED or by the clock, so a dead master stays
+// in use for a minute. Here each failure to reach a node requests a reload;
+// go-redis does one at a time.
+//
+// It retries commands after network errors up to MaxRedirects, whatever MaxRetries
+// says, and the node's client retries as well. Here only the latter does, see
+// retryHook.
 type clusterHook struct {
 	reload func(context.Context)
 }
@@ -112,8 +55,8 @@ func (h *clusterHook) check(ctx context.Context, err error) {
 	}
 }
 
-// spread are the commands that go-redis sends to several nodes or handles by
-// their type. They can be repeated without harm and must reach it unwrapped.
+// spread lists the commands that go-redis sends to several nodes, or handles by
+// the type of the command. They may be repeated and must reach it unwrapped.
 var spread = map[string]bool{
 	"mget": true, "mset": true, "del": true, "unlink": true, "exists": true, "touch": true,
 	"dbsize": true, "flushdb": true, "flushall": true, "keys": true, "scan": true, "randomkey": true,
@@ -129,12 +72,12 @@ func (h *clusterHook) guard(cmd redis.Cmder) redis.Cmder {
 	return again(cmd)
 }
 
-// retryHook hands a node's client the command itself, so that it is sent again as
-// often as MaxRetries says, unless the caller has it sent once.
+// retryHook passes the original command to a node's client, which retries it as
+// often as MaxRetries says, unless the caller has asked for it to be sent once.
 type retryHook struct{}
 
-// never marks the call of a command that was not to be sent again before the
-// cluster's hook made it so.
+// never is the key of a context value that marks commands which the caller has
+// asked to be sent once.
 type never struct{}
 
 func (retryHook) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -152,8 +95,8 @@ func (retryHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	return next
 }
 
-// dialOnly is a user's hook on a node of a cluster, whose commands it sees on
-// the cluster's client.
+// dialOnly is a user's hook on a node of a cluster. It sees the node's dials alone,
+// because the hook on the cluster's client sees the commands already.
 type dialOnly struct{ hook redis.Hook }
 
 func (d dialOnly) DialHook(next redis.DialHook) redis.DialHook { return d.hook.DialHook(next) }

@@ -40,7 +40,7 @@ type Conn struct {
 	batched    atomic.Pointer[batched]
 
 	batchedCount atomic.Int64
-	apart        atomic.Int64 // until when nothing is batched, see setApart
+	pausedUntil  atomic.Int64 // until when nothing is batched, see pauseBatching
 
 	closing     sync.Once
 	closeClient bool

@@ -9,7 +9,8 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// checkCredentials refuses those that would not be used.
+// checkCredentials rejects credentials that would not be used, or that go-redis
+// would silently not send.
 func (s *settings) checkCredentials(m *setting.Check) {
 	m.That(s.Credentials == nil || s.PasswordFile == "", "credentials", "a provider and a password file exclude each other")
 	changing := s.Credentials != nil || s.PasswordFile != "" || s.streaming != nil
@@ -38,16 +39,15 @@ func (c *Config) readSecrets(m *setting.Check) {
 	}
 }
 
-// readSecret reads a secret; one trailing newline, which editors add, is not
-// part of it.
+// readSecret reads a file without one trailing newline, which editors add.
 func readSecret(name string) (Secret, error) {
 	b, err := os.ReadFile(name)
 	return Secret(strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")), err
 }
 
-// credentials are asked for at each new connection when they can change: by
-// the user's provider, or by reading the password file again. nil is for those
-// that stay.
+// credentials returns the function that go-redis calls whenever it opens a
+// connection: the user's provider, or one that reads the password file again. It
+// returns nil for credentials that do not change.
 func (s *settings) credentials() func(context.Context) (string, string, error) {
 	if s.Credentials != nil || s.PasswordFile == "" {
 		return s.Credentials
@@ -57,7 +57,7 @@ func (s *settings) credentials() func(context.Context) (string, string, error) {
 	known.Store(s.Password)
 	return func(context.Context) (string, string, error) {
 		secret, err := readSecret(file)
-		if err != nil { // being replaced just now, or gone: what worked may still work
+		if err != nil { // the file is being replaced: the last password may still be valid
 			secret, _ = known.Load().(Secret)
 		}
 		known.Store(secret)

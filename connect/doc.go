@@ -4,48 +4,67 @@
 // client with defaults for serving requests.
 //
 //	conn, err := connect.Open("redis+sentinel://s1,s2,s3/mymaster")
-//	if err != nil { … }               // every mistake at once, no secret in it
+//	if err != nil { … }               // all mistakes at once, never a secret
 //	defer conn.Close(ctx)
 //	if err := conn.Ready(ctx); err != nil { … }
 //	limiter, err := ratelimit.New(conn.Client(), redis_rate.PerMinute(100))
 //
-// # What differs from go-redis
+// A program with one Redis needs [Open] alone. [New] takes a [Config] in place of
+// a URL, [FromEnv] reads a Set from environment variables, and [FromClient] makes
+// a Conn of a go-redis client that exists already.
 //
-// Deadlines of contexts hold on the socket (go-redis: 5 s against a hung
-// server). Nothing is sent twice, on a cluster neither (one INCR with lost
-// replies was counted four times). A refused dial fails at once instead of
-// after five tries. A cluster client reads the topology again after an error,
-// so a dead master is replaced within seconds, not a minute. Certificates are
-// verified by the name each node is dialled at. Maintenance notifications,
-// which look host names up inside the constructor, are off. Process-wide state of
-// go-redis, like its logger, is left alone.
+// # How it differs from go-redis
+//
+//   - Deadlines of contexts hold on the socket. With go-redis' defaults a call to a
+//     hung server takes 5 s.
+//   - Nothing is sent twice, also on a cluster, where one INCR with lost replies
+//     was counted four times.
+//   - A refused dial fails at once instead of after five attempts.
+//   - A cluster client reloads the topology after an error, so a dead master is
+//     replaced within seconds, not after a minute.
+//   - Each node's certificate is verified by the name at which it is dialled.
+//   - Maintenance notifications, which look host names up inside the constructor,
+//     are off.
+//
+// Process-wide state of go-redis, such as its logger, is left alone.
 //
 // # When Redis fails
 //
-// Open and New do not dial and succeed with Redis down. Calls then fail within
-// their deadline with an [*UnavailableError], which names the cause that go-redis
-// hides; after five such failures in a row a breaker opens, and calls fail at
-// once until, after 1 s ± 20 %, one that is let through is answered. On a
-// cluster each node has its own breaker. Only silence counts: not what Redis
-// answers, not a caller that gives up or whose deadline is below 20 ms.
+// Open and New do not dial and succeed while Redis is down. Calls then fail within
+// their deadline with an [*UnavailableError], which matches [ErrUnavailable] and
+// names the cause that go-redis hides. After five such failures in a row a
+// circuit breaker opens, and calls fail at once. After 1 s ± 20 % it lets one
+// call through; when that succeeds, the breaker closes. On a cluster each node
+// has a breaker of its own.
+//
+// Only silence opens a breaker. Replies of Redis do not, nor does a caller that
+// gives up or whose deadline is below 20 ms. Replies that say Redis cannot serve
+// now, such as LOADING, READONLY or OOM, match ErrUnavailable too.
+//
 // [Conn.Ready] waits until Redis serves. After a failover of Sentinel or Cluster
-// the same client goes on with the new master, within a second.
+// the same client keeps working with the new master, within a second.
 //
-// # Many calls at once
+// # Concurrency
 //
-// [Conn.Batched] sends them together when more than a few are in flight, and
-// else leaves them alone. [Conn.Stats], [Conn.Health], [Conn.Nodes] and
-// [Set.HealthHandler] show what goes on.
+// All types are safe for concurrent use. [Conn.Batched] returns a client that
+// sends calls together when more than a few are in flight, and one by one
+// otherwise.
+//
+// # Observability
+//
+// [Conn.Info] is the configuration, [Conn.Stats] counts without asking Redis,
+// [Conn.Health] pings the masters, and [Conn.Nodes] asks every server about
+// itself. [Set.HealthHandler] and [Set.LivenessHandler] serve probes.
 //
 // # Secrets
 //
 // No error, String, JSON or log of this package contains a password, nor a URL
-// that it was given, for in a wrong URL the password may be anywhere. User
-// names, addresses and file names are shown.
+// that it was given: in a wrong URL the password may be anywhere. User names,
+// addresses and file names are shown.
 //
-// Beside go-redis' own goroutines (it listens to sentinels) there are some only
-// for batches and, while a breaker refuses calls, to look for the new master;
-// Close ends them all.
+// # Goroutines and keys
 //
-// It creates no keys.
+// Beside those of go-redis, which listens to sentinels, goroutines run only for
+// batches and, while a breaker rejects calls, to look for a new master. Close ends
+// all of them. The package creates no keys.
 package connect

@@ -8,7 +8,8 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// suffixes of REDIS_<NAME>_… that override the URL.
+// suffixes maps the ends of REDIS_<NAME>_… variables that override the URL to
+// what applies them. Like setters they return what is wrong, "" if nothing.
 var suffixes = map[string]func(*Config, string) string{
 	"USERNAME":      text(func(c *Config) *string { return &c.Username }),
 	"PASSWORD":      func(c *Config, v string) string { c.Password, c.PasswordFile = Secret(v), ""; return "" },
@@ -38,7 +39,7 @@ func FromEnv(prefix string, opts ...Option) (*Set, error) {
 	return fromEnv(prefix, os.Environ(), opts)
 }
 
-// environment is what the variables of one prefix say.
+// environment holds the variables of one prefix.
 type environment struct {
 	prefix string
 	vars   map[string]string // without the prefix
@@ -66,7 +67,8 @@ func fromEnv(prefix string, environ []string, opts []Option) (*Set, error) {
 	return set, nil
 }
 
-// readEnv finds the variables and the connections that they name.
+// readEnv collects the variables and the names of the connections in them. An
+// empty variable counts as unset: deployment tools often cannot unset one.
 func readEnv(prefix string, environ []string) *environment {
 	env := &environment{prefix: prefix, vars: map[string]string{}, check: &setting.Check{Package: "connect"}}
 	for _, pair := range environ {
@@ -92,7 +94,7 @@ func readEnv(prefix string, environ []string) *environment {
 	return env
 }
 
-// addTo adds the connection whose variables begin with name.
+// addTo adds the connection whose variables begin with name to the set.
 func (env *environment) addTo(set *Set, name string) {
 	conn := strings.ToLower(strings.TrimSuffix(name, "_"))
 	if conn == "" {
@@ -114,7 +116,7 @@ func (env *environment) addTo(set *Set, name string) {
 		}
 		near := suggest(suffix, sortedKeys(suffixes))
 		own.That(near == "", variable(suffix), "is unknown: did you mean %s?", variable(near))
-		own.That(near != "" || name == "", variable(suffix), "is unknown") // of "default" it may belong to something else
+		own.That(near != "" || name == "", variable(suffix), "is unknown") // of "default" it may belong to another program
 	}
 	if err := own.Err(); err != nil {
 		env.check.Join(err)

@@ -88,8 +88,8 @@ func failAll(cmds []redis.Cmder, err error) error {
 	return err
 }
 
-// handshake reports whether go-redis sends cmd on its own while it sets up a
-// connection, inside the call that needs it. Its outcome is that of the call.
+// handshake reports whether go-redis itself sends cmd while it opens a
+// connection, inside the call that needs one. The call's outcome includes it.
 func handshake(cmd redis.Cmder) bool {
 	switch cmd.Name() {
 	case "hello", "auth", "client", "select", "readonly":

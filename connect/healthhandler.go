@@ -14,22 +14,23 @@ const (
 	healthAge     = 500 * time.Millisecond
 )
 
-// HealthHandler answers readiness probes: 200 when the named connections are
-// well (all of the Set when none is named), else 503. Either way the body is
-// JSON with the state of every connection, those that are not named as well:
+// HealthHandler serves readiness probes. It returns 200 if the required
+// connections (all of the Set if none is named) are healthy, and 503 otherwise.
+// Either way the body is JSON with the state of every connection, required or
+// not:
 //
 //	{"status":"unavailable","connections":{"default":{"mode":"cluster","ok":false,"error":"…","latency_ms":0,"nodes":[…]}}}
 //
 // It holds addresses and causes but no secret. Redis is asked at most twice a
-// second however often the handler is, and for a second at the longest. HEAD
-// and GET are answered; others get 405.
+// second, however often the handler is called, and for at most one second. Methods
+// other than GET and HEAD get 405.
 //
-// Name only connections without which this instance cannot serve at all: when
-// Redis is down every instance is unready at once, and the middlewares have
+// Require only connections without which this instance cannot serve at all: when
+// their Redis is down, every instance is unready at once, and the middlewares have
 // better ways to get through an outage. For liveness use [Set.LivenessHandler].
 //
-// From the start of [Set.Close] it answers 503 at once, with the status
-// "closing", and asks no Redis.
+// From the start of [Set.Close] it returns 503 at once, with the status "closing",
+// and asks no Redis.
 func (s *Set) HealthHandler(required ...string) http.Handler {
 	closing := func() bool { closing, _ := s.state(); return closing }
 	return &health{closing: closing, ask: func(ctx context.Context) (map[string]Health, bool) {
@@ -60,9 +61,9 @@ func (c *Conn) HealthHandler() http.Handler {
 	}}
 }
 
-// LivenessHandler answers liveness probes: 200 until [Set.Close] has returned,
-// then 503. It does not ask Redis: an orchestrator restarts what is not alive,
-// and a restart mends no Redis.
+// LivenessHandler serves liveness probes. It returns 200 until [Set.Close] has
+// returned, then 503. It does not ask Redis: an orchestrator restarts instances
+// that are not alive, and restarting them does not repair Redis.
 func (s *Set) LivenessHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, closed := s.state()
@@ -70,7 +71,7 @@ func (s *Set) LivenessHandler() http.Handler {
 	})
 }
 
-// health shares one answer among probes that come together.
+// health shares one result among probes that arrive at the same time.
 type health struct {
 	closing func() bool
 	ask     func(context.Context) (map[string]Health, bool)
@@ -82,13 +83,13 @@ type health struct {
 }
 
 func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h.closing() { // before the lock, which a probe under way may hold
+	if h.closing() { // before the lock, which another probe may hold
 		answer(w, r, "closing", nil)
 		return
 	}
 	h.mu.Lock()
 	if time.Since(h.asked) > healthAge {
-		// Not the request's context: others get this answer too.
+		// Not the request's context: other probes share the result.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), healthTimeout)
 		h.last, h.ok = h.ask(ctx)
 		cancel()

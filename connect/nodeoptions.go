@@ -14,8 +14,8 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// tlsConfig reads the certificate files, so that a wrong path is an error of
-// the start and not of the first request.
+// tlsConfig reads the certificate files when the connection is made, so that a wrong
+// path is reported then and not by the first request.
 func (c *Config) tlsConfig(m *setting.Check) *tls.Config {
 	if !c.UseTLS {
 		return nil
@@ -44,8 +44,8 @@ func (c *Config) tlsConfig(m *setting.Check) *tls.Config {
 	return t
 }
 
-// sentinelTLSConfig is how sentinels are spoken to: like data nodes, unless
-// something of their own is set.
+// sentinelTLSConfig returns the TLS configuration for sentinels: that of the data
+// nodes, unless the sentinels have one of their own. nil is plain text.
 func (c *Config) sentinelTLSConfig(data *tls.Config, m *setting.Check) *tls.Config {
 	m.That(!c.SentinelPlain || c.SentinelTLS == nil && c.SentinelCAFile == "", "sentinel_plain", "and TLS for the sentinels exclude each other")
 	switch {
@@ -71,7 +71,7 @@ func defaultClientName(conn string) string {
 	return notInName.ReplaceAllString(filepath.Base(program)+":"+conn, "-")
 }
 
-// retries translates ours to go-redis', whose 0 means 3.
+// retries translates our number to go-redis', where 0 means 3 and -1 none.
 func (c *Config) retries() int {
 	if c.Retries == 0 {
 		return -1
@@ -79,7 +79,7 @@ func (c *Config) retries() int {
 	return c.Retries
 }
 
-// build makes the options of one node of what the configuration says.
+// build makes the go-redis options of one node from the configuration.
 func (s *settings) build(t *tls.Config) redis.Options {
 	o := redis.Options{
 		ClientName: s.ClientName, Protocol: s.Protocol, DB: s.DB,
@@ -91,8 +91,8 @@ func (s *settings) build(t *tls.Config) redis.Options {
 		ContextTimeoutEnabled: true,
 		PoolSize:              s.PoolSize, MinIdleConns: s.MinIdle, MaxActiveConns: s.MaxActive,
 		ConnMaxIdleTime: s.IdleTime, ConnMaxLifetime: s.Lifetime,
-		// In automatic mode go-redis looks the host up inside NewClient and
-		// asks once more on each connection; only Redis Enterprise answers.
+		// In automatic mode go-redis looks the host up inside NewClient and sends
+		// one more command on each connection, which only Redis Enterprise knows.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	switch {
@@ -104,7 +104,8 @@ func (s *settings) build(t *tls.Config) redis.Options {
 	return o
 }
 
-// nodeOptions are those of the node at addr of a cluster, or of the one server.
+// nodeOptions returns the options of the node of a cluster at addr, or of the one
+// server of the other topologies.
 func (s *settings) nodeOptions(addr string) *redis.Options {
 	o := s.node
 	if s.Mode == Cluster {
@@ -121,8 +122,8 @@ func (s *settings) clusterOptions() *redis.ClusterOptions {
 	carry(s.node, c)
 	c.Addrs, c.ClusterStateReloadInterval = s.Addrs, reloadInterval
 	c.NewClient = func(node *redis.Options) *redis.Client {
-		// Made by ourselves, so that WithGoRedis changes each node's options
-		// once. go-redis' say nothing more than these but where the node is.
+		// These options replace go-redis', so that WithGoRedis changes each node's
+		// once. go-redis' add nothing but the node's address.
 		o := s.nodeOptions(node.Addr)
 		if node.NodeAddress != "" && o.NodeAddress == node.Addr {
 			o.NodeAddress = node.NodeAddress
@@ -149,8 +150,8 @@ func (s *settings) failoverOptions(dial dialFunc) *redis.FailoverOptions {
 	return f
 }
 
-// onSentinel reports whether a connection is to a sentinel: go-redis calls the
-// data nodes' OnConnect for those too, which do not know most commands.
+// onSentinel reports whether a connection leads to a sentinel. go-redis calls the
+// data nodes' OnConnect for sentinels too, which do not know most commands.
 func onSentinel(ctx context.Context, cn *redis.Conn) bool {
 	role, err := cn.Do(ctx, "role").Slice()
 	return err == nil && len(role) > 0 && role[0] == "sentinel"

@@ -2,11 +2,11 @@ package connect
 
 import "github.com/redis/go-redis/v9"
 
-// once returns cmd in a form that go-redis sends once: redirects are followed,
-// for a redirected command was not executed, but a network error is the end.
-// ok is false for types that are not known here: what go-redis hides in them is
-// lost, which automatic pipelining cannot do without (a hook that asks such a
-// command for its error waits for itself).
+// once wraps cmd so that go-redis does not retry it after a network error. It still
+// follows redirects, because a redirected command was not executed. ok is false
+// for types that are not listed here: wrapping them hides methods that automatic
+// pipelining needs (a hook that reads the error of such a command would wait for
+// itself).
 func once(cmd redis.Cmder) (_ redis.Cmder, ok bool) {
 	if cmd.NoRetry() {
 		return cmd, true
@@ -40,8 +40,8 @@ func once(cmd redis.Cmder) (_ redis.Cmder, ok bool) {
 	return onceAny{cmd}, false
 }
 
-// A type for each of go-redis', because only embedding the type itself keeps
-// its unexported methods.
+// There is one type for each of go-redis', because only embedding the concrete type
+// keeps its unexported methods.
 type (
 	onceAny                struct{ redis.Cmder }
 	onceCmd                struct{ *redis.Cmd }

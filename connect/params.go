@@ -11,7 +11,8 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// setters apply one URL parameter; they return what is wrong with the value, "" if nothing.
+// setters apply one URL parameter each. They return what is wrong with the value,
+// or "". None of them repeats the value, which may be a secret.
 var setters = map[string]func(*Config, string) string{
 	"dial_timeout":       duration(func(c *Config) *time.Duration { return &c.Timeouts.Dial }),
 	"read_timeout":       duration(func(c *Config) *time.Duration { return &c.Timeouts.Read }),
@@ -46,8 +47,8 @@ var setters = map[string]func(*Config, string) string{
 
 const inQuery = "does not belong in the query, which ends up in logs: put it before the host or in a file named by %s_file"
 
-// parameters applies the query. The master's name is returned, for it stands
-// in the path otherwise.
+// parameters applies the query. It returns the master's name if the query holds
+// it, as Lettuce's URLs do; otherwise the path does.
 func (c *Config) parameters(query string, m *setting.Check) (master string) {
 	if query == "" {
 		return ""
@@ -131,7 +132,7 @@ func truth(field func(*Config) *bool) func(*Config, string) string {
 	}
 }
 
-// secretFile reads a secret, and keeps the name to read it again.
+// secretFile reads a secret and keeps the file's name, to read it again later.
 func secretFile(field func(*Config) (*Secret, *string)) func(*Config, string) string {
 	return func(c *Config, name string) string {
 		secret, err := readSecret(name)

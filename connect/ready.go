@@ -14,10 +14,11 @@ import (
 
 const readyPause = 50 * time.Millisecond
 
-// Ready dials until Redis serves: a PING is answered by a master, or by a
-// cluster in state ok. It returns an [*UnavailableError] with the last cause
-// when ctx ends, and at once, with a hint, when waiting cannot help: a wrong
-// password, a certificate, TLS on one side only.
+// Ready waits until Redis serves: until a master, or a cluster in state ok, answers
+// a PING. Give ctx a deadline. When it ends, Ready returns an [*UnavailableError]
+// with the last cause. It returns one at once, with a hint, when waiting cannot
+// help: on a wrong password, a certificate that is not trusted, or TLS on one side
+// only.
 func (c *Conn) Ready(ctx context.Context) error {
 	tick := time.NewTicker(readyPause)
 	defer tick.Stop()
@@ -42,7 +43,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 			return c.errClosed()
 		case <-ctx.Done():
 			if c.config.UseTLS && errors.Is(unavailable.LastDial, context.DeadlineExceeded) {
-				unavailable.Hint = "no TLS handshake came about: if the server speaks plain text, use redis://"
+				unavailable.Hint = "the TLS handshake did not complete: if the server speaks plain text, use redis://"
 			}
 			return unavailable
 		case <-tick.C:
@@ -50,7 +51,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 	}
 }
 
-// probe asks once.
+// probe checks once.
 func (c *Conn) probe(ctx context.Context) error {
 	rdb, ok := c.client.(*redis.Client)
 	if ok {
@@ -63,7 +64,7 @@ func (c *Conn) probe(ctx context.Context) error {
 	return clusterState(info)
 }
 
-// hint explains errors that do not go away by waiting, "" for others.
+// hint explains errors that waiting does not resolve. It returns "" for others.
 func hint(errs ...error) string {
 	for _, err := range errs {
 		var (

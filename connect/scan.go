@@ -9,26 +9,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// EachMaster calls fn for every master at the same time, on a cluster; with
-// the one client otherwise. It returns the first error, and [ErrClosed] from the
-// start of [Conn.Close].
-func (c *Conn) EachMaster(ctx context.Context, fn func(ctx context.Context, master *redis.Client) error) error {
-	if c.open.Err() != nil {
-		return c.errClosed()
-	}
-	switch rdb := c.client.(type) {
-	case *redis.ClusterClient:
-		return c.explain(rdb.ForEachMaster(ctx, fn))
-	case *redis.Client:
-		return fn(ctx, rdb)
-	}
-	return fmt.Errorf("connect: %s: unknown client %T", c.name, c.client)
-}
-
-// Keys yields the keys that match a glob pattern, of all masters, each once,
-// by SCAN: it blocks no server and shows a key that exists all the time, but
-// perhaps not one that comes or goes meanwhile. The iteration ends after an
-// error. It is for operators, not for requests.
+// Keys yields the keys of all masters that match a glob pattern, each once. It uses
+// SCAN, which does not block the servers. A key that exists throughout is yielded;
+// one that is created or deleted during the iteration may be missing. The
+// iteration ends after the first error. It remembers every key it has yielded and
+// is for operators, not for requests.
 func (c *Conn) Keys(ctx context.Context, match string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		var (

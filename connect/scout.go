@@ -2,10 +2,6 @@ package connect
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"net"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,18 +13,18 @@ const (
 	scoutTimeout = 300 * time.Millisecond
 )
 
-// scout looks for news while a breaker is open, so that a failover ends the
-// outage and not the breaker's clock: it reads a cluster's topology again, or
-// asks the sentinels whether there is another master. Refused calls send it
-// out, at most every 100 ms; it never runs without traffic.
+// scout looks for a new master while a breaker is open, so that the outage ends
+// with the failover and not only when the breaker's time is up. It reloads a
+// cluster's topology, or asks the sentinels for the master. Rejected calls start
+// it, at most every 100 ms, so it never runs without traffic.
 type scout struct {
-	last atomic.Int64 // when it was sent last, on the monotonic clock
+	last atomic.Int64 // when it ran last, on the monotonic clock
 	busy atomic.Bool
 }
 
 var start = time.Now()
 
-// refused is called for each call that an open breaker refuses.
+// refused is called for each call that an open breaker rejects.
 func (c *Conn) refused(b *circuit) {
 	now := int64(time.Since(start))
 	last := c.scout.last.Load()
@@ -49,59 +45,5 @@ func (c *Conn) refused(b *circuit) {
 				}
 			})
 		}
-	}
-}
-
-// masterAddr asks the configured sentinels for the master, one after the
-// other.
-func (c *Conn) masterAddr(ctx context.Context) (string, error) {
-	errs := []error{errors.New("no sentinel knows the master")}
-	for _, addr := range c.config.Addrs {
-		sentinel := c.sentinel(addr)
-		reply, err := sentinel.GetMasterAddrByName(ctx, c.config.Master).Result()
-		_ = sentinel.Close()
-		if err == nil && len(reply) == 2 {
-			return net.JoinHostPort(reply[0], reply[1]), nil
-		}
-		errs = append(errs, err)
-	}
-	return "", errors.Join(errs...)
-}
-
-// sentinel makes a client for one sentinel, to be closed by the caller.
-func (c *Conn) sentinel(addr string) *redis.SentinelClient {
-	return redis.NewSentinelClient(&redis.Options{
-		Addr: addr, Username: c.config.SentinelUsername, Password: string(c.config.SentinelPassword),
-		Dialer: c.dialer, MaxRetries: -1, DialerRetries: 1, PoolSize: 1, ContextTimeoutEnabled: true,
-		DialTimeout: scoutTimeout, ReadTimeout: scoutTimeout, WriteTimeout: scoutTimeout,
-		DisableIdentity: true, ClientName: c.config.ClientName,
-	})
-}
-
-// dataNetwork is what the dial hook of a sentinel connection makes of "tcp".
-// go-redis hands the network of the caller on to the dialer, but not to that
-// of the sentinels it asks in between; so the dialer can tell them apart.
-const dataNetwork = "tcp data"
-
-// sentinelDialer dials data nodes and sentinels, each with its own TLS.
-func (c *Conn) sentinelDialer(s *settings) dialFunc {
-	plain := (&net.Dialer{Timeout: s.Timeouts.Dial, KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}})
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		t := s.sentinels
-		switch {
-		case network == dataNetwork:
-			network, t = "tcp", s.node.TLSConfig
-			c.dials.masterAddr.Store(&addr)
-		case s.SentinelPlain && !slices.Contains(s.Addrs, addr):
-			t = s.node.TLSConfig // a sentinel that uses TLS itself announces its TLS port to the others
-		}
-		switch {
-		case s.node.Dialer != nil:
-			return secured(s.node.Dialer, t)(ctx, network, addr)
-		case t == nil:
-			return plain.DialContext(ctx, network, addr)
-		}
-		return (&tls.Dialer{NetDialer: plain, Config: t}).DialContext(ctx, network, addr)
 	}
 }

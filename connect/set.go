@@ -14,14 +14,15 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// Set is a registry of named connections and aliases. It is safe for
+// Set is a registry of named connections and aliases, for programs with several
+// Redis servers. It makes a connection when it is first used. It is safe for
 // concurrent use.
 type Set struct {
 	defaults []Option
 
-	mu      sync.Mutex // is never held while something waits
+	mu      sync.Mutex // never held while a connection is made or closed
 	members map[string]*member
-	made    []*Conn // in the order of their making
+	made    []*Conn // in the order in which they were made
 	aliases map[string]string
 	closing bool // Close was called
 	closed  bool // Close has returned
@@ -34,13 +35,15 @@ type member struct {
 	conn   *Conn
 }
 
-// NewSet returns an empty Set. The options are defaults for all members.
+// NewSet returns an empty Set. The options apply to all of its connections; those of
+// [Set.Add] override them.
 func NewSet(opts ...Option) *Set {
 	return &Set{defaults: opts, members: map[string]*member{}, aliases: map[string]string{}}
 }
 
-// Add adds a connection. It is checked now, certificate files and options
-// included, and made on first use.
+// Add adds a connection. Its URL and options are checked now, certificate files
+// included, and all mistakes reported at once as joined [*OptionError]; the
+// connection is made when it is first used. The name must not be in use.
 func (s *Set) Add(name, rawURL string, opts ...Option) error {
 	m := &setting.Check{Package: "connect", Instance: name}
 	c := parse(rawURL, m)
@@ -70,8 +73,9 @@ func (s *Set) add(name string, c Config, opts []Option) error {
 	return nil
 }
 
-// Alias lets role stand for name: Alias("sessions", "default"). The target
-// must be known, so there are no cycles.
+// Alias makes role another name of a connection: Alias("sessions", "default"). The
+// target must be known, so there are no cycles. With aliases code asks for its
+// role, and operators decide which Redis serves it.
 func (s *Set) Alias(role, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,18 +165,18 @@ func (s *Set) member(name string) (*member, error) {
 	return s.members[target], nil
 }
 
-// Names are the names of the connections, sorted, without aliases.
+// Names returns the sorted names of the connections, without aliases.
 func (s *Set) Names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.members))
 }
 
-// String names the connections.
+// String lists the names of the connections.
 func (s *Set) String() string { return "connections: " + strings.Join(s.Names(), ", ") }
 
-// All yields every connection in the order of its name and makes those not yet used;
-// one that cannot be made is left out, its mistake is Get's to report.
+// All yields the connections sorted by name and makes those that have not been
+// used yet. It leaves out one that cannot be made; [Set.Get] returns its error.
 func (s *Set) All() iter.Seq2[string, *Conn] {
 	return func(yield func(string, *Conn) bool) {
 		for _, name := range s.Names() {
@@ -183,7 +187,8 @@ func (s *Set) All() iter.Seq2[string, *Conn] {
 	}
 }
 
-// Ready waits for all connections, see [Conn.Ready]; errors are joined.
+// Ready waits for all connections concurrently, see [Conn.Ready], and joins their
+// errors.
 func (s *Set) Ready(ctx context.Context) error {
 	names := s.Names()
 	errs := make([]error, len(names))
@@ -205,8 +210,8 @@ func (s *Set) state() (closing, closed bool) {
 	return s.closing, s.closed
 }
 
-// Health asks all connections, see [Conn.Health]. One that cannot be made is
-// there too, with its mistake.
+// Health returns the health of all connections by name, see [Conn.Health]. One that
+// cannot be made is included, with its error.
 func (s *Set) Health(ctx context.Context) map[string]Health {
 	all := map[string]Health{}
 	var mu sync.Mutex
@@ -228,9 +233,9 @@ func (s *Set) Health(ctx context.Context) map[string]Health {
 	return all
 }
 
-// Close closes the connections in the reverse order of their making; errors
-// are joined. From its start Get fails with [ErrClosed] and readiness probes get
-// 503; liveness probes get 200 until it has returned. It holds up no other
+// Close closes the connections in the reverse of the order in which they were made,
+// and joins their errors. From its start Get fails with [ErrClosed] and readiness
+// probes get 503; liveness probes get 200 until it has returned. It blocks no other
 // method of the Set.
 func (s *Set) Close(ctx context.Context) error {
 	s.mu.Lock()

@@ -6,22 +6,24 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Stats are the counters of a connection since it was made.
+// Stats are the counters of a connection since it was made. For a client of
+// [FromClient] only Pool and Batched are counted.
 type Stats struct {
 	Pool       redis.PoolStats `json:"pool"`
-	InFlight   int64           `json:"in_flight"` // calls now
+	InFlight   int64           `json:"in_flight"` // calls to Redis now
 	Dials      int64           `json:"dials"`
 	DialErrors int64           `json:"dial_errors"`
 	Batched    int64           `json:"batched"` // commands that went through [Conn.Batched]'s pipeline
-	// Opened is how often a breaker opened, Refused how many calls open
-	// breakers refused, and Open which nodes are cut off now ("" is the
-	// server, but on a cluster).
+	// Opened counts how often a breaker opened and Refused the calls that open
+	// breakers rejected. Open lists the nodes whose breaker is open now; on
+	// topologies other than a cluster the one server is "".
 	Opened  int64    `json:"breaker_opened"`
 	Refused int64    `json:"breaker_refused"`
 	Open    []string `json:"breaker_open,omitempty"`
 }
 
-// Stats returns the counters. It does not ask Redis.
+// Stats returns the counters. It does not ask Redis and costs little, so that
+// metrics may read it often.
 func (c *Conn) Stats() Stats {
 	s := Stats{Pool: *c.client.PoolStats(), InFlight: c.gate.inFlight(), Dials: c.dials.count.Load(), DialErrors: c.dials.fails.Load(),
 		Batched: c.batchedCount.Load()}

@@ -18,9 +18,11 @@ import (
 func TestErrUnavailableInEveryCall(t *testing.T) {
 	p := redistest.NewProxy(t, redistest.NewServer(t).Addr())
 	calls := map[string]func(context.Context, redis.UniversalClient) error{
-		"get":      func(ctx context.Context, rdb redis.UniversalClient) error { return rdb.Get(ctx, "k").Err() },
-		"set":      func(ctx context.Context, rdb redis.UniversalClient) error { return rdb.Set(ctx, "k", 1, 0).Err() },
-		"script":   func(ctx context.Context, rdb redis.UniversalClient) error { return rdb.Eval(ctx, "return 1", nil).Err() },
+		"get": func(ctx context.Context, rdb redis.UniversalClient) error { return rdb.Get(ctx, "k").Err() },
+		"set": func(ctx context.Context, rdb redis.UniversalClient) error { return rdb.Set(ctx, "k", 1, 0).Err() },
+		"script": func(ctx context.Context, rdb redis.UniversalClient) error {
+			return rdb.Eval(ctx, "return 1", nil).Err()
+		},
 		"do":       func(ctx context.Context, rdb redis.UniversalClient) error { return rdb.Do(ctx, "ping").Err() },
 		"publish":  func(ctx context.Context, rdb redis.UniversalClient) error { return rdb.Publish(ctx, "c", "m").Err() },
 		"pipeline": func(ctx context.Context, rdb redis.UniversalClient) error { return pipelined(ctx, rdb) },

@@ -9,7 +9,7 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// Parse reads a connection URL. The grammar, one for all topologies:
+// Parse reads a connection URL. One grammar covers all topologies:
 //
 //	redis[s]://[user:password@]host[:6379][/db]
 //	redis+unix://[user:password@]/path.sock[?db=1]
@@ -18,10 +18,11 @@ import (
 //	embedded://
 //	host:port
 //
-// unix://, redis-socket:// and Lettuce's redis-sentinel://…?sentinelMasterId=m are read
-// too. The user is always that of the data nodes; sentinels have the
-// parameters sentinel_username and sentinel_password_file. User, password and
-// parameters are percent-encoded. Parameters:
+// It accepts unix://, redis-socket:// and Lettuce's
+// redis-sentinel://…?sentinelMasterId=m as well. The user is always that of the data
+// nodes; sentinels have the parameters sentinel_username and
+// sentinel_password_file. User, password and parameters are percent-encoded.
+// Parameters:
 //
 //	dial_timeout read_timeout write_timeout pool_timeout conn_max_idle_time
 //	conn_max_lifetime                     durations (500ms); bare numbers are seconds
@@ -31,8 +32,8 @@ import (
 //	skip_verify sentinel_plain                                      true or false
 //
 // All mistakes are reported at once, as joined [*OptionError]. An error never
-// contains the URL or a part of it: a password may be anywhere in a URL that
-// is wrong.
+// contains the URL or a part of it, because in a wrong URL the password may be
+// anywhere. Parse does not apply defaults and does not dial.
 func Parse(rawURL string) (Config, error) {
 	m := &setting.Check{Package: "connect"}
 	c := parse(rawURL, m)
@@ -47,6 +48,7 @@ func Parse(rawURL string) (Config, error) {
 	return c, nil
 }
 
+// schemes maps what stands before :// to the topology and the transport.
 var schemes = map[string]struct {
 	mode Mode
 	tls  bool
@@ -105,7 +107,7 @@ func parse(raw string, m *setting.Check) (c Config) {
 	return c
 }
 
-// userinfo reads user:password@ and returns what follows.
+// userinfo reads user:password@ and returns the rest, the hosts.
 func (c *Config) userinfo(authority string, m *setting.Check) string {
 	i := strings.LastIndexByte(authority, '@')
 	if i < 0 {
@@ -162,7 +164,8 @@ func (c *Config) placeDB(number string, m *setting.Check) {
 	m.That(c.Mode != Cluster, "db", "a cluster has only database 0: leave the path out")
 }
 
-// address splits one host by hand: net/url refuses lists with IPv6.
+// address returns host:port for one host of a list, with the given port as default.
+// It splits the host by hand, as net/url rejects lists with IPv6 addresses.
 func address(host, port string, m *setting.Check) string {
 	switch {
 	case strings.HasPrefix(host, "["):

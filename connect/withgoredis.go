@@ -11,8 +11,8 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// options are those of one node before [WithGoRedis], the base of the other
-// topologies.
+// options returns a copy of the options of one node, as they are before
+// [WithGoRedis]. Those of the other topologies are derived from it.
 func (s *settings) options() *redis.Options {
 	o := s.pristine
 	if o.TLSConfig != nil {
@@ -25,8 +25,9 @@ func (s *settings) options() *redis.Options {
 	return &o
 }
 
-// changed is o after [WithGoRedis] had its last word: also on credentials, of
-// which go-redis prefers the kinds that the function has left alone.
+// changed applies [WithGoRedis] to o. Of several kinds of credentials go-redis
+// prefers one, which may be a kind that the function did not set; therefore the
+// kinds before the one it did set are removed.
 func (s *settings) changed(o *redis.Options) *redis.Options {
 	if s.goRedis == nil {
 		return o
@@ -34,7 +35,7 @@ func (s *settings) changed(o *redis.Options) *redis.Options {
 	before := *o
 	s.goRedis(o)
 	differ := difference(&before, o)
-	switch { // from what go-redis prefers to what it asks last
+	switch { // in the order of go-redis' preference
 	case differ["StreamingCredentialsProvider"]:
 	case differ["CredentialsProviderContext"]:
 		o.StreamingCredentialsProvider = nil
@@ -46,8 +47,8 @@ func (s *settings) changed(o *redis.Options) *redis.Options {
 	return o
 }
 
-// adopt asks [WithGoRedis] once, refuses what the topology cannot have, and
-// takes over into the configuration what the connection says of itself.
+// adopt applies [WithGoRedis] once, rejects what the topology cannot have, and
+// copies the result into the configuration, so that [Conn.Info] tells the truth.
 func (s *settings) adopt(m *setting.Check) {
 	before := s.options()
 	o := s.changed(s.options())
@@ -70,7 +71,7 @@ func (s *settings) adopt(m *setting.Check) {
 	if o.DialTimeout > 0 {
 		s.Timeouts.Dial = o.DialTimeout
 	}
-	switch s.Retries = o.MaxRetries; o.MaxRetries { // go-redis' reading
+	switch s.Retries = o.MaxRetries; o.MaxRetries { // as go-redis reads it
 	case -1:
 		s.Retries = 0
 	case 0:
@@ -78,9 +79,9 @@ func (s *settings) adopt(m *setting.Check) {
 	}
 }
 
-// unfit says why an option of a node has no effect on the topology, "" if it
-// has one. What go-redis adds to its options is carried or refused, but never
-// dropped.
+// unfit says why an option of a node has no effect on the topology, or returns
+// "". Options that a later go-redis adds are carried or rejected by the same
+// rules, never dropped.
 func (s *settings) unfit(field string) string {
 	_, failover := reflect.TypeFor[redis.FailoverOptions]().FieldByName(field)
 	switch {
@@ -132,9 +133,9 @@ func carry(from, to any) {
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// secured is dial with TLS on top, unless t or dial is nil or dial's
-// connection speaks TLS already. go-redis leaves TLS out for any dialer that is not
-// its own, and so would send passwords in plain text.
+// secured adds TLS to a dialer, unless t or dial is nil or the dialer returns TLS
+// connections itself. go-redis leaves TLS out for every dialer that is not its
+// own, and would send passwords in plain text.
 func secured(dial dialFunc, t *tls.Config) dialFunc {
 	if dial == nil || t == nil {
 		return dial

@@ -62,7 +62,7 @@ var docPackages = func() map[string]string {
 		"otelconnect": own + "connect/otelconnect", "gocronlock": own + "adapters/gocronlock", "cron": "github.com/robfig/cron/v3", "gocron": "github.com/go-co-op/gocron/v2",
 		"chi": "github.com/go-chi/chi/v5", "gin": "github.com/gin-gonic/gin", "echo": "github.com/labstack/echo/v5",
 	}
-	for _, name := range []string{"admin", "cache", "connect", "lockmw", "ratelimit", "session"} {
+	for _, name := range []string{"admin", "cache", "clientip", "connect", "lockmw", "ratelimit", "session"} {
 		all[name] = own + name
 	}
 	for _, path := range []string{"context", "crypto/rand", "crypto/sha256", "crypto/subtle", "crypto/tls", "database/sql", "errors", "fmt", "log", "log/slog", "net/http", "net/netip", "os", "slices", "strings", "sync", "testing", "time"} {

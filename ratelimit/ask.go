@@ -258,8 +258,10 @@ func stateOf(p *policy, reply []int64) State {
 	if p.kind == cellRate {
 		return bucketOf(p, reply[0], reply[1], reply[2])
 	}
-	return State{Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(max(reply[0], 0)), RetryAfter: waiting(reply[1]),
-		ResetAfter: waiting(reply[2]), NextAfter: waiting(reply[3])}
+	return State{
+		Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(max(reply[0], 0)), RetryAfter: waiting(reply[1]),
+		ResetAfter: waiting(reply[2]), NextAfter: waiting(reply[3]),
+	}
 }
 
 func bucketOf(p *policy, debt, retry, blocked int64) State {

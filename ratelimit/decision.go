@@ -64,8 +64,10 @@ type State struct {
 // bucketState is the state of a bucket that owes debt.
 func bucketState(p *policy, u units, debt int64, retry time.Duration) State {
 	remaining := (u.capacity() - debt) / u.token
-	s := State{Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(remaining), RetryAfter: retry,
-		ResetAfter: micros(debt, u.drain), policy: p, debt: debt}
+	s := State{
+		Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(remaining), RetryAfter: retry,
+		ResetAfter: micros(debt, u.drain), policy: p, debt: debt,
+	}
 	if debt > 0 {
 		s.NextAfter = micros(debt-(u.capacity()-(remaining+1)*u.token), u.drain)
 	}

@@ -23,7 +23,7 @@
 // # Whose requests
 //
 // [RemoteAddr] by default: the connection's address, IPv6 by /64, no header
-// trusted. Behind proxies use [ClientIP] with their networks. Anything else,
+// trusted. Behind proxies use [ByIP] with a resolver of package clientip. Anything else,
 // an API key or a user, is a [KeyFunc] of your own. Over a unix socket there is no
 // address: trust the socket, or all requests share one key, which is logged.
 //

@@ -51,8 +51,10 @@ func (l *Limiter) askEngine(ctx context.Context, q question) (Decision, error) {
 			return Decision{}, fmt.Errorf("engine: no result")
 		}
 		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Source: FromEngine, set: q.set}
-		d.State = State{Policy: p.Name, Limit: p.Limit.Limit, Remaining: max(a.res.Remaining, 0),
-			RetryAfter: max(a.res.RetryAfter, 0), ResetAfter: a.res.ResetAfter}
+		d.State = State{
+			Policy: p.Name, Limit: p.Limit.Limit, Remaining: max(a.res.Remaining, 0),
+			RetryAfter: max(a.res.RetryAfter, 0), ResetAfter: a.res.ResetAfter,
+		}
 		if forced {
 			d.Allowed, d.RetryAfter = true, 0
 		} else if n > p.Burst {

@@ -11,6 +11,7 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/redishttp/redishttp/clientip"
 	"github.com/redishttp/redishttp/connect"
 	"github.com/redishttp/redishttp/connect/embedded"
 	"github.com/redishttp/redishttp/ratelimit"
@@ -40,12 +41,12 @@ func Example() {
 
 func ExampleLimiter_Handler() {
 	rdb := redis.NewClient(&redis.Options{Addr: "localhost:6379", ContextTimeoutEnabled: true})
-	behindProxies, err := ratelimit.ClientIP(ratelimit.IP{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	resolver, err := clientip.New(clientip.Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(100), ratelimit.WithKey(behindProxies), ratelimit.WithOnUnavailable(ratelimit.Closed))
+	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(100), ratelimit.WithKey(ratelimit.ByIP(resolver)), ratelimit.WithOnUnavailable(ratelimit.Closed))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -55,7 +56,7 @@ func ExampleLimiter_Handler() {
 }
 
 // A header that anybody can send is no identity: each request can name a new
-// address and is never limited. Use [ratelimit.ClientIP].
+// address and is never limited. Use [ratelimit.ByIP].
 func ExampleWithKey_incorrect() {
 	_ = ratelimit.WithKey(func(r *http.Request) (string, error) { return r.Header.Get("X-Forwarded-For"), nil })
 }
@@ -132,12 +133,13 @@ func ExampleLimiter_ChargeLater() {
 	// Output:
 }
 
-// One's own network is not limited, a bad one is not served.
-func ExampleNetworks() {
-	own, err1 := ratelimit.Networks(ratelimit.IP{}, netip.MustParsePrefix("10.0.0.0/8"))
-	bad, err2 := ratelimit.Networks(ratelimit.IP{}, netip.MustParsePrefix("192.0.2.0/24"))
+// Your own network is not limited, another one is not served.
+func ExampleWithSkip() {
+	resolver, err0 := clientip.New(clientip.Config{})
+	own, err1 := resolver.Within(netip.MustParsePrefix("10.0.0.0/8"))
+	bad, err2 := resolver.Within(netip.MustParsePrefix("192.0.2.0/24"))
 	limiter, err3 := ratelimit.New(client(), redis_rate.PerMinute(100), ratelimit.WithSkip(own), ratelimit.WithDenyList(bad))
-	if err := errors.Join(err1, err2, err3); err != nil {
+	if err := errors.Join(err0, err1, err2, err3); err != nil {
 		fmt.Println(err)
 		return
 	}

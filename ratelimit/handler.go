@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/clientip"
 )
 
 // Handler lets requests within the limits through to next and answers others
@@ -72,8 +74,8 @@ func (l *Limiter) questionOf(r *http.Request) (question, error) {
 	if err != nil {
 		return question{}, fmt.Errorf("ratelimit: key: %w", err)
 	}
-	if key == sharedKey && !peerOf(r).IsValid() {
-		l.noAddress.log(r.Context(), l.logger, "requests without a client address share one key: is a unix socket not trusted?", slog.String("peer", r.RemoteAddr))
+	if key == sharedKey && !clientip.Peer(r).IsValid() && l.noAddress.Open(time.Minute) {
+		l.logger.LogAttrs(r.Context(), slog.LevelWarn, "requests without a client address share one key: is a unix socket not trusted?", slog.String("peer", r.RemoteAddr))
 	}
 	q := question{set: l.static, key: key, cost: 1, mode: take}
 	if l.cost != nil {

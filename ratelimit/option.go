@@ -88,7 +88,7 @@ func WithName(name string) Option { return optionFunc(func(c *config) { c.name =
 func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c.prefix = prefix }) }
 
 // WithKey says what is limited. The default is [RemoteAddr], which trusts no
-// header; behind proxies use [ClientIP].
+// header; behind proxies use [ByIP].
 func WithKey(key KeyFunc) Option { return optionFunc(func(c *config) { c.key = key }) }
 
 // WithKeyFallback is asked when the key function fails or finds none, like

@@ -33,8 +33,14 @@ func TestEveryMistakeIsReported(t *testing.T) {
 func TestLimits(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	for _, bad := range []redis_rate.Limit{
-		{}, {Rate: 1, Burst: 1}, {Rate: 0, Burst: 1, Period: time.Second}, {Rate: 1, Burst: 0, Period: time.Second}, {Rate: -1, Burst: 1, Period: time.Second},
-		{Rate: 1, Burst: 1, Period: time.Microsecond}, {Rate: 1, Burst: 1, Period: time.Second + 1}, {Rate: 1, Burst: 1 << 40, Period: 24 * time.Hour},
+		{},
+		{Rate: 1, Burst: 1},
+		{Rate: 0, Burst: 1, Period: time.Second},
+		{Rate: 1, Burst: 0, Period: time.Second},
+		{Rate: -1, Burst: 1, Period: time.Second},
+		{Rate: 1, Burst: 1, Period: time.Microsecond},
+		{Rate: 1, Burst: 1, Period: time.Second + 1},
+		{Rate: 1, Burst: 1 << 40, Period: 24 * time.Hour},
 	} {
 		if _, err := ratelimit.New(rdb, bad); err == nil {
 			t.Errorf("%+v is taken", bad)

@@ -35,10 +35,17 @@ func TestRefundsByOutcome(t *testing.T) {
 		status int // 0 writes nothing, -1 panics
 		cost   int // that stays charged, of 2
 	}{
-		{"successful", ratelimit.SkipSuccessful, 200, 0}, {"successful", ratelimit.SkipSuccessful, 0, 0}, {"successful", ratelimit.SkipSuccessful, 304, 0},
-		{"successful", ratelimit.SkipSuccessful, 401, 2}, {"successful", ratelimit.SkipSuccessful, -1, 2},
-		{"failed", ratelimit.SkipFailed, 200, 2}, {"failed", ratelimit.SkipFailed, 500, 0}, {"failed", ratelimit.SkipFailed, -1, 0},
-		{"part", func(int, *http.Request) int64 { return 1 }, 200, 1}, {"too much", func(int, *http.Request) int64 { return 100 }, 200, 0}, {"below 0", func(int, *http.Request) int64 { return -5 }, 200, 2},
+		{"successful", ratelimit.SkipSuccessful, 200, 0},
+		{"successful", ratelimit.SkipSuccessful, 0, 0},
+		{"successful", ratelimit.SkipSuccessful, 304, 0},
+		{"successful", ratelimit.SkipSuccessful, 401, 2},
+		{"successful", ratelimit.SkipSuccessful, -1, 2},
+		{"failed", ratelimit.SkipFailed, 200, 2},
+		{"failed", ratelimit.SkipFailed, 500, 0},
+		{"failed", ratelimit.SkipFailed, -1, 0},
+		{"part", func(int, *http.Request) int64 { return 1 }, 200, 1},
+		{"too much", func(int, *http.Request) int64 { return 100 }, 200, 0},
+		{"below 0", func(int, *http.Request) int64 { return -5 }, 200, 2},
 	} {
 		l := limiter(t, rdb, redis_rate.PerHour(10), ratelimit.WithRefund(tc.refund), ratelimit.WithCost(func(*http.Request) int64 { return 2 }))
 		h := l.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -24,8 +24,10 @@ var forbidden = problem{Type: "about:blank", Title: "Forbidden", Status: http.St
 
 func problemOf(d Decision) problem {
 	if d.Unavailable {
-		return problem{Type: problemTypes + "temporary-reduced-capacity", Title: "Temporary Reduced Capacity",
-			Status: http.StatusServiceUnavailable, Violated: []string{}}
+		return problem{
+			Type: problemTypes + "temporary-reduced-capacity", Title: "Temporary Reduced Capacity",
+			Status: http.StatusServiceUnavailable, Violated: []string{},
+		}
 	}
 	p := problem{Type: problemTypes + "quota-exceeded", Title: "Quota Exceeded", Status: http.StatusTooManyRequests, Violated: []string{}}
 	for _, s := range d.Policies() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/lograte"
 	"github.com/redishttp/redishttp/internal/rights"
 )
 
@@ -46,7 +47,7 @@ type Limiter struct {
 	refusals *rights.Watch // of an engine's Redis
 
 	strays    atomic.Int32 // places that are being given back
-	noAddress sometimes    // what is logged of requests without an address
+	noAddress lograte.Gate // what is logged of requests without an address
 }
 
 // New returns a Limiter that admits limit.Burst requests at once and

@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-redis/redis_rate/v10"
 
+	"github.com/redishttp/redishttp/clientip"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/ratelimit"
 )
@@ -88,14 +89,16 @@ func TestAUnixSocketIsSaid(t *testing.T) {
 	for _, forwarded := range []string{"", "203.0.113.5"} {
 		var log, ipLog logged
 		var untrusted atomic.Int32
-		key, err := ratelimit.ClientIP(ratelimit.IP{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-			Logger: ipLog.logger(), OnUntrusted: func(*http.Request) { untrusted.Add(1) }})
+		resolver, err := clientip.New(clientip.Config{
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Logger:         ipLog.logger(), OnUntrusted: func(*http.Request) { untrusted.Add(1) },
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for name, l := range map[string]*ratelimit.Limiter{
-			"ClientIP": limiter(t, rdb, redis_rate.PerHour(1), ratelimit.WithKey(key)),
-			"default":  limiter(t, rdb, redis_rate.PerHour(1), ratelimit.WithLogger(log.logger())),
+			"ByIP":    limiter(t, rdb, redis_rate.PerHour(1), ratelimit.WithKey(ratelimit.ByIP(resolver))),
+			"default": limiter(t, rdb, redis_rate.PerHour(1), ratelimit.WithLogger(log.logger())),
 		} {
 			get := overUnix(t, l.Handler(served), name == "default")
 			for i, want := range []int{200, 429, 429} {
@@ -104,7 +107,7 @@ func TestAUnixSocketIsSaid(t *testing.T) {
 				}
 			}
 		}
-		for name, lines := range map[string][]string{"IP.Logger": ipLog.lines(), "WithLogger": log.lines()} {
+		for name, lines := range map[string][]string{"Config.Logger": ipLog.lines(), "WithLogger": log.lines()} {
 			if len(lines) != 1 || !strings.Contains(lines[0], "WARN") || !strings.Contains(lines[0], "share one key") {
 				t.Errorf("%s, header %q: got %q, want one warning", name, forwarded, lines)
 			}
@@ -117,12 +120,12 @@ func TestAUnixSocketIsSaid(t *testing.T) {
 
 func TestATrustedUnixSocket(t *testing.T) {
 	var log logged
-	key, err := ratelimit.ClientIP(ratelimit.IP{TrustUnixSocket: true, Logger: log.logger(), OnUntrusted: func(*http.Request) { t.Error("untrusted") }})
+	resolver, err := clientip.New(clientip.Config{TrustUnixSocket: true, Logger: log.logger(), OnUntrusted: func(*http.Request) { t.Error("untrusted") }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, named := range []bool{false, true} {
-		get := overUnix(t, limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(1), ratelimit.WithKey(key)).Handler(served), named)
+		get := overUnix(t, limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(1), ratelimit.WithKey(ratelimit.ByIP(resolver))).Handler(served), named)
 		for _, tc := range []struct {
 			forwarded string
 			want      int
@@ -135,39 +138,10 @@ func TestATrustedUnixSocket(t *testing.T) {
 			t.Errorf("logged %q", lines)
 		}
 	}
-	get := overUnix(t, limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(9), ratelimit.WithKey(key)).Handler(served), false)
+	get := overUnix(t, limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(9), ratelimit.WithKey(ratelimit.ByIP(resolver))).Handler(served), false)
 	get("")
 	get("")
 	if lines := log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "brings no forwarding header") {
 		t.Errorf("a proxy that brings no header: logged %q", lines)
-	}
-}
-
-// A trusted proxy whose header cannot be read makes its clients one, which is
-// said, and its own address is no client's: it opens nothing.
-func TestAnUnreadableHeaderIsSaid(t *testing.T) {
-	ten := netip.MustParsePrefix("10.0.0.0/8")
-	for _, lines := range [][]string{{"junk"}, {"unknown"}, {"9.9.9.9, [::1"}} {
-		var log logged
-		ip := ratelimit.IP{TrustedProxies: []netip.Prefix{ten}, Logger: log.logger(), OnUntrusted: func(*http.Request) { t.Error("untrusted") }}
-		key, err1 := ratelimit.ClientIP(ip)
-		own, err2 := ratelimit.Networks(ratelimit.IP{TrustedProxies: []netip.Prefix{ten}}, ten)
-		if err1 != nil || err2 != nil {
-			t.Fatal(err1, err2)
-		}
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.RemoteAddr = "10.0.0.1:5"
-		if got, _ := key(r); got != "10.0.0.1/32" || !own(r) || len(log.lines()) > 0 {
-			t.Errorf("no header: key %q, own network %v, logged %q", got, own(r), log.lines())
-		}
-		r.Header["X-Forwarded-For"] = lines
-		for range 3 {
-			if got, _ := key(r); got != "10.0.0.1/32" || own(r) {
-				t.Errorf("%q: key %q, own network %v", lines, got, own(r))
-			}
-		}
-		if got := log.lines(); len(got) != 1 || !strings.Contains(got[0], "cannot be read") {
-			t.Errorf("%q: logged %q, want one warning", lines, got)
-		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sort"
@@ -189,4 +190,100 @@ func ExampleNew() {
 	_ = lockmw.WithHooks(m.Locks("orders", 10*time.Second))
 	_ = cronlock.WithHooks(m.Cron("jobs"))
 	// Output:
+}
+
+// metrics are new ones, with the reader of what they report.
+func metrics(t *testing.T) (*otelmetrics.Metrics, *metric.ManualReader) {
+	t.Helper()
+	reader := metric.NewManualReader()
+	m, err := otelmetrics.New(otelmetrics.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(reader))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, reader
+}
+
+// Each event is counted once, under the name and with the attributes of the docs.
+func TestEveryHookIsCounted(t *testing.T) {
+	failure := errors.New("no")
+	for name, tc := range map[string]struct {
+		call func(ctx context.Context, m *otelmetrics.Metrics)
+		want map[string]int64
+	}{
+		"sessions found and not": {func(ctx context.Context, m *otelmetrics.Metrics) {
+			h := m.Session("site")
+			h.Loaded(ctx, true)
+			h.Loaded(ctx, true)
+			h.Loaded(ctx, false)
+		}, map[string]int64{"session.loads{found=true,redishttp.name=site}": 2, "session.loads{found=false,redishttp.name=site}": 1}},
+		"merges are added up": {func(ctx context.Context, m *otelmetrics.Metrics) {
+			h := m.Session("site")
+			h.Merged(ctx, 3)
+			h.Merged(ctx, 2)
+			h.Saved(ctx)
+		}, map[string]int64{"session.merges{redishttp.name=site}": 5, "session.saves{redishttp.name=site}": 1}},
+		"failures of each middleware": {func(ctx context.Context, m *otelmetrics.Metrics) {
+			m.RateLimit("a").Failed(ctx, failure)
+			m.Session("b").Failed(ctx, failure)
+			m.Cache("c").Failed(ctx, failure)
+			m.Locks("d", time.Second).Failed(ctx, failure)
+			m.Cron("e").Failed(ctx, "job", failure)
+		}, map[string]int64{"failures{middleware=ratelimit,redishttp.name=a}": 1, "failures{middleware=session,redishttp.name=b}": 1, "failures{middleware=cache,redishttp.name=c}": 1,
+			"failures{middleware=lock,redishttp.name=d}": 1, "failures{middleware=cron,redishttp.name=e}": 1}},
+		"an outage begins and ends": {func(ctx context.Context, m *otelmetrics.Metrics) {
+			m.RateLimit("api").Outage(ctx, true)
+			m.RateLimit("api").Outage(ctx, false)
+			m.RateLimit("other").Outage(ctx, true)
+		}, map[string]int64{"ratelimit.unavailable{redishttp.name=api}": 0, "ratelimit.unavailable{redishttp.name=other}": 1}},
+		"renewals by what was left": {func(ctx context.Context, m *otelmetrics.Metrics) {
+			h := m.Locks("orders", 10*time.Second)
+			h.Renewed(ctx, 6*time.Second, nil)
+			h.Renewed(ctx, 5*time.Second, nil)
+			h.Renewed(ctx, 4*time.Second, nil)
+			h.Renewed(ctx, 9*time.Second, failure)
+		}, map[string]int64{"lock.renewals{outcome=ok,redishttp.name=orders}": 2, "lock.renewals{outcome=late,redishttp.name=orders}": 1,
+			"lock.renewals{outcome=failed,redishttp.name=orders}": 1}},
+		"waits and holds of locks": {func(ctx context.Context, m *otelmetrics.Metrics) {
+			h := m.Locks("orders", time.Second)
+			h.Acquired(ctx, 1, time.Millisecond)
+			h.Acquired(ctx, 2, time.Millisecond)
+			h.Busy(ctx, time.Second)
+			h.Released(ctx, 1, time.Second)
+		}, map[string]int64{"lock.wait{outcome=acquired,redishttp.name=orders}": 2, "lock.wait{outcome=busy,redishttp.name=orders}": 1, "lock.held{redishttp.name=orders}": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, reader := metrics(t)
+			tc.call(t.Context(), m)
+			if got := collect(t, reader); !maps.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// Histograms tell a decision of a millisecond from a lock of a minute.
+func TestBucketsOfTheHistograms(t *testing.T) {
+	m, reader := metrics(t)
+	h := m.Locks("orders", time.Second)
+	for _, d := range []time.Duration{300 * time.Microsecond, 3 * time.Millisecond, 40 * time.Second, 2 * time.Minute} {
+		h.Acquired(t.Context(), 1, d)
+	}
+	var data metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &data); err != nil {
+		t.Fatal(err)
+	}
+	histogram, ok := data.ScopeMetrics[0].Metrics[0].Data.(metricdata.Histogram[float64])
+	if !ok || len(histogram.DataPoints) != 1 {
+		t.Fatalf("got %+v", data.ScopeMetrics[0].Metrics)
+	}
+	used := 0
+	for _, n := range histogram.DataPoints[0].BucketCounts {
+		if n > 1 {
+			t.Errorf("one bucket has %d of four durations", n)
+		}
+		used += int(n)
+	}
+	if used != 4 || data.ScopeMetrics[0].Metrics[0].Unit != "s" {
+		t.Errorf("got %d durations in %q", used, data.ScopeMetrics[0].Metrics[0].Unit)
+	}
 }

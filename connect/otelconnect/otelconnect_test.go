@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -172,5 +174,72 @@ func TestMistakes(t *testing.T) {
 	_, err = otelconnect.Instrument(conn, otelconnect.WithTracerProvider(nil), otelconnect.WithMeterProvider(nil), nil)
 	if err == nil || !strings.Contains(err.Error(), "WithTracerProvider") || !strings.Contains(err.Error(), "WithMeterProvider") {
 		t.Errorf("got %v, want both mistakes", err)
+	}
+}
+
+// value is what a metric of a connection says, with its attributes checked.
+func (tel *telemetry) value(t *testing.T, name string) int64 {
+	t.Helper()
+	var point metricdata.DataPoint[int64]
+	switch data := tel.metrics(t)["redishttp.connection."+name].Data.(type) {
+	case metricdata.Sum[int64]:
+		point = data.DataPoints[0]
+	case metricdata.Gauge[int64]:
+		point = data.DataPoints[0]
+	default:
+		t.Fatalf("%s is not reported", name)
+	}
+	for key, want := range map[attribute.Key]string{"redishttp.connection.name": "shop", "redishttp.connection.mode": "standalone"} {
+		if got, _ := point.Attributes.Value(key); got.AsString() != want {
+			t.Errorf("%s: %s is %q, want %q", name, key, got.AsString(), want)
+		}
+	}
+	return point.Value
+}
+
+// The figures of an outage are those of the connection.
+func TestTheFiguresAreThoseOfTheConnection(t *testing.T) {
+	conn, tel := instrument(t, "redis://127.0.0.1:1")
+	for range 12 {
+		conn.Client().Ping(t.Context())
+	}
+	stats := conn.Stats()
+	if stats.Opened != 1 || stats.Refused == 0 {
+		t.Fatalf("no outage: %+v", stats)
+	}
+	for name, want := range map[string]int64{"dials": stats.Dials, "dial_errors": stats.DialErrors, "breaker.opened": 1, "breaker.refused": stats.Refused, "breaker.open": 1,
+		"in_flight": 0, "batched": 0} {
+		if got := tel.value(t, name); got != want {
+			t.Errorf("%s: got %d, want %d", name, got, want)
+		}
+	}
+	for _, s := range tel.spans.GetSpans() {
+		if s.Name == "redis.dial" && s.Status.Code == codes.Error {
+			return
+		}
+	}
+	t.Error("no dial is reported as failed")
+}
+
+// A Conn of a plain client is reported as well.
+func TestAPlainClient(t *testing.T) {
+	conn, err := connect.FromClient(redistest.Standalone(t).Client(t), connect.WithName("shop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spans, reader := tracetest.NewInMemoryExporter(), sdkmetric.NewManualReader()
+	instrumentation, err := otelconnect.Instrument(conn, otelconnect.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))),
+		otelconnect.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer instrumentation.Close()
+	conn.Client().Get(t.Context(), "hidden-key")
+	if all := spans.GetSpans(); len(all) == 0 || strings.Contains(fmt.Sprintf("%+v", all), "hidden-key") {
+		t.Errorf("got %d spans: %+v", len(all), all)
+	}
+	tel := &telemetry{instrumentation, spans, reader}
+	if got := tel.value(t, "in_flight"); got != 0 {
+		t.Errorf("got %d calls in flight", got)
 	}
 }

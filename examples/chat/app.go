@@ -42,7 +42,7 @@ func newApp(conn *connect.Conn, h *hub, c config, logger *slog.Logger) (*app, er
 	a.sessions, errs[0] = session.New(rdb, session.WithInsecureCookie(true), session.WithCookieName("chat"), session.WithPersist(true),
 		session.WithLifetime(30*24*time.Hour), session.WithIdle(7*24*time.Hour), session.WithLogger(logger))
 	// By address, for a session is had for the asking. Behind a proxy it is
-	// ratelimit.ClientIP that knows the address.
+	// ratelimit.ByIP that knows the address.
 	a.posts, errs[1] = ratelimit.New(rdb, redis_rate.Limit{Rate: 1, Burst: c.burst, Period: time.Second},
 		ratelimit.WithName("posts"), ratelimit.WithLogger(logger))
 	a.streams, errs[2] = ratelimit.New(rdb, redis_rate.Limit{}, ratelimit.WithLimits(ratelimit.Concurrency(c.streams)),

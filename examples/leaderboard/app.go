@@ -34,7 +34,7 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 	var errs [5]error
 	a.board, errs[0] = NewBoard(conn, c.board)
 	// By address, for a session is had for the asking. Behind a proxy it is
-	// ratelimit.ClientIP that knows the address.
+	// ratelimit.ByIP that knows the address.
 	a.submits, errs[1] = ratelimit.New(rdb, redis_rate.Limit{Rate: 30, Burst: c.burst, Period: time.Minute}, ratelimit.WithLogger(logger))
 	// Plain HTTP on a loopback address; leave WithInsecureCookie out behind TLS.
 	a.sessions, errs[2] = session.New(rdb, session.WithInsecureCookie(true), session.WithCookieName("leaderboard"), session.WithPersist(true),

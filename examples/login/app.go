@@ -38,7 +38,7 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 			logger.LogAttrs(ctx, slog.LevelInfo, "session", slog.String("event", e.Kind.String()), slog.String("device", e.Handle))
 		},
 	}))
-	// Behind a proxy it is ratelimit.ClientIP that knows the address.
+	// Behind a proxy it is ratelimit.ByIP that knows the address.
 	a.attempts[0], errs[2] = a.attemptsBy(ratelimit.RemoteAddr, "login-address", redis_rate.Limit{Rate: c.byAddress, Burst: c.byAddress, Period: 20 * time.Minute})
 	// The names are counted whether or not anybody has them, or it would show
 	// who does. Whoever fails on purpose keeps the user from new logins, not

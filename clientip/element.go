@@ -1,4 +1,4 @@
-package ratelimit
+package clientip
 
 import (
 	"net/netip"
@@ -7,10 +7,10 @@ import (
 	"github.com/redishttp/redishttp/internal/forwarded"
 )
 
-// forwardedFor is the address in the for parameter of an element of Forwarded. It
+// parseElement returns the address in the for parameter of an element of Forwarded. It
 // reports false if the element does not follow the grammar, has a parameter twice,
 // or names no address.
-func forwardedFor(element string) (netip.Addr, bool) {
+func parseElement(element string) (netip.Addr, bool) {
 	node, ok := forwarded.Param(element, "for")
 	if !ok {
 		return netip.Addr{}, false

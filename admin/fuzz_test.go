@@ -3,7 +3,6 @@ package admin
 import (
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 )
 
@@ -57,19 +56,4 @@ func FuzzOwner(f *testing.F) {
 			t.Errorf("%q is of %+v", key, o)
 		}
 	})
-}
-
-func TestFormats(t *testing.T) {
-	for got, want := range map[string]string{
-		size(0): "0 B", size(1023): "1023 B", size(1536): "1.5 KiB", size(100 << 20): "100 MiB", size(-1): "–",
-		count(0): "0", count(1234567): "1\u202f234\u202f567", count(-1000): "−1\u202f000",
-		span(0): "0 s", span(1500 * time.Microsecond): "1.5 ms", span(59900 * time.Millisecond): "59 s", span(90 * time.Second): "1 min 30 s",
-		span(49 * time.Hour): "2 d 1 h", span(20 * 24 * time.Hour): "20 d", span(9999 * time.Millisecond): "9.9 s",
-		percent(1, 3): "33.3 %", percent(0, 0): "–",
-		link("key", "conn", "a", "key", "<\xff&\""): "key?conn=a&key=%3C%FF%26%22", link(""): "./", link("keys", "conn", ""): "keys",
-	} {
-		if got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package ratelimit
+package clientip
 
 import (
 	"net/netip"
@@ -52,5 +52,5 @@ func isPort(s string) bool {
 	return err == nil
 }
 
-// plain drops the zone, and takes a mapped address for the IPv4 one it is.
+// plain drops the zone, and turns an IPv4-mapped address into the IPv4 address.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }

@@ -1,0 +1,67 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// dials is a hook that counts dials and remembers the error of the last one, as
+// go-redis reports a dial that timed out as a bare "context deadline exceeded".
+type dials struct {
+	sentinel   bool
+	last       atomic.Pointer[error]
+	masterAddr atomic.Pointer[string] // that a sentinel connection last dialled
+	count      atomic.Int64
+	fails      atomic.Int64
+}
+
+func (d *dials) lastError() error {
+	if p := d.last.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (d *dials) master() string {
+	if p := d.masterAddr.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
+
+func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if d.sentinel {
+			network = dataNetwork
+		}
+		conn, err := next(ctx, network, addr)
+		err = notNil(err)
+		d.count.Add(1)
+		if err != nil {
+			d.fails.Add(1)
+		}
+		d.last.Store(&err)
+		return conn, err
+	}
+}
+
+var errNoMaster = errors.New("the sentinels know no master of this name")
+
+// notNil replaces the error of sentinels that do not know the master. go-redis
+// joins their redis.Nil, which a caller of GET would take for a missing key.
+func notNil(err error) error {
+	if errors.Is(err, redis.Nil) {
+		return errNoMaster
+	}
+	return err
+}
+
+func (d *dials) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (d *dials) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}

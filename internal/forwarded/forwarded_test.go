@@ -1,0 +1,90 @@
+package forwarded_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/redishttp/redishttp/internal/forwarded"
+)
+
+func TestLastComma(t *testing.T) {
+	for list, want := range map[string]int{
+		`a`: -1, `a,b`: 1, `a,b,c`: 3, ``: -1,
+		`for=1;host="a,b"`:        -1, // a comma in quotes
+		`for=1, for=2;host="a,b"`: 5,
+		`a="\"",b="\\",c=",",d`:   19,
+		`a="\\\"",b`:              8,
+		`a="open, for=1;h="x,y"`:  7, // a quote on the left that is never closed
+	} {
+		if got, ok := forwarded.LastComma(list); got != want || !ok {
+			t.Errorf("%s: got %d, %t, want %d", list, got, ok, want)
+		}
+	}
+	for _, list := range []string{`"`, `a=b"`, `a\"b"`} {
+		if at, ok := forwarded.LastComma(list); ok {
+			t.Errorf("%s: got %d, want an error for a quote that is never opened", list, at)
+		}
+	}
+}
+
+func TestParam(t *testing.T) {
+	for _, tc := range []struct {
+		element, name, want string
+		ok                  bool
+	}{
+		{`for=192.0.2.1`, "for", "192.0.2.1", true},
+		{`FOR=192.0.2.1;proto=https`, "proto", "https", true},
+		{`for="[2001:db8::1]:80"`, "for", "[2001:db8::1]:80", true},
+		{`host="a\"b\\c";for=x`, "host", `a"b\c`, true},
+		{`;; for=x ;; `, "for", "x", true},
+		{`for=x`, "proto", "", false},                // not there
+		{`for=x;for=y`, "for", "", false},            // twice
+		{`for=x;by=a;By=b`, "for", "", false},        // another one twice
+		{`for = x`, "for", "", false},                // white space around =
+		{`for=`, "for", "", false},                   // no value
+		{`=x`, "for", "", false},                     // no name
+		{`for="x`, "for", "", false},                 // not closed
+		{`for="x\`, "for", "", false},                // escape of nothing
+		{`for=x y`, "for", "", false},                // more than a value
+		{`for="x"y`, "for", "", false},               // more than a value
+		{"for=\"x\x01\"", "for", "", false},          // a control character
+		{`for=[2001:db8::1]`, "for", "", false},      // no token
+		{strings.Repeat("a=b;", 17), "a", "", false}, // too many pairs
+		{``, "for", "", false},
+	} {
+		if got, ok := forwarded.Param(tc.element, tc.name); got != tc.want || ok != tc.ok {
+			t.Errorf("%s of %q: got %q, %t, want %q, %t", tc.name, tc.element, got, ok, tc.want, tc.ok)
+		}
+	}
+}
+
+func TestCutToken(t *testing.T) {
+	for s, want := range map[string][2]string{
+		"abc=1": {"abc", "=1"}, "": {"", ""}, "=": {"", "="}, "a!#$%&'*+-.^_`|~9 b": {"a!#$%&'*+-.^_`|~9", " b"}, "ä": {"", "ä"},
+	} {
+		if token, rest := forwarded.CutToken(s); token != want[0] || rest != want[1] {
+			t.Errorf("%q: got %q, %q, want %q", s, token, rest, want)
+		}
+	}
+}
+
+// A parameter is read as it was quoted, and the commas in its value do not
+// separate elements.
+func FuzzQuoted(f *testing.F) {
+	for _, s := range []string{"", "a,b", `a"b`, `\`, `\"`, "a;b=c", "\t"} {
+		f.Add(s)
+	}
+	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+	f.Fuzz(func(t *testing.T, value string) {
+		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+			return
+		}
+		element := `for=192.0.2.1;host="` + escape.Replace(value) + `"`
+		if got, ok := forwarded.Param(element, "host"); got != value || !ok {
+			t.Errorf("%q: got %q, %t", element, got, ok)
+		}
+		if at, ok := forwarded.LastComma("x," + element); at != 1 || !ok {
+			t.Errorf("%q: the comma is at %d, %t, want 1", element, at, ok)
+		}
+	})
+}
