@@ -7,13 +7,23 @@ import (
 )
 
 // Acquire acquires the lock of key. It waits until ctx ends; then the error
-// matches [ErrBusy] and that of ctx. The lock's context descends from ctx.
+// matches [ErrBusy] and that of ctx. The lock's context descends from ctx. Release
+// the lock in any case:
+//
+//	k, err := locks.Acquire(ctx, "nightly-report")
+//	if err != nil {
+//		return err
+//	}
+//	defer k.Release(ctx)
+//
+// If Redis does not answer within [WithTimeout], it returns [ErrUnavailable]. It
+// waits while Redis answers that it is failing over or loading its data.
 func (l *Locker) Acquire(ctx context.Context, key string) (*Lock, error) {
 	return l.acquire(ctx, request{key: key, wait: true})
 }
 
 // TryAcquire acquires the lock of key if it is free, and returns a [*BusyError]
-// at once if it is not.
+// at once if it is not. A lock for which others wait is not free: they come first.
 func (l *Locker) TryAcquire(ctx context.Context, key string) (*Lock, error) {
 	return l.acquire(ctx, request{key: key})
 }

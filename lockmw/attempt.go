@@ -59,6 +59,7 @@ func (a *acquisition) waitInRedis(parent, ctx context.Context) (*Lock, error) {
 		sent := time.Now()
 		r, failure := a.attempt(ctx, true)
 		switch {
+		// a failover is waited out like a busy lock
 		case failure != nil && isTransient(failure):
 			r.left = 50 * time.Millisecond
 		case r.split:

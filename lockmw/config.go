@@ -11,6 +11,7 @@ import (
 	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
+// config is what options record. It does not change after the constructor.
 type config struct {
 	prefix, name string
 	ttl          time.Duration
@@ -29,6 +30,8 @@ type config struct {
 	deny        http.Handler
 }
 
+// newConfig returns the defaults, changed by opts: the last of a kind wins, and nil
+// options are skipped.
 func newConfig(opts []Option) config {
 	c := config{
 		prefix: "lockmw", name: "default", ttl: 10 * time.Second, maxWaiters: 1000, permits: 1, logger: slog.New(slog.DiscardHandler),

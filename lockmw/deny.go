@@ -18,6 +18,16 @@ type denyKey struct{}
 // DenyReason returns why a request was refused, in the handler of
 // [WithDenyHandler]. It matches [ErrBusy], [ErrUnavailable], [ErrLost],
 // [ErrNoKey], [ErrNested], [ErrSetup] or [ErrClosed]. It is nil elsewhere.
+//
+//	sorry := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//		if errors.Is(lockmw.DenyReason(r.Context()), lockmw.ErrBusy) {
+//			fmt.Fprintln(w, "Another tab is saving this order.")
+//			return
+//		}
+//		fmt.Fprintln(w, "Please try again.")
+//	})
+//
+// Do not write the error itself: it is for logs, and may name servers.
 func DenyReason(ctx context.Context) error {
 	err, _ := ctx.Value(denyKey{}).(error)
 	return err
@@ -48,6 +58,10 @@ func (l *Locker) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	dw.writeStatus()
 }
 
+// refusalFor returns the response to an error: 409 or another status of
+// WithBusyStatus when waiting helps the client, 503 when Redis may be back soon, and
+// 500 for what only a change of the program or of Redis can fix. The details name no
+// key and no server.
 func (l *Locker) refusalFor(err error) refusal {
 	var busy *BusyError
 	switch {
@@ -90,6 +104,7 @@ func (w *denyWriter) Write(b []byte) (int, error) {
 // Unwrap is for [http.ResponseController].
 func (w *denyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// writeStatus sends the status of the refusal, unless one was sent.
 func (w *denyWriter) writeStatus() {
 	if !w.wrote {
 		w.WriteHeader(w.status)

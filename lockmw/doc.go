@@ -23,6 +23,19 @@
 // A lock that was never released is granted after its lease only to a process that
 // has seen the clock run evenly for a lease, to others a lease later.
 //
+// # Code without HTTP
+//
+//	k, err := locks.Acquire(ctx, lockmw.Join("report", day)) // waits until ctx ends
+//	if err != nil {
+//		return err
+//	}
+//	defer k.Release(ctx)
+//	return makeReport(k.Context(), k.Fence()) // the context ends if the lock is lost
+//
+// [Locker.TryAcquire] makes one attempt. A chain of calls that already holds the
+// lock gets [ErrNested] rather than waiting for itself. A panic, of a handler or a
+// hook, releases the lock.
+//
 // # Keys of requests
 //
 // The key of a request is its path, decoded: a resource has one lock, however a
@@ -60,6 +73,20 @@
 // A call whose connection broke is sent once more by the same owner, which grants
 // once and with one fence. A lock whose grant stays unknown is released in the
 // background.
+//
+// # Choosing the options
+//
+// The lease ([WithTTL]) is how long others wait after a holder died. It should be
+// longer than the longest pause of a healthy instance, by garbage collection or a
+// suspended machine: such a pause costs the lock. [WithWait] is how long a request
+// waits for a busy lock; it should be shorter than the timeout of clients.
+// [WithMethods] keeps requests out that change nothing.
+//
+// # Observability
+//
+// [Hooks] tell how long callers waited and held locks, which renewals came late, and
+// which locks were lost and why. Watch Lost and Failed. Refusals that an operator
+// has to fix are logged with [WithLogger], at most one line a request.
 //
 // # For operators
 //

@@ -18,6 +18,11 @@ func (l *Locker) CanForceRelease(redisKey string) bool {
 // [Info]. The holder's context ends with [ErrLost] as soon as it is told, which
 // may be after the next holder begins: pass [Lock.Fence] to what you protect. It
 // reports whether owner still had the lock.
+//
+//	info, err := locks.Inspect(ctx, "nightly-report")
+//	if err == nil && info.Held {
+//		_, err = locks.ForceRelease(ctx, info.Key, info.Owner)
+//	}
 func (l *Locker) ForceRelease(ctx context.Context, redisKey, owner string) (bool, error) {
 	f, ok := l.store.(forcer)
 	if !ok {

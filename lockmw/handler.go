@@ -45,6 +45,9 @@ func isSafe(method string) bool {
 	return slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}, method)
 }
 
+// failsOpen reports whether the handler runs without its lock. A Redis that is not
+// set up for locks would stay so, and a full queue means that many wait already:
+// both are refused in every mode.
 func (l *Locker) failsOpen(err error) bool {
 	return l.failureMode == DangerouslyFailOpen && errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrSetup)
 }

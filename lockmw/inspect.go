@@ -124,6 +124,8 @@ func (l *Locker) Inspect(ctx context.Context, key string) (Info, error) {
 	return info, nil
 }
 
+// inspected returns the deployment that Inspect reads. There is none with several
+// masters, which may differ.
 func (l *Locker) inspected() (*node, bool) {
 	switch s := l.store.(type) {
 	case *node:
@@ -156,6 +158,7 @@ func decodeInfo(reply []any, shared bool) (Info, bool) {
 	return info, info.decodeLock(lock, now)
 }
 
+// decodeLock reads the string of a lock that one owner holds.
 func (i *Info) decodeLock(s string, now int64) bool {
 	v, ok := parseLock(s)
 	if !ok {
@@ -176,6 +179,8 @@ func (i *Info) decodeLock(s string, now int64) bool {
 	return true
 }
 
+// decodeState reads the state of a lock that several may hold, and the leases of
+// its holders in the order of their ends.
 func (i *Info) decodeState(s string, now int64, leases []any) bool {
 	v, ok := parseState(s)
 	if !ok {

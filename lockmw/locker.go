@@ -55,6 +55,7 @@ func New(rdb Client, opts ...Option) (*Locker, error) {
 	return l, nil
 }
 
+// newLocker returns a Locker without a store, which depends on what it is over.
 func newLocker(opts []Option) *Locker {
 	l := &Locker{config: newConfig(opts), instance: rand.Text(), held: map[string]*Lock{}, local: map[string]*Lock{}, idle: make(chan struct{}), quit: make(chan struct{})}
 	l.base = l.prefix + ":v1:" + l.name + ":"
@@ -63,6 +64,8 @@ func newLocker(opts []Option) *Locker {
 	return l
 }
 
+// newOwner returns the name of one attempt to hold a lock. Names are never reused,
+// so a late release of one attempt cannot release another.
 func (l *Locker) newOwner() string {
 	return l.instance + ":" + strconv.FormatUint(l.counter.Add(1), 36)
 }
@@ -79,6 +82,7 @@ func (l *Locker) inBackground(fn func()) bool {
 	return true
 }
 
+// isClosed reports whether Close was called.
 func (l *Locker) isClosed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -118,6 +122,7 @@ func (l *Locker) Close(ctx context.Context) error {
 	return err
 }
 
+// allHeld returns a copy, because losing a lock changes the map.
 func (l *Locker) allHeld() []*Lock {
 	l.mu.Lock()
 	defer l.mu.Unlock()

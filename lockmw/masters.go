@@ -80,6 +80,7 @@ func (q *quorum) check(ctx context.Context, n *node) error {
 	if err := n.caller.Process(ctx, info); err != nil {
 		return diagnose(err)
 	}
+	// A node is named by its position, because an address may be secret.
 	mistake := func(reason string) error {
 		return fmt.Errorf("%w: %w", ErrSetup, &OptionError{Package: "lockmw", Option: "nodes", Reason: fmt.Sprintf("node %d %s", slices.Index(q.nodes, n)+1, reason)})
 	}

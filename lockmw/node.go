@@ -18,8 +18,12 @@ type node struct {
 	scripts nodeScripts
 }
 
+// nodeScripts are the scripts of a node. Redis computes their hashes, with the first
+// call: that works where FIPS forbids SHA-1 in Go.
 type nodeScripts struct{ acquire, queue, renew, release, force, inspect *redis.Script }
 
+// newNode returns the node of a client. It warns at once of a client that ignores
+// deadlines: each call costs a goroutine then.
 func newNode(l *Locker, rdb Client) *node {
 	return &node{l: l, caller: bounded.New(rdb).Watch(l.logger), scripts: nodeScripts{
 		acquire: newScript(acquireSource), queue: newScript(queueSource), renew: newScript(renewSource),
@@ -27,6 +31,9 @@ func newNode(l *Locker, rdb Client) *node {
 	}}
 }
 
+// acquire makes most attempts with acquire.lua, which is short: the lock is free,
+// or busy and the caller does not wait. Only the others cost the second round trip
+// of queue.lua, and a waiter that is queued already goes there directly.
 func (n *node) acquire(ctx context.Context, keys []string, owner string, q query) (reply, error) {
 	if !q.queued {
 		r, err := n.query(ctx, n.scripts.acquire, keys[:1], owner, n.l.lease)
@@ -44,18 +51,22 @@ func (n *node) acquire(ctx context.Context, keys []string, owner string, q query
 	return n.query(ctx, n.scripts.queue, keys, owner, n.l.lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.clockTolerance().Milliseconds())
 }
 
+// renew runs renew.lua.
 func (n *node) renew(ctx context.Context, keys []string, owner string) (outcome, error) {
 	return n.change(ctx, n.scripts.renew, keys[:1], owner, n.l.lease)
 }
 
+// release runs release.lua.
 func (n *node) release(ctx context.Context, keys []string, owner string, leave bool) (outcome, error) {
 	return n.releaseBy(ctx, n.scripts.release, keys, owner, leave)
 }
 
+// force runs force.lua, once: an operator sees whether it worked.
 func (n *node) force(ctx context.Context, keys []string, owner string) (outcome, error) {
 	return n.forceBy(ctx, n.scripts.force, keys, owner)
 }
 
+// close has nothing to wait for: calls end before their callers go on.
 func (n *node) close() {}
 
 // query runs a script whose reply is that of acquire.lua, and may run twice.
@@ -81,6 +92,8 @@ func (n *node) change(ctx context.Context, script *redis.Script, keys []string, 
 	return decodeOutcome(c.repeatable(ctx))
 }
 
+// releaseBy runs a script that releases a lock or a permit. If the call was sent
+// twice and the second one finds nothing to release, the first one did it.
 func (n *node) releaseBy(ctx context.Context, script *redis.Script, keys []string, owner string, leave bool) (outcome, error) {
 	c := call{n: n, script: script, keys: keys, args: []any{owner}}
 	if leave {
@@ -93,6 +106,7 @@ func (n *node) releaseBy(ctx context.Context, script *redis.Script, keys []strin
 	return o, err
 }
 
+// forceBy runs a script that takes a lock or a permit from its holder.
 func (n *node) forceBy(ctx context.Context, script *redis.Script, keys []string, owner string) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.timeout)
 	defer cancel()
@@ -100,6 +114,7 @@ func (n *node) forceBy(ctx context.Context, script *redis.Script, keys []string,
 	return decodeOutcome(c.once(ctx))
 }
 
+// decodeOutcome reads a reply of one number.
 func decodeOutcome(v []int64, err error) (outcome, error) {
 	if err == nil && len(v) != 1 {
 		err = fmt.Errorf("reply of %d values, want one", len(v))

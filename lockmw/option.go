@@ -93,7 +93,14 @@ func WithReadWrite(on bool) Option { return optionFunc(func(c *config) { c.readW
 // how many use a resource at the same time.
 func WithPermits(n int) Option { return optionFunc(func(c *config) { c.permits = n }) }
 
-// WithHooks sets the observers. The default is none. Use it for metrics.
+// WithHooks sets the observers. The default is none. Use it for metrics:
+//
+//	lockmw.WithHooks(lockmw.Hooks{
+//		Acquired: func(ctx context.Context, fence uint64, waited time.Duration) { waits.Observe(waited.Seconds()) },
+//		Lost:     func(ctx context.Context, err *lockmw.LostError) { losses.WithLabelValues(string(err.Reason)).Inc() },
+//	})
+//
+// Adapter otelmetrics has hooks for OpenTelemetry.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
 
 // WithLogger sets the logger. The default discards. It gets what an operator

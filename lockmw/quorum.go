@@ -26,6 +26,7 @@ type quorum struct {
 	rounds  map[string][]*round // by owner: those on their way to the nodes
 }
 
+// newQuorum returns the store of NewRedlock.
 func newQuorum(l *Locker, nodes []Client) *quorum {
 	q := &quorum{l: l, vote: newScript(voteSource), fence: newScript(fenceSource), checked: map[string]*node{}, rounds: map[string][]*round{}}
 	for _, rdb := range nodes {
@@ -34,11 +35,13 @@ func newQuorum(l *Locker, nodes []Client) *quorum {
 	return q
 }
 
+// majority is how many nodes must agree.
 func (q *quorum) majority() int { return len(q.nodes)/2 + 1 }
 
 // blocks reports whether so many nodes that do not agree leave no majority.
 func (q *quorum) blocks(n int) bool { return n > len(q.nodes)-q.majority() }
 
+// close waits for calls whose callers have left.
 func (q *quorum) close() { q.calls.Wait() }
 
 type result[T any] struct {
@@ -62,6 +65,10 @@ func callAll[T any](q *quorum, fn func(i int) (T, error)) <-chan result[T] {
 // retryRedlock is about how often an attempt for a busy lock is made.
 const retryRedlock = 50 * time.Millisecond
 
+// acquire asks all nodes for their votes, and then a majority to write the greatest
+// of their fences. A node that is not known to be an independent master has no vote.
+// Without a majority the votes that were won are given up, and the next attempt is
+// made as another owner: a release that is late cannot take back its votes.
 func (q *quorum) acquire(ctx context.Context, keys []string, owner string, _ query) (reply, error) {
 	if err := q.checkAll(ctx); err != nil {
 		return reply{}, err
@@ -106,6 +113,7 @@ func (q *quorum) acquire(ctx context.Context, keys []string, owner string, _ que
 	return reply{left: min(sum.left, retryRedlock), split: true}, nil // nodes still to reply may vote for us, too
 }
 
+// voteOf asks one node for its vote.
 func (q *quorum) voteOf(ctx context.Context, n *node, keys []string, owner string) (reply, error) {
 	return n.query(ctx, q.vote, []string{keys[0], q.l.bootKey()}, owner, q.l.lease, q.l.lease, bootLife.Milliseconds())
 }
@@ -228,6 +236,8 @@ type round struct {
 	left int
 }
 
+// startRound notes that calls that may give owner votes are on their way: its
+// release waits for them.
 func (q *quorum) startRound(owner string) *round {
 	r := &round{left: len(q.nodes)}
 	for range q.nodes {
@@ -253,6 +263,7 @@ func (q *quorum) endRound(owner string, r *round, node int) {
 	}
 }
 
+// roundsOf returns the rounds of owner that have not ended.
 func (q *quorum) roundsOf(owner string) []*round {
 	q.mu.Lock()
 	defer q.mu.Unlock()

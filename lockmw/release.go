@@ -71,6 +71,8 @@ func (k *Lock) release(ctx context.Context, lost *LostError) error {
 	return err
 }
 
+// releaseInRedis releases the lock for the waiters of all processes. What was not
+// answered is repeated in the background, also if the client panics.
 func (l *Locker) releaseInRedis(ctx context.Context, k *Lock) error {
 	defer l.forget(k)
 	answered := false
@@ -118,6 +120,8 @@ func (l *Locker) abandon(keys []string, owner string) { l.abandonInBackground(ke
 // Redis later than the release, which is therefore sent once more.
 func (l *Locker) abandonTwice(keys []string, owner string) { l.abandonInBackground(keys, owner, true) }
 
+// abandonInBackground abandons in the caller's goroutine if Close no longer waits
+// for others.
 func (l *Locker) abandonInBackground(keys []string, owner string, twice bool) {
 	abandon := func() { l.abandonNow(keys, owner, twice) }
 	if !l.inBackground(abandon) {
@@ -128,6 +132,9 @@ func (l *Locker) abandonInBackground(keys []string, owner string, twice bool) {
 // maxAbandonPause is short: after an outage a lock without a holder is free soon.
 const maxAbandonPause = 250 * time.Millisecond
 
+// abandonNow sends the release until it is answered, for the length of a lease. When
+// the Locker is closed it is sent once more, if Redis seems to answer, so that Close
+// does not wait for a server that is down.
 func (l *Locker) abandonNow(keys []string, owner string, twice bool) {
 	release := func() error {
 		_, err := l.store.release(context.Background(), keys, owner, true)

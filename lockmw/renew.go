@@ -41,6 +41,8 @@ func (k *Lock) renew() {
 	}
 }
 
+// renewed counts the lease from the moment the call was sent, since the server
+// extended it no earlier.
 func (k *Lock) renewed(sent time.Time) {
 	ttl := k.l.ttl
 	k.mu.Lock()
@@ -53,6 +55,7 @@ func (k *Lock) renewed(sent time.Time) {
 	}
 }
 
+// reportRenewal tells the hook.
 func (k *Lock) reportRenewal(left time.Duration, outcome outcome, err error) {
 	if k.l.hooks.Renewed == nil {
 		return
@@ -63,6 +66,7 @@ func (k *Lock) reportRenewal(left time.Duration, outcome outcome, err error) {
 	k.l.hooks.Renewed(k.ctx, left, err)
 }
 
+// scheduleRenewal sets the timer of the next renewal, unless the lock has ended.
 func (k *Lock) scheduleRenewal(in time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -98,6 +102,8 @@ func (k *Lock) lostError() error {
 	return k.lost
 }
 
+// isExpired reports whether the lock must be given up because it could not be
+// renewed: the margin at the end of a lease is for its holder to stop.
 func (k *Lock) isExpired() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -36,10 +36,15 @@ type query struct {
 type outcome int64
 
 const (
-	succeeded  outcome = 1
+	// succeeded means that the owner had the lock, and the change is made.
+	succeeded outcome = 1
+	// otherOwner means that another has the lock, or none.
 	otherOwner outcome = 0
-	stateGone  outcome = -1
-	revoted    outcome = 2 // of a node of a quorum, see quorum.renew
+	// stateGone means that Redis has nothing of the lock: it was flushed, or a
+	// failover lost it.
+	stateGone outcome = -1
+	// revoted is of a node of a quorum that lost the lock and voted again.
+	revoted outcome = 2
 )
 
 // reply is that of acquire.lua, queue.lua, share.lua and vote.lua.

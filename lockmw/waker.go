@@ -34,6 +34,7 @@ type subscription struct {
 	settled bool          // confirmed, or given up for now
 }
 
+// init is for a zero waker, which is part of a Locker.
 func (w *waker) init(l *Locker) {
 	w.l, w.waiters, w.subscriptions = l, map[string]chan struct{}{}, map[*redis.Client]*subscription{}
 }
@@ -85,6 +86,8 @@ func (w *waker) serverOf(key string) (*redis.Client, error) {
 	return bounded.NodeOf(ctx, w.l.rdb, key)
 }
 
+// run subscribes and delivers messages until the subscription ends. A subscription
+// that is not confirmed in time is not given up: waiters poll until it is there.
 func (w *waker) run(s *subscription, server *redis.Client) {
 	late := time.AfterFunc(w.l.timeout, func() {
 		w.settle(s)
@@ -138,10 +141,13 @@ func (w *waker) subscribe(s *subscription, server *redis.Client) (pubsub *redis.
 	return pubsub, pubsub.ChannelWithSubscriptions(), nil
 }
 
+// logPolling says that waiters are served later than they could be.
 func (w *waker) logPolling(err error) {
 	w.l.logger.LogAttrs(context.Background(), slog.LevelWarn, "cannot subscribe, waiters of busy locks poll", slog.Any("error", err))
 }
 
+// listen delivers messages until the subscription is closed. go-redis repeats a
+// subscription whose connection broke, and reports each one.
 func (w *waker) listen(messages <-chan any, confirmed func()) {
 	for m := range messages {
 		switch m := m.(type) {
@@ -174,12 +180,14 @@ func (w *waker) lose(owner string) {
 	}
 }
 
+// wake wakes the waiter that a release named.
 func (w *waker) wake(owner string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	signal(w.waiters[owner])
 }
 
+// wakeAll wakes all waiters, each of which then makes an attempt.
 func (w *waker) wakeAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -188,6 +196,7 @@ func (w *waker) wakeAll() {
 	}
 }
 
+// signal does not block: a waiter that was woken twice makes one attempt.
 func signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
