@@ -12,11 +12,11 @@ import (
 
 // asked is a request as the cache reads it, beside the one that the handler
 // gets, with what outer middlewares had said about its response by then.
-type asked struct {
+type outer struct {
 	given    *http.Request // as it came, the handler's
 	spelled  http.Header   // its fields, if their names are not all canonical
 	around   http.Header   // see [config.around]
-	closed   string        // why they forbid an answer from the store, "" if they do not
+	forbids  string        // why they forbid an answer from the store, "" if they do not
 	validate bool          // they want it validated
 	limited  bool          // they say how long it is fresh:
 	fresh    time.Duration
@@ -24,25 +24,25 @@ type asked struct {
 	vary     []string // fields they select by
 }
 
-type askedKey struct{ c *Cache }
+type outerKey struct{ c *Cache }
 
-func (c *Cache) askedOf(ctx context.Context) *asked {
-	q, _ := ctx.Value(askedKey{c}).(*asked)
+func (c *Cache) outerOf(ctx context.Context) *outer {
+	q, _ := ctx.Value(outerKey{c}).(*outer)
 	return q
 }
 
 // hear returns the request to decide by. Fields have their canonical names
 // there, and its context has what outer middlewares wrote into the header h.
-func (c *Cache) hear(h http.Header, r *http.Request) *http.Request {
+func (c *Cache) annotate(h http.Header, r *http.Request) *http.Request {
 	header, around := canonicalHeader(r.Header), c.around(h)
-	if len(around) == 0 && header == nil && c.askedOf(r.Context()) == nil {
+	if len(around) == 0 && header == nil && c.outerOf(r.Context()) == nil {
 		return r
 	}
-	q := &asked{given: r, around: around}
+	q := &outer{given: r, around: around}
 	if len(around) > 0 {
 		c.interpret(q)
 	}
-	mine := r.WithContext(context.WithValue(r.Context(), askedKey{c}, q))
+	mine := r.WithContext(context.WithValue(r.Context(), outerKey{c}, q))
 	if header != nil {
 		mine.Header, q.spelled = header, r.Header.Clone()
 	}
@@ -51,7 +51,7 @@ func (c *Cache) hear(h http.Header, r *http.Request) *http.Request {
 
 // given is the handler's request.
 func (c *Cache) given(r *http.Request) *http.Request {
-	if q := c.askedOf(r.Context()); q != nil {
+	if q := c.outerOf(r.Context()); q != nil {
 		return q.given
 	}
 	return r
@@ -59,8 +59,8 @@ func (c *Cache) given(r *http.Request) *http.Request {
 
 // carry is from with what was said around r: a refresh has no outer middlewares.
 func (c *Cache) carry(r *http.Request, from context.Context) context.Context {
-	if q := c.askedOf(r.Context()); q != nil {
-		return context.WithValue(from, askedKey{c}, q)
+	if q := c.outerOf(r.Context()); q != nil {
+		return context.WithValue(from, outerKey{c}, q)
 	}
 	return from
 }
@@ -68,7 +68,7 @@ func (c *Cache) carry(r *http.Request, from context.Context) context.Context {
 // respelled is a request for the handler of a refresh, with the names that the
 // fields had when it came.
 func (c *Cache) respelled(r *http.Request) *http.Request {
-	q := c.askedOf(r.Context())
+	q := c.outerOf(r.Context())
 	if q == nil || q.spelled == nil {
 		return r
 	}
@@ -88,17 +88,17 @@ func (c *Cache) respelled(r *http.Request) *http.Request {
 
 // interpret reads what is said around: the same words that decide whether the
 // response is stored decide whether a stored one may answer.
-func (c *Cache) interpret(q *asked) {
+func (c *Cache) interpret(q *outer) {
 	t := c.termsOf(http.StatusOK, q.around, time.Now())
 	q.vary, q.strict, q.validate = varyNames(q.around), t.strict(), t.has("no-cache")
 	q.limited, q.fresh = t.explicit, t.fresh
 	switch {
 	case t.has("no-store"):
-		q.closed = "no-store"
+		q.forbids = "no-store"
 	case t.has("private"):
-		q.closed = "private"
+		q.forbids = "private"
 	case c.unselectable(q.vary):
-		q.closed = "vary"
+		q.forbids = "vary"
 	}
 }
 
@@ -106,7 +106,7 @@ func (c *Cache) interpret(q *asked) {
 // middlewares do.
 func (c *Cache) demands(r *http.Request) control {
 	d := parseControl(r.Header)
-	if q := c.askedOf(r.Context()); q != nil && q.validate {
+	if q := c.outerOf(r.Context()); q != nil && q.validate {
 		if d == nil {
 			d = control{}
 		}
@@ -116,15 +116,15 @@ func (c *Cache) demands(r *http.Request) control {
 }
 
 // suits is what was found as far as outer middlewares let it answer r.
-func (c *Cache) suits(r *http.Request, f found) found {
-	q := c.askedOf(r.Context())
+func (c *Cache) permitted(r *http.Request, f found) found {
+	q := c.outerOf(r.Context())
 	if q == nil || f.entry == nil {
 		return f
 	}
 	for _, name := range q.vary {
 		if !slices.Contains(f.names, name) { // it was stored for any value of this field
-			f.open = f.open || f.fresh() // who makes one like it waits for none
-			f.entry, f.state = nil, "vary-miss"
+			f.hitForMiss = f.hitForMiss || f.fresh() // who makes one like it waits for none
+			f.entry, f.reason = nil, forwardVary
 			return f
 		}
 	}
@@ -136,7 +136,7 @@ func (c *Cache) suits(r *http.Request, f found) found {
 		e, was := *f.entry, f.fresh() // others have found it too
 		e.strict, e.fresh = strict, fresh
 		f.entry = &e
-		f.open = f.open || was && !f.fresh()
+		f.hitForMiss = f.hitForMiss || was && !f.fresh()
 	}
 	return f
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 //go:embed purge.lua
@@ -20,8 +21,10 @@ var purgeSource string
 
 // Errors of a [Cache].
 var (
-	// ErrUnavailable is a Redis that is known to be down and was not asked.
-	ErrUnavailable = errors.New("cache: redis is unavailable")
+	// ErrUnavailable is returned when Redis does not answer in time, cannot be
+	// reached or cannot serve now. It is the ErrUnavailable of every package of this
+	// module.
+	ErrUnavailable = unavailable.Err
 	errPending     = errors.New("cache: an invalidation is still to be written")
 )
 
@@ -64,7 +67,7 @@ type Cache struct {
 // New returns a Cache that stores responses in rdb. It does not dial; all
 // mistakes are reported at once, as joined [*OptionError].
 func New(rdb Client, opts ...Option) (*Cache, error) {
-	c := &Cache{config: defaults(rdb), rdb: rdb, memo: memo{known: map[string]known{}}, begun: time.Now()}
+	c := &Cache{config: defaults(rdb), rdb: rdb, memo: newMemo(), begun: time.Now()}
 	c.purge.source, c.lookScript.source, c.fillScript.source, c.endScript.source = purgeSource, lookSource, fillSource, releaseSource
 	for _, opt := range opts {
 		if opt != nil {
@@ -145,12 +148,13 @@ func (c *Cache) Lookup(ctx context.Context, r *http.Request) (*Response, Status,
 	return &Response{Status: f.entry.status, Header: f.entry.header.Clone(), Body: inline, Age: f.age(), TTL: f.left()}, s, nil
 }
 
-// lookup is look without the crowd and without hooks.
+// lookup is that of a request without a response writer, and without hooks.
 func (c *Cache) lookup(ctx context.Context, r *http.Request) (found, Status, error) {
 	if ctx != r.Context() {
 		r = r.WithContext(ctx)
 	}
-	r = c.hear(nil, r)
-	f, s, _, err := c.looked(r, c.demands(r), false)
-	return f, s, err
+	r = c.annotate(nil, r)
+	x := exchange{c: c, r: r, d: c.demands(r)}
+	_, err := x.lookup(false)
+	return x.f, x.s, err
 }

@@ -69,7 +69,7 @@ func ExampleWithDefaultTTL() {
 	responses, err := cache.New(redis.NewClient(&redis.Options{}),
 		cache.WithDefaultTTL(time.Minute),
 		cache.WithVary("Accept-Language"),
-		cache.WithBypass(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/admin/") }),
+		cache.WithSkip(func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/admin/") }),
 	)
 	fmt.Println(responses != nil, err)
 	// Output: true <nil>

@@ -27,7 +27,7 @@ type Explanation struct {
 // Explain looks a request up without answering it, for operators.
 func (c *Cache) Explain(ctx context.Context, r *http.Request) (Explanation, error) {
 	f, s, err := c.lookup(ctx, r)
-	x := Explanation{Status: s, Log: f.log, Vary: fieldsOf(f.names), Purges: f.seq, Open: f.open}
+	x := Explanation{Status: s, Log: f.log, Vary: fieldsOf(f.names), Purges: f.seq, Open: f.hitForMiss}
 	if f.target != "" {
 		var named Entry
 		named.name(f.target)

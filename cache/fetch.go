@@ -1,30 +1,21 @@
 package cache
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/textproto"
-	"slices"
 	"strconv"
 	"time"
 
-	"github.com/redishttp/redishttp/internal/personal"
 	"github.com/redishttp/redishttp/internal/respw"
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// attempt is one call of the handler.
+// attempt is one call of the handler. Its exchange has a request of its own,
+// because the handler may change the one that it gets.
 type attempt struct {
-	c       *Cache
-	w       http.ResponseWriter
-	r       *http.Request // as it came: the handler may change its own
+	exchange
 	given   *http.Request // the handler's
-	d       control       // of the request
-	f       found
-	s       Status
-	fl      *leading // nil when nobody waits
 	before  http.Header
 	around  http.Header // what outer middlewares say, see [config.around]
 	own     http.Header // what the handler says
@@ -35,39 +26,36 @@ type attempt struct {
 	length  int64 // what Content-Length promises, -1 for nothing
 	rec     *recorder
 	wrapper *respw.Writer
-	next    http.Handler
 	after   func() // what is to be stored instead of the handler's response
 	filled  bool   // something was stored
 }
 
-// fetch calls next and stores its response if it may be.
-func (c *Cache) fetch(w http.ResponseWriter, r *http.Request, next http.Handler, d control, f found, s Status, fl *leading) {
-	a := c.attempt(w, r)
-	a.d, a.f, a.s, a.fl = d, f, s, fl
-	a.run(next)
-}
+// fetch calls the handler and stores its response if it may be.
+func (x *exchange) fetch() { x.attempt().run() }
 
 // attempt returns one that is ready to run.
-func (c *Cache) attempt(w http.ResponseWriter, r *http.Request) *attempt {
-	a := &attempt{c: c, w: w, r: r.WithContext(r.Context()), given: r, begun: time.Now(), length: -1}
+func (x *exchange) attempt() *attempt {
+	c, r := x.c, x.r
+	a := &attempt{exchange: *x, given: r, begun: time.Now(), length: -1}
+	a.r = r.WithContext(r.Context())
 	a.r.Header = r.Header.Clone()
 	if r.URL != nil {
 		u := *r.URL
 		a.r.URL = &u
 	}
-	if q := c.askedOf(r.Context()); q != nil {
-		a.given, a.around = q.given, q.around
+	if o := c.outerOf(r.Context()); o != nil {
+		a.given, a.around = o.given, o.around
 	}
-	a.before = w.Header().Clone() // fields of outer middlewares, on the same map
+	a.before = x.w.Header().Clone() // fields of outer middlewares, on the same map
 	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.maxBody, over: a.tooLarge, lost: a.unkept}
 	return a
 }
 
-func (a *attempt) run(next http.Handler) {
+func (a *attempt) run() {
 	defer a.settle()
 	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.write, Swallow: true})
-	a.wrapper, a.next = b, next
-	a.call(next, rw)
+	a.wrapper = b
+	a.call(rw)
 	if a.after != nil {
 		a.after()
 		return
@@ -79,7 +67,7 @@ func (a *attempt) run(next http.Handler) {
 
 // call runs the handler. A panic of a handler that has not answered is an error
 // that a stale response may stand in for.
-func (a *attempt) call(next http.Handler, rw http.ResponseWriter) {
+func (a *attempt) call(rw http.ResponseWriter) {
 	defer func() {
 		p := recover()
 		switch {
@@ -97,7 +85,7 @@ func (a *attempt) call(next http.Handler, rw http.ResponseWriter) {
 			panic(p) // the next of those who wait takes over
 		}
 	}()
-	next.ServeHTTP(rw, a.request())
+	a.next.ServeHTTP(rw, a.request())
 	a.wrapper.Finish()
 }
 
@@ -142,7 +130,7 @@ func (a *attempt) header(status int) bool {
 	a.own, a.s.ForwardStatus = h, status
 	switch {
 	case a.asks && status == http.StatusNotModified && !identifies(h, a.f.entry.header):
-		a.again()
+		a.retry()
 		return false
 	case a.asks && status == http.StatusNotModified:
 		a.validated(h)
@@ -154,7 +142,7 @@ func (a *attempt) header(status int) bool {
 	a.outdates(status, h)
 	a.consider(status, h)
 	a.record(h)
-	a.opened()
+	a.releaseWaiters()
 	a.c.write(a.w.Header(), a.s)
 	return true
 }
@@ -177,218 +165,7 @@ func (a *attempt) record(h http.Header) {
 	a.rec.on = true
 }
 
-// consider decides whether the response is stored.
-func (a *attempt) consider(status int, h http.Header) {
-	now := time.Now()
-	if a.f.target == "" || a.s.Detail != "" && a.f.inc != "" {
-		return // none of the cache's business
-	}
-	e := entry{status: status, age: initialAge(h, now), delta: now.Sub(a.begun), header: h}
-	if detail := a.assess(a.r, &e, now); detail != "" {
-		if a.s.Detail == "" {
-			a.s.Detail = detail
-		}
-		return
-	}
-	a.s.Stored = a.f.inc != ""
-	e.header = storedHeader(h, now)
-	addVary(e.header, varyNames(a.around))
-	a.e = &e
+// wrapped is an error of the package. It matches [ErrUnavailable] if Redis is away.
+func wrapped(what string, err error) error {
+	return fmt.Errorf("cache: %s: %w", what, unavailable.Wrap(err))
 }
-
-// assess sets what follows from the status, the header and the age of e, the
-// response to r, and from what outer middlewares say, or says why it must not be stored.
-func (a *attempt) assess(r *http.Request, e *entry, now time.Time) (detail string) {
-	t := a.c.terms(e.status, e.header, a.around, now)
-	var ok bool
-	e.tags, ok = tagsOf(http.Header{"Surrogate-Key": together("Surrogate-Key", e.header, a.around),
-		"Cache-Tag": together("Cache-Tag", e.header, a.around), "Cache-Groups": together("Cache-Groups", e.header, a.around)})
-	e.lives = a.c.lifetimes(r, e, t, now)
-	e.flags &^= sharedFlag | steadyFlag
-	if t.shared {
-		e.flags |= sharedFlag
-	}
-	if t.has("immutable") {
-		e.flags |= steadyFlag
-	}
-	if detail := a.c.unstorable(r, e, a.around, t); detail != "" {
-		return detail
-	}
-	switch {
-	case !ok:
-		return "tags"
-	case !t.forAll && personal.Touched(a.r.Context()):
-		return "session" // the handler has read who asks
-	case e.keep >= time.Millisecond:
-		return ""
-	case t.has("no-cache"):
-		return "no-cache" // and nothing to validate with
-	}
-	return "not-fresh"
-}
-
-const (
-	// openFor is how long requests for something that is not stored do not wait
-	// for each other, after the last that was not.
-	openFor = 10 * time.Second
-	// passing is the same for what passes.
-	passing = time.Second
-	// largeFor is how long a body that was too large is taken to be so.
-	largeFor = 10 * time.Minute
-)
-
-// opened lets those go who wait for a response that will not help them, before
-// its body is there, once that was seen twice running. After the first time the next one tries.
-func (a *attempt) opened() {
-	if a.e != nil && a.e.serves() && !a.f.large || a.r.Context().Err() != nil {
-		return // of a client that left, the response says nothing
-	}
-	d := openFor
-	if a.s.ForwardStatus == 0 || a.s.ForwardStatus >= 500 || a.s.ForwardStatus == http.StatusNotModified || a.s.ForwardStatus == http.StatusPartialContent {
-		d = passing
-	}
-	switch {
-	case a.fl == nil:
-		// Nothing waits for this one, because that is how it was. Say that it still is,
-		// now and then, or a crowd would wait for a header each time that the mark ends.
-		if a.f.open && !a.f.large && a.f.openLeft < openFor/2 && d == openFor && lonely(a.r) == "" {
-			a.c.markOpen(a.r.Context(), &a.f, classOf(a.r.Header), d)
-		}
-	case a.f.large || a.c.markOpen(a.r.Context(), &a.f, a.fl.of, d):
-		a.c.flights.land(a.fl.key, a.fl.flight, open)
-	default:
-		a.c.flights.land(a.fl.key, a.fl.flight, cut)
-	}
-}
-
-// tooLarge remembers that, so that not each download is written and deleted.
-func (a *attempt) tooLarge() {
-	a.e = nil
-	if !a.f.large {
-		a.f.large = true
-		a.c.markLarge(a.r.Context(), &a.f)
-	}
-	a.unkept()
-}
-
-// unkept lets those go who wait, because the store does not keep the response: the
-// next one would fare no better.
-func (a *attempt) unkept() {
-	if a.fl != nil {
-		a.c.flights.land(a.fl.key, a.fl.flight, open)
-	}
-}
-
-// settle gives the lease back that nothing was done with, and removes the pieces of
-// what was not stored, however the attempt ends.
-func (a *attempt) settle() {
-	if !a.filled {
-		a.rec.drop()
-	}
-	lease := returned{key: a.f.leaseKey(a.f.variant), token: a.f.lease}
-	a.f.lease = ""
-	a.c.release(lease)
-}
-
-// finish stores what was recorded, if it is whole.
-func (a *attempt) finish() {
-	ctx := a.r.Context()
-	whole := a.e != nil && a.rec.on && !a.wrapper.Hijacked() && a.wrapper.Status() != 0 && ctx.Err() == nil &&
-		(a.length < 0 || a.length == a.rec.size) && (a.e.status != http.StatusNoContent || a.rec.size == 0)
-	if !whole || !a.rec.finish(a.e) {
-		a.rec.drop()
-		return
-	}
-	a.keep(a.e)
-}
-
-// keep stores an entry, or leaves it to those who wait if Redis is away.
-func (a *attempt) keep(e *entry) {
-	c := a.c
-	if a.f.inc == "" {
-		if a.fl != nil && e.id == "" {
-			names := varyNames(e.header)
-			a.fl.kept = &found{place: a.f.place, names: names, variant: c.variant(names, a.r.Header), entry: e}
-			c.flights.land(a.fl.key, a.fl.flight, stored)
-		}
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.r.Context()), c.storeTimeout)
-	defer cancel()
-	err := ErrUnavailable
-	if call, ok := c.nodes.Allow(a.f.log); ok {
-		err = c.fill(ctx, a.f, a.r.Header, e)
-		c.report(a.r.Context(), call, err)
-	}
-	switch {
-	case err == nil:
-		a.filled, a.f.lease = true, ""
-		c.stats.fills.Add(1)
-		c.near.forget(a.f.url)
-		if a.fl != nil {
-			c.flights.land(a.fl.key, a.fl.flight, stored)
-		}
-	case errors.Is(err, errVary):
-		a.e = nil
-		a.opened()
-	default:
-		a.unkept()
-		c.failed(a.r.Context(), wrapped("store", err))
-	}
-}
-
-// validated answers with the stored response that a 304 has made fresh (RFC
-// 9111, section 4.3.4).
-func (a *attempt) validated(h http.Header) {
-	c, now := a.c, time.Now()
-	merged := *a.f.entry
-	merged.header = updated(a.f.entry.header, h, now)
-	merged.added = slices.Concat(merged.added, addedTo(a.before, a.w.Header()))
-	slices.Sort(merged.added)
-	merged.added = slices.Compact(merged.added)
-	merged.age = initialAge(merged.header, now)
-	if len(h["Age"]) == 0 && len(h["Date"]) == 0 { // as old as its validation
-		merged.age = 0
-		merged.header.Set("Date", now.UTC().Format(http.TimeFormat))
-		delete(merged.header, "Age")
-	}
-	get := *a.r
-	get.Method = http.MethodGet // which what is stored answers, also to a HEAD
-	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.inc != ""
-	addVary(merged.header, varyNames(a.around))
-	restore(a.w.Header(), a.before)
-	for _, line := range h["Set-Cookie"] { // this client's, nobody else's
-		a.w.Header().Add("Set-Cookie", line)
-	}
-	shown := a.f
-	shown.entry, shown.elapsed, shown.soft = &merged, 0, false
-	a.e = nil
-	if !merged.serves() || !a.s.Stored {
-		a.opened()
-	}
-	a.own = maps.Clone(merged.header) // what is shown; more than that has come late
-	a.own["Set-Cookie"] = h["Set-Cookie"]
-	a.after = func() {
-		a.around = a.alsoLate(merged.status)
-		if a.s.Stored && a.assess(&get, &merged, now) == "" { // as the handler left it
-			addVary(merged.header, varyNames(a.around))
-			a.keep(&merged)
-		}
-	}
-	if !a.quiet {
-		c.answer(a.w, a.r, &shown, a.s)
-	}
-}
-
-// stale answers with a stale response instead of an error.
-func (a *attempt) stale(status int) {
-	a.s.ForwardStatus, a.s.Detail = status, "stale-if-error"
-	restore(a.w.Header(), a.before)
-	a.opened()
-	a.after = func() {}
-	if !a.quiet {
-		a.c.answer(a.w, a.r, &a.f, a.s)
-	}
-}
-
-func wrapped(what string, err error) error { return fmt.Errorf("cache: %s: %w", what, err) }

@@ -55,7 +55,7 @@ func (c *Cache) fill(ctx context.Context, f found, h http.Header, e *entry) erro
 	}
 	deleted, err := c.run(ctx, &c.fillScript, []string{
 		f.entryKey(variant), f.index(), f.vary(), f.log, f.leaseKey(f.variant),
-		f.openKey(f.variant, plain), f.openKey(f.variant, withCookie), f.largeKey(f.variant), f.entryKey(cmp.Or(byLang, variant)),
+		f.hitForMissKey(f.variant, plain), f.hitForMissKey(f.variant, withCookie), f.largeKey(f.variant), f.entryKey(cmp.Or(byLang, variant)),
 	}, c.filling(&f, e, goesTo{names, variant, byLang})...)
 	switch {
 	case err != nil:

@@ -40,7 +40,7 @@ func FuzzRequest(f *testing.F) {
 		for name, line := range map[string]string{"Cdn-Cache-Control": control, "Cache-Groups": vary, "Surrogate-Key": encoding} {
 			h.Set(name, line)
 			c := &Cache{config: defaults(nil)}
-			a := &attempt{c: c, r: r, f: found{place: place{target: "t"}, inc: "i"}, s: Status{Forward: "uri-miss", ForwardStatus: 200}}
+			a := &attempt{exchange: exchange{c: c, r: r, f: found{place: place{target: "t"}, inc: "i"}, s: Status{Forward: "uri-miss", ForwardStatus: 200}}}
 			a.consider(200, h)
 			if field := c.identifier + a.s.String(); !statusField.MatchString(field) {
 				t.Errorf("Cache-Status: %q", field)

@@ -194,7 +194,7 @@ func TestRedisDownAndMute(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if text := errors.Join(failed...).Error(); !strings.Contains(text, "cache: look up") || !strings.Contains(text, "cache: invalidate") {
+	if text := errors.Join(failed...).Error(); !strings.Contains(text, "cache: lookup") || !strings.Contains(text, "cache: invalidate") {
 		t.Errorf("hook: got %v", text)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // Entry is a stored response without its body, for operators.
 type Entry struct {
 	URL    string // with the scheme that its key has; "" if the key is not of this package's making
-	Extra  string // what [WithKey] added to it
+	Extra  string // what [WithVaryBy] added to it
 	Status int
 	Header http.Header
 	Tags   []string

@@ -14,32 +14,33 @@ import (
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
-// forward passes a request with another method on, and invalidates if it is
+// passThrough forwards a request with another method, and invalidates if it is
 // unsafe and succeeds.
-func (c *Cache) forward(w http.ResponseWriter, r *http.Request, next http.Handler, s Status) {
-	switch r.Method {
+func (x *exchange) passThrough() {
+	switch x.r.Method {
 	case http.MethodOptions, http.MethodTrace:
-		c.write(w.Header(), s)
-		c.served(r.Context(), s)
-		next.ServeHTTP(w, c.given(r))
+		x.c.write(x.w.Header(), x.s)
+		x.c.served(x.r.Context(), x.s)
+		x.next.ServeHTTP(x.w, x.c.given(x.r))
 		return
 	}
-	a := c.attempt(w, r)
+	a := x.attempt()
 	defer a.settle()
-	a.wrapper, w = respw.Wrap(w, respw.Hooks{Body: a.rec.write, Header: func(status int) bool {
+	var w http.ResponseWriter
+	a.wrapper, w = respw.Wrap(x.w, respw.Hooks{Body: a.rec.write, Header: func(status int) bool {
 		h := own(a.before, a.w.Header())
-		if s.ForwardStatus = status; status < 400 {
-			c.invalidate(a.r, own(nil, a.w.Header()))
+		if x.s.ForwardStatus = status; status < 400 {
+			x.c.invalidate(a.r, own(nil, a.w.Header()))
 		}
-		s.Stored = a.ofPost(status, h)
-		c.write(a.w.Header(), s)
+		x.s.Stored = a.ofPost(status, h)
+		x.c.write(a.w.Header(), x.s)
 		return true
 	}})
-	next.ServeHTTP(w, a.given)
+	x.next.ServeHTTP(w, a.given)
 	a.wrapper.Finish()
 	a.reconsider()
-	s.Stored = a.e != nil
-	c.served(r.Context(), s)
+	x.s.Stored = a.e != nil
+	x.c.served(x.r.Context(), x.s)
 	if a.e != nil {
 		a.finish()
 	}
@@ -61,7 +62,7 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 	}
 	get := a.r.WithContext(a.r.Context())
 	get.Method = http.MethodGet
-	f, err := a.c.ask(get.Context(), a.c.placeOf(get), get.Header, false)
+	f, err := a.c.find(get.Context(), a.c.placeOf(get), get.Header, false)
 	if err != nil {
 		return false
 	}

@@ -88,7 +88,7 @@ func (l *leases) all() []returned {
 }
 
 // giveBack releases a lease that a look-up took and no request used.
-func (c *Cache) giveBack(f *found) {
+func (c *Cache) releaseUnused(f *found) {
 	if f.lease == "" {
 		return
 	}
@@ -101,18 +101,18 @@ func (c *Cache) giveBack(f *found) {
 // markOpen ends a lease and notes, for all instances, that the response to a request of
 // this class is not stored. It reports whether that was seen twice running, so that
 // requests of the class need not wait for each other: one odd answer says nothing.
-func (c *Cache) markOpen(ctx context.Context, f *found, of class, d time.Duration) bool {
+func (c *Cache) markHitForMiss(ctx context.Context, f *found, of class, d time.Duration) bool {
 	if f.inc == "" { // without Redis, for this process
 		seen := 1
 		c.memo.change(f.hash, func(k *known) {
-			if k.openOf == of && time.Now().Before(k.open) {
-				seen += k.opened
+			if k.unstoredOf == of && time.Now().Before(k.unstoredUntil) {
+				seen += k.unstored
 			}
-			k.open, k.openOf, k.opened = time.Now().Add(d), of, seen
+			k.unstoredUntil, k.unstoredOf, k.unstored = time.Now().Add(d), of, seen
 		})
 		return seen > 1
 	}
-	return c.endAndMark(ctx, f, f.openKey(f.variant, of), d) != 1
+	return c.endAndMark(ctx, f, f.hitForMissKey(f.variant, of), d) != 1
 }
 
 // markLarge ends a lease and notes that the body was too large to be stored.
@@ -144,7 +144,7 @@ func (c *Cache) endAndMark(ctx context.Context, f *found, mark string, d time.Du
 }
 
 // take gets the lease for a refresh, "" if another instance has it.
-func (c *Cache) take(ctx context.Context, key string) string {
+func (c *Cache) acquireRefresh(ctx context.Context, key string) string {
 	bound, cancel := context.WithTimeout(ctx, c.storeTimeout)
 	defer cancel()
 	token := rand.Text()

@@ -29,11 +29,11 @@ type wanted struct {
 // failure the next look-up asks.
 const checkEvery = 100 * time.Millisecond
 
-// find asks for everything in one round trip: the names of the selecting
+// query reads everything in one round trip: the names of the selecting
 // headers, the entry that the guessed names and variant lead to, its TTL and the purge
 // log, and, when the entry is likely to be missing, the lease to make it. A second
 // one is needed only when this process knew other names or tags.
-func (c *Cache) find(ctx context.Context, f found, k known, q wanted) (found, error) {
+func (c *Cache) query(ctx context.Context, f found, k known, q wanted) (found, error) {
 	begun := time.Now()
 	var (
 		names *redis.StringSliceCmd
@@ -46,7 +46,7 @@ func (c *Cache) find(ctx context.Context, f found, k known, q wanted) (found, er
 	say, err := c.scripted(ctx, &c.lookScript, call, func(pipe redis.Pipeliner) {
 		names = pipe.SMembers(ctx, f.vary())
 		a = answer{}
-		a.ask(ctx, pipe, &f, k.tags)
+		a.queue(ctx, pipe, &f, k.tags)
 	})
 	if err != nil {
 		return f, err
@@ -62,7 +62,7 @@ func (c *Cache) find(ctx context.Context, f found, k known, q wanted) (found, er
 		// Another variant, or tags whose purges are not known yet.
 		if !known {
 			c.release(returned{key: f.leaseKey(f.variant), token: f.lease})
-			f.lease, f.open, f.large = "", false, false // they are of the other variant
+			f.lease, f.hitForMiss, f.large = "", false, false // they are of the other variant
 		}
 		tags := a.tags
 		if e != nil {
@@ -70,7 +70,7 @@ func (c *Cache) find(ctx context.Context, f found, k known, q wanted) (found, er
 		}
 		f.names, f.variant = stored, c.variant(stored, q.h)
 		a = answer{}
-		if err := c.pipeline(ctx, func(pipe redis.Pipeliner) { a.ask(ctx, pipe, &f, tags) }); err != nil {
+		if err := c.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, &f, tags) }); err != nil {
 			return f, err
 		}
 		if e = a.entry(&f); e != nil && !covers(a.tags, e.tags) {
@@ -80,7 +80,7 @@ func (c *Cache) find(ctx context.Context, f found, k known, q wanted) (found, er
 	if err := a.numbers(ctx, c, &f); err != nil {
 		return f, err
 	}
-	f.judge(e, &a)
+	f.accept(e, &a)
 	c.remember(&f)
 	return f, nil
 }
@@ -89,7 +89,7 @@ func (c *Cache) find(ctx context.Context, f found, k known, q wanted) (found, er
 // lease before has stored by now.
 func (c *Cache) looking(f *found, q wanted) []scriptCall {
 	f.lease = q.token
-	return []scriptCall{{[]string{f.log, f.leaseKey(f.variant), f.openKey(f.variant, q.class), f.largeKey(f.variant)},
+	return []scriptCall{{[]string{f.log, f.leaseKey(f.variant), f.hitForMissKey(f.variant, q.class), f.largeKey(f.variant)},
 		[]any{rand.Text(), c.logTTL().Milliseconds(), q.token, c.leaseTTL.Milliseconds()}}}
 }
 
@@ -102,8 +102,8 @@ func (c *Cache) checked(f *found, begun time.Time, say []int64) {
 	c.bases[f.bucket].checked.Store(int64(begun.Sub(c.begun)))
 	// A server that takes no lease, because it is full or cannot save, takes
 	// no response either; what it has can still be read.
-	f.open, f.large = say[marks] != 0 || say[lease] < 0, say[marks]&2 != 0
-	f.openLeft = time.Duration(say[left]) * time.Millisecond
+	f.hitForMiss, f.large = say[marks] != 0 || say[lease] < 0, say[marks]&2 != 0
+	f.hitForMissLeft = time.Duration(say[left]) * time.Millisecond
 	if say[lease] != 1 {
 		f.lease = ""
 	}
@@ -123,7 +123,7 @@ func (c *Cache) doubtful(f *found) bool {
 // doubtAll has the next look-up in each bucket check its log.
 func (c *Cache) doubtAll() { c.doubt.Store(int64(time.Since(c.begun))) }
 
-// answer is what one pipeline says about an entry.
+// answer is what one pipeline reads of an entry.
 type answer struct {
 	body  *redis.StringCmd
 	ttl   *redis.DurationCmd
@@ -134,7 +134,7 @@ type answer struct {
 	purged, soft int64
 }
 
-func (a *answer) ask(ctx context.Context, pipe redis.Pipeliner, f *found, tags []string) {
+func (a *answer) queue(ctx context.Context, pipe redis.Pipeliner, f *found, tags []string) {
 	a.tags = tags
 	fields := make([]string, 0, 5+2*len(tags))
 	fields = append(fields, "_inc", "_seq", "_floor", "u:"+f.url, "su:"+f.url)
@@ -181,17 +181,17 @@ func (a *answer) numbers(ctx context.Context, c *Cache, f *found) (err error) {
 	return err
 }
 
-// judge decides whether the entry counts: of this log, and not purged since its
+// accept takes the entry if it counts: of this log, and not purged since its
 // handler was called.
-func (f *found) judge(e *entry, a *answer) {
-	f.state = "uri-miss"
+func (f *found) accept(e *entry, a *answer) {
+	f.reason = forwardURI
 	if len(f.names) > 0 {
-		f.state = "vary-miss"
+		f.reason = forwardVary
 	}
 	if e == nil || e.inc != f.inc {
 		return
 	}
-	f.state = "stale"
+	f.reason = forwardStale
 	// A sequence above the log's was given out by a master that has since
 	// been replaced by one that did not know of it.
 	if e.seq < a.floor || e.seq < a.purged || e.seq > f.seq {

@@ -3,23 +3,28 @@ package cache
 import (
 	"sync"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/boundedmap"
 )
 
-// memo remembers of URLs what helps to ask Redis the right question at once.
-// Being wrong costs a round trip, so it is bounded and may forget.
+// memo remembers of URLs what a look-up has to read, so that one round trip does.
+// Being wrong costs another one, so it is bounded and may forget.
 type memo struct {
 	mu    sync.Mutex
-	known map[string]known // by hash of the target
+	known *boundedmap.Map[string, known] // by hash of the target
 }
+
+func newMemo() memo { return memo{known: boundedmap.New[string, known](maxMemo)} }
 
 type known struct {
 	names []string  // selecting headers
 	tags  []string  // of the entry seen last
 	until time.Time // when that can no longer be served without the handler
-	// Until when nothing is stored for requests of this class, as seen while Redis was away.
-	open   time.Time
-	openOf class
-	opened int // how often running
+	// Hit-for-miss while Redis is away: until when nothing is stored for requests
+	// of this class, and how often that was seen running.
+	unstoredUntil time.Time
+	unstoredOf    class
+	unstored      int
 }
 
 const maxMemo = 10_000
@@ -43,19 +48,14 @@ func memorable(tags []string) []string {
 func (m *memo) get(hash string) known {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.known[hash]
+	k, _ := m.known.Get(hash)
+	return k
 }
 
 func (m *memo) change(hash string, fn func(*known)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k, there := m.known[hash]
+	k, _ := m.known.Get(hash)
 	fn(&k)
-	if !there && len(m.known) >= maxMemo {
-		for other := range m.known { // any one: map order is random
-			delete(m.known, other)
-			break
-		}
-	}
-	m.known[hash] = k
+	m.known.Set(hash, k)
 }

@@ -22,7 +22,7 @@ type preference struct {
 // preferences reads a list of names with weights. ok is false where its meaning
 // is not certain: another parameter, a weight that is none, one name with two weights.
 func preferences(list string) (all []preference, ok bool) {
-	for item := range strings.SplitSeq(strings.ToLower(list), ",") {
+	for item := range strings.SplitSeq(lower(list), ",") {
 		name, param, weighted := strings.Cut(item, ";")
 		p := preference{strings.Trim(name, ows), 1000}
 		if weighted {
@@ -153,13 +153,13 @@ func mediaRanges(list string) string {
 // without the weight that it has anyway.
 func mediaRange(item string) string {
 	kind, rest := cutParam(item)
-	out := strings.ToLower(strings.Trim(kind, ows))
+	out := lower(strings.Trim(kind, ows))
 	for rest != "" {
 		var param string
 		param, rest = cutParam(rest)
 		name, value, assigned := strings.Cut(strings.Trim(param, ows), "=")
 		weight, ok := qvalue(value)
-		switch name = strings.ToLower(name); {
+		switch name = lower(name); {
 		case name != "q" || !ok:
 			out += ";" + name
 			if assigned {
@@ -186,4 +186,19 @@ func cutParam(s string) (param, rest string) {
 		}
 	}
 	return s, ""
+}
+
+// lower is s with ASCII letters in lower case. Others stay: what they are in
+// another case is not defined for a field value.
+func lower(s string) string {
+	if strings.IndexFunc(s, func(c rune) bool { return c >= 'A' && c <= 'Z' }) < 0 {
+		return s
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }

@@ -86,7 +86,7 @@ func FuzzNegotiation(f *testing.F) {
 			if strings.HasPrefix(form, "=") || name == "Accept" {
 				continue // folded only
 			}
-			if got := normalized(name, []string{strings.ToUpper(value)}, nil); got != form && strings.EqualFold(strings.ToUpper(value), value) {
+			if got := normalized(name, []string{upper(value)}, nil); got != form {
 				t.Errorf("%s: %q in upper case is %q, not %q", name, value, got, form)
 			}
 			const other = "zz-new"
@@ -95,4 +95,14 @@ func FuzzNegotiation(f *testing.F) {
 			}
 		}
 	})
+}
+
+func upper(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'a' && c <= 'z' {
+			b[i] = c - ('a' - 'A')
+		}
+	}
+	return string(b)
 }

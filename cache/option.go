@@ -2,8 +2,6 @@ package cache
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -14,11 +12,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// Client is what a [Cache] needs of a go-redis client; all of them have it.
+// Client is what a [Cache] needs of a go-redis client: *redis.Client,
+// *redis.ClusterClient, *redis.Ring and redis.UniversalClient have it. The Cache
+// never closes it.
 type Client interface {
-	bounded.Client
+	redis.Scripter
+	Process(ctx context.Context, cmd redis.Cmder) error
 	Pipeline() redis.Pipeliner
 }
 
@@ -30,14 +32,12 @@ type optionFunc func(*config)
 func (f optionFunc) apply(c *config) { f(c) }
 
 // OptionError is one mistake in the arguments of [New].
-type OptionError struct{ Option, Reason string }
-
-func (e *OptionError) Error() string { return "cache: " + e.Option + ": " + e.Reason }
+type OptionError = setting.Error
 
 // Hooks observe a [Cache]. Any may be nil. They run on the request's goroutine
 // and must not block.
 type Hooks struct {
-	// Served is called when the outcome of a look-up is known.
+	// Served is called when it is known what the cache does with a request.
 	Served func(ctx context.Context, s Status)
 	// Failed is called for each failed call to Redis: a look-up, a fill, or
 	// the invalidation after an unsafe request, which then did not happen.
@@ -68,10 +68,10 @@ type config struct {
 	targets        []string
 	heuristic      bool
 	defaultTTL     time.Duration
-	keep           time.Duration
+	retention      time.Duration
 	vary           []string
 	varyCookie     bool
-	key            func(*http.Request) string
+	varyBy         func(*http.Request) string
 	skip           func(*http.Request) bool
 	compress       bool
 	waitMax        time.Duration
@@ -84,39 +84,45 @@ type config struct {
 }
 
 // WithName tells caches apart that share a Redis; caches of one name share
-// their entries. It matches [A-Za-z0-9._-]{1,64}. The default is "default".
+// their entries. It matches [A-Za-z0-9._-]{1,64}. The default is "default". Use it
+// for applications whose URLs mean different things.
 func WithName(name string) Option { return optionFunc(func(c *config) { c.name = name }) }
 
-// WithKeyPrefix sets the first part of every key. The default is "cache".
+// WithKeyPrefix sets the first part of every Redis key. The default is "cache";
+// it must not be empty or have braces.
 func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c.prefix = prefix }) }
 
-// WithIdentifier names this cache in Cache-Status (RFC 9211). The default is
-// "redishttp".
+// WithIdentifier sets the name of this cache in Cache-Status, a token (RFC 9211,
+// section 2). The default is "redishttp". Use it where a CDN or another cache in
+// the chain sends the field too.
 func WithIdentifier(id string) Option { return optionFunc(func(c *config) { c.identifier = id }) }
 
-// WithTimeouts bounds a look-up, and a fill or purge. The defaults are 50ms and
-// 1s.
-func WithTimeouts(lookup, store time.Duration) Option {
-	return optionFunc(func(c *config) { c.timeout, c.storeTimeout = lookup, store })
+// WithTimeouts bounds each call to Redis: read for a look-up, write for a fill
+// or a purge. The defaults are 50ms and 1s; 0 and less are mistakes. A request waits
+// no longer than read before it is forwarded.
+func WithTimeouts(read, write time.Duration) Option {
+	return optionFunc(func(c *config) { c.timeout, c.storeTimeout = read, write })
 }
 
-// WithMaxBody bounds a stored body in bytes; larger ones stream past. The
-// default is 8 MiB.
+// WithMaxBody bounds a stored body in bytes; a larger one is forwarded and not
+// stored. The default is 8 MiB; 0 and less are mistakes.
 func WithMaxBody(n int64) Option { return optionFunc(func(c *config) { c.maxBody = n }) }
 
 // WithMaxTTL bounds how long an entry is fresh, and how long it may be served
-// stale, whatever the response says. The default is 24h.
+// stale, whatever the response says. The default is 24h; less than 1s is a
+// mistake.
 func WithMaxTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.maxTTL = d }) }
 
-// WithBuckets spreads the entries over so many slots of a cluster. All
-// instances must agree, or they do not see each other's entries. The default
-// is 1 for a client of one server or sentinel group, 64 for any other.
+// WithBuckets spreads the entries over n slots of a cluster, at most 4096. All
+// instances must agree, or they do not see each other's entries. The default is 1
+// for a client of one server or sentinel group, and 64 for any other.
 func WithBuckets(n int) Option { return optionFunc(func(c *config) { c.buckets = n }) }
 
 // WithHooks sets the observers. The default is none.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
 
-// WithLogger sets the logger for changes of state. The default discards.
+// WithLogger sets the logger. It gets a line when Redis becomes unavailable and
+// when it is back, and for mistakes. The default discards; nil is a mistake.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
 func defaults(rdb Client) config {
@@ -124,7 +130,7 @@ func defaults(rdb Client) config {
 		prefix: "cache", name: "default", identifier: "redishttp",
 		timeout: 50 * time.Millisecond, storeTimeout: time.Second,
 		maxBody: 8 << 20, maxTTL: 24 * time.Hour, maxVariants: 100, buckets: 1,
-		targets: []string{"Cdn-Cache-Control"}, heuristic: true, keep: 10 * time.Minute,
+		targets: []string{"Cdn-Cache-Control"}, heuristic: true, retention: 10 * time.Minute,
 		waitMax: 3 * time.Second, leaseTTL: 10 * time.Second, beta: 1, refreshTimeout: 30 * time.Second,
 		logger: slog.New(slog.DiscardHandler),
 	}
@@ -134,28 +140,20 @@ func defaults(rdb Client) config {
 	return c
 }
 
-var (
-	validName  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	validToken = regexp.MustCompile(`^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_|~:/-]{0,63}$`)
-)
+var validToken = regexp.MustCompile(`^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_|~:/-]{0,63}$`)
 
 func (c *config) validate(hasClient bool) error {
-	var errs []error
-	check := func(ok bool, option, reason string) {
-		if !ok {
-			errs = append(errs, &OptionError{Option: option, Reason: reason})
-		}
-	}
-	check(hasClient, "rdb", "is nil")
-	check(validName.MatchString(c.name), "WithName", "does not match [A-Za-z0-9._-]{1,64}")
-	check(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
-	check(validToken.MatchString(c.identifier), "WithIdentifier", "is not a structured field token (RFC 9651)")
-	check(c.timeout > 0 && c.storeTimeout > 0, "WithTimeouts", "are not above 0")
-	check(c.maxBody > 0, "WithMaxBody", fmt.Sprintf("%d is not above 0", c.maxBody))
-	check(c.maxTTL >= time.Second, "WithMaxTTL", fmt.Sprintf("%v is below 1s", c.maxTTL))
-	check(c.buckets >= 1 && c.buckets <= 4096, "WithBuckets", fmt.Sprintf("%d is not within 1 and 4096", c.buckets))
-	c.checkMore(check)
+	check := &setting.Check{Package: "cache"}
+	check.That(hasClient, "rdb", "is nil")
+	check.Name("WithName", c.name)
+	check.That(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
+	check.That(validToken.MatchString(c.identifier), "WithIdentifier", "is not a structured field token (RFC 9651)")
+	check.That(c.timeout > 0 && c.storeTimeout > 0, "WithTimeouts", "are not above 0")
+	check.That(c.maxBody > 0, "WithMaxBody", "%d is not above 0", c.maxBody)
+	check.That(c.maxTTL >= time.Second, "WithMaxTTL", "%v is below 1s", c.maxTTL)
+	check.That(c.buckets >= 1 && c.buckets <= 4096, "WithBuckets", "%d is not within 1 and 4096", c.buckets)
+	c.checkHTTP(check)
 	c.checkStore(check)
-	check(c.logger != nil, "WithLogger", "is nil")
-	return errors.Join(errs...)
+	check.That(c.logger != nil, "WithLogger", "is nil")
+	return check.Err()
 }

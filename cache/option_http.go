@@ -6,11 +6,13 @@ import (
 	"net/textproto"
 	"slices"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// WithTargets lists the fields whose directives, if a response has one, hold
-// for this cache in place of Cache-Control, the first first (RFC 9213). The
-// default is CDN-Cache-Control.
+// WithTargets sets the targeted fields (RFC 9213) of this cache, in order of
+// preference: the first one that a response has takes the place of Cache-Control. The
+// default is CDN-Cache-Control; no field turns them off.
 func WithTargets(fields ...string) Option {
 	return optionFunc(func(c *config) {
 		c.targets = nil // in the order given
@@ -20,99 +22,102 @@ func WithTargets(fields ...string) Option {
 	})
 }
 
-// WithHeuristicFreshness(false) stores nothing that does not say how long it
-// is fresh. Otherwise a response with Last-Modified is fresh for a tenth of its
-// age, at most a day (RFC 9111, section 4.2.2), unless its request had a
-// cookie. The default is true.
+// WithHeuristicFreshness sets whether a response that has Last-Modified and says
+// nothing about its lifetime is fresh for a tenth of its age, at most a day (RFC 9111,
+// section 4.2.2), unless its request had a cookie. The default is true.
 func WithHeuristicFreshness(on bool) Option {
 	return optionFunc(func(c *config) { c.heuristic = on })
 }
 
-// WithDefaultTTL is how long a successful response (200, 203, 204) is fresh that has
-// neither Cache-Control nor Expires, from the handler or around the cache. Set it
-// for routes whose handlers send none. Such responses are neither stored for
-// requests with a cookie or with Authorization nor served to them: let those
-// handlers send public with a lifetime. The default is 0: such responses are not stored.
+// WithDefaultTTL sets how long a successful response (200, 203, 204) is fresh that
+// has neither Cache-Control nor Expires, from the handler or an outer middleware. It
+// is not stored for requests with a cookie or with Authorization, nor served to them:
+// let those handlers send public with a lifetime. The default is 0: such responses
+// are not stored. Use it for routes whose handlers send no Cache-Control.
 func WithDefaultTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.defaultTTL = d }) }
 
-// WithKeep is how long a stale response with a validator stays, to be
-// validated. The default is 10m.
-func WithKeep(d time.Duration) Option { return optionFunc(func(c *config) { c.keep = d }) }
+// WithRetention sets how long a stale response with a validator is kept, to be
+// validated with the handler. The default is 10m; 0 keeps none, and less is a
+// mistake.
+func WithRetention(d time.Duration) Option { return optionFunc(func(c *config) { c.retention = d }) }
 
-// WithVary selects by these request fields as if each response varied by them,
-// for handlers that do not say so. The default is none.
+// WithVary selects by these request fields as if each response varied by them.
+// The default is none. Use it for handlers that do not send Vary.
 func WithVary(fields ...string) Option {
 	return optionFunc(func(c *config) { c.vary = canonical(fields) })
 }
 
-// WithVaryCookie(true) stores responses that vary by Cookie, one for each value
-// of it. The default is false.
+// WithVaryCookie sets whether responses that vary by Cookie are stored, one for
+// each value of it. The default is false.
 func WithVaryCookie(on bool) Option { return optionFunc(func(c *config) { c.varyCookie = on }) }
 
-// WithKey adds to the key what else a response depends on, a tenant for
-// example. A purge of a URL concerns all of them. The default is nothing.
-func WithKey(key func(*http.Request) string) Option {
-	return optionFunc(func(c *config) { c.key = key })
+// WithVaryBy adds to the key what else a response depends on, such as a tenant.
+// A purge of a URL concerns all of them. The default, also for nil, is nothing.
+func WithVaryBy(value func(*http.Request) string) Option {
+	return optionFunc(func(c *config) { c.varyBy = value })
 }
 
-// WithBypass has the cache leave requests alone for which it reports true. The
-// default is none.
-func WithBypass(skip func(*http.Request) bool) Option {
+// WithSkip bypasses the cache for requests for which skip returns true. The
+// default, also for nil, is none.
+func WithSkip(skip func(*http.Request) bool) Option {
 	return optionFunc(func(c *config) { c.skip = skip })
 }
 
-// WithCompression(true) compresses stored bodies of text above 1 KiB and up to
-// 64 KiB, if that saves a fifth. Clients do not see it. The default is false.
+// WithCompression sets whether stored bodies of text above 1 KiB and up to 64 KiB
+// are compressed, if that saves a fifth. Clients do not see it. The default is
+// false. Use it where Redis' memory or the network is scarce.
 func WithCompression(on bool) Option { return optionFunc(func(c *config) { c.compress = on }) }
 
-// WithCollapseTimeout is how long a request that misses waits for another that
-// is making the same response, before it calls the handler itself. 0 collapses
-// nothing. The default is 3s.
+// WithCollapseTimeout sets how long a request that misses waits for another one
+// that is making the same response, before it calls the handler itself. The default is
+// 3s; 0 collapses nothing, and less is a mistake.
 func WithCollapseTimeout(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.waitMax = d })
 }
 
-// WithEarlyRefresh refreshes fresh responses in the background before they are
-// stale, so that nobody waits: with beta 1 about as early as the handler takes, with more
-// earlier, with 0 never. Responses that are immutable are left alone. The default is 1.
+// WithEarlyRefresh refreshes fresh responses in the background before they
+// expire, so that no client waits for the handler. beta 1 refreshes about one handler
+// duration before expiry, a larger one earlier, 0 never; less is a mistake. Immutable
+// responses are not refreshed early. The default is 1.
 func WithEarlyRefresh(beta float64) Option { return optionFunc(func(c *config) { c.beta = beta }) }
 
-// WithRefreshTimeout bounds a refresh in the background. The default is 30s.
+// WithRefreshTimeout bounds a refresh in the background. The default is 30s; 0
+// and less are mistakes.
 func WithRefreshTimeout(d time.Duration) Option {
 	return optionFunc(func(c *config) { c.refreshTimeout = d })
 }
 
-// WithRefreshContext is for routers that take something in the context of a
-// request back when the request ends, to use it for another. A refresh takes
-// longer, and has the values of that context. f is called before the request
-// ends and returns the context whose values the refresh has instead; the end of
-// that context is ignored. A cache in the Use of a chi router needs it, for
-// chi's route context; docs/cache.md has the function. The default is the
-// context of the request.
+// WithRefreshContext is for routers that recycle request-context values when a
+// request ends, such as chi's route context: a refresh runs longer than its request
+// and has the values of its context. f is called before the request ends and returns
+// the context whose values the refresh has instead; the end of that context is
+// ignored. The default, also for nil, is the context of the request. A cache in the
+// Use of a chi router needs it; docs/cache.md has the function.
 func WithRefreshContext(f func(context.Context) context.Context) Option {
 	return optionFunc(func(c *config) { c.refreshContext = f })
 }
 
-// WithNearTier keeps up to so many bytes of small responses in the process,
-// each for at most ttl after Redis was asked: for that long a purge by another
-// instance is not seen. The default is no near tier.
+// WithNearTier keeps up to that many bytes of small responses in the process,
+// each for at most ttl after it was read from Redis: for that long a purge by another
+// instance is not seen, while one by this instance is. The default is none, also for
+// 0 bytes; ttl is above 0 and at most a minute.
 func WithNearTier(bytes int64, ttl time.Duration) Option {
 	return optionFunc(func(c *config) { c.nearBytes, c.nearTTL = bytes, ttl })
 }
 
-func (c *config) checkMore(check func(ok bool, option, reason string)) {
+func (c *config) checkHTTP(check *setting.Check) {
 	valid := func(names []string) bool {
 		return !slices.ContainsFunc(names, func(name string) bool { return !validToken.MatchString(name) })
 	}
-	check(valid(c.targets), "WithTargets", "is not a field name")
-	check(valid(c.vary), "WithVary", "is not a field name")
-	check(!slices.Contains(c.vary, "*"), "WithVary", "* selects nothing")
-	check(c.defaultTTL >= 0, "WithDefaultTTL", "is below 0")
-	check(c.keep >= 0, "WithKeep", "is below 0")
-	check(c.waitMax >= 0, "WithCollapseTimeout", "is below 0")
-	check(c.beta >= 0, "WithEarlyRefresh", "is below 0")
-	check(c.refreshTimeout > 0, "WithRefreshTimeout", "is not above 0")
-	check(c.nearBytes >= 0 && (c.nearBytes == 0 || c.nearTTL > 0 && c.nearTTL <= time.Minute), "WithNearTier", "needs bytes above 0 and a time within 0 and a minute")
+	check.That(valid(c.targets), "WithTargets", "is not a field name")
+	check.That(valid(c.vary), "WithVary", "is not a field name")
+	check.That(!slices.Contains(c.vary, "*"), "WithVary", "* selects nothing")
+	check.That(c.defaultTTL >= 0, "WithDefaultTTL", "is below 0")
+	check.That(c.retention >= 0, "WithRetention", "is below 0")
+	check.That(c.waitMax >= 0, "WithCollapseTimeout", "is below 0")
+	check.That(c.beta >= 0, "WithEarlyRefresh", "is below 0")
+	check.That(c.refreshTimeout > 0, "WithRefreshTimeout", "is not above 0")
+	check.That(c.nearBytes >= 0 && (c.nearBytes == 0 || c.nearTTL > 0 && c.nearTTL <= time.Minute), "WithNearTier", "needs bytes above 0 and a time within 0 and a minute")
 }
 
 func canonical(fields []string) []string {

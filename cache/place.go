@@ -44,8 +44,8 @@ func targetID(target string) string {
 
 func (c *Cache) placeOf(r *http.Request) place {
 	extra := ""
-	if c.key != nil {
-		extra = c.key(r)
+	if c.varyBy != nil {
+		extra = c.varyBy(r)
 	}
 	return c.place(c.requestTarget(r), extra)
 }
@@ -56,7 +56,7 @@ func (p *place) leaseKey(v string) string   { return p.base + "l:" + p.hash + ":
 func (p *place) refreshKey(v string) string { return p.base + "r:" + p.hash + ":" + v }
 func (p *place) index() string              { return p.base + "n:" + p.url }
 func (p *place) largeKey(v string) string   { return p.base + "b:" + p.hash + ":" + v }
-func (p *place) openKey(v string, of class) string {
+func (p *place) hitForMissKey(v string, of class) string {
 	return p.base + "o:" + p.hash + ":" + v + ":" + string(of)
 }
 func (p *place) chunkKey(id string, n int) string { return p.base + "c:" + id + ":" + strconv.Itoa(n) }
@@ -80,4 +80,4 @@ func (c *config) bucketsOf() []bucket {
 // logTTL is longer than any entry lives: each fill and purge renews it, so a
 // log that expires leaves no entry behind, and one that is lost makes all
 // entries of its bucket void.
-func (c *Cache) logTTL() time.Duration { return 2*(2*c.maxTTL+c.keep) + time.Hour }
+func (c *Cache) logTTL() time.Duration { return 2*(2*c.maxTTL+c.retention) + time.Hour }

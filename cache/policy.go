@@ -136,7 +136,7 @@ func (c *config) lifetimes(r *http.Request, e *entry, t terms, now time.Time) li
 	l.swr, l.sie = min(l.swr, c.maxTTL), min(l.sie, c.maxTTL)
 	l.keep = l.fresh + max(l.swr, l.sie)
 	if h.Get("ETag") != "" || h.Get("Last-Modified") != "" {
-		l.keep = max(l.keep, l.fresh+c.keep)
+		l.keep = max(l.keep, l.fresh+c.retention)
 	}
 	return l
 }

@@ -23,7 +23,7 @@ const maxPurgeBody = 1 << 20
 // route against forged requests if it trusts cookies.
 func (c *Cache) PurgeHandler(authorize func(*http.Request) error) (http.Handler, error) {
 	if authorize == nil {
-		return nil, &OptionError{Option: "PurgeHandler", Reason: "authorize is nil"}
+		return nil, &OptionError{Package: "cache", Option: "PurgeHandler", Reason: "authorize is nil"}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -30,7 +30,7 @@ func (a *attempt) reconsider() {
 	if a.s.Detail == "" {
 		a.s.Detail = detail
 	}
-	a.opened()
+	a.releaseWaiters()
 }
 
 // trails reports whether the handler has added a trailer that it had not announced.

@@ -26,7 +26,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	if len(r.Header["Authorization"]) > 0 {
 		return // the handler would answer this client
 	}
-	// Not that of those who miss: beyond its window nobody waits for a refresh.
+	// Not that of those who miss: beyond its window noClient waits for a refresh.
 	key := "refresh " + f.hash + f.variant
 	fl, leads := c.flights.join(key, c.gen.Load(), classOf(r.Header))
 	if !leads {
@@ -34,7 +34,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	}
 	if c.refreshing.Add(1) > maxRefreshes {
 		c.refreshing.Add(-1)
-		c.flights.land(key, fl, cut)
+		c.flights.finish(key, fl, abandoned)
 		return // a later request sets it off
 	}
 	from := r.Context()
@@ -43,7 +43,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	}
 	clone := r.Clone(from) // while the request is here: what is around may change it afterwards
 	started := c.background(func(ctx context.Context) {
-		defer c.flights.land(key, fl, cut)
+		defer c.flights.finish(key, fl, abandoned)
 		defer c.refreshing.Add(-1)
 		defer func() {
 			if p := recover(); p != nil {
@@ -56,21 +56,21 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	})
 	if !started {
 		c.refreshing.Add(-1)
-		c.flights.land(key, fl, cut)
+		c.flights.finish(key, fl, abandoned)
 	}
 }
 
 // refreshNow calls the handler if this process gets the lease for it and what is
 // stored is still what the refresh was for.
 func (c *Cache) refreshNow(ctx context.Context, r *http.Request, next http.Handler, f found) {
-	lease := returned{key: f.refreshKey(f.variant), token: c.take(ctx, f.refreshKey(f.variant))}
+	lease := returned{key: f.refreshKey(f.variant), token: c.acquireRefresh(ctx, f.refreshKey(f.variant))}
 	if lease.token == "" {
 		return // another instance does it
 	}
 	// A refresh that failed is not repeated at once: each request would set one off.
 	lease.stay = refreshPause
 	defer func() { c.release(lease) }()
-	now, err := c.ask(ctx, f.place, r.Header, false)
+	now, err := c.find(ctx, f.place, r.Header, false)
 	if err != nil || now.entry == nil || now.entry.stamp != f.entry.stamp || now.variant != f.variant {
 		lease.stay = 0
 		return // it has been done since, or there is nothing to refresh
@@ -81,15 +81,15 @@ func (c *Cache) refreshNow(ctx context.Context, r *http.Request, next http.Handl
 		delete(r.Header, name)
 	}
 	c.stats.refreshes.Add(1)
-	a := c.attempt(nobody{http.Header{}, ctx}, r)
-	a.given = c.respelled(r)
-	a.f, a.s, a.quiet = now, Status{Forward: "stale"}, true
+	x := &exchange{c: c, w: noClient{http.Header{}, ctx}, r: r, next: next, f: now, s: Status{Forward: string(forwardStale)}}
+	a := x.attempt()
+	a.given, a.quiet = c.respelled(r), true
 	defer func() {
 		if a.filled {
 			lease.stay = 0
 		}
 	}()
-	a.run(next)
+	a.run()
 }
 
 // maxRefreshes is how many run at once in a process: whatever clients ask for,
@@ -112,21 +112,21 @@ func (v values) Value(key any) any {
 	return v.from.Value(key)
 }
 
-// nobody takes a response that no client waits for. It offers what handlers
-// demand of the writer for a client, but no connection to take over.
-type nobody struct {
+// noClient is the writer of a refresh. It has what handlers expect of the writer
+// for a client, but no connection to hijack.
+type noClient struct {
 	h   http.Header
 	ctx context.Context // of the refresh
 }
 
-func (n nobody) Header() http.Header         { return n.h }
-func (n nobody) Write(p []byte) (int, error) { return len(p), nil }
-func (n nobody) WriteHeader(int)             {}
-func (n nobody) Flush()                      {}
+func (n noClient) Header() http.Header         { return n.h }
+func (n noClient) Write(p []byte) (int, error) { return len(p), nil }
+func (n noClient) WriteHeader(int)             {}
+func (n noClient) Flush()                      {}
 
 // CloseNotify tells when the refresh has to end. gin's Context.Stream panics over
 // a writer without it.
-func (n nobody) CloseNotify() <-chan bool {
+func (n noClient) CloseNotify() <-chan bool {
 	gone := make(chan bool, 1)
 	context.AfterFunc(n.ctx, func() { gone <- true })
 	return gone

@@ -19,7 +19,7 @@ import (
 func TestAPurgeFindsItsURLHoweverItIsWritten(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
-		for _, opts := range [][]cache.Option{nil, {cache.WithNearTier(1<<20, time.Minute), cache.WithKey(func(r *http.Request) string { return r.Header.Get("X-Tenant") })}} {
+		for _, opts := range [][]cache.Option{nil, {cache.WithNearTier(1<<20, time.Minute), cache.WithVaryBy(func(r *http.Request) string { return r.Header.Get("X-Tenant") })}} {
 			c := newCache(t, g.Client(t), opts...)
 			h := c.Handler(origin(200, "Cache-Control: max-age=60"))
 			purge, err := c.PurgeHandler(func(*http.Request) error { return nil })

@@ -11,33 +11,33 @@ import (
 	"github.com/redishttp/redishttp/internal/breaker"
 )
 
-// shares has a crowd of requests that ask for the same thing share their
-// look-ups: whoever comes while one is under way joins the next, which begins
-// after it came. So nobody is told of a time before its request.
+// shares has many requests for the same response share their look-ups: a request
+// that comes while one is under way joins the next, which begins after it came. So
+// no request gets an answer from before it was sent.
 type shares struct {
 	mu  sync.Mutex
 	all map[string]*share
 }
 
 type share struct {
-	running *asking
-	next    *asking // nil while nobody waits
+	running *sharedFind
+	next    *sharedFind // nil while none waits
 }
 
-type asking struct {
+type sharedFind struct {
 	done chan struct{}
 	f    found
 	err  error
 }
 
-// do returns what ask says, or said to others that began to wait with us.
-func (s *shares) do(key string, ask func() (found, error)) (found, error) {
+// do returns what find returns, or has returned to a request that waited with us.
+func (s *shares) do(key string, find func() (found, error)) (found, error) {
 	s.mu.Lock()
 	if s.all == nil {
 		s.all = map[string]*share{}
 	}
 	sh := s.all[key]
-	mine := &asking{}
+	mine := &sharedFind{}
 	switch {
 	case sh == nil:
 		sh = &share{running: mine}
@@ -59,12 +59,12 @@ func (s *shares) do(key string, ask func() (found, error)) (found, error) {
 		<-before.done
 	}
 	defer s.finish(key, sh, mine)
-	mine.f, mine.err = ask()
+	mine.f, mine.err = find()
 	return mine.f, mine.err
 }
 
-// finish lets those go who wait for mine, and the next begin.
-func (s *shares) finish(key string, sh *share, mine *asking) {
+// finish ends the wait for mine, and has the next begin.
+func (s *shares) finish(key string, sh *share, mine *sharedFind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sh.running, sh.next = sh.next, nil; sh.running == nil {
@@ -75,9 +75,10 @@ func (s *shares) finish(key string, sh *share, mine *asking) {
 	}
 }
 
-// ask looks a request's place up, unless Redis is known to be down. With lease
-// it takes the lease to make the response, if it is likely to be missing.
-func (c *Cache) ask(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
+// find looks up what the store has at a place, unless Redis is known to be down.
+// With lease it takes the lease to make the response, if it is likely to be
+// missing.
+func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
 	k := c.memo.get(p.hash)
 	guess := found{place: p, names: k.names, variant: c.variant(k.names, h)}
 	q := wanted{h: h, class: classOf(h), probe: !time.Now().Before(k.until)}
@@ -92,31 +93,31 @@ func (c *Cache) ask(ctx context.Context, p place, h http.Header, lease bool) (fo
 		if lease { // before it is sent: a reply that is late must not leave it behind
 			q.token = rand.Text()
 		}
-		return c.askNow(ctx, guess, k, q)
+		return c.findNow(ctx, guess, k, q)
 	})
 	if err == nil && f.variant != guess.variant {
 		if variant := c.variant(f.names, h); f.variant != variant {
-			// The one that asked for us had other values in headers that select, as it
-			// turned out. Now it is known which they are.
+			// The request that looked up for us has other values in selecting headers.
+			// Only now it is known which these are.
 			q.token = ""
-			f, err = c.askNow(ctx, found{place: p, names: f.names, variant: variant}, c.memo.get(p.hash), q)
+			f, err = c.findNow(ctx, found{place: p, names: f.names, variant: variant}, c.memo.get(p.hash), q)
 		}
 	}
 	if err != nil {
-		guess.open = k.opened > 1 && k.openOf == q.class && time.Now().Before(k.open)
+		guess.hitForMiss = k.unstored > 1 && k.unstoredOf == q.class && time.Now().Before(k.unstoredUntil)
 		return guess, err
 	}
 	return f, nil
 }
 
-func (c *Cache) askNow(ctx context.Context, guess found, k known, q wanted) (found, error) {
+func (c *Cache) findNow(ctx context.Context, guess found, k known, q wanted) (found, error) {
 	call, ok := c.nodes.Allow(guess.log)
 	if !ok {
 		return guess, ErrUnavailable
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
-	f, err := c.find(bound, guess, k, q)
+	f, err := c.query(bound, guess, k, q)
 	c.report(ctx, call, err)
 	switch {
 	case err != nil:

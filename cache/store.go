@@ -20,11 +20,13 @@ type found struct {
 	elapsed time.Duration
 	soft    bool   // purged softly: stale, whatever it says
 	lease   string // that this look-up took, "" for none
-	open    bool   // nothing is stored for requests of this class: they need not wait for each other
-	large   bool   // the body was too large to be stored
-	// openLeft is what the mark that says open has left.
-	openLeft time.Duration
-	state    string // uri-miss, vary-miss or stale
+	// hitForMiss says that nothing is stored for requests of this class, so they
+	// need not wait for each other.
+	hitForMiss bool
+	large      bool // the body was too large to be stored
+	// hitForMissLeft is what is left of the mark that says so.
+	hitForMissLeft time.Duration
+	reason         forwardReason // for which it is no hit
 }
 
 // age is by Redis' clock alone: what is left of the life it was stored for.

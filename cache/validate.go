@@ -1,9 +1,12 @@
 package cache
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // identifies reports whether a 304 with these fields is about the response that
@@ -22,17 +25,17 @@ func identifies(h, stored http.Header) bool {
 
 func opaque(etag string) string { return strings.TrimPrefix(etag, "W/") }
 
-// again calls the handler once more, without our condition: its 304 was about
-// another response than the stored one, which therefore answers nothing.
-func (a *attempt) again() {
+// retry calls the handler once more, without our condition: its 304 was about
+// another response than the stored one, which is of no use then.
+func (a *attempt) retry() {
 	restore(a.w.Header(), a.before)
 	a.after = func() {
-		b := a.c.attempt(a.w, a.r)
-		b.given, b.around = a.given, a.around
-		b.d, b.f, b.s, b.fl, b.quiet = a.d, a.f, a.s, a.fl, a.quiet
-		b.f.entry, b.s.ForwardStatus = nil, 0
+		x := a.exchange
+		x.f.entry, x.s.ForwardStatus = nil, 0
+		b := x.attempt()
+		b.given, b.around, b.quiet = a.given, a.around, a.quiet
 		a.f.lease = "" // it is that one's now
-		b.run(a.next)
+		b.run()
 	}
 }
 
@@ -54,5 +57,59 @@ func (a *attempt) outdates(status int, h http.Header) {
 	}
 	if !same {
 		a.c.void(a.r.Context(), []string{a.f.log}, []string{"su:" + a.f.url})
+	}
+}
+
+// validated answers with the stored response that a 304 has made fresh (RFC
+// 9111, section 4.3.4).
+func (a *attempt) validated(h http.Header) {
+	c, now := a.c, time.Now()
+	merged := *a.f.entry
+	merged.header = updated(a.f.entry.header, h, now)
+	merged.added = slices.Concat(merged.added, addedTo(a.before, a.w.Header()))
+	slices.Sort(merged.added)
+	merged.added = slices.Compact(merged.added)
+	merged.age = initialAge(merged.header, now)
+	if len(h["Age"]) == 0 && len(h["Date"]) == 0 { // as old as its validation
+		merged.age = 0
+		merged.header.Set("Date", now.UTC().Format(http.TimeFormat))
+		delete(merged.header, "Age")
+	}
+	get := *a.r
+	get.Method = http.MethodGet // which what is stored answers, also to a HEAD
+	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.inc != ""
+	addVary(merged.header, varyNames(a.around))
+	restore(a.w.Header(), a.before)
+	for _, line := range h["Set-Cookie"] { // of this client alone
+		a.w.Header().Add("Set-Cookie", line)
+	}
+	shown := a.f
+	shown.entry, shown.elapsed, shown.soft = &merged, 0, false
+	a.e = nil
+	if !merged.serves() || !a.s.Stored {
+		a.releaseWaiters()
+	}
+	a.own = maps.Clone(merged.header) // what is shown; more than that has come late
+	a.own["Set-Cookie"] = h["Set-Cookie"]
+	a.after = func() {
+		a.around = a.alsoLate(merged.status)
+		if a.s.Stored && a.assess(&get, &merged, now) == "" { // as the handler left it
+			addVary(merged.header, varyNames(a.around))
+			a.keep(&merged)
+		}
+	}
+	if !a.quiet {
+		c.answer(a.w, a.r, &shown, a.s)
+	}
+}
+
+// stale answers with a stale response instead of an error.
+func (a *attempt) stale(status int) {
+	a.s.ForwardStatus, a.s.Detail = status, "stale-if-error"
+	restore(a.w.Header(), a.before)
+	a.releaseWaiters()
+	a.after = func() {}
+	if !a.quiet {
+		a.c.answer(a.w, a.r, &a.f, a.s)
 	}
 }

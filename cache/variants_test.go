@@ -36,8 +36,8 @@ func TestVariantsAreBounded(t *testing.T) {
 		"Vary":                   {"Accept-Language", nil, "Accept-Language"},
 		"a field of URLs":        {"X-Forwarded-Host", nil, ""},
 		"WithVary":               {"X-Any", []cache.Option{cache.WithVary("X-Any")}, ""},
-		"WithKey":                {"X-Any", []cache.Option{cache.WithKey(func(r *http.Request) string { return r.Header.Get("X-Any") })}, ""},
-		"WithKey of many, large": {"X-Any", []cache.Option{cache.WithKey(func(r *http.Request) string { return r.Header.Get("X-Any") }), cache.WithMaxVariants(3)}, "Accept"},
+		"WithKey":                {"X-Any", []cache.Option{cache.WithVaryBy(func(r *http.Request) string { return r.Header.Get("X-Any") })}, ""},
+		"WithKey of many, large": {"X-Any", []cache.Option{cache.WithVaryBy(func(r *http.Request) string { return r.Header.Get("X-Any") }), cache.WithMaxVariants(3)}, "Accept"},
 	}
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		for name, tc := range cases {
