@@ -43,7 +43,7 @@ func TestTheNameOfAKeySaysWhoseItIs(t *testing.T) {
 	}
 }
 
-func TestOtherKeysAreNobodys(t *testing.T) {
+func TestOtherKeysHaveNoOwner(t *testing.T) {
 	for _, key := range []string{
 		"", "ratelimit", "ratelimit:v1:", "ratelimit:v1:api:", "ratelimit:v1:api:{short}", "ratelimit:v2:api:" + someTag, "ratelimit:v1:api:" + someTag + ":",
 		"x:ratelimit:v1:api:" + someTag, "ratelimit:v1:{api}:" + someTag, "ratelimit:v1:" + strings.Repeat("a", 65) + ":" + someTag,
