@@ -114,17 +114,9 @@ func (p *Panel) unblock(ctx context.Context, c change) error {
 		return err
 	}
 	key := c.Get("key")
-	keys, tag := []string{key}, key[strings.LastIndexByte(key, '{'):]
+	keys := []string{key}
 	for _, o := range of(p.limiters, conn.Name()) {
-		var all []string
-		mine := false
-		for _, other := range o.it.Keys("") { // the same policies, this client
-			all = append(all, other[:strings.LastIndexByte(other, '{')]+tag)
-			mine = mine || all[len(all)-1] == key
-		}
-		if mine {
-			keys = append(keys, all...)
-		}
+		keys = append(keys, o.it.Siblings(key)...)
 	}
 	return conn.Client().Del(ctx, keys...).Err() // of one slot
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"math"
 	"net/http"
 	"slices"
@@ -81,17 +80,7 @@ func ask(ctx context.Context, rdb redis.UniversalClient, fill func(redis.Pipelin
 	if pipe.Len() == 0 {
 		return nil
 	}
-	cmds, err := pipe.Exec(ctx)
-	for _, cmd := range cmds {
-		if _, missing := rights.Missing(cmd.Err()); missing {
-			return cmd.Err()
-		}
-	}
-	var answered redis.Error
-	if err == nil || errors.Is(err, redis.Nil) || errors.As(err, &answered) && !errors.Is(err, connect.ErrUnavailable) {
-		return nil
-	}
-	return err
+	return rights.Pipeline(pipe.Exec(ctx))
 }
 
 // readable is the largest value that is read as a whole.

@@ -76,9 +76,11 @@ func (p *Panel) ofUser(ctx context.Context, v *sessionsView) error {
 			return err
 		}
 		for _, d := range devices {
-			v.Sessions = append(v.Sessions, sessionRow{Handle: d.Handle, Known: true, User: v.User, Address: d.Address, Agent: d.UserAgent, Created: d.Created,
+			v.Sessions = append(v.Sessions, sessionRow{
+				Handle: d.Handle, Known: true, User: v.User, Address: d.Address, Agent: d.UserAgent, Created: d.Created,
 				Seen: d.LastSeen, Until: d.Deadline, Size: -1,
-				Confirm: link("confirm", "action", "revoke", "conn", v.Conn, "label", o.label, "user", v.User, "handle", d.Handle)})
+				Confirm: link("confirm", "action", "revoke", "conn", v.Conn, "label", o.label, "user", v.User, "handle", d.Handle),
+			})
 		}
 		if len(devices) > 0 {
 			v.All = append(v.All, userAll{o.label, link("confirm", "action", "revoke-all", "conn", v.Conn, "label", o.label, "user", v.User)})
@@ -135,8 +137,10 @@ func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.Univers
 			continue
 		}
 		o, _ := p.ownerOf(key)
-		row := sessionRow{Key: key, Link: link("key", "conn", conn, "key", key), Handle: cut(o.Hash, 16), Until: expires(ttls[i]), Size: sizes[i].Val(),
-			Confirm: link("confirm", "action", "delete", "conn", conn, "key", key)}
+		row := sessionRow{
+			Key: key, Link: link("key", "conn", conn, "key", key), Handle: cut(o.Hash, 16), Until: expires(ttls[i]), Size: sizes[i].Val(),
+			Confirm: link("confirm", "action", "delete", "conn", conn, "key", key),
+		}
 		if s, ok := known[key]; ok { // one that cannot be read is listed all the same
 			row.Known, row.User, row.Address, row.Agent, row.Created, row.Seen = true, s.User, s.Address, s.UserAgent, s.Created, s.LastSeen
 		}

@@ -67,7 +67,7 @@ func newChain(t testing.TB, subject string, s settings) *chain {
 	// One more an hour: what is left does not depend on how long a test takes.
 	limit := redis_rate.Limit{Rate: 1, Burst: s.burst, Period: time.Hour}
 	c.limiter, errs[0] = ratelimit.New(c.rdb, limit, ratelimit.WithKeyPrefix(c.prefix+"r"), ratelimit.WithName("limit"), ratelimit.WithTimeout(5*time.Second),
-		ratelimit.WithOnUnavailable(ratelimit.Closed), ratelimit.WithHooks(ratelimit.Hooks{
+		ratelimit.WithFailureMode(ratelimit.FailClosed), ratelimit.WithHooks(ratelimit.Hooks{
 			Decided: func(_ context.Context, d ratelimit.Decision, _ time.Duration) { c.note("limit: allowed=%v", d.Allowed) },
 		}))
 	c.sessions, errs[1] = session.New(c.rdb, session.WithKeyPrefix(c.prefix+"s:"), session.WithInsecureCookie(true), session.WithTimeouts(5*time.Second, 5*time.Second),

@@ -11,33 +11,33 @@ import (
 	"github.com/redishttp/redishttp/internal/breaker"
 )
 
-// stray is a place of a concurrency policy that Redis may hold although no
-// request has it: the reply that gave it was lost, or the call that gave it back.
-// It would stay taken until its lease is over. The id is this process' own, so it
-// is given back as soon as Redis answers: from a timer that ends by itself, because
-// a Limiter has no Close.
-type stray struct {
+// lostPlace is a place of a concurrency policy that Redis may hold although no
+// request has it: the reply to the call that entered it was lost, or the call that
+// released it. It would stay taken until its lease is over. The id is this process'
+// own, so it is released as soon as Redis answers: from a timer that ends by itself,
+// because a Limiter has no Close.
+type lostPlace struct {
 	limiter *Limiter
 	ctx     context.Context
 	key, id string
-	known   bool // the place was given, so one that is not there has been given back
+	known   bool // the place was entered, so one that is not there has been released
 	wait    time.Duration
 	end     time.Time
 	absent  bool // Redis answered that it is not there
 }
 
 const (
-	maxStrays   = 1000 // at a time; further ones end with their lease
+	maxLost     = 1000 // at a time; further ones end with their lease
 	firstWait   = 50 * time.Millisecond
 	longestWait = time.Second     // while Redis does not answer
 	absentWait  = 5 * time.Second // while it answers that the place is not there
-	strayLife   = 4 * lease       // of one that Redis is never asked about
+	lostLife    = 4 * lease       // of one that Redis never answers about
 )
 
-// lost gives a place back that was asked for in a call that failed, unless
-// nothing was sent or Redis itself has refused it.
-func (l *Limiter) lost(ctx context.Context, q question, err error) {
-	if q.hold == "" || q.set.concurrent < 0 || l.redis == nil || errors.Is(err, breaker.ErrOpen) {
+// releaseLost releases the place of a call that failed, unless nothing was sent
+// or Redis itself has refused it.
+func (l *Limiter) releaseLost(ctx context.Context, q request, err error) {
+	if q.place == "" || q.set.concurrent < 0 || l.scripts == nil || errors.Is(err, breaker.ErrOpen) {
 		return
 	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
@@ -46,23 +46,23 @@ func (l *Limiter) lost(ctx context.Context, q question, err error) {
 	if _, ok := errors.AsType[redis.Error](err); ok {
 		return
 	}
-	key := l.redisKeys(q.set, q.key)[q.set.concurrent]
-	(&stray{limiter: l, ctx: context.WithoutCancel(ctx), key: key, id: q.hold}).later()
+	key := l.keysOf(q.set, q.key)[q.set.concurrent]
+	(&lostPlace{limiter: l, ctx: context.WithoutCancel(ctx), key: key, id: q.place}).later()
 }
 
-// giveBack tries once, and goes on in the background if Redis does not answer.
-func (s *stray) giveBack() {
+// release tries once, and goes on in the background if Redis does not answer.
+func (s *lostPlace) release() {
 	if !s.try() {
 		s.later()
 	}
 }
 
 // try reports whether there is nothing left to do.
-func (s *stray) try() bool {
+func (s *lostPlace) try() bool {
 	ctx, cancel := context.WithTimeout(s.ctx, s.limiter.timeout)
 	defer cancel()
 	cmd := redis.NewIntCmd(ctx, "zrem", s.key, s.id)
-	err := s.limiter.redis.Process(ctx, cmd)
+	err := s.limiter.scripts.caller.Process(ctx, cmd)
 	switch {
 	case errors.Is(err, redis.ErrClosed):
 		return true
@@ -79,16 +79,16 @@ func (s *stray) try() bool {
 	return false
 }
 
-func (s *stray) later() {
-	if s.limiter.strays.Add(1) > maxStrays {
-		s.limiter.strays.Add(-1)
+func (s *lostPlace) later() {
+	if s.limiter.lost.Add(1) > maxLost {
+		s.limiter.lost.Add(-1)
 		return
 	}
-	s.end = time.Now().Add(strayLife)
+	s.end = time.Now().Add(lostLife)
 	s.again()
 }
 
-func (s *stray) again() {
+func (s *lostPlace) again() {
 	longest := longestWait
 	if s.absent {
 		longest = absentWait
@@ -96,7 +96,7 @@ func (s *stray) again() {
 	s.wait = min(max(2*s.wait, firstWait), longest)
 	time.AfterFunc(s.wait, func() {
 		if s.try() || time.Now().After(s.end) {
-			s.limiter.strays.Add(-1)
+			s.limiter.lost.Add(-1)
 			return
 		}
 		s.again()
