@@ -2,9 +2,7 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redishttp/redishttp/lockmw"
@@ -213,10 +211,10 @@ func (p *Panel) purgeAll(ctx context.Context, c change) error {
 	return responses.PurgeAll(ctx)
 }
 
-// lockerOf returns the registered Locker that a key belongs to.
+// lockerOf is the Locker that can take the lock at key from its holder.
 func (p *Panel) lockerOf(conn, key string) (*lockmw.Locker, bool) {
 	for _, o := range of(p.lockers, conn) {
-		if rest, ok := strings.CutPrefix(key, o.it.KeyPrefix()); ok && strings.HasPrefix(rest, "{") {
+		if o.it.CanForceRelease(key) {
 			return o.it, true
 		}
 	}
@@ -226,15 +224,12 @@ func (p *Panel) lockerOf(conn, key string) (*lockmw.Locker, bool) {
 // release takes a lock from one holder. The confirmation names the owner, so a lock
 // that has changed hands since then is not released.
 func (p *Panel) release(ctx context.Context, c change) error {
-	key := strings.TrimSuffix(c.Get("key"), ":m")
+	key := c.Get("key")
 	l, ok := p.lockerOf(c.Get("conn"), key)
 	if !ok {
 		return errNotRegistered
 	}
-	done, err := l.ForceReleaseAt(ctx, key, c.Get("owner"))
-	if errors.Is(err, lockmw.ErrForeign) {
-		return errNotRegistered
-	}
+	done, err := l.ForceRelease(ctx, key, c.Get("owner"))
 	if err == nil && !done {
 		return errGone
 	}

@@ -33,7 +33,7 @@ var grammars = []struct {
 	parse  func(key string) (owner, bool)
 }{
 	{"ratelimit:v1:", limitKey},
-	{"lockmw:v1:", lockKey},
+	{lockPrefix, lockKey},
 	{"cron:v1:", jobKey},
 	{"idempotency:v1:", requestKey},
 	{"cache:v2:", cacheKey},
@@ -53,8 +53,8 @@ func (p *Panel) custom() map[string]string {
 		}
 	}
 	for _, o := range p.lockers {
-		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v1:"); ok {
-			all[first+":v1:"] = "lockmw:v1:"
+		if first, _, ok := strings.Cut(o.it.RedisKey(""), ":v1:"); ok {
+			all[first+":v1:"] = lockPrefix
 		}
 	}
 	for _, o := range p.caches {

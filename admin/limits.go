@@ -125,9 +125,6 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 	return rows, nil
 }
 
-// hashed is how the middlewares name in keys what clients choose.
-func hashed(s string) string { return ratelimit.HashKey(s) }
-
 // limitKey reads the key of a rate limit.
 func limitKey(key string) (owner, bool) {
 	k, ok := ratelimit.ParseKey(key)

@@ -2,8 +2,6 @@ package ratelimit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"regexp"
 	"slices"
@@ -21,7 +19,7 @@ import (
 // it counts.
 type Key struct {
 	Policy string
-	Client string // hash of the limiter's key, see [HashKey]
+	Client string // hash of what the limiter's key function returned
 }
 
 var keyForm = regexp.MustCompile(`^ratelimit:v1:([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
@@ -34,12 +32,6 @@ func ParseKey(redisKey string) (Key, bool) {
 		return Key{}, false
 	}
 	return Key{Policy: m[1], Client: m[2]}, true
-}
-
-// HashKey is the hash of a limiter's key in Redis keys.
-func HashKey(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return hex.EncodeToString(sum[:16])
 }
 
 // Siblings are the Redis keys that this limiter counts the same client under,

@@ -1,4 +1,4 @@
-package lockmw_test
+package lockkey_test
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/internal/keypart"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 // keyOf is the key of a request for target that host is asked for.
-func keyOf(t *testing.T, key lockmw.KeyFunc, method, target, host string) string {
+func keyOf(t *testing.T, key lockkey.Func, method, target, host string) string {
 	t.Helper()
 	r := httptest.NewRequest(method, target, nil)
 	r.Host = host
@@ -25,10 +26,10 @@ func keyOf(t *testing.T, key lockmw.KeyFunc, method, target, host string) string
 }
 
 // inside is ByPattern, called as a handler inside mux calls it.
-func inside(mux http.Handler) lockmw.KeyFunc {
+func inside(mux http.Handler) lockkey.Func {
 	return func(r *http.Request) (key string, err error) {
 		ran := false
-		got := func(h *http.Request) { key, err = lockmw.ByPattern(h); ran = true }
+		got := func(h *http.Request) { key, err = lockkey.Pattern(h); ran = true }
 		mux.ServeHTTP(httptest.NewRecorder(), r.WithContext(withProbe(r.Context(), got)))
 		if !ran {
 			err = errors.New("no handler ran")
@@ -57,7 +58,7 @@ func shop() *http.ServeMux {
 	return mux
 }
 
-// What is one thing has one key: a client cannot spell it otherwise, and its
+// One resource has one key: a client cannot spell it otherwise, and its
 // reader and its writer have one.
 func TestOneThingHasOneKey(t *testing.T) {
 	mux := shop()
@@ -74,7 +75,7 @@ func TestOneThingHasOneKey(t *testing.T) {
 		"an escaped /":   {asks: []ask{{"GET", "/orders/a%2Fb", "a"}, {"PUT", "/orders/a%2fb", "a"}}},
 		"strange values": {asks: []ask{{"GET", "/orders/%C3%A4%20+%00", "a"}, {"PUT", "/orders/%c3%a4%20%2B%00", "a"}}},
 	} {
-		for by, key := range map[string]lockmw.KeyFunc{"ByPath": lockmw.ByPath, "ByRoute": lockmw.ByRoute(mux), "ByPattern": inside(mux)} {
+		for by, key := range map[string]lockkey.Func{"ByPath": lockkey.Path, "ByRoute": lockkey.Route(mux), "ByPattern": inside(mux)} {
 			first := keyOf(t, key, tc.asks[0].method, tc.asks[0].target, tc.asks[0].host)
 			for _, a := range tc.asks[1:] {
 				if got := keyOf(t, key, a.method, a.target, a.host); got != first {
@@ -85,7 +86,7 @@ func TestOneThingHasOneKey(t *testing.T) {
 	}
 	// What routers do not take for one, but many handlers do.
 	for _, target := range []string{"/orders/1", "/orders/1/", "//orders/1", "/orders/./1", "/x/../orders/1", "/x/%2e%2e/orders/1", "/orders%2F1"} {
-		if got := keyOf(t, lockmw.ByPath, "GET", target, "a"); got != "/orders/1" {
+		if got := keyOf(t, lockkey.Path, "GET", target, "a"); got != "/orders/1" {
 			t.Errorf("%s: got %q, want /orders/1", target, got)
 		}
 	}
@@ -95,7 +96,7 @@ func TestOneThingHasOneKey(t *testing.T) {
 // ByPattern inside.
 func TestKeysDiffer(t *testing.T) {
 	mux := shop()
-	for by, key := range map[string]lockmw.KeyFunc{"ByPath": lockmw.ByPath, "ByRoute": lockmw.ByRoute(mux), "ByPattern": inside(mux)} {
+	for by, key := range map[string]lockkey.Func{"ByPath": lockkey.Path, "ByRoute": lockkey.Route(mux), "ByPattern": inside(mux)} {
 		seen := map[string]string{}
 		for _, target := range []string{"/orders/1", "/orders/2", "/orders/%2531", "/orders/a%2Fb", "/orders/A", "/orders/a", "/files/", "/files/a", "/files/a/b", "/static/", "/static/a", "/static/a/b", "/exact/1/", "/exact/2/", "/"} {
 			k := keyOf(t, key, "GET", target, "a")
@@ -105,10 +106,10 @@ func TestKeysDiffer(t *testing.T) {
 			seen[k] = target
 		}
 	}
-	if _, err := lockmw.ByPattern(httptest.NewRequest("GET", "/orders/1", nil)); !errors.Is(err, lockmw.ErrNoPattern) {
-		t.Errorf("ByPattern without a pattern: %v, want ErrNoPattern", err)
+	if _, err := lockkey.Pattern(httptest.NewRequest("GET", "/orders/1", nil)); !errors.Is(err, lockkey.ErrNoPattern) {
+		t.Errorf("Pattern without a pattern: %v, want ErrNoPattern", err)
 	}
-	if got := keyOf(t, inside(mux), "PUT", "/orders/4711", "a"); got != lockmw.Join("/orders/{}", "4711") {
+	if got := keyOf(t, inside(mux), "PUT", "/orders/4711", "a"); got != keypart.Join("/orders/{}", "4711") {
 		t.Errorf("the key is not as documented: %q", got)
 	}
 }
@@ -120,33 +121,33 @@ func TestPatternsOfOtherRouters(t *testing.T) {
 		values          map[string]string
 		want            string
 	}{
-		{"/orders/{id:[0-9]{1,9}}", "/orders/7", map[string]string{"id": "7"}, lockmw.Join("/orders/{}", "7")},
-		{"/orders/{id}/{date:[^/]+}", "/orders/7/x", map[string]string{"id": "7", "date": "x"}, lockmw.Join("/orders/{}/{}", "7", "x")},
-		{"/files/*", "/files/a/b", map[string]string{"*": "a/b"}, lockmw.Join("/files/", "a/b")},
-		{"GET /files/{*...}", "/files/a/b", map[string]string{"*": "a/b"}, lockmw.Join("/files/", "a/b")},
-		{"GET /user_{name}", "/user_ann", map[string]string{"name": "ann"}, lockmw.Join("/user_{}", "ann")},
-		{"GET /users:batch", "/users:batch", nil, lockmw.Join("/users:batch")},
+		{"/orders/{id:[0-9]{1,9}}", "/orders/7", map[string]string{"id": "7"}, keypart.Join("/orders/{}", "7")},
+		{"/orders/{id}/{date:[^/]+}", "/orders/7/x", map[string]string{"id": "7", "date": "x"}, keypart.Join("/orders/{}/{}", "7", "x")},
+		{"/files/*", "/files/a/b", map[string]string{"*": "a/b"}, keypart.Join("/files/", "a/b")},
+		{"GET /files/{*...}", "/files/a/b", map[string]string{"*": "a/b"}, keypart.Join("/files/", "a/b")},
+		{"GET /user_{name}", "/user_ann", map[string]string{"name": "ann"}, keypart.Join("/user_{}", "ann")},
+		{"GET /users:batch", "/users:batch", nil, keypart.Join("/users:batch")},
 		// Values that the router leaves as the client spells them, as chi does.
-		{"/orders/{id}", "/orders/%31", map[string]string{"id": "%31"}, lockmw.Join("/orders/{}", "1")},
-		{"/x/{a}/{id}", "/x/%2531/%31", map[string]string{"a": "%2531", "id": "%31"}, lockmw.Join("/x/{}/{}", "%31", "1")},
-		{"/x/{a}/{id}", "/x/%2531/1", map[string]string{"a": "%31", "id": "1"}, lockmw.Join("/x/{}/{}", "%31", "1")},
-		{"/files/*", "/files/%61/b", map[string]string{"*": "%61/b"}, lockmw.Join("/files/", "a/b")},
-		{"/user_{name}", "/user_%61nn", map[string]string{"name": "%61nn"}, lockmw.Join("/user_{}", "ann")},
-		{"/user_{name}", "/user_%7B%7D", map[string]string{"name": "{}"}, lockmw.Join("/user_{}", "{}")},
+		{"/orders/{id}", "/orders/%31", map[string]string{"id": "%31"}, keypart.Join("/orders/{}", "1")},
+		{"/x/{a}/{id}", "/x/%2531/%31", map[string]string{"a": "%2531", "id": "%31"}, keypart.Join("/x/{}/{}", "%31", "1")},
+		{"/x/{a}/{id}", "/x/%2531/1", map[string]string{"a": "%31", "id": "1"}, keypart.Join("/x/{}/{}", "%31", "1")},
+		{"/files/*", "/files/%61/b", map[string]string{"*": "%61/b"}, keypart.Join("/files/", "a/b")},
+		{"/user_{name}", "/user_%61nn", map[string]string{"name": "%61nn"}, keypart.Join("/user_{}", "ann")},
+		{"/user_{name}", "/user_%7B%7D", map[string]string{"name": "{}"}, keypart.Join("/user_{}", "{}")},
 	} {
 		r := httptest.NewRequest("GET", tc.target, nil)
 		r.Pattern = tc.pattern
 		for name, value := range tc.values {
 			r.SetPathValue(name, value)
 		}
-		if got, err := lockmw.ByPattern(r); err != nil || got != tc.want {
+		if got, err := lockkey.Pattern(r); err != nil || got != tc.want {
 			t.Errorf("%s: got %q, %v, want %q", tc.pattern, got, err, tc.want)
 		}
 	}
 }
 
 func TestKeysWithMethodAndHost(t *testing.T) {
-	method, host := lockmw.PerMethod(lockmw.ByPath), lockmw.PerHost(lockmw.ByPath)
+	method, host := lockkey.PerMethod(lockkey.Path), lockkey.PerHost(lockkey.Path)
 	if a, b := keyOf(t, method, "GET", "/p", "a"), keyOf(t, method, "PUT", "/p", "a"); a == b {
 		t.Error("PerMethod: GET and PUT have one key")
 	}
@@ -165,7 +166,7 @@ func TestKeysWithMethodAndHost(t *testing.T) {
 		t.Error("PerHost: an address has two keys")
 	}
 	bad := errors.New("bad")
-	for _, key := range []lockmw.KeyFunc{lockmw.PerHost(func(*http.Request) (string, error) { return "", nil }), lockmw.PerMethod(func(*http.Request) (string, error) { return "x", bad })} {
+	for _, key := range []lockkey.Func{lockkey.PerHost(func(*http.Request) (string, error) { return "", nil }), lockkey.PerMethod(func(*http.Request) (string, error) { return "x", bad })} {
 		if k, _ := key(httptest.NewRequest("GET", "/", nil)); k != "" {
 			t.Errorf("no key became %q", k)
 		}
@@ -190,7 +191,7 @@ func FuzzKeys(f *testing.F) {
 		if err != nil {
 			return // not found, or redirected
 		}
-		if out, err := lockmw.ByRoute(mux)(r); err != nil || out != in {
+		if out, err := lockkey.Route(mux)(r); err != nil || out != in {
 			t.Errorf("%s: %q outside, %v, %q inside", target, out, err, in)
 		}
 		all := *u
@@ -200,8 +201,8 @@ func FuzzKeys(f *testing.F) {
 		}
 		escaped := r.Clone(r.Context())
 		escaped.URL = &all
-		a, _ := lockmw.ByPath(r)
-		if b, _ := lockmw.ByPath(escaped); a != b || a == "" || a[0] != '/' {
+		a, _ := lockkey.Path(r)
+		if b, _ := lockkey.Path(escaped); a != b || a == "" || a[0] != '/' {
 			t.Errorf("%s: keys %q and %q", target, a, b)
 		}
 	})

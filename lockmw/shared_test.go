@@ -73,7 +73,7 @@ func TestReadersAndWriters(t *testing.T) {
 
 // A writer that waits comes before the readers that came after it, and a reader
 // knows the fence of the last writer.
-func TestAWriterIsNotStarved(t *testing.T) {
+func TestAWriterDoesNotStarve(t *testing.T) {
 	rdb, prefix := redistest.NewServer(t).Client(t), redistest.Prefix(t)
 	one := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithReadWrite(true))
 	two := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithReadWrite(true))
@@ -137,7 +137,7 @@ const permitTTL = time.Second
 // no time more than five.
 func TestPermitsOfTheDeadReturn(t *testing.T) {
 	s := redistest.NewServer(t)
-	l := locker(t, s.Client(t), lockmw.WithKeyPrefix("permits"), lockmw.WithPermits(5), lockmw.WithTTL(permitTTL), lockmw.WithNodeTimeout(permitTTL/4))
+	l := locker(t, s.Client(t), lockmw.WithKeyPrefix("permits"), lockmw.WithPermits(5), lockmw.WithTTL(permitTTL), lockmw.WithTimeout(permitTTL/4))
 	var all []*exec.Cmd
 	for range 5 {
 		cmd := exec.Command(os.Args[0])
@@ -176,11 +176,11 @@ func TestPermitsOfTheDeadReturn(t *testing.T) {
 		t.Errorf("a sixth after that: %v", err)
 	}
 	other := locker(t, s.Client(t), lockmw.WithKeyPrefix("permits"), lockmw.WithPermits(4))
-	if _, err := other.TryAcquire(t.Context(), "key"); !errors.Is(err, lockmw.ErrPermits) || !errors.Is(err, lockmw.ErrUnavailable) {
+	if _, err := other.TryAcquire(t.Context(), "key"); !errors.Is(err, lockmw.ErrSetup) || !errors.Is(err, lockmw.ErrUnavailable) || !strings.Contains(err.Error(), "permits") {
 		t.Errorf("another number: %v", err)
 	}
 	i, err := l.Inspect(t.Context(), "key")
-	if ok, err2 := l.ForceRelease(t.Context(), "key", i.Owner); !ok || err != nil || err2 != nil {
+	if ok, err2 := l.ForceRelease(t.Context(), i.Key, i.Owner); !ok || err != nil || err2 != nil {
 		t.Errorf("force: %v %v %v", ok, err, err2)
 	}
 	if k, err := l.TryAcquire(t.Context(), "key"); err != nil {
@@ -244,7 +244,7 @@ func TestSharedLeases(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := redistest.NewServer(t, redistest.WithClock())
-			opts := []lockmw.Option{lockmw.WithKeyPrefix("clock"), lockmw.WithReadWrite(true), lockmw.WithTTL(2 * time.Second), lockmw.WithNodeTimeout(500 * time.Millisecond)}
+			opts := []lockmw.Option{lockmw.WithKeyPrefix("clock"), lockmw.WithReadWrite(true), lockmw.WithTTL(2 * time.Second), lockmw.WithTimeout(500 * time.Millisecond)}
 			k, err := locker(t, s.Client(t), opts...).AcquireShared(t.Context(), "key")
 			if err != nil {
 				t.Fatal(err)
@@ -264,7 +264,7 @@ func TestSharedLeases(t *testing.T) {
 	t.Run("lost", func(t *testing.T) {
 		s := redistest.NewServer(t)
 		rdb := s.Client(t)
-		k, err := locker(t, rdb, lockmw.WithPermits(2), lockmw.WithTTL(900*time.Millisecond), lockmw.WithNodeTimeout(150*time.Millisecond)).Acquire(t.Context(), "key")
+		k, err := locker(t, rdb, lockmw.WithPermits(2), lockmw.WithTTL(900*time.Millisecond), lockmw.WithTimeout(150*time.Millisecond)).Acquire(t.Context(), "key")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,7 +277,7 @@ func TestSharedLeases(t *testing.T) {
 }
 
 // A reader or writer that was killed while it waited, at the head of the queue,
-// keeps nobody waiting for long.
+// keeps no other waiting for long.
 func TestADeadHeadOfTheQueueIsPassedOver(t *testing.T) {
 	s := redistest.NewServer(t)
 	proxy := redistest.NewProxy(t, s.Addr())
@@ -341,9 +341,9 @@ func TestHandlerReadersAndWriters(t *testing.T) {
 	wg.Wait()
 }
 
-func TestModeMistakes(t *testing.T) {
+func TestSharedLockMistakes(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	if _, err := locker(t, rdb).AcquireShared(t.Context(), "key"); !errors.Is(err, lockmw.ErrMode) {
+	if _, err := locker(t, rdb).AcquireShared(t.Context(), "key"); !errors.As(err, new(*lockmw.OptionError)) {
 		t.Errorf("a reader without WithReadWrite: %v", err)
 	}
 	if _, err := lockmw.New(rdb, lockmw.WithPermits(0)); err == nil || !strings.Contains(err.Error(), "WithPermits") {

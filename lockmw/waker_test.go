@@ -3,6 +3,7 @@ package lockmw_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -151,7 +152,7 @@ func TestAnyClient(t *testing.T) {
 				prefix := redistest.Prefix(t)
 				var ls []*lockmw.Locker
 				for range 2 { // not by locker: Close is part of the test
-					l, err := lockmw.New(tc.rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(time.Second)}, opts...)...)
+					l, err := lockmw.New(tc.rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(time.Second)}, opts...)...)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -182,7 +183,7 @@ func TestAnyClient(t *testing.T) {
 						redistest.Eventually(t, patience, func() bool {
 							info, err := ls[0].Inspect(ctx, key)
 							return err == nil && info.Waiters == 1
-						}, "nobody queues")
+						}, "none queues")
 						released := time.Now()
 						if err := k.Release(ctx); err != nil {
 							t.Errorf("release: %v", err)
@@ -205,9 +206,9 @@ func TestAnyClient(t *testing.T) {
 	}
 }
 
-// A subscription that breaks is made again, and wakes all who were named
+// A subscription that breaks is repeated, and wakes all that were named
 // in between.
-func TestASubscriptionThatBreaks(t *testing.T) {
+func TestABrokenSubscription(t *testing.T) {
 	s := redistest.NewServer(t)
 	p := redistest.NewProxy(t, s.Addr())
 	prefix := redistest.Prefix(t)
@@ -231,6 +232,11 @@ func TestASubscriptionThatBreaks(t *testing.T) {
 		}, "want %d channels", want)
 	}
 	subscribed(1)
+	redistest.Eventually(t, patience, func() bool { // an attempt of the waiter that meets the outage would fail
+		before := scripts(t, s.Client(t))
+		<-time.After(100 * time.Millisecond)
+		return scripts(t, s.Client(t)) == before
+	}, "the waiter polls often")
 	p.Refuse()
 	p.CloseConns()
 	subscribed(0)
@@ -241,4 +247,12 @@ func TestASubscriptionThatBreaks(t *testing.T) {
 	if err := <-free; err != nil {
 		t.Errorf("the waiter: %v", err)
 	}
+}
+
+// scripts returns how many scripts a server ran.
+func scripts(t *testing.T, rdb *redis.Client) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(rdb.Info(t.Context(), "commandstats").Val(), "cmdstat_evalsha:calls=")
+	calls, _, _ := strings.Cut(rest, ",")
+	return calls
 }

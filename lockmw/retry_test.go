@@ -51,8 +51,8 @@ func (c *cut) next(refused int32) {
 }
 
 // A lock whose grant was lost with the connection, as in a restart, is asked for once
-// more by the same owner, who has it: no error, one grant, one fence.
-func TestALostGrantIsAskedForAgain(t *testing.T) {
+// more by the same owner, which has it then: no error, one grant, one fence.
+func TestALostGrantIsRetried(t *testing.T) {
 	for refusedName, refused := range map[string]int32{"cut": 0, "cut, then refused": 5} {
 		for mode, tc := range map[string]struct {
 			opts []lockmw.Option
@@ -111,7 +111,7 @@ func TestALostGrantIsAskedForAgain(t *testing.T) {
 }
 
 // The same of masters that vote, all of which lose their replies at once.
-func TestLostVotesAreAskedForAgain(t *testing.T) {
+func TestLostVotesAreRetried(t *testing.T) {
 	m := newMasters(t, 3)
 	var cuts []*cut
 	var nodes []lockmw.Client
@@ -119,7 +119,7 @@ func TestLostVotesAreAskedForAgain(t *testing.T) {
 		c := newCut(t, s)
 		cuts, nodes = append(cuts, c), append(nodes, c)
 	}
-	l, err := lockmw.NewRedlock(nodes, lockmw.WithKeyPrefix(m.prefix), lockmw.WithTTL(5*time.Second), lockmw.WithNodeTimeout(time.Second))
+	l, err := lockmw.NewRedlock(nodes, lockmw.WithKeyPrefix(m.prefix), lockmw.WithTTL(5*time.Second), lockmw.WithTimeout(time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestLateRenewals(t *testing.T) {
 	var mu sync.Mutex
 	var late []time.Duration
 	renewed := 0
-	l := locker(t, c, lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/5), lockmw.WithHooks(lockmw.Hooks{
+	l := locker(t, c, lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/5), lockmw.WithHooks(lockmw.Hooks{
 		Renewed: func(_ context.Context, _ time.Duration, err error) {
 			mu.Lock()
 			defer mu.Unlock()

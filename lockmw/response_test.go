@@ -16,6 +16,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 // seen counts the calls of each hook.
@@ -70,7 +71,7 @@ func (s *seen) failure() error {
 
 // Every answer of the middleware over a connection: its status, its headers,
 // its body, whether the handler ran, and which hooks were called, each once.
-func TestEveryAnswer(t *testing.T) {
+func TestEveryResponse(t *testing.T) {
 	wrote := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ran") })
 	cases := []struct {
 		name   string
@@ -79,29 +80,38 @@ func TestEveryAnswer(t *testing.T) {
 		hooks  string
 		want   error // what Failed is told
 		opts   []lockmw.Option
-		held   bool // by another request, which lets go if the answer is to be 200
+		held   bool // by another request, which releases it if the response should be 200
 		fault  func(t *testing.T, s *redistest.Server, prefix string)
 		next   func(t *testing.T, s *redistest.Server, l *lockmw.Locker) http.Handler // default: wrote
 	}{
 		{name: "200", status: 200, hooks: "acquired 1, busy 0, failed 0, lost 0"},
-		{name: "200 after a wait", status: 200, hooks: "acquired 1, busy 0, failed 0, lost 0", held: true,
-			opts: []lockmw.Option{lockmw.WithWait(patience)}},
+		{
+			name: "200 after a wait", status: 200, hooks: "acquired 1, busy 0, failed 0, lost 0", held: true,
+			opts: []lockmw.Option{lockmw.WithWait(patience)},
+		},
 		{name: "409", status: 409, retry: "lease", held: true, hooks: "acquired 0, busy 1, failed 0, lost 0", opts: []lockmw.Option{lockmw.WithWait(0)}},
 		{name: "409 after a wait", status: 409, retry: "lease", held: true, hooks: "acquired 0, busy 1, failed 0, lost 0", opts: []lockmw.Option{lockmw.WithWait(50 * time.Millisecond)}},
 		{name: "423", status: 423, retry: "lease", held: true, hooks: "acquired 0, busy 1, failed 0, lost 0", opts: []lockmw.Option{lockmw.WithWait(0), lockmw.WithBusyStatus(423)}},
 		{name: "429", status: 429, retry: "lease", held: true, hooks: "acquired 0, busy 1, failed 0, lost 0", opts: []lockmw.Option{lockmw.WithWait(0), lockmw.WithBusyStatus(429)}},
-		{name: "503 refused", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
-			fault: func(_ *testing.T, s *redistest.Server, _ string) { s.Kill() }},
-		{name: "503 hung", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
-			opts:  []lockmw.Option{lockmw.WithNodeTimeout(200 * time.Millisecond)},
-			fault: func(_ *testing.T, s *redistest.Server, _ string) { s.Pause() }},
-		{name: "503 without memory", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
+		{
+			name: "503 refused", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
+			fault: func(_ *testing.T, s *redistest.Server, _ string) { s.Kill() },
+		},
+		{
+			name: "503 hung", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
+			opts:  []lockmw.Option{lockmw.WithTimeout(200 * time.Millisecond)},
+			fault: func(_ *testing.T, s *redistest.Server, _ string) { s.Pause() },
+		},
+		{
+			name: "503 without memory", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
 			fault: func(t *testing.T, s *redistest.Server, _ string) {
 				if err := s.Client(t).ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 					t.Fatal(err)
 				}
-			}},
-		{name: "503 queue full", status: 503, retry: "1", held: true, hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrQueueFull,
+			},
+		},
+		{
+			name: "503 queue full", status: 503, retry: "1", held: true, hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrQueueFull,
 			opts: []lockmw.Option{lockmw.WithMaxWaiters(1)},
 			fault: func(t *testing.T, s *redistest.Server, prefix string) {
 				l := locker(t, s.Client(t), lockmw.WithKeyPrefix(prefix))
@@ -110,9 +120,11 @@ func TestEveryAnswer(t *testing.T) {
 				go func() { defer close(gone); _, _ = l.Acquire(ctx, "/p") }()
 				t.Cleanup(func() { cancel(); <-gone })
 				waitQueued(t, s.Client(t), prefix)
-			}},
-		{name: "503 lost before the first byte", status: 503, retry: "1", hooks: "acquired 1, busy 0, failed 0, lost 1",
-			opts: []lockmw.Option{lockmw.WithTTL(1200 * time.Millisecond), lockmw.WithNodeTimeout(500 * time.Millisecond)},
+			},
+		},
+		{
+			name: "503 lost before the first byte", status: 503, retry: "1", hooks: "acquired 1, busy 0, failed 0, lost 1",
+			opts: []lockmw.Option{lockmw.WithTTL(1200 * time.Millisecond), lockmw.WithTimeout(500 * time.Millisecond)},
 			next: func(t *testing.T, s *redistest.Server, _ *lockmw.Locker) http.Handler {
 				rdb := s.Client(t)
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -121,9 +133,11 @@ func TestEveryAnswer(t *testing.T) {
 					<-r.Context().Done()
 					_, _ = io.WriteString(w, "ran")
 				})
-			}},
-		{name: "200 lost after the first byte", status: 200, hooks: "acquired 1, busy 0, failed 0, lost 1",
-			opts: []lockmw.Option{lockmw.WithTTL(1200 * time.Millisecond), lockmw.WithNodeTimeout(500 * time.Millisecond)},
+			},
+		},
+		{
+			name: "200 lost after the first byte", status: 200, hooks: "acquired 1, busy 0, failed 0, lost 1",
+			opts: []lockmw.Option{lockmw.WithTTL(1200 * time.Millisecond), lockmw.WithTimeout(500 * time.Millisecond)},
 			next: func(t *testing.T, s *redistest.Server, _ *lockmw.Locker) http.Handler {
 				rdb := s.Client(t)
 				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -132,20 +146,27 @@ func TestEveryAnswer(t *testing.T) {
 					rdb.FlushAll(context.Background())
 					<-r.Context().Done()
 				})
-			}},
-		{name: "500 no key", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0",
-			opts: []lockmw.Option{lockmw.WithKey(func(*http.Request) (string, error) { return "", nil })}},
-		{name: "500 no pattern", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrNoPattern,
-			opts: []lockmw.Option{lockmw.WithKey(lockmw.ByPattern)}},
-		{name: "500 nested", status: 500, hooks: "acquired 1, busy 0, failed 1, lost 0", want: lockmw.ErrNested,
-			next: func(_ *testing.T, _ *redistest.Server, l *lockmw.Locker) http.Handler { return l.Handler(wrote) }},
+			},
+		},
+		{
+			name: "500 no key", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0",
+			opts: []lockmw.Option{lockmw.WithKey(func(*http.Request) (string, error) { return "", nil })},
+		},
+		{
+			name: "500 no pattern", status: 500, hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockkey.ErrNoPattern,
+			opts: []lockmw.Option{lockmw.WithKey(lockkey.Pattern)},
+		},
+		{
+			name: "500 nested", status: 500, hooks: "acquired 1, busy 0, failed 1, lost 0", want: lockmw.ErrNested,
+			next: func(_ *testing.T, _ *redistest.Server, l *lockmw.Locker) http.Handler { return l.Handler(wrote) },
+		},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			s := redistest.NewServer(t)
 			prefix := redistest.Prefix(t)
 			var hooks seen
-			l, err := lockmw.New(s.Client(t), append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(2 * time.Second), lockmw.WithKey(byPath), lockmw.WithHooks(hooks.hooks())}, tc.opts...)...)
+			l, err := lockmw.New(s.Client(t), append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(2 * time.Second), lockmw.WithKey(byPath), lockmw.WithHooks(hooks.hooks())}, tc.opts...)...)
 			if err != nil {
 				t.Fatal(err)
 			}
