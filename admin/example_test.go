@@ -12,7 +12,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/admin"
@@ -160,7 +159,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(100))
+	limiter, err := ratelimit.New(rdb, ratelimit.PerMinute(100))
 	if err != nil {
 		panic(err)
 	}

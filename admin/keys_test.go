@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"regexp"
@@ -140,7 +141,7 @@ redis.call('SADD','set',` + large + `) redis.call('ZADD','zset',1,` + large + `)
 	long.ReadTimeout = patience
 	slow := redis.NewClient(long)
 	defer slow.Close()
-	if err := slow.Eval(ctx, script, nil).Err(); err != nil && err != redis.Nil {
+	if err := slow.Eval(ctx, script, nil).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		t.Fatal(err)
 	}
 	b := open(t, setOf(t, map[string]string{"default": server.URL()}))

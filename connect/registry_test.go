@@ -54,7 +54,7 @@ func TestEnvironments(t *testing.T) {
 		"no file":              {[]string{"R_URL=redis://h", "R_PASSWORD_FILE=/no/such"}, nil, []string{"default: R_PASSWORD_FILE: the file cannot be read"}},
 		"a wrong URL":          {[]string{"R_URL=nonsense://hunter2@h"}, nil, []string{"default: scheme: is unknown"}},
 		"every one of several": {[]string{"R_URL=nope://", "R_CACHE_URL=redis://c?x=1", "R_ALIASES=a"}, nil, []string{"default: scheme", "cache: query", "R_ALIASES: is not a list"}},
-		"an unknown target":    {[]string{"R_URL=redis://h", "R_ALIASES=sessions=defualr"}, nil, []string{`no connection "defualr"`, `did you mean "default"?`}},
+		"an unknown target":    {[]string{"R_URL=redis://h", "R_ALIASES=sessions=defaul"}, nil, []string{`no connection "defaul"`, `did you mean "default"?`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set, err := fromEnv("R", c.environ, nil)

@@ -110,7 +110,7 @@ func TestErrUnavailableOfWhatRedisAnswers(t *testing.T) {
 			t.Errorf("%s of a pipeline: got %v, want ErrUnavailable", name, err)
 		}
 	}
-	if err := read.Err(); err != redis.Nil {
+	if err := read.Err(); !errors.Is(err, redis.Nil) {
 		t.Errorf("a read beside them: got %v, want redis.Nil", err)
 	}
 	for name, err := range map[string]error{
@@ -142,7 +142,7 @@ func TestErrUnavailableOfWhatRedisAnswersToABatch(t *testing.T) {
 					t.Errorf("a write: got %v, want ErrUnavailable", err)
 				}
 			default:
-				if err := rdb.Get(ctx, "n").Err(); err != redis.Nil {
+				if err := rdb.Get(ctx, "n").Err(); !errors.Is(err, redis.Nil) {
 					t.Errorf("a read: got %v, want redis.Nil", err)
 				}
 			}

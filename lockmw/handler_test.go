@@ -191,40 +191,6 @@ func TestPanicNestingAndHangUp(t *testing.T) {
 	free()
 }
 
-func TestByRoute(t *testing.T) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /orders/{id}/pay", func(http.ResponseWriter, *http.Request) {})
-	key := lockkey.Route(mux)
-	seen := map[string]string{}
-	for _, target := range []string{"/orders/1/pay", "/orders/2/pay", "/orders/a%2Fb/pay", "/nothing", "/nothing/else"} {
-		k, err := key(httptest.NewRequest("POST", target, nil))
-		if err != nil || k == "" || seen[k] != "" {
-			t.Errorf("%s: key %q, %v, same as %s", target, k, err, seen[k])
-		}
-		seen[k] = target
-	}
-}
-
-func TestByPattern(t *testing.T) {
-	keys := map[string]string{}
-	mux := http.NewServeMux()
-	for _, pattern := range []string{"/a/{x}/{y...}", "/b/{x}/{$}", "/c"} {
-		mux.HandleFunc(pattern, func(_ http.ResponseWriter, r *http.Request) {
-			k, err := lockkey.Pattern(r)
-			if err != nil || keys[k] != "" {
-				t.Errorf("%s: %q, %v, same as %s", r.URL, k, err, keys[k])
-			}
-			keys[k] = r.URL.String()
-		})
-	}
-	for _, target := range []string{"/a/1/2", "/a/1/2/3", "/a/12/", "/b/1/", "/b/2/", "/c"} {
-		request(mux, "GET", target)
-	}
-	if len(keys) != 6 {
-		t.Errorf("keys: %v", keys)
-	}
-}
-
 // However a client spells it, and whichever method it uses, one request for a
 // resource runs at a time, or its readers: with the default key, where the lock
 // wraps the routes, the mux, or a router that sets no pattern.

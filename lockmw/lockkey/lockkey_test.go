@@ -212,3 +212,37 @@ func hex(c byte) string {
 	const digits = "0123456789abcdef"
 	return string([]byte{digits[c>>4], digits[c&15]})
 }
+
+func TestRoutesHaveKeysOfTheirOwn(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /orders/{id}/pay", func(http.ResponseWriter, *http.Request) {})
+	key := lockkey.Route(mux)
+	seen := map[string]string{}
+	for _, target := range []string{"/orders/1/pay", "/orders/2/pay", "/orders/a%2Fb/pay", "/nothing", "/nothing/else"} {
+		k, err := key(httptest.NewRequest("POST", target, nil))
+		if err != nil || k == "" || seen[k] != "" {
+			t.Errorf("%s: key %q, %v, same as %s", target, k, err, seen[k])
+		}
+		seen[k] = target
+	}
+}
+
+func TestPatternsWithTheSameValues(t *testing.T) {
+	keys := map[string]string{}
+	mux := http.NewServeMux()
+	for _, pattern := range []string{"/a/{x}/{y...}", "/b/{x}/{$}", "/c"} {
+		mux.HandleFunc(pattern, func(_ http.ResponseWriter, r *http.Request) {
+			k, err := lockkey.Pattern(r)
+			if err != nil || keys[k] != "" {
+				t.Errorf("%s: %q, %v, same as %s", r.URL, k, err, keys[k])
+			}
+			keys[k] = r.URL.String()
+		})
+	}
+	for _, target := range []string{"/a/1/2", "/a/1/2/3", "/a/12/", "/b/1/", "/b/2/", "/c"} {
+		mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", target, nil))
+	}
+	if len(keys) != 6 {
+		t.Errorf("keys: %v", keys)
+	}
+}
