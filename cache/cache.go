@@ -3,7 +3,6 @@ package cache
 import (
 	"context"
 	_ "embed" // for the script
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,7 +24,7 @@ var (
 	// reached or cannot serve now. It is the ErrUnavailable of every package of this
 	// module.
 	ErrUnavailable = unavailable.Err
-	errPending     = errors.New("cache: an invalidation is still to be written")
+	errPending     = fmt.Errorf("cache: %w: an invalidation is still to be written", ErrUnavailable)
 )
 
 // Cache is a shared response cache. It is safe for concurrent use. It starts
