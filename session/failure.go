@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // kinds of failures, the special before the general, with the level at which
@@ -78,51 +79,23 @@ func (m *Manager) failed(ctx context.Context, err error) {
 	}
 }
 
-// statusOf is what a client gets in place of the handler's response, and
-// whether trying again can help.
-func statusOf(err error) (status int, retry bool) {
-	for _, permanent := range []error{ErrTooLarge, ErrEncode, ErrCorrupt, ErrUnknownKey, ErrRefused} {
-		if errors.Is(err, permanent) {
-			return http.StatusInternalServerError, false
-		}
-	}
-	switch {
-	case errors.Is(err, ErrConflict):
-		return http.StatusConflict, true
-	case errors.Is(err, ErrGone):
-		return http.StatusUnauthorized, false
-	}
-	return http.StatusServiceUnavailable, true
-}
-
-// passing are the errors by which Redis says that it cannot now, but will.
-var passing = [...]string{"OOM", "READONLY", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS", "MOVED", "ASK", "EXECABORT"}
-
-// blame tells an outage from an answer of Redis that no waiting changes: a right
-// that is missing, a key of another type. Calling that an outage would hide a
-// mistake.
+// blame marks an error of Redis as [ErrUnavailable] or [ErrRefused]. An error
+// that waiting does not change, such as a missing right or a key of another type,
+// must not look like an outage, or a mistake in the configuration stays hidden.
+// Everything that is not a reply counts as an outage.
 func blame(err error) error {
-	if err == nil {
-		return nil
-	}
-	word, ok := answer(err)
-	if !ok {
+	text, replied := answer(err)
+	switch {
+	case err == nil, errors.Is(err, ErrUnavailable):
+		return err
+	case !replied || unavailable.PassingText(text):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	if strings.HasPrefix(word, "ERR max number of clients") {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	word, _, _ = strings.Cut(word, " ")
-	for _, p := range passing {
-		if word == p {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
 	}
 	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
-// answer is what Redis said, by redisstore's connection or another; ok is false
-// for an error that is not Redis'.
+// answer returns the text of an error that Redis replied with, whichever client
+// read it; ok is false for any other error.
 func answer(err error) (text string, ok bool) {
 	if e, ok := errors.AsType[redis.Error](err); ok {
 		return string(e), true

@@ -64,7 +64,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn func(*pair) error) error {
 	call, ok := s.nodes.Allow(key)
 	if !ok {
-		return ErrUnavailable
+		return fmt.Errorf("session: %w", ErrUnavailable)
 	}
 	bound, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -79,7 +79,7 @@ func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn 
 	hungUp := err != nil && errors.Is(ctx.Err(), context.Canceled)
 	s.report(ctx, call, err, hungUp)
 	if err != nil && !hungUp {
-		return blame(err)
+		return fmt.Errorf("session: %w", blame(err))
 	}
 	return err
 }
@@ -267,7 +267,7 @@ func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) er
 		case isWrongType(err):
 			s.m.failed(ctx, fmt.Errorf("%w: %w", ErrCorrupt, err))
 		case err != nil:
-			return fmt.Errorf("session: iterate: %w", err)
+			return err
 		case found:
 			if err := fn(hash, stored); err != nil {
 				return err
