@@ -6,29 +6,53 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/problem"
 )
 
-// Access is what somebody may do. The zero value is nothing.
+// Access is what an operator may do. The zero value permits nothing.
 type Access struct {
-	User  string // for the page and [Event]
-	Read  bool   // see pages
-	Write bool   // change things as well; it needs Read
+	// User names the operator, on pages and in an [Event]. It is shown as text.
+	User string
+	// Read permits to see pages.
+	Read bool
+	// Write permits changes as well. It has no effect without Read.
+	Write bool
 }
 
-// Event is one write, for [WithAudit].
+// Event is one write, done or failed, as the hook of [WithAudit] gets it.
 type Event struct {
-	Time   time.Time
-	User   string // of [Access]
-	Remote string // address of the request's peer
-	Action string // delete, unblock, block, revoke, revoke-all, purge, …
-	Conn   string
-	Key    string // the Redis key, or what stands for it: a client, a user, a URL
-	Detail string // what else was asked for
-	Err    error  // nil when it was done
+	Time time.Time
+	User string // of [Access]
+	// Remote is the address of the request's peer, which may be a proxy.
+	Remote string
+	// Action is delete, unblock, reset, block, revoke, revoke-all, purge, purge-tag,
+	// purge-all or release.
+	Action string
+	Conn   string // name of the connection
+	// Key is the Redis key, or what stands for it: a client, a user, a URL, a tag.
+	Key string
+	// Detail holds the other parameters, such as "label api, for 15m".
+	Detail string
+	// Err says why the write failed, nil if it was done. After a timeout it may have
+	// been done all the same.
+	Err error
 }
 
-type accessKey struct{}
+type (
+	accessKey struct{}
+	reasonKey struct{}
+)
 
+// DenyReason returns why a request was rejected, for the handler of
+// [WithDenyHandler]: the authorizer's error, or one that says that the right to
+// read is missing. Do not show it to the client, which is not known.
+func DenyReason(ctx context.Context) error {
+	err, _ := ctx.Value(reasonKey{}).(error)
+	return err
+}
+
+// accessOf returns what the authorizer permits the request.
 func accessOf(ctx context.Context) Access {
 	a, _ := ctx.Value(accessKey{}).(Access)
 	return a
@@ -36,7 +60,8 @@ func accessOf(ctx context.Context) Access {
 
 var errNoRead = errors.New("no right to read")
 
-// guard asks the authorizer and sets what holds for every answer.
+// guard asks the authorizer for every request and sets the headers of every
+// response. It is the outermost handler, so nothing is served without it.
 func (p *Panel) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		secure(w.Header())
@@ -45,28 +70,30 @@ func (p *Panel) guard(next http.Handler) http.Handler {
 			err = errNoRead
 		}
 		if err != nil {
-			p.logger.LogAttrs(r.Context(), slog.LevelInfo, "access to the panel refused", slog.String("cause", err.Error()))
-			p.deny.ServeHTTP(w, r)
+			p.logger.LogAttrs(r.Context(), slog.LevelInfo, "access to the panel denied", slog.String("cause", err.Error()))
+			p.deny.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), reasonKey{}, err)))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accessKey{}, access)))
 	})
 }
 
-// secure sets headers for pages that show what attackers have written.
+// secure sets headers for pages that show text of attackers: no inline script or
+// style, no frames, nothing from other origins, and no copy in a cache.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "+
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
-	// Not no-referrer, which makes the Origin of a form "null"; keys stand in
-	// the addresses of pages, so nobody else is to see them.
+	// Not no-referrer, which makes the Origin of a form "null". Addresses of pages
+	// hold keys, so other origins must not see them.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 }
 
-func forbidden(w http.ResponseWriter, _ *http.Request) {
-	http.Error(w, http.StatusText(http.StatusForbidden), http.StatusForbidden)
+// forbidden is the default of [WithDenyHandler].
+func forbidden(w http.ResponseWriter, r *http.Request) {
+	problem.Of(http.StatusForbidden, "").Write(w, r)
 }

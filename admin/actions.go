@@ -2,42 +2,62 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// actions are all writes of the panel.
+// actions are all writes of the panel, by the parameter "action".
 var actions = map[string]action{
-	"delete": {Title: "Delete a key", Button: "Delete it", Needs: []string{"key"}, Back: "keys", Done: "The key was deleted.",
-		Warn: "The value is gone for good.", do: (*Panel).deleteKey},
-	"unblock": {Title: "Unblock a client", Button: "Unblock", Needs: []string{"key"}, Back: "limits", Done: "The client was unblocked.",
-		Warn: "All limits of this client begin anew. Instances that have just refused it may do so for a second more.", do: (*Panel).unblock},
-	"reset": {Title: "Unblock a client", Button: "Unblock", Needs: []string{"client", "label"}, Back: "limits", Done: "The client was unblocked.",
-		Warn: "All limits of this client begin anew. Other instances may refuse it for a second more.", do: (*Panel).reset},
-	"block": {Title: "Block a client", Button: "Block", Needs: []string{"client", "label", "for"}, Back: "limits", Done: "The client was blocked.",
-		Warn: "All its requests are refused until then.", do: (*Panel).block},
-	"revoke": {Title: "Revoke a session", Button: "Revoke", Needs: []string{"user", "label", "handle"}, Back: "sessions", Done: "The session was revoked.",
-		Warn: "The user is logged out there.", do: (*Panel).revoke},
-	"revoke-all": {Title: "Revoke all sessions of a user", Button: "Revoke all", Needs: []string{"user", "label"}, Back: "sessions", Done: "All sessions of the user were revoked.",
-		Warn: "The user is logged out everywhere.", do: (*Panel).revokeAll},
-	"purge": {Title: "Purge a URL", Button: "Purge", Needs: []string{"url", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The URL was purged.",
-		Warn: "All variants of the response are made anew when they are asked for.", do: (*Panel).purge},
-	"purge-tag": {Title: "Purge a tag", Button: "Purge", Needs: []string{"tag", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The tag was purged.",
-		Warn: "Everything that carries it is made anew when it is asked for.", do: (*Panel).purgeTag},
-	"purge-all": {Title: "Purge the whole cache", Button: "Purge everything", Needs: []string{"label"}, Back: "cache", Done: "The cache was purged.",
-		Warn: "Every response is made anew when it is asked for: all that load reaches the handlers.", do: (*Panel).purgeAll},
-	"release": {Title: "Take a lock from its holder", Button: "Take it away", Needs: []string{"key", "owner"}, Back: "locks", Done: "The lock was taken from its holder.",
-		Warn: "The holder hears of it but may still be at work while the next begins. Only a store that checks the fence is safe.", do: (*Panel).release},
+	"delete": {
+		Title: "Delete a key", Button: "Delete it", Needs: []string{"key"}, Back: "keys", Done: "The key was deleted.",
+		Warn: "The value cannot be restored.", do: (*Panel).deleteKey,
+	},
+	"unblock": {
+		Title: "Unblock a client", Button: "Unblock", Needs: []string{"key"}, Back: "limits", Done: "The client was unblocked.",
+		Warn: "All limits of this client start again at zero. Instances that have just rejected it may do so for one more second.", do: (*Panel).unblock,
+	},
+	"reset": {
+		Title: "Unblock a client", Button: "Unblock", Needs: []string{"client", "label"}, Back: "limits", Done: "The client was unblocked.",
+		Warn: "All limits of this client start again at zero. Other instances may reject it for one more second.", do: (*Panel).reset,
+	},
+	"block": {
+		Title: "Block a client", Button: "Block", Needs: []string{"client", "label", "for"}, Back: "limits", Done: "The client was blocked.",
+		Warn: "All of its requests are rejected until then.", do: (*Panel).block,
+	},
+	"revoke": {
+		Title: "Revoke a session", Button: "Revoke", Needs: []string{"user", "label", "handle"}, Back: "sessions", Done: "The session was revoked.",
+		Warn: "The user is logged out there.", do: (*Panel).revoke,
+	},
+	"revoke-all": {
+		Title: "Revoke all sessions of a user", Button: "Revoke all", Needs: []string{"user", "label"}, Back: "sessions", Done: "All sessions of the user were revoked.",
+		Warn: "The user is logged out everywhere.", do: (*Panel).revokeAll,
+	},
+	"purge": {
+		Title: "Purge a URL", Button: "Purge", Needs: []string{"url", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The URL was purged.",
+		Warn: "All variants of the response are generated again on their next request.", do: (*Panel).purge,
+	},
+	"purge-tag": {
+		Title: "Purge a tag", Button: "Purge", Needs: []string{"tag", "label"}, Takes: []string{"soft"}, Back: "cache", Done: "The tag was purged.",
+		Warn: "All responses that carry it are generated again on their next request.", do: (*Panel).purgeTag,
+	},
+	"purge-all": {
+		Title: "Purge the whole cache", Button: "Purge everything", Needs: []string{"label"}, Back: "cache", Done: "The cache was purged.",
+		Warn: "Every response is generated again on its next request: the handlers get all of that load.", do: (*Panel).purgeAll,
+	},
+	"release": {
+		Title: "Take a lock from its holder", Button: "Take it away", Needs: []string{"key", "owner"}, Back: "locks", Done: "The lock was taken from its holder.",
+		Warn: "The holder is notified, but may still be working when the next one starts. Only a store that checks the fence is safe.", do: (*Panel).release,
+	},
 }
 
-var errGone = fmt.Errorf("%w: it has changed meanwhile, nothing was done", errBad)
+// errGone means that the confirmed state is not the present one.
+var errGone = fmt.Errorf("%w: it has changed since then, nothing was done", errBad)
 
-// allowed reports whether a write may be done at all: the keys of some things
-// must not just be deleted.
+// allowed returns an error for a write that must not be done: the connection is
+// unknown, or deleting the key would break a promise of the package that wrote it.
+// It is called for the confirmation and again for the write.
 func (p *Panel) allowed(c change) error {
 	if _, err := p.conns.get(c.Get("conn")); err != nil {
 		return err
@@ -55,7 +75,8 @@ func (p *Panel) allowed(c change) error {
 	return nil
 }
 
-// keeps says why a key is not deleted here, "" if it may be.
+// keeps says why a key must not be deleted here, or returns "". There is always
+// another action that does what the operator wants.
 func (p *Panel) keeps(key string) string {
 	o, _ := p.ownerOf(key)
 	switch o.Kind {
@@ -69,6 +90,7 @@ func (p *Panel) keeps(key string) string {
 	return ""
 }
 
+// deleteKey deletes one key. UNLINK frees a large value without blocking Redis.
 func (p *Panel) deleteKey(ctx context.Context, c change) error {
 	conn, err := p.conns.get(c.Get("conn"))
 	if err != nil {
@@ -81,28 +103,23 @@ func (p *Panel) deleteKey(ctx context.Context, c change) error {
 	return err
 }
 
-// unblock deletes all that counts a client, as Reset of its limiter does.
+// unblock deletes the counters of a client in all limits of its limiter, as
+// Limiter.Reset does. The client's name is not known here, only its hash. Without a
+// registered limiter it deletes the one counter.
 func (p *Panel) unblock(ctx context.Context, c change) error {
 	conn, err := p.conns.get(c.Get("conn"))
 	if err != nil {
 		return err
 	}
 	key := c.Get("key")
-	keys, tag := []string{key}, key[strings.LastIndexByte(key, '{'):]
+	keys := []string{key}
 	for _, o := range of(p.limiters, conn.Name()) {
-		var all []string
-		mine := false
-		for _, other := range o.it.Keys("") { // the same policies, this client
-			all = append(all, other[:strings.LastIndexByte(other, '{')]+tag)
-			mine = mine || all[len(all)-1] == key
-		}
-		if mine {
-			keys = append(keys, all...)
-		}
+		keys = append(keys, o.it.Siblings(key)...)
 	}
 	return conn.Client().Del(ctx, keys...).Err() // of one slot
 }
 
+// errNotRegistered means that no option has registered what the write needs.
 var errNotRegistered = fmt.Errorf("%w: it is not registered with the panel", errBad)
 
 // registered finds what the application has registered under the label of a
@@ -117,6 +134,7 @@ func registered[T any](all []owned[T], c change) (T, error) {
 	return none, errNotRegistered
 }
 
+// reset unblocks a client by its name, through the limiter.
 func (p *Panel) reset(ctx context.Context, c change) error {
 	l, err := registered(p.limiters, c)
 	if err != nil {
@@ -125,8 +143,10 @@ func (p *Panel) reset(ctx context.Context, c change) error {
 	return l.Reset(ctx, c.Get("client"))
 }
 
+// longestBlock bounds what a form can ask for.
 const longestBlock = 30 * 24 * time.Hour
 
+// block rejects a client for a while, through the limiter.
 func (p *Panel) block(ctx context.Context, c change) error {
 	l, err := registered(p.limiters, c)
 	if err != nil {
@@ -139,6 +159,7 @@ func (p *Panel) block(ctx context.Context, c change) error {
 	return l.Block(ctx, c.Get("client"), d)
 }
 
+// revoke ends one session of a user.
 func (p *Panel) revoke(ctx context.Context, c change) error {
 	m, err := registered(p.sessions, c)
 	if err != nil {
@@ -147,6 +168,7 @@ func (p *Panel) revoke(ctx context.Context, c change) error {
 	return m.Revoke(ctx, c.Get("user"), c.Get("handle"))
 }
 
+// revokeAll ends all sessions of a user.
 func (p *Panel) revokeAll(ctx context.Context, c change) error {
 	m, err := registered(p.sessions, c)
 	if err != nil {
@@ -156,6 +178,7 @@ func (p *Panel) revokeAll(ctx context.Context, c change) error {
 	return err
 }
 
+// purge invalidates a URL, or marks it stale.
 func (p *Panel) purge(ctx context.Context, c change) error {
 	responses, err := registered(p.caches, c)
 	if err != nil {
@@ -167,6 +190,7 @@ func (p *Panel) purge(ctx context.Context, c change) error {
 	return responses.Purge(ctx, c.Get("url"))
 }
 
+// purgeTag invalidates all responses with a tag, or marks them stale.
 func (p *Panel) purgeTag(ctx context.Context, c change) error {
 	responses, err := registered(p.caches, c)
 	if err != nil {
@@ -178,6 +202,7 @@ func (p *Panel) purgeTag(ctx context.Context, c change) error {
 	return responses.PurgeTags(ctx, c.Get("tag"))
 }
 
+// purgeAll invalidates the whole cache.
 func (p *Panel) purgeAll(ctx context.Context, c change) error {
 	responses, err := registered(p.caches, c)
 	if err != nil {
@@ -186,26 +211,25 @@ func (p *Panel) purgeAll(ctx context.Context, c change) error {
 	return responses.PurgeAll(ctx)
 }
 
-// lockerOf is the Locker whose lock a key is.
+// lockerOf is the Locker that can take the lock at key from its holder.
 func (p *Panel) lockerOf(conn, key string) (*lockmw.Locker, bool) {
 	for _, o := range of(p.lockers, conn) {
-		if rest, ok := strings.CutPrefix(key, o.it.KeyPrefix()); ok && strings.HasPrefix(rest, "{") {
+		if o.it.CanForceRelease(key) {
 			return o.it, true
 		}
 	}
 	return nil, false
 }
 
+// release takes a lock from one holder. The confirmation names the owner, so a lock
+// that has changed hands since then is not released.
 func (p *Panel) release(ctx context.Context, c change) error {
-	key := strings.TrimSuffix(c.Get("key"), ":m")
+	key := c.Get("key")
 	l, ok := p.lockerOf(c.Get("conn"), key)
 	if !ok {
 		return errNotRegistered
 	}
-	done, err := l.ForceReleaseAt(ctx, key, c.Get("owner"))
-	if errors.Is(err, lockmw.ErrForeign) {
-		return errNotRegistered
-	}
+	done, err := l.ForceRelease(ctx, key, c.Get("owner"))
 	if err == nil && !done {
 		return errGone
 	}

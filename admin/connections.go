@@ -11,18 +11,20 @@ import (
 	"github.com/redishttp/redishttp/connect"
 )
 
-// connView is a connection as it is now.
+// connView is the state of a connection for its page.
 type connView struct {
-	Name   string
-	URL    string // redacted
+	Name string
+	// URL is where the connection leads, without secrets.
+	URL    string
 	Info   connect.Info
 	Health connect.Health
-	Nodes  []nodeView
-	Error  string // why the servers are not known
-	Stats  connect.Stats
+	// Nodes are the servers; if they are not known, Error says why.
+	Nodes []nodeView
+	Error string
+	Stats connect.Stats
 }
 
-// nodeView is a server with what only Health knows of it.
+// nodeView is a server with its latency, which only Health measures.
 type nodeView struct {
 	connect.Node
 	Conn    string
@@ -34,7 +36,7 @@ func (n nodeView) Open() bool { return n.Role != "sentinel" }
 
 func (n nodeView) Uptime() time.Duration { return time.Duration(n.UptimeSeconds) * time.Second }
 
-// Masters, Replicas and Sentinels count the servers.
+// Masters, Replicas and Sentinels count the servers by role.
 func (v connView) Masters() int   { return v.roles("master") }
 func (v connView) Replicas() int  { return v.roles("replica") }
 func (v connView) Sentinels() int { return v.roles("sentinel") }
@@ -49,7 +51,7 @@ func (v connView) roles(role string) int {
 	return n
 }
 
-// Versions are those of the servers, each once.
+// Versions are the Redis versions of the servers, each once.
 func (v connView) Versions() []string {
 	var all []string
 	for _, n := range v.Nodes {
@@ -61,7 +63,7 @@ func (v connView) Versions() []string {
 	return all
 }
 
-// sum adds up what masters say.
+// sum adds up a figure of the masters; those of replicas would count data twice.
 func (v connView) sum(of func(connect.Node) int64) int64 {
 	total := int64(0)
 	for _, n := range v.Nodes {
@@ -73,13 +75,16 @@ func (v connView) sum(of func(connect.Node) int64) int64 {
 }
 
 func (v connView) Memory() int64 { return v.sum(func(n connect.Node) int64 { return n.UsedMemory }) }
-func (v connView) Ops() int64    { return v.sum(func(n connect.Node) int64 { return n.OpsPerSecond }) }
 
-// reserve is left of a page's time to render what is there.
+func (v connView) Ops() int64 { return v.sum(func(n connect.Node) int64 { return n.OpsPerSecond }) }
+
+// reserve is the part of a page's time that is kept for rendering it.
 const reserve = 100 * time.Millisecond
 
-func look(ctx context.Context, conn *connect.Conn) connView {
-	if deadline, ok := ctx.Deadline(); ok { // one that hangs is shown as such
+// examine collects the state of a connection. A server that hangs is shown as such:
+// the calls end before the page's time does.
+func examine(ctx context.Context, conn *connect.Conn) connView {
+	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
 		defer cancel()
@@ -112,8 +117,10 @@ func look(ctx context.Context, conn *connect.Conn) connView {
 	return v
 }
 
+// rank sorts masters before replicas before sentinels.
 func rank(n nodeView) int { return slices.Index([]string{"master", "replica", "sentinel"}, n.Role) }
 
+// first is the first slot of a master, by which the masters of a cluster are sorted.
 func first(n nodeView) int {
 	if len(n.Slots) > 0 {
 		return n.Slots[0].From
@@ -121,6 +128,7 @@ func first(n nodeView) int {
 	return 0
 }
 
+// connectionsPage shows all connections, which are examined concurrently.
 func (p *Panel) connectionsPage(w http.ResponseWriter, r *http.Request) {
 	names := p.conns.names()
 	views := make([]connView, len(names))
@@ -131,18 +139,21 @@ func (p *Panel) connectionsPage(w http.ResponseWriter, r *http.Request) {
 			views[i] = connView{Name: name, Error: err.Error()}
 			continue
 		}
-		wg.Go(func() { views[i] = look(r.Context(), conn) })
+		wg.Go(func() { views[i] = examine(r.Context(), conn) })
 	}
 	wg.Wait()
 	p.show(w, r, page{View: "connections", Title: "Connections", Here: "connections", Body: views})
 }
 
+// connectionPage shows one connection with its pool, breaker and configuration.
 func (p *Panel) connectionPage(w http.ResponseWriter, r *http.Request) {
 	conn, err := p.conn(r)
 	if err != nil {
 		p.failed(w, r, err)
 		return
 	}
-	p.show(w, r, page{View: "connection", Title: conn.Name(), Here: "connections", Conn: conn.Name(),
-		Trail: []crumb{{"Connections", link("")}}, Body: look(r.Context(), conn)})
+	p.show(w, r, page{
+		View: "connection", Title: conn.Name(), Here: "connections", Conn: conn.Name(),
+		Trail: []crumb{{"Connections", link("")}}, Body: examine(r.Context(), conn),
+	})
 }

@@ -79,7 +79,7 @@ func (o one) All() iter.Seq2[string, *connect.Conn] {
 	}
 }
 
-func TestAPanelOfConnectionsOfOnesOwn(t *testing.T) {
+func TestAPanelOfOtherConnections(t *testing.T) {
 	var all one
 	for _, name := range []string{"zebra", "ant"} {
 		c, err := connect.FromClient(redistest.Standalone(t).Client(t), connect.WithName(name))
@@ -140,7 +140,7 @@ func TestOptionsDefaultToTheOnlyConnection(t *testing.T) {
 	}
 	locks := lockerOf(t, rdb, redistest.Prefix(t))
 	opts := func(conn string) []admin.Option {
-		return []admin.Option{admin.WithAuthorizer(everybody), admin.WithLimiter(conn, "", limiter), admin.WithSessions(conn, "", sessions), admin.WithCache(conn, "", responses), admin.WithLocks(conn, "", locks)}
+		return []admin.Option{admin.WithAuthorizer(fullAccess), admin.WithLimiter(conn, "", limiter), admin.WithSessions(conn, "", sessions), admin.WithCache(conn, "", responses), admin.WithLocks(conn, "", locks)}
 	}
 	single := setOf(t, map[string]string{"only": redistest.Standalone(t).URL})
 	if err := single.Alias("role", "only"); err != nil {
@@ -163,7 +163,7 @@ func TestOptionsDefaultToTheOnlyConnection(t *testing.T) {
 	if _, err := admin.New(several, opts("b")...); err != nil {
 		t.Errorf("one of two: %v", err)
 	}
-	_, err = admin.New(single, admin.WithAuthorizer(everybody), admin.WithLimiter("", "api", limiter), admin.WithLimiter("role", "api", limiter), admin.WithLimiter("only", "other", limiter))
+	_, err = admin.New(single, admin.WithAuthorizer(fullAccess), admin.WithLimiter("", "api", limiter), admin.WithLimiter("role", "api", limiter), admin.WithLimiter("only", "other", limiter))
 	if err == nil || strings.Count(err.Error(), `label "api" is in use twice`) != 1 {
 		t.Errorf("a label that is in use twice: %v", err)
 	}
@@ -171,7 +171,7 @@ func TestOptionsDefaultToTheOnlyConnection(t *testing.T) {
 
 func TestNothingToShow(t *testing.T) {
 	for name, conns := range map[string]admin.Connections{"nil": nil, "a nil Set": (*connect.Set)(nil), "a nil Conn": (*connect.Conn)(nil)} {
-		_, err := admin.New(conns, admin.WithAuthorizer(everybody), admin.WithLimiter("", "", nil), admin.WithSessions("x", "", nil), admin.WithJobs("", nil))
+		_, err := admin.New(conns, admin.WithAuthorizer(fullAccess), admin.WithLimiter("", "", nil), admin.WithSessions("x", "", nil), admin.WithJobs("", nil))
 		for _, want := range []string{"admin: conns: is nil", "WithLimiter: is nil", "WithSessions: is nil", "WithJobs: is nil"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: does not say %q: %v", name, want, err)

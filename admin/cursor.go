@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// cursor is where a search stopped: at which master, and at what it said then.
-// Masters are gone through in the order of their addresses.
+// cursor is where a search stopped: the master, and the cursor of its SCAN. Masters
+// are searched in the order of their addresses.
 type cursor struct {
 	addr string // "" but on a cluster
 	at   uint64
@@ -23,8 +23,8 @@ func (c cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString(append(b, c.addr...))
 }
 
-// parseCursor takes what String has made and nothing else. Whether there is
-// such a master is for the search to find out.
+// parseCursor accepts what String returns and nothing else, because cursors come
+// back in links. It does not check that the master exists; the search does.
 func parseCursor(s string) (cursor, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) < 2 || len(b) > maxCursor || b[0] != cursorVersion {

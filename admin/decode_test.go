@@ -85,8 +85,10 @@ func TestCursors(t *testing.T) {
 			t.Errorf("%+v became %+v, %v", c, got, err)
 		}
 	}
-	for name, text := range map[string]string{"nothing": "", "no base64": "*", "one byte": "AQ", "another version": "AgA", "padded": "AQA=", "not the shortest number": "AYAA",
-		"an endless number": "Af______________w", "long": (cursor{addr: string(make([]byte, 400))}).String()} {
+	for name, text := range map[string]string{
+		"nothing": "", "no base64": "*", "one byte": "AQ", "another version": "AgA", "padded": "AQA=", "not the shortest number": "AYAA",
+		"an endless number": "Af______________w", "long": (cursor{addr: string(make([]byte, 400))}).String(),
+	} {
 		if got, err := parseCursor(text); !errors.Is(err, errBad) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}

@@ -10,12 +10,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// streamLife is how long one stream of samples lasts. The browser opens
-// another, and the authorizer is asked again.
+// streamLife is how long one stream of samples lasts. After it the browser opens
+// another, for which the authorizer is asked again.
 const streamLife = 5 * time.Minute
 
-// events sends a sample of one server in each interval, as server-sent events,
-// until the request ends.
+// events sends one sample of a server per interval, as server-sent events, until the
+// request ends. While the server does not answer it sends the event "down".
 func (p *Panel) events(w http.ResponseWriter, r *http.Request) {
 	select {
 	case p.streams <- struct{}{}:
@@ -40,7 +40,7 @@ func (p *Panel) events(w http.ResponseWriter, r *http.Request) {
 	}
 	defer server.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx keeps answers back otherwise
+	w.Header().Set("X-Accel-Buffering", "no") // nginx buffers responses otherwise
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return
@@ -62,7 +62,8 @@ func (p *Panel) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sample asks once and sends what came of it. The error is the client's end.
+// sample asks the server once and sends the result. It returns an error only if the
+// client is gone.
 func (p *Panel) sample(ctx context.Context, server *redis.Client, last reading, out stream) (reading, error) {
 	bound, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
@@ -77,8 +78,8 @@ func (p *Panel) sample(ctx context.Context, server *redis.Client, last reading, 
 	return now, out.send(fmt.Sprintf("data: %s\n\n", b))
 }
 
-// stream writes events, each with a deadline of its own: a client that does not
-// read must not keep its place, and the server's own deadline is for pages.
+// stream writes events, each with a deadline of its own: a client that does not read
+// must not occupy a stream, and the http.Server's deadline is meant for pages.
 type stream struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/admin"
 	"github.com/redishttp/redishttp/cache"
@@ -43,7 +44,7 @@ func Example() {
 			// A proxy in front has asked who it is, and removes what clients send.
 			switch user := r.Header.Get("X-Staff"); user {
 			case "":
-				return admin.Access{}, errors.New("nobody of ours")
+				return admin.Access{}, errors.New("not one of our staff")
 			default:
 				return admin.Access{User: user, Read: true, Write: user == "ann"}, nil
 			}
@@ -108,7 +109,7 @@ func ExampleWithLimiter() {
 	if err != nil {
 		panic(err)
 	}
-	limiter, err1 := ratelimit.New(conn.Client(), redis_rate.PerMinute(100))
+	limiter, err1 := ratelimit.New(conn.Client(), ratelimit.PerMinute(100))
 	sessions, err2 := session.New(conn.Client())
 	locks, err3 := lockmw.New(conn.Client())
 	runner, err4 := cronlock.New(conn.Client())
@@ -149,4 +150,25 @@ func ExampleNew_incorrect() {
 	_, err := admin.New(connect.NewSet())
 	fmt.Println(err)
 	// Output: admin: WithAuthorizer: is missing: say who may use the panel
+}
+
+// A go-redis client of your own is enough.
+func ExampleNew() {
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379", ContextTimeoutEnabled: true})
+	defer rdb.Close()
+	conn, err := connect.FromClient(rdb)
+	if err != nil {
+		panic(err)
+	}
+	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(100))
+	if err != nil {
+		panic(err)
+	}
+	panel, err := admin.New(conn,
+		admin.WithAuthorizer(func(*http.Request) (admin.Access, error) { return admin.Access{Read: true}, nil }),
+		admin.WithLimiter("", "api", limiter)) // "": there is one connection
+	if err != nil {
+		panic(err)
+	}
+	http.NewServeMux().Handle("/admin/", panel.Handler())
 }

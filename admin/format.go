@@ -11,7 +11,7 @@ import (
 	"github.com/redishttp/redishttp/connect"
 )
 
-// size is a number of bytes for people: 1.5 MiB.
+// size formats a number of bytes: 1.5 MiB. A negative number is not known.
 func size(n int64) string {
 	if n < 0 {
 		return "–"
@@ -32,7 +32,7 @@ func size(n int64) string {
 	return strconv.FormatFloat(f, 'f', digits, 64) + " " + unit
 }
 
-// count groups the digits of a number: 1 234 567, with narrow spaces.
+// count groups the digits of a number with narrow spaces: 1 234 567.
 func count(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	sign := ""
@@ -50,7 +50,8 @@ func count(n int64) string {
 	return b.String()
 }
 
-// span is a duration for people, with two units at most: 3 d 4 h, 2 min 5 s, 1.3 ms.
+// span formats a duration with at most two units: 3 d 4 h, 2 min 5 s, 1.3 ms. It
+// rounds down, so it never claims more time than there is.
 func span(d time.Duration) string {
 	if d < 0 {
 		return "−" + span(-d)
@@ -99,7 +100,7 @@ func relative(t time.Time) string {
 	return "now"
 }
 
-// exact is for the title of a relative time.
+// exact formats a time for the title of a relative one, "" for the zero time.
 func exact(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -107,6 +108,7 @@ func exact(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05.000 UTC")
 }
 
+// percent formats a part of a whole, – if there is no whole.
 func percent(part, whole int64) string {
 	if whole <= 0 {
 		return "–"
@@ -114,6 +116,7 @@ func percent(part, whole int64) string {
 	return strconv.FormatFloat(100*float64(part)/float64(whole), 'f', 1, 64) + " %"
 }
 
+// slots formats ranges of hash slots. After many moves there are too many to show.
 func slots(ranges []connect.SlotRange) string {
 	var parts []string
 	for _, s := range ranges {
@@ -129,7 +132,8 @@ func slots(ranges []connect.SlotRange) string {
 	return strings.Join(parts, ", ")
 }
 
-// link is a relative address; pairs are names and values of its query.
+// link makes a relative address, which works under any prefix. pairs are names and
+// values of its query; empty values are left out.
 func link(page string, pairs ...string) string {
 	q := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {

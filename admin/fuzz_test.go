@@ -45,9 +45,11 @@ func FuzzPrintable(f *testing.F) {
 // taken apart.
 func FuzzOwner(f *testing.F) {
 	const hash = "{00112233445566778899aabbccddeeff}"
-	for _, key := range []string{"", "ratelimit:v1:api:" + hash, "session:v1:x:" + strings.Repeat("A", 43), "user:session:v1:x:" + hash + ":s", "lockmw:v1:a:" + hash,
+	for _, key := range []string{
+		"", "ratelimit:v1:api:" + hash, "session:v1:x:" + strings.Repeat("A", 43), "user:session:v1:x:" + hash + ":s", "lockmw:v1:a:" + hash,
 		"lockmw:v1:a:" + hash + ":m", "lockmw:v1:a:" + hash + ":qp", "lockmw:v1:a:boot", "cron:v1:a:" + hash, "cron:v1:a:" + hash + ":w", "idempotency:v1:a:" + hash,
-		"cache:v2:a:{64.3}:e:00112233445566778899aabbccddeeff:0", "cache:v2:a:{1.0}:log", "cache:v2:a:{1.0}:v:x"} {
+		"cache:v2:a:{64.3}:e:00112233445566778899aabbccddeeff:0", "cache:v2:a:{1.0}:log", "cache:v2:a:{1.0}:v:x",
+	} {
 		f.Add(key)
 	}
 	f.Fuzz(func(t *testing.T, key string) {

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// info is the reply of INFO.
+// info is the reply of INFO, or one of its lines that holds assignments.
 type info map[string]string
 
+// parseInfo reads name:value lines and ignores all others.
 func parseInfo(text string) info {
 	f := info{}
 	for line := range strings.Lines(text) {
@@ -21,19 +22,19 @@ func parseInfo(text string) info {
 	return f
 }
 
-// Int is a number, 0 where there is none.
+// Int returns a number, 0 if there is none.
 func (f info) Int(name string) int64 {
 	n, _ := strconv.ParseInt(f[name], 10, 64)
 	return n
 }
 
-// Float is a number with a fraction.
+// Float returns a number with a fraction, 0 if there is none.
 func (f info) Float(name string) float64 {
 	n, _ := strconv.ParseFloat(f[name], 64)
 	return n
 }
 
-// At is a time that INFO gives in seconds since 1970.
+// At returns a time that INFO gives in seconds since 1970.
 func (f info) At(name string) time.Time {
 	if n := f.Int(name); n > 0 {
 		return time.Unix(n, 0)
@@ -41,17 +42,19 @@ func (f info) At(name string) time.Time {
 	return time.Time{}
 }
 
-// Seconds is a duration that INFO gives in seconds.
+// Seconds returns a duration that INFO gives in seconds.
 func (f info) Seconds(name string) time.Duration { return time.Duration(f.Int(name)) * time.Second }
 
-// replica is what a master says of one of its replicas.
+// replica is what a master reports of one of its replicas.
 type replica struct {
 	Addr, State string
-	Lag         int64         // bytes
-	Seen        time.Duration // since its last acknowledgement
+	// Lag is how far it is behind, in bytes.
+	Lag int64
+	// Seen is the time since its last acknowledgement.
+	Seen time.Duration
 }
 
-// Replicas are those of a master: slave0:ip=10.0.0.2,port=6379,state=online,offset=12,lag=0.
+// Replicas returns the replicas of a master: slave0:ip=10.0.0.2,port=6379,state=online,offset=12,lag=0.
 func (f info) Replicas() []replica {
 	var all []replica
 	for i := range 64 {
@@ -60,8 +63,10 @@ func (f info) Replicas() []replica {
 			break
 		}
 		p := assignments(line)
-		all = append(all, replica{Addr: p["ip"] + ":" + p["port"], State: p["state"], Lag: max(0, f.Int("master_repl_offset")-p.Int("offset")),
-			Seen: p.Seconds("lag")})
+		all = append(all, replica{
+			Addr: p["ip"] + ":" + p["port"], State: p["state"], Lag: max(0, f.Int("master_repl_offset")-p.Int("offset")),
+			Seen: p.Seconds("lag"),
+		})
 	}
 	return all
 }
@@ -76,14 +81,14 @@ func assignments(line string) info {
 	return p
 }
 
-// database is a line of the section on the keyspace.
+// database is a line of INFO keyspace.
 type database struct {
 	Name          string
 	Keys, Expires int64
 	TTL           time.Duration // average
 }
 
-// Databases are those with keys: db0:keys=2,expires=1,avg_ttl=1000.
+// Databases returns the databases that have keys: db0:keys=2,expires=1,avg_ttl=1000.
 func (f info) Databases() []database {
 	var all []database
 	for name, line := range f {
@@ -98,19 +103,23 @@ func (f info) Databases() []database {
 	return all
 }
 
-// command is how much of a server's time went into one command.
+// command is how much of a server's time one command took.
 type command struct {
-	Name   string
-	Calls  int64
-	Total  time.Duration
-	Each   time.Duration
+	Name  string
+	Calls int64
+	// Total is the time of all calls, Each that of one.
+	Total time.Duration
+	Each  time.Duration
+	// Failed counts calls that failed or were rejected.
 	Failed int64
-	Share  float64 // of all
+	// Share is the percentage of the time of all commands.
+	Share float64
 }
 
+// shownCommands is how many commands a page shows.
 const shownCommands = 12
 
-// Commands are those that took most time:
+// Commands returns the commands that took most time:
 // cmdstat_get:calls=2,usec=10,usec_per_call=5.00,rejected_calls=0,failed_calls=0.
 func (f info) Commands() []command {
 	var (
@@ -120,8 +129,10 @@ func (f info) Commands() []command {
 	for name, line := range f {
 		if cmd, ok := strings.CutPrefix(name, "cmdstat_"); ok {
 			p := assignments(line)
-			c := command{Name: strings.ReplaceAll(cmd, "|", " "), Calls: p.Int("calls"), Total: time.Duration(p.Int("usec")) * time.Microsecond,
-				Each: time.Duration(p.Float("usec_per_call") * 1000), Failed: p.Int("failed_calls") + p.Int("rejected_calls")}
+			c := command{
+				Name: strings.ReplaceAll(cmd, "|", " "), Calls: p.Int("calls"), Total: time.Duration(p.Int("usec")) * time.Microsecond,
+				Each: time.Duration(p.Float("usec_per_call") * 1000), Failed: p.Int("failed_calls") + p.Int("rejected_calls"),
+			}
 			all = append(all, c)
 			total += float64(c.Total)
 		}

@@ -75,8 +75,10 @@ func TestParseInfo(t *testing.T) {
 
 // A server may say anything, for example through a proxy that is not Redis.
 func TestParseInfoOfNonsense(t *testing.T) {
-	for _, text := range []string{"HTTP/1.1 400 Bad Request\r\n\r\n<html>", "slave0:", "slave0:ip", "db0:keys=", "cmdstat_:calls=x,usec=-", ":", "a:b:c", "\x00\xff:1",
-		"slave0:ip=::1,port=x,offset=99999999999999999999", "uptime_in_seconds:-5"} {
+	for _, text := range []string{
+		"HTTP/1.1 400 Bad Request\r\n\r\n<html>", "slave0:", "slave0:ip", "db0:keys=", "cmdstat_:calls=x,usec=-", ":", "a:b:c", "\x00\xff:1",
+		"slave0:ip=::1,port=x,offset=99999999999999999999", "uptime_in_seconds:-5",
+	} {
 		i := parseInfo(text)
 		i.Replicas()
 		i.Databases()

@@ -80,8 +80,10 @@ func (p *Panel) readJobs(ctx context.Context, conn string, rdb redis.UniversalCl
 			return time.Time{}
 		}
 		o, _ := p.ownerOf(key)
-		row := jobRow{Key: key, Link: link("key", "conn", conn, "key", key), Group: o.Name, Hash: o.Hash, Host: text(7), Tick: at(3), Started: at(4), Finished: at(5),
-			Fence: text(2), Err: text(8), Running: text(0) != "" && at(1).After(time.Now())}
+		row := jobRow{
+			Key: key, Link: link("key", "conn", conn, "key", key), Group: o.Name, Hash: o.Hash, Host: text(7), Tick: at(3), Started: at(4), Finished: at(5),
+			Fence: text(2), Err: text(8), Running: text(0) != "" && at(1).After(time.Now()),
+		}
 		row.Attempt, _ = strconv.ParseInt(text(6), 10, 64)
 		if row.Finished.After(row.Started) {
 			row.Took = row.Finished.Sub(row.Started)

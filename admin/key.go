@@ -11,22 +11,33 @@ import (
 	"github.com/redishttp/redishttp/connect"
 )
 
-// keyView is the page of a key.
+// keyView is the data of a key's page.
 type keyView struct {
 	keyRow
-	Name    string // as it is, for forms; nothing of a masked one
+	// Name is the key itself, for forms; "" if it holds a token.
+	Name string
+	// Expires is when the key does, the zero time for never.
 	Expires time.Time
-	Slot    int64 // -1 but on a cluster
+	// Slot is the hash slot on a cluster, -1 elsewhere.
+	Slot int64
+	// Idle is how long the key was not used, -1 with an LFU policy, which does not
+	// record it.
 	Idle    time.Duration
 	Preview preview
-	First   string // links through the value
-	Next    string
+	// First and Next are links to the first and the next page of the value.
+	First string
+	Next  string
+	// Decoded is what the package that wrote the key says of it, nil for others.
 	Decoded *decoded
-	Delete  string // link, "" if it cannot be deleted here
-	Keeps   string // why not
-	Error   string // of the preview
+	// Delete leads to the confirmation; if it is "", Keeps says why.
+	Delete string
+	Keeps  string
+	// Error is that of the preview.
+	Error string
 }
 
+// keyPage shows one key: what Redis says of it, a preview of its value, and what it
+// means if a package of this module wrote it.
 func (p *Panel) keyPage(w http.ResponseWriter, r *http.Request) {
 	conn, err := p.conn(r)
 	if err != nil {
@@ -41,14 +52,17 @@ func (p *Panel) keyPage(w http.ResponseWriter, r *http.Request) {
 	}
 	trail := []crumb{{conn.Name(), link("connection", "conn", conn.Name())}, {"Keys", link("keys", "conn", conn.Name())}}
 	if v == nil {
-		p.show(w, r, page{View: "error", Status: http.StatusNotFound, Title: "No such key", Here: "keys", Conn: conn.Name(), Trail: trail,
-			Body: "There is no key " + cut(p.mask(key), shownKey) + ". It may have expired, or been deleted."})
+		p.show(w, r, page{
+			View: "error", Status: http.StatusNotFound, Title: "No such key", Here: "keys", Conn: conn.Name(), Trail: trail,
+			Body: "There is no key " + cut(p.mask(key), shownKey) + ". It may have expired, or been deleted.",
+		})
 		return
 	}
 	p.show(w, r, page{View: "key", Title: v.Key, Here: "keys", Conn: conn.Name(), Trail: trail, Body: v})
 }
 
-// viewKey returns nil for a key that is not there.
+// viewKey reads a key. It returns nil if there is none. An error of the preview is
+// shown beside the rest.
 func (p *Panel) viewKey(ctx context.Context, conn *connect.Conn, key, from string) (*keyView, error) {
 	if key == "" || len(key) > maxKey {
 		return nil, fmt.Errorf("%w: no name of a key", errBad)

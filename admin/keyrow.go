@@ -7,18 +7,23 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// keyRow is what is known of a key without its value. A number below 0 is not
+// keyRow is what Redis says of a key without its value. A number below 0 is not
 // known.
 type keyRow struct {
-	Conn     string
-	Key      string // masked
-	Link     string // "" for one that cannot be opened
-	Type     string
-	Kind     string // what it is of this module, "" for others
+	Conn string
+	// Key is the name without tokens.
+	Key string
+	// Link leads to the key's page, "" if it cannot be opened.
+	Link string
+	Type string
+	// Encoding is how Redis stores the value, such as listpack.
 	Encoding string
-	TTL      time.Duration // noTTL without
-	Memory   int64         // bytes
-	Len      int64         // elements, or bytes of a string
+	// TTL is noTTL for a key that does not expire, unknownTTL if it is not known.
+	TTL time.Duration
+	// Memory is the size with all overhead, in bytes.
+	Memory int64
+	// Len is the number of elements, or of bytes of a string.
+	Len int64
 }
 
 const (
@@ -26,13 +31,15 @@ const (
 	unknownTTL time.Duration = -2
 )
 
-// maxKey is the longest key whose page can be opened: it stands in the address.
+// maxKey is the longest key whose page can be opened, because the page's address
+// holds the key.
 const maxKey = 2000
 
+// lengthOf is the command for the length of a value, by its type.
 var lengthOf = map[string]string{"string": "strlen", "hash": "hlen", "list": "llen", "set": "scard", "zset": "zcard", "stream": "xlen"}
 
-// rows asks about many keys in two round trips. A key that is gone meanwhile is
-// left out; what a server refuses to say is not known.
+// rows asks about many keys in two round trips. It leaves out keys that no longer
+// exist; what the user may not ask for is not known.
 func (p *Panel) rows(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]keyRow, error) {
 	type asked struct {
 		kind     *redis.StatusCmd

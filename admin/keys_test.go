@@ -171,8 +171,10 @@ func TestLargeValuesUnderOurNames(t *testing.T) {
 	}
 	own, _ := sessions.KeyPrefixes()
 	const hash = "{00112233445566778899aabbccddeeff}"
-	keys := map[string]string{"session": own + strings.Repeat("A", 43), "job": "cron:v1:x:" + hash, "window": "ratelimit:v1:x:" + hash, "bucket": "ratelimit:v1:y:" + hash,
-		"request": "idempotency:v1:x:" + hash, "lock": "lockmw:v1:x:" + hash, "permits": "lockmw:v1:y:" + hash, "entry": "cache:v2:x:{1.0}:e:00112233445566778899aabbccddeeff:0"}
+	keys := map[string]string{
+		"session": own + strings.Repeat("A", 43), "job": "cron:v1:x:" + hash, "window": "ratelimit:v1:x:" + hash, "bucket": "ratelimit:v1:y:" + hash,
+		"request": "idempotency:v1:x:" + hash, "lock": "lockmw:v1:x:" + hash, "permits": "lockmw:v1:y:" + hash, "entry": "cache:v2:x:{1.0}:e:00112233445566778899aabbccddeeff:0",
+	}
 	script := `local large = string.rep(string.rep('x', 1024*1024), 30)
 redis.call('SET', KEYS[1], large) redis.call('SET', KEYS[2], large) redis.call('SET', KEYS[3], large) redis.call('SET', KEYS[4], large)
 redis.call('HSET', KEYS[5], 'err', large, 'host', large) redis.call('HSET', KEYS[6], '1', large, 'until', large) redis.call('HSET', KEYS[7], 's', large, 'o', large, 'r', large)
@@ -255,8 +257,10 @@ func TestSessionsAndHiddenKeysAreNotShown(t *testing.T) {
 	rdb.Set(ctx, prefix+":hidden", "hunter2", time.Minute)
 	rdb.Set(ctx, "scs:session:hunter2"+prefix, "value", time.Minute)
 	b := open(t, setOf(t, map[string]string{"default": g.URL}), admin.WithHiddenKeys(prefix+":hidden"))
-	for _, page := range []string{"key" + q("key", "session:v1:x:"+prefix), "key" + q("key", prefix+":own"), "key" + q("key", prefix+":sealed"),
-		"key" + q("key", prefix+":sealed", "from", "100"), "key" + q("key", prefix+":hidden"), "keys" + q("match", "scs:session:*"), "key" + q("key", "scs:session:hunter2"+prefix)} {
+	for _, page := range []string{
+		"key" + q("key", "session:v1:x:"+prefix), "key" + q("key", prefix+":own"), "key" + q("key", prefix+":sealed"),
+		"key" + q("key", prefix+":sealed", "from", "100"), "key" + q("key", prefix+":hidden"), "keys" + q("match", "scs:session:*"), "key" + q("key", "scs:session:hunter2"+prefix),
+	} {
 		if body := b.see(page); strings.Contains(body, "hunter2") {
 			t.Errorf("%s shows it: %s", page, text(body))
 		}

@@ -33,7 +33,7 @@ var grammars = []struct {
 	parse  func(key string) (owner, bool)
 }{
 	{"ratelimit:v1:", limitKey},
-	{"lockmw:v1:", lockKey},
+	{lockPrefix, lockKey},
 	{"cron:v1:", jobKey},
 	{"idempotency:v1:", requestKey},
 	{"cache:v2:", cacheKey},
@@ -41,8 +41,8 @@ var grammars = []struct {
 	{"user:session:v1:", userKey},
 }
 
-// custom are first parts of keys that the application has chosen, in the
-// place of the default's.
+// custom maps the prefixes that the registered middlewares use to the default ones
+// that they replace.
 func (p *Panel) custom() map[string]string {
 	all := map[string]string{}
 	for _, o := range p.limiters {
@@ -53,8 +53,8 @@ func (p *Panel) custom() map[string]string {
 		}
 	}
 	for _, o := range p.lockers {
-		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v1:"); ok {
-			all[first+":v1:"] = "lockmw:v1:"
+		if first, _, ok := strings.Cut(o.it.RedisKey(""), ":v1:"); ok {
+			all[first+":v1:"] = lockPrefix
 		}
 	}
 	for _, o := range p.caches {
@@ -70,7 +70,8 @@ func (p *Panel) custom() map[string]string {
 	return all
 }
 
-// ownerOf reads a key's name.
+// ownerOf says whose key this is, by its name alone. It knows the default prefixes
+// and those of registered middlewares.
 func (p *Panel) ownerOf(key string) (owner, bool) {
 	for own, standard := range p.prefixes {
 		rest, ok := strings.CutPrefix(key, own)
@@ -107,8 +108,7 @@ func standardOwner(key string) (owner, bool) {
 	return owner{}, false
 }
 
-// sources are the prefixes under which keys of a standard prefix may be found,
-// the standard one first.
+// sources returns the prefixes that stand for a default prefix, that one first.
 func (p *Panel) sources(standard string) []string {
 	all := []string{standard}
 	for own, s := range p.prefixes {
@@ -126,7 +126,7 @@ func (p *Panel) sources(standard string) []string {
 	return all
 }
 
-// escapeGlob makes a pattern that matches the text itself.
+// escapeGlob returns a glob that matches the text itself.
 func escapeGlob(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
 }

@@ -43,7 +43,7 @@ func TestTheNameOfAKeySaysWhoseItIs(t *testing.T) {
 	}
 }
 
-func TestOtherKeysAreNobodys(t *testing.T) {
+func TestOtherKeysHaveNoOwner(t *testing.T) {
 	for _, key := range []string{
 		"", "ratelimit", "ratelimit:v1:", "ratelimit:v1:api:", "ratelimit:v1:api:{short}", "ratelimit:v2:api:" + someTag, "ratelimit:v1:api:" + someTag + ":",
 		"x:ratelimit:v1:api:" + someTag, "ratelimit:v1:{api}:" + someTag, "ratelimit:v1:" + strings.Repeat("a", 65) + ":" + someTag,
@@ -169,7 +169,7 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]bool{"": false, "\x00": false, "\x00\x01": true, "\x00\x02rest": true, "\x00\x03": false, "{}": false, "x\x00\x01": false} {
-		if got := looksLikeSession(value); got != want {
+		if got := session.IsEncoded(value); got != want {
 			t.Errorf("%q: got %v, want %v", value, got, want)
 		}
 	}

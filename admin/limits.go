@@ -3,17 +3,14 @@ package admin
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/ratelimit"
 )
 
 // limitRow is one client's standing with one policy.
@@ -37,10 +34,6 @@ type limitsView struct {
 	Client   string
 	Searched bool // for a client
 }
-
-// bucketForm is debt:timestamp:token[:until], all in microseconds or parts of
-// them, as decide.lua writes it.
-var bucketForm = regexp.MustCompile(`^(\d{1,16}):(\d{1,16}):(\d{1,16})(?::(\d{1,16}))?$`)
 
 const maxBlocked = 2000 // keys that are looked at for one page of blocked clients
 
@@ -112,114 +105,28 @@ func (p *Panel) is(kind string) func(string) bool {
 
 // limits reads the state of rate limits, in two round trips.
 func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]limitRow, error) {
-	type asked struct {
-		bucket             *redis.StringCmd
-		fields, held, size *redis.IntCmd
-		ttl                *redis.DurationCmd
-		slots              *redis.MapStringStringCmd
-		places             *redis.ZSliceCmd
-	}
-	all, now := make([]asked, len(keys)), time.Now()
-	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
-		for i, key := range keys {
-			all[i] = asked{bucket: pipe.GetRange(ctx, key, 0, 127), fields: pipe.HLen(ctx, key), size: sizeOf(ctx, pipe, key),
-				held: pipe.ZCount(ctx, key, "("+strconv.FormatInt(now.UnixMicro(), 10), "+inf"), ttl: pipe.PTTL(ctx, key)}
-		}
-	})
-	if err == nil {
-		err = ask(ctx, rdb, func(pipe redis.Pipeliner) {
-			for i, key := range keys {
-				if n := all[i].fields; n.Err() == nil && n.Val() > 0 && n.Val() < 256 && all[i].size.Val() <= readable {
-					all[i].slots = pipe.HGetAll(ctx, key)
-				}
-				if n := all[i].held; n.Err() == nil && n.Val() > 0 && n.Val() < 256 {
-					all[i].places = pipe.ZRangeByScoreWithScores(ctx, key, &redis.ZRangeBy{Min: "(" + strconv.FormatInt(now.UnixMicro(), 10), Max: "+inf"})
-				}
-			}
-		})
-	}
+	all, err := ratelimit.Inspect(ctx, rdb, keys...)
 	if err != nil {
 		return nil, err
 	}
 	var rows []limitRow
-	for i, key := range keys {
-		a := all[i]
-		if a.ttl.Val() == -2 { // gone
+	for _, key := range keys {
+		st, ok := all[key]
+		if !ok {
 			continue
 		}
 		o, _ := p.ownerOf(key)
-		row := limitRow{Key: key, Link: link("key", "conn", conn, "key", key), Policy: o.Name, Client: o.Hash, Free: expires(a.ttl), Kind: "unknown"}
-		until := ""
-		switch {
-		case a.bucket.Err() == nil:
-			row.Kind = "bucket"
-			row.Used, until = bucket(a.bucket.Val(), now, a.ttl.Val())
-		case a.fields.Err() == nil:
-			row.Kind = "window"
-			if a.slots == nil { // too large to be one
-				break
-			}
-			for slot, n := range a.slots.Val() {
-				if slot == "until" {
-					until = n
-				} else if c, err := strconv.ParseInt(n, 10, 64); err == nil && slot != "from" {
-					row.Used += float64(c)
-				}
-			}
-		case a.held.Err() == nil:
-			row.Kind, row.Used = "places", float64(a.held.Val())
-			if a.places == nil {
-				break
-			}
-			for _, z := range a.places.Val() {
-				if z.Member == "until" { // of a block, and no place
-					row.Used--
-					until = strconv.FormatFloat(z.Score, 'f', 0, 64)
-				}
-			}
-		}
-		if us, err := strconv.ParseInt(until, 10, 64); err == nil && us > now.UnixMicro() {
-			row.Blocked, row.Until = true, time.UnixMicro(us)
-		}
-		row.Confirm = link("confirm", "action", "unblock", "conn", conn, "key", key)
-		rows = append(rows, row)
+		rows = append(rows, limitRow{
+			Key: key, Link: link("key", "conn", conn, "key", key), Policy: o.Name, Client: o.Hash, Kind: st.Kind, Used: st.Used,
+			Blocked: !st.Blocked.IsZero(), Until: st.Blocked, Free: st.Expires,
+			Confirm: link("confirm", "action", "unblock", "conn", conn, "key", key),
+		})
 	}
 	return rows, nil
 }
 
-// bucket reads the state of a bucket. How fast it drains is not in it, but it
-// is empty of debt when the key ends.
-func bucket(value string, now time.Time, ttl time.Duration) (used float64, until string) {
-	m := bucketForm.FindStringSubmatch(value)
-	if m == nil {
-		return 0, ""
-	}
-	debt, _ := strconv.ParseFloat(m[1], 64)
-	at, _ := strconv.ParseInt(m[2], 10, 64)
-	token, _ := strconv.ParseFloat(m[3], 64)
-	if token <= 0 {
-		return 0, m[4]
-	}
-	used = debt / token
-	if gone := now.Sub(time.UnixMicro(at)); m[4] == "" && gone > 0 && ttl > 0 {
-		used *= float64(ttl) / float64(ttl+gone)
-	}
-	return used, m[4]
-}
-
-// hashed is how the middlewares name in keys what clients choose.
-func hashed(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
-}
-
-var limitForm = regexp.MustCompile(`^ratelimit:v1:([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
-
 // limitKey reads the key of a rate limit.
 func limitKey(key string) (owner, bool) {
-	m := limitForm.FindStringSubmatch(key)
-	if m == nil {
-		return owner{}, false
-	}
-	return owner{Kind: limitKind, Page: "limits", Name: m[1], Hash: m[2]}, true
+	k, ok := ratelimit.ParseKey(key)
+	return owner{Kind: limitKind, Page: "limits", Name: k.Policy, Hash: k.Client}, ok
 }

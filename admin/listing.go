@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"math"
 	"net/http"
 	"slices"
@@ -14,21 +13,26 @@ import (
 	"github.com/redishttp/redishttp/internal/rights"
 )
 
-// listing is what the pages of limits, sessions, cache, locks and jobs have in
-// common: a search under a prefix.
+// listing is what the pages of limits, sessions, cache, locks and jobs have in common:
+// one page of a search under a prefix.
 type listing struct {
-	Page    string
-	Conn    string
-	Sources []string // prefixes to choose from
+	// Page is the name of the page, for its links.
+	Page string
+	Conn string
+	// Sources are the prefixes to choose from, Source is the chosen one.
+	Sources []string
 	Source  string
 	Found   found
-	Next    string // link
-	From    string
-	Took    time.Duration
-	Rows    int
+	// Next is the link to the next page, From the cursor of this one.
+	Next string
+	From string
+	// Took is how long the search took, Rows how many rows it has filled.
+	Took time.Duration
+	Rows int
 }
 
-const listPage = 50 // rows
+// listPage is the number of rows of a page.
+const listPage = 50
 
 // listed says what a page lists.
 type listed struct {
@@ -61,40 +65,29 @@ func (p *Panel) list(r *http.Request, of listed) (*connect.Conn, listing, error)
 	return conn, l, err
 }
 
-// tally counts keys for as long as a page may take; all is false if there are
-// more.
+// tally counts keys for as long as a page may take. all is false if there are more.
 func (p *Panel) tally(ctx context.Context, conn *connect.Conn, match, kind string) (n int, all bool, err error) {
 	f, err := scan(ctx, conn, query{match: match, want: math.MaxInt / 20, keep: p.is(kind)})
 	return len(f.Keys), f.Next == "", err
 }
 
-// ask runs a pipeline whose commands may fail each for itself: a key may have
-// gone, or another type. A Redis that does not answer is an error, and so is one
-// that does not allow it: nothing to see would look like nothing there.
+// ask runs a pipeline whose commands may fail one by one, because a key is gone or has
+// another type. It returns an error if Redis does not answer or a right is missing:
+// an empty page would look like an empty Redis.
 func ask(ctx context.Context, rdb redis.UniversalClient, fill func(redis.Pipeliner)) error {
 	pipe := rdb.Pipeline()
 	fill(pipe)
 	if pipe.Len() == 0 {
 		return nil
 	}
-	cmds, err := pipe.Exec(ctx)
-	for _, cmd := range cmds {
-		if _, missing := rights.Missing(cmd.Err()); missing {
-			return cmd.Err()
-		}
-	}
-	var answered redis.Error
-	if err == nil || errors.Is(err, redis.Nil) || errors.As(err, &answered) && !errors.Is(err, connect.ErrUnavailable) {
-		return nil
-	}
-	return err
+	return rights.Pipeline(pipe.Exec(ctx))
 }
 
 // readable is the largest value that is read as a whole.
 const readable = 1 << 20
 
-// sizeOf asks for the memory of a value of ours, which has few elements: that
-// all are looked at makes it exact.
+// sizeOf asks for the memory of a value of ours. These have few elements, so Redis
+// samples all of them and the size is exact.
 func sizeOf(ctx context.Context, pipe redis.Pipeliner, key string) *redis.IntCmd {
 	cmd := redis.NewIntCmd(ctx, "memory", "usage", key, "samples", 300)
 	cmd.SetFirstKeyPos(2)
@@ -102,8 +95,8 @@ func sizeOf(ctx context.Context, pipe redis.Pipeliner, key string) *redis.IntCmd
 	return cmd
 }
 
-// small leaves out keys whose values are too large to be ours. An embedded
-// server does not know sizes.
+// small leaves out keys whose values are too large to be ours. An embedded server does
+// not know sizes, which counts as small.
 func small(ctx context.Context, rdb redis.UniversalClient, keys []string) ([]string, error) {
 	sizes := make([]*redis.IntCmd, len(keys))
 	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
@@ -120,7 +113,7 @@ func small(ctx context.Context, rdb redis.UniversalClient, keys []string) ([]str
 	return kept, err
 }
 
-// expires is when a key with this PTTL does, zero for never.
+// expires returns when a key with this PTTL expires, the zero time for never.
 func expires(ttl *redis.DurationCmd) time.Time {
 	if ttl.Err() != nil || ttl.Val() < 0 {
 		return time.Time{}

@@ -1,14 +1,14 @@
 package admin
 
 import (
-	_ "embed" // for the script
-	"regexp"
+	"cmp"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
-)
 
-//go:embed lock.lua
-var lockSource string
+	"github.com/redishttp/redishttp/lockmw"
+)
 
 // lockRow is the state of a lock.
 type lockRow struct {
@@ -29,7 +29,7 @@ type lockRow struct {
 const (
 	held     = "held"
 	reserved = "reserved" // for a waiter that was woken
-	lapsed   = "lapsed"   // its holder never let go
+	lapsed   = "lapsed"   // its holder never released it
 	free     = "free"
 )
 
@@ -51,98 +51,60 @@ func (row lockRow) Holder() holder {
 // Others are the holders behind the first.
 func (row lockRow) Others() int64 { return max(row.Count-1, 0) }
 
-var (
-	// lockForm is <kind><owner>|<expiry, ms>|<lease, ms>|<first of 16 fences>|<queue>, see acquire.lua.
-	lockForm = regexp.MustCompile(`^([hgrf])([^|]{0,200})\|(\d{1,16})\|(\d{1,16})\|(\d{1,20})\|`)
-	// sharedForm is <permits>|<longest lease, ms>|<fence>|<grace, ms>|<owner of the whole>, see share.lua.
-	sharedForm = regexp.MustCompile(`^(\d{1,16})\|\d{1,16}\|(\d{1,20})\|(\d{1,16})\|([^|]{0,200})$`)
-)
-
-// decode reads the reply of lock.lua; it reports false if there is no lock.
-// Ends of leases are by the clock of the server, which may not be ours.
-func (row *lockRow) decode(reply []any, shared bool, started time.Time) bool {
-	if len(reply) < 5 {
-		return false
-	}
-	now, ok := reply[0].(int64)
-	plain, ok1 := reply[1].(string)
-	state, ok2 := reply[2].(string)
-	waiters, ok3 := reply[3].(int64)
-	count, ok4 := reply[4].(int64)
-	if !ok || !ok1 || !ok2 || !ok3 || !ok4 {
-		return false
-	}
-	row.Waiters = waiters
-	at := func(text string) (time.Time, bool) {
-		ms, err := strconv.ParseInt(text, 10, 64)
-		return started.Add(time.Duration(ms-now) * time.Millisecond), err == nil && ms > now
-	}
-	if !shared {
-		m := lockForm.FindStringSubmatch(plain)
-		if m != nil {
-			row.one(m, at)
-		}
-		return m != nil
-	}
-	m := sharedForm.FindStringSubmatch(state)
-	if m == nil {
-		return false
-	}
-	row.Fence, row.Count = m[2], count
-	_, row.Grace = at(m[3])
-	for rest := reply[5:]; len(rest) >= 2; rest = rest[2:] {
-		owner, _ := rest[0].(string)
-		end, _ := rest[1].(string)
-		until, _ := at(end)
-		row.Holders, row.Until = append(row.Holders, holder{Owner: owner, Until: until}), until
-	}
-	switch whole := m[4]; {
-	case m[1] != "0":
-		row.Mode = strconv.FormatInt(count, 10) + " of " + m[1] + " permits"
-	case count > 0 && whole != "" && row.Holder().Owner == whole:
-		row.Mode = "a writer"
-	case count > 0:
-		row.Mode = "readers"
-	default:
-		row.Mode = "readers and writers"
-	}
-	if count > 0 {
-		row.State = held
-	}
-	return true
-}
-
-// one fills in a lock that only one can hold.
-func (row *lockRow) one(m []string, at func(string) (time.Time, bool)) {
-	row.Fence = m[5]
-	if first, err := strconv.ParseUint(m[5], 10, 64); err == nil && first > 0 {
-		row.Fence = strconv.FormatUint(first+15, 10)
-	}
-	until, live := at(m[3])
-	switch {
-	case m[1] == "f" || m[1] == "r" && !live:
-	case m[1] == "r":
-		row.State, row.Until = reserved, until
-	case live:
-		row.State, row.Until, row.Count, row.Grace = held, until, 1, m[1] == "g"
-		row.Holders = []holder{{Owner: m[2], Until: until}}
-	default:
-		row.State = lapsed
-	}
-}
-
-var (
-	lockKeyForm  = regexp.MustCompile(`^lockmw:v1:([^{}]{1,100}):\{([0-9a-f]{32})\}(?::m)?$`)
-	lockPartForm = regexp.MustCompile(`^lockmw:v1:([^{}]{1,100}):(?:\{([0-9a-f]{32})\}:(?:q|qp|p)|boot)$`)
-)
+const lockPrefix = "lockmw:v1:"
 
 // lockKey reads the key of a lock, or of what belongs to one.
 func lockKey(key string) (owner, bool) {
-	if m := lockKeyForm.FindStringSubmatch(key); m != nil {
-		return owner{Kind: lockKind, Page: "locks", Name: m[1], Hash: m[2]}, true
+	k, ok := lockmw.ParseKey(key)
+	if !ok {
+		return owner{}, false
 	}
-	if m := lockPartForm.FindStringSubmatch(key); m != nil {
-		return owner{Kind: lockPart, Page: "locks", Name: m[1], Hash: m[2]}, true
+	kind := lockPart
+	if k.Hash != "" && (k.Part == "" || k.Part == "m") {
+		kind = lockKind
 	}
-	return owner{}, false
+	return owner{Kind: kind, Page: "locks", Name: k.Name, Hash: k.Hash}, true
+}
+
+// of returns row with what lockmw says of the lock at started. Ends of leases are
+// by the clock of the server, which may not be ours.
+func (row lockRow) of(i lockmw.Info, started time.Time) lockRow {
+	row.State, row.Mode, row.Grace = stateOf(i), modeOf(i), i.Grace
+	row.Fence, row.Waiters, row.Count = strconv.FormatUint(i.Fence, 10), int64(i.Waiters), int64(i.Holders)
+	if i.Left > 0 {
+		row.Until = started.Add(i.Left)
+	}
+	for _, o := range slices.SortedFunc(maps.Keys(i.Leases), func(a, b string) int {
+		return cmp.Or(cmp.Compare(i.Leases[a], i.Leases[b]), cmp.Compare(a, b))
+	}) {
+		row.Until = started.Add(i.Leases[o])
+		row.Holders = append(row.Holders, holder{Owner: o, Until: row.Until})
+	}
+	return row
+}
+
+func stateOf(i lockmw.Info) string {
+	switch {
+	case i.Held:
+		return held
+	case i.Reserved:
+		return reserved
+	case i.Lapsed:
+		return lapsed
+	}
+	return free
+}
+
+func modeOf(i lockmw.Info) string {
+	switch {
+	case !i.Shared:
+		return ""
+	case i.Permits > 0:
+		return strconv.Itoa(i.Holders) + " of " + strconv.Itoa(i.Permits) + " permits"
+	case i.Writer:
+		return "a writer"
+	case i.Held:
+		return "readers"
+	}
+	return "readers and writers"
 }

@@ -5,10 +5,11 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/lockmw"
 )
 
 type locksView struct {
@@ -19,7 +20,7 @@ type locksView struct {
 }
 
 func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"locks", "lockmw:v1:", "*", lockKind})
+	conn, l, err := p.list(r, listed{"locks", lockPrefix, "*", lockKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -31,7 +32,7 @@ func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, o := range lent {
 		v.Labels = append(v.Labels, o.label)
-		at := o.it.KeyPrefix() + "{" + hashed(v.Key) + "}"
+		at := o.it.RedisKey(v.Key)
 		if v.Key != "" && !slices.Contains(keys, at) { // two may have one prefix
 			keys = append(keys, at, at+":m")
 		}
@@ -48,32 +49,23 @@ func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
 	p.show(w, r, page{View: "locks", Title: "Locks", Here: "locks", Conn: conn.Name(), Body: v})
 }
 
-// maxHolders bounds how many of those that share a lock are shown.
-const maxHolders = 50
-
 // locks reads the state of locks, in one round trip.
 func (p *Panel) locks(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]lockRow, error) {
-	states, started := make([]*redis.Cmd, len(keys)), time.Now()
-	err := ask(ctx, rdb, func(pipe redis.Pipeliner) {
-		for i, key := range keys {
-			base := strings.TrimSuffix(key, ":m")
-			states[i] = pipe.Eval(ctx, lockSource, []string{base, base + ":q", base + ":p", base + ":m"}, maxHolders)
-		}
-	})
+	started := time.Now()
+	infos, err := lockmw.Inspect(ctx, rdb, keys...)
 	if err != nil {
 		return nil, err
 	}
 	var rows []lockRow
-	for i, key := range keys {
-		reply, _ := states[i].Slice() // of a key that has gone, or has another type, there is nothing to say
-		o, _ := p.ownerOf(key)
-		row := lockRow{Key: key, Link: link("key", "conn", conn, "key", key), Name: o.Name, Hash: o.Hash, State: free}
-		if !row.decode(reply, strings.HasSuffix(key, ":m"), started) {
+	for i, info := range infos {
+		if info.Key == "" { // it has gone, or has another type
 			continue
 		}
-		if l, ok := p.lockerOf(conn, strings.TrimSuffix(key, ":m")); ok && l.CanForceRelease() {
+		o, _ := p.ownerOf(keys[i])
+		row := lockRow{Key: keys[i], Link: link("key", "conn", conn, "key", keys[i]), Name: o.Name, Hash: o.Hash}.of(info, started)
+		if _, ok := p.lockerOf(conn, row.Key); ok {
 			for i, h := range row.Holders {
-				row.Holders[i].Confirm = link("confirm", "action", "release", "conn", conn, "key", key, "owner", h.Owner)
+				row.Holders[i].Confirm = link("confirm", "action", "release", "conn", conn, "key", row.Key, "owner", h.Owner)
 			}
 		}
 		rows = append(rows, row)

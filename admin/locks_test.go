@@ -17,7 +17,7 @@ import (
 // while a page is looked at.
 func lockerOf(t *testing.T, rdb lockmw.Client, prefix string, opts ...lockmw.Option) *lockmw.Locker {
 	t.Helper()
-	l, err := lockmw.New(rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(5 * time.Second), lockmw.WithTTL(2 * time.Minute)}, opts...)...)
+	l, err := lockmw.New(rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(5 * time.Second), lockmw.WithTTL(2 * time.Minute)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestALockOfRedlockIsSeenOnItsMasters(t *testing.T) {
 		urls[names[i]] = server.URL()
 	}
 	set := setOf(t, urls)
-	locks, err := lockmw.NewRedlock(nodes, lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(5*time.Second), lockmw.WithTTL(2*time.Minute))
+	locks, err := lockmw.NewRedlock(nodes, lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(5*time.Second), lockmw.WithTTL(2*time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

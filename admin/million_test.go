@@ -30,8 +30,10 @@ func TestAMillionKeys(t *testing.T) {
 			set := setOf(t, map[string]string{"default": g.URL})
 			b := open(t, set)
 			b.see("") // connects
-			pages := []string{"", "connection", "node" + q("addr", nodes(t, set, "default")[0].Addr), "keys", "keys" + q("match", "user:77777"), "keys" + q("match", "nothing*like*it"),
-				"keys" + q("type", "hash"), "key" + q("key", "user:77777"), "key" + q("key", "large"), "limits", "limits" + q("show", "blocked"), "sessions", "cache", "locks", "cron"}
+			pages := []string{
+				"", "connection", "node" + q("addr", nodes(t, set, "default")[0].Addr), "keys", "keys" + q("match", "user:77777"), "keys" + q("match", "nothing*like*it"),
+				"keys" + q("type", "hash"), "key" + q("key", "user:77777"), "key" + q("key", "large"), "limits", "limits" + q("show", "blocked"), "sessions", "cache", "locks", "cron",
+			}
 			quiet := pings(t, g.servers[0].Client(t), func() { redistest.Eventually(t, patience, after(time.Second), "a second does not pass") })
 			t.Logf("a PING takes %v", quiet)
 			var slow []string

@@ -29,8 +29,10 @@ func nodes(t *testing.T, set *connect.Set, name string) []connect.Node {
 }
 
 func TestEveryServerHasAPage(t *testing.T) {
-	set := setOf(t, map[string]string{"one": redistest.Standalone(t).URL, "guarded": redistest.Sentinel(t).URL, "many": redistest.Cluster(t).URL,
-		"unix": redistest.NewServer(t, redistest.WithUnix()).URL()})
+	set := setOf(t, map[string]string{
+		"one": redistest.Standalone(t).URL, "guarded": redistest.Sentinel(t).URL, "many": redistest.Cluster(t).URL,
+		"unix": redistest.NewServer(t, redistest.WithUnix()).URL(),
+	})
 	b := open(t, set)
 	seen := 0
 	for _, name := range set.Names() {

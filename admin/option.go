@@ -15,24 +15,28 @@ import (
 	"github.com/redishttp/redishttp/session"
 )
 
-// An Option changes a default of [New].
+// An Option changes a default of [New]. Options only record; New checks them.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// OptionError is one mistake in the arguments of [New].
+// OptionError is one mistake in the arguments of [New]. It is the same type in all
+// packages of this module, so one [errors.As] finds the mistakes of each.
 type OptionError = setting.Error
 
 // owned is a middleware that the application has registered: the panel writes
 // through it.
 type owned[T any] struct {
-	conn  string // that it uses
+	// conn is the name of the connection that it uses.
+	conn string
+	// label tells it from others of its kind and connection.
 	label string
 	it    T
 }
 
+// config is what the options set.
 type config struct {
 	authorize     func(*http.Request) (Access, error)
 	deny          http.Handler
@@ -61,9 +65,10 @@ func WithAuthorizer(authorize func(*http.Request) (Access, error)) Option {
 	return optionFunc(func(c *config) { c.authorize = authorize })
 }
 
-// WithDenyHandler sets the response to requests that the authorizer rejects. The
-// default, also for nil, is a plain 403. Use it to redirect to a login, or to
-// return 401 with a challenge.
+// WithDenyHandler sets the response to requests that the authorizer rejects; for
+// the reason see [DenyReason]. Security headers and Cache-Control: no-store are set
+// before. The default, also for nil, is 403 as application/problem+json. Use it to
+// redirect to a login, or to return 401 with a challenge.
 func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) { c.deny = h }) }
 
 // WithAudit sets the hook that is called with each write, after it was done or
@@ -152,6 +157,7 @@ func WithJobs(conn string, jobs ...*cronlock.Job) Option {
 	})
 }
 
+// defaults returns the configuration without options.
 func defaults() config {
 	return config{logger: slog.New(slog.DiscardHandler), title: "Redis", timeout: 2 * time.Second, interval: time.Second, streams: 16}
 }

@@ -259,8 +259,10 @@ func TestHiddenKeys(t *testing.T) {
 	rdb.Set(ctx, "scs:session:"+prefix+"hunter2", "value", time.Minute)
 	rdb.Set(ctx, prefix+":looks", "\x00\x01hunter2", time.Minute) // like a session under a prefix that is not known
 	b := open(t, setOf(t, map[string]string{"default": g.URL}), admin.WithHiddenKeys(prefix+":mail:"))
-	for key, reason := range map[string]string{secret: "The application hides", prefix + ":mail:2": "The application hides", prefix + ":looks": "This is a session",
-		"scs:session:" + prefix + "hunter2": "This is a session"} {
+	for key, reason := range map[string]string{
+		secret: "The application hides", prefix + ":mail:2": "The application hides", prefix + ":looks": "This is a session",
+		"scs:session:" + prefix + "hunter2": "This is a session",
+	} {
 		body := b.see("key" + q("key", key))
 		if strings.Contains(body, "hunter2") || !strings.Contains(body, reason) {
 			t.Errorf("%s: %s", key, words(text(body)))
@@ -293,8 +295,10 @@ func TestTheFactsOfAConnection(t *testing.T) {
 		b := open(t, set)
 		body := b.see("connection" + q("conn", "shop"))
 		got, info := facts(body), conn.Info()
-		for name, want := range map[string]string{"Topology": g.Name, "Database": strconv.Itoa(info.DB), "User": "default", "TLS": "no", "Client name": info.ClientName,
-			"Opened": "0", "Calls refused": "0", "State": "closed", "Waited in vain": "0", "Commands sent in batches": "0"} {
+		for name, want := range map[string]string{
+			"Topology": g.Name, "Database": strconv.Itoa(info.DB), "User": "default", "TLS": "no", "Client name": info.ClientName,
+			"Opened": "0", "Calls refused": "0", "State": "closed", "Waited in vain": "0", "Commands sent in batches": "0",
+		} {
 			if got[name] != want {
 				t.Errorf("%s: got %q, want %q", name, got[name], want)
 			}
@@ -364,8 +368,10 @@ func TestTheFactsOfAServer(t *testing.T) {
 	b := open(t, setOf(t, map[string]string{"default": server.URL()}))
 	body := b.see("node" + q("addr", server.Addr()))
 	got := facts(body)
-	for name, want := range map[string]string{"Limit": "64.0 MiB", "When it is full": "allkeys-lru", "Evicted keys": "0", "Blocked clients": "0", "Append-only file": "off",
-		"Snapshot under way": "no", "Hits, misses": "1, 1"} {
+	for name, want := range map[string]string{
+		"Limit": "64.0 MiB", "When it is full": "allkeys-lru", "Evicted keys": "0", "Blocked clients": "0", "Append-only file": "off",
+		"Snapshot under way": "no", "Hits, misses": "1, 1",
+	} {
 		if got[name] != want {
 			t.Errorf("%s: got %q, want %q", name, got[name], want)
 		}

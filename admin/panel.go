@@ -11,27 +11,34 @@ import (
 	"github.com/redishttp/redishttp/connect"
 )
 
-// Panel serves pages about the connections of a Set. It is safe for concurrent
-// use.
+// Panel serves pages about connections. Create one with [New] and mount its
+// [Panel.Handler]. It is safe for concurrent use.
 type Panel struct {
 	config
-	conns   connections
-	pages   pages
-	streams chan struct{} // a place for each open stream
+	conns connections
+	pages pages
+	// streams holds a token for each open stream.
+	streams chan struct{}
 	routes  map[string]route
-	script  *redis.Script // preview.lua
-
-	prefixes map[string]string // of the application's own keys, see custom
+	// script is preview.lua.
+	script *redis.Script
+	// prefixes are those that registered middlewares use, see custom.
+	prefixes map[string]string
 }
 
+// route is one page and the method that it accepts; GET includes HEAD.
 type route struct {
 	method string
 	serve  http.HandlerFunc
 }
 
-// New returns a Panel for the connections of set. It does not dial; all
-// mistakes are reported at once, as joined [*OptionError]. Without
-// [WithAuthorizer] it fails.
+// New returns a Panel for a [*connect.Set], or for a single [*connect.Conn]:
+//
+//	conn, err := connect.FromClient(rdb) // a go-redis client
+//	panel, err := admin.New(conn, admin.WithAuthorizer(authorize))
+//
+// It does not dial. All mistakes are reported at once, as joined [*OptionError].
+// [WithAuthorizer] is required.
 func New(conns Connections, opts ...Option) (*Panel, error) {
 	c := defaults()
 	for _, opt := range opts {
@@ -68,9 +75,9 @@ func New(conns Connections, opts ...Option) (*Panel, error) {
 	return p, nil
 }
 
-// Handler serves the panel. Mount it at any prefix of any router, with all that
-// is below it; it does not matter whether the router strips the prefix. It
-// answers GET and HEAD, and POST for writes.
+// Handler returns the panel. Mount it at any prefix of any router, with all paths
+// below it; whether the router strips the prefix does not matter. It serves GET and
+// HEAD, and POST for writes.
 func (p *Panel) Handler() http.Handler {
 	cross := http.NewCrossOriginProtection()
 	for _, origin := range p.origins {
@@ -79,8 +86,8 @@ func (p *Panel) Handler() http.Handler {
 	return p.guard(cross.Handler(http.HandlerFunc(p.dispatch)))
 }
 
-// dispatch goes by the last part of the path alone, for nothing says where the
-// prefix ends.
+// dispatch chooses the page by the last part of the path alone, because where the
+// prefix ends is not known.
 func (p *Panel) dispatch(w http.ResponseWriter, r *http.Request) {
 	asked := r.URL.EscapedPath()
 	if u, err := url.ParseRequestURI(r.RequestURI); err == nil && asked == "" { // all of it was the prefix
@@ -90,8 +97,9 @@ func (p *Panel) dispatch(w http.ResponseWriter, r *http.Request) {
 	at, ok := p.routes[name]
 	switch {
 	case !ok && !strings.Contains(name, "."):
-		// "./" in front, so that a colon or a second slash in it is no other
-		// origin. It is the prefix without its slash, on which relative links rely.
+		// The path is the prefix without its slash, on which relative links rely.
+		// "./" in front keeps a colon or a second slash in the name from leading to
+		// another origin.
 		w.Header().Set("Location", "./"+name+"/")
 		w.WriteHeader(http.StatusTemporaryRedirect)
 	case !ok:
@@ -109,7 +117,7 @@ func (p *Panel) dispatch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// conn returns the connection that the query names, the first one without.
+// conn returns the connection that the request names, by default the first one.
 func (p *Panel) conn(r *http.Request) (*connect.Conn, error) {
 	name := r.URL.Query().Get("conn")
 	if r.Method == http.MethodPost {
@@ -121,7 +129,7 @@ func (p *Panel) conn(r *http.Request) (*connect.Conn, error) {
 	return p.conns.get(name)
 }
 
-// of returns what the application lends for a connection.
+// of returns what the application has registered for a connection.
 func of[T any](all []owned[T], conn string) []owned[T] {
 	var mine []owned[T]
 	for _, o := range all {

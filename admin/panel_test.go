@@ -19,8 +19,8 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 
 const patience = 20 * time.Second
 
-// everybody may do everything.
-func everybody(*http.Request) (admin.Access, error) {
+// fullAccess permits everything.
+func fullAccess(*http.Request) (admin.Access, error) {
 	return admin.Access{User: "ann", Read: true, Write: true}, nil
 }
 
@@ -45,7 +45,7 @@ type browser struct {
 
 func open(t *testing.T, set admin.Connections, opts ...admin.Option) *browser {
 	t.Helper()
-	opts = append([]admin.Option{admin.WithAuthorizer(everybody), admin.WithTimeout(patience)}, opts...)
+	opts = append([]admin.Option{admin.WithAuthorizer(fullAccess), admin.WithTimeout(patience)}, opts...)
 	panel, err := admin.New(set, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -113,8 +113,8 @@ func TestNewReportsEveryMistake(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	set := setOf(t, map[string]string{"default": "redis://127.0.0.1:1"})
-	_, err = admin.New(set, admin.WithAuthorizer(everybody), nil, admin.WithTimeout(0), admin.WithStreams(-1, time.Millisecond), admin.WithLogger(nil),
-		admin.WithHiddenKeys(""), admin.WithTrustedOrigins("nonsense"), admin.WithCache("defualt", "", nil))
+	_, err = admin.New(set, admin.WithAuthorizer(fullAccess), nil, admin.WithTimeout(0), admin.WithStreams(-1, time.Millisecond), admin.WithLogger(nil),
+		admin.WithHiddenKeys(""), admin.WithTrustedOrigins("nonsense"), admin.WithCache("defualr", "", nil))
 	for _, want := range []string{"WithTimeout: 0s", "WithStreams: -1", "WithStreams: 1ms", "WithLogger: is nil", "WithHiddenKeys: is empty", "WithTrustedOrigins", "WithCache: is nil", "WithCache: connect"} {
 		if err == nil || !strings.Contains(err.Error(), "admin: "+want) {
 			t.Errorf("does not say %q: %v", want, err)
@@ -125,7 +125,7 @@ func TestNewReportsEveryMistake(t *testing.T) {
 	}
 }
 
-func TestNobodyGetsInWithoutTheRight(t *testing.T) {
+func TestPagesNeedTheRightToRead(t *testing.T) {
 	set := setOf(t, map[string]string{"default": "redis://127.0.0.1:1"})
 	pages := []string{"", "connection", "node?addr=x", "events?addr=x", "keys", "key?key=x", "limits", "sessions", "cache", "locks", "cron", "confirm", "admin.css", "admin.js", "nothing.html"}
 	cases := map[string]func(*http.Request) (admin.Access, error){
@@ -220,8 +220,10 @@ func TestTheSlashIsAddedHereOnly(t *testing.T) {
 }
 
 func TestConnectionsOnEveryTopology(t *testing.T) {
-	set := setOf(t, map[string]string{"one": redistest.Standalone(t).URL, "guarded": redistest.Sentinel(t).URL, "many": redistest.Cluster(t).URL,
-		"away": "redis://app:hunter2@127.0.0.1:1"})
+	set := setOf(t, map[string]string{
+		"one": redistest.Standalone(t).URL, "guarded": redistest.Sentinel(t).URL, "many": redistest.Cluster(t).URL,
+		"away": "redis://app:hunter2@127.0.0.1:1",
+	})
 	b := open(t, set, admin.WithTitle("orders, staging"))
 	body := b.see("", "orders, staging", "standalone", "sentinel", "cluster", "3 masters", "1 replica, 3 sentinels", "0–5460", "well", "down")
 	if strings.Contains(body, "hunter2") {

@@ -12,40 +12,53 @@ import (
 	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/session"
 )
 
 //go:embed preview.lua
 var previewSource string
 
 const (
-	previewBytes    = 16 << 10 // of a string
+	// previewBytes is how much of a string a page shows.
+	previewBytes = 16 << 10
+	// previewElements is how many elements a page shows, and previewText how many
+	// bytes of each.
 	previewElements = 100
-	previewText     = 512     // bytes of one element's text
-	largeElement    = 1 << 20 // on average: then not even beginnings are asked for
+	previewText     = 512
+	// largeElement is the average size above which elements are not read at all: a
+	// script would have to copy them.
+	largeElement = 1 << 20
 )
 
-// clipped is the beginning of a text.
+// clipped is the beginning of a text that may be longer.
 type clipped struct {
 	Text string
 	Len  int64 // of the whole
 }
 
-// Cut reports whether there is more of it.
+// Cut reports whether the text is longer than shown.
 func (c clipped) Cut() bool { return int64(len(c.Text)) < c.Len }
 
-// preview is a part of a value.
+// preview is one page of a value.
 type preview struct {
-	Hidden  string   // why there is none
-	Columns []string // of Rows
+	// Hidden says why there is no preview.
+	Hidden string
+	// Columns are the headings of Rows, for all types but strings.
+	Columns []string
 	Rows    [][]clipped
-	Text    *clipped // of a string
-	Pretty  string   // the same as JSON with line breaks, "" if it is none
-	Binary  bool
-	From    string
-	Next    string // where it goes on
+	// Text is a part of a string, and Pretty the same as indented JSON, "" if it is
+	// not JSON. Binary is whether it is not UTF-8.
+	Text   *clipped
+	Pretty string
+	Binary bool
+	// From is where this page begins, Next where the next one does, "" at the end.
+	From string
+	Next string
 }
 
-// preview reads a bounded part of the value, beginning at from.
+// preview reads a bounded part of a value, beginning at from, "" for its start. A
+// script cuts the elements, so that large ones do not leave Redis.
 func (p *Panel) preview(ctx context.Context, rdb redis.UniversalClient, key string, row keyRow, from string) (preview, error) {
 	v := preview{From: from}
 	if v.Hidden = p.hides(key); v.Hidden != "" {
@@ -76,6 +89,8 @@ func (p *Panel) preview(ctx context.Context, rdb redis.UniversalClient, key stri
 	return v, err
 }
 
+// columns are the headings of a value's table by its type, begins the place at which
+// it starts, and places the places at which a page of it may begin.
 var (
 	columns = map[string][]string{"hash": {"Field", "Value"}, "set": {"Member"}, "list": {"Element"}, "zset": {"Member", "Score"}, "stream": {"Entry", "Fields"}}
 	begins  = map[string]string{"hash": "0", "set": "0", "list": "0", "zset": "0", "stream": "-"}
@@ -85,6 +100,8 @@ var (
 	places  = map[string]*regexp.Regexp{"hash": number, "set": number, "list": index, "zset": index, "stream": entryID}
 )
 
+// previewString reads a part of a string, with line breaks added if it is JSON. It
+// hides what looks like a session, whatever the name of the key.
 func (p *Panel) previewString(ctx context.Context, rdb redis.UniversalClient, key string, row keyRow, v preview) (preview, error) {
 	first := int64(0)
 	if v.From != "" {
@@ -105,7 +122,7 @@ func (p *Panel) previewString(ctx context.Context, rdb redis.UniversalClient, ke
 				return v, err
 			}
 		}
-		if looksLikeSession(head) {
+		if session.IsEncoded(head) {
 			v.Hidden = sessionHidden
 			return v, nil
 		}
@@ -124,9 +141,10 @@ func (p *Panel) previewString(ctx context.Context, rdb redis.UniversalClient, ke
 	return v, nil
 }
 
+// errReply means that the server is not what the script expects.
 var errReply = errors.New("the reply of the preview has another form")
 
-// decode reads the reply of preview.lua.
+// decode reads the reply of preview.lua, whose form that file describes.
 func (v *preview) decode(kind string, reply []any) error {
 	if len(reply) == 0 {
 		return errReply

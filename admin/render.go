@@ -25,9 +25,10 @@ var templateFiles embed.FS
 //go:embed assets
 var assetFiles embed.FS
 
-// pages are the templates by name, each with the layout.
+// pages are the parsed templates by name, each with the layout.
 type pages map[string]*template.Template
 
+// parsePages panics on a template that is wrong, which tests would find.
 func parsePages() pages {
 	all := pages{}
 	base := template.Must(template.New("layout.html").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
@@ -41,6 +42,7 @@ func parsePages() pages {
 	return all
 }
 
+// functions are those that templates call.
 var functions = template.FuncMap{
 	"size": size, "count": count, "span": span, "relative": relative, "exact": exact, "slots": slots, "link": link, "percent": percent,
 	"printable": printable, "lines": func(s string) []piece { return pieces(s, true) }, "plain": plain, "cut": cut,
@@ -56,29 +58,37 @@ var functions = template.FuncMap{
 	"ms":    func(ms int64) time.Duration { return time.Duration(ms) * time.Millisecond },
 }
 
-// shownKey is how much of a key's name a table shows.
+// shownKey is how many bytes of a key's name a table shows.
 const shownKey = 160
 
-// page is what every template gets.
+// page is the data of every template; Body is the page's own.
 type page struct {
-	View   string // name of the template
-	Status int    // of HTTP, 0 is 200
-	Panel  string // title of the panel
-	Title  string
-	Here   string // which entry of the navigation this is
-	Trail  []crumb
-	User   string
-	Write  bool
-	Conn   string
-	Conns  []string
-	Notice string // what was just done
+	// View is the name of the template, and Status the HTTP status; 0 is 200.
+	View   string
+	Status int
+	// Panel is the title of the panel, Title that of the page.
+	Panel string
+	Title string
+	// Here is the page's entry in the navigation, Trail the pages above it.
+	Here  string
+	Trail []crumb
+	// User and Write are those of [Access].
+	User  string
+	Write bool
+	// Conn is the connection that the page is about, Conns are those to choose from.
+	Conn  string
+	Conns []string
+	// Notice says what was just done.
+	Notice string
 	Took   time.Duration
 	Body   any
 }
 
+// crumb is a link in the trail.
 type crumb struct{ Text, Link string }
 
-// show renders a page, all of it before the first byte goes out.
+// show renders a page completely before it sends the first byte, so that an error of
+// a template is a 500 and not half a page.
 func (p *Panel) show(w http.ResponseWriter, r *http.Request, pg page) {
 	a := accessOf(r.Context())
 	pg.Panel, pg.User, pg.Write, pg.Conns = p.title, a.User, a.Write, p.conns.names()
@@ -96,12 +106,12 @@ func (p *Panel) show(w http.ResponseWriter, r *http.Request, pg page) {
 	}
 }
 
-// fail shows a page that says what is wrong.
+// fail shows an error page with a reason.
 func (p *Panel) fail(w http.ResponseWriter, r *http.Request, status int, reason string) {
 	p.show(w, r, page{View: "error", Status: status, Title: http.StatusText(status), Body: reason})
 }
 
-// failed shows the page of an error of Redis or of the query.
+// failed shows the error page of an error of Redis or of the request.
 func (p *Panel) failed(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusBadGateway
 	switch {
@@ -115,10 +125,10 @@ func (p *Panel) failed(w http.ResponseWriter, r *http.Request, err error) {
 	p.fail(w, r, status, err.Error())
 }
 
-// errBad is a request that the panel's own pages do not make.
+// errBad matches errors of requests that the panel's own pages do not make.
 var errBad = errors.New("the request cannot be understood")
 
-// assetLink carries the file's hash, so that browsers may keep it.
+// assetLink adds the file's hash to its address, so that browsers may cache it.
 func assetLink(name string) string {
 	b, err := assetFiles.ReadFile("assets/" + name)
 	if err != nil {
@@ -128,6 +138,8 @@ func assetLink(name string) string {
 	return name + "?v=" + hex.EncodeToString(sum[:6])
 }
 
+// asset serves an embedded file. It is cached for as long as its hash is in the
+// address.
 func asset(name, contentType string) http.HandlerFunc {
 	b, _ := assetFiles.ReadFile("assets/" + name)
 	return func(w http.ResponseWriter, r *http.Request) {

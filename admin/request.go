@@ -10,8 +10,10 @@ import (
 )
 
 // requestStates are those of lockmw/idempotency, see its begin.lua.
-var requestStates = map[string]string{"p": "begun", "u": "the outcome is unknown", "d": "done, and the answer is kept", "x": "done, and the answer is not kept",
-	"f": "forgotten: it may run again"}
+var requestStates = map[string]string{
+	"p": "begun", "u": "the outcome is unknown", "d": "done, and the answer is kept", "x": "done, and the answer is not kept",
+	"f": "forgotten: it may run again",
+}
 
 // decodeRequest says how far a request with an Idempotency-Key is, and nothing
 // of what is in it.

@@ -137,8 +137,10 @@ func (p *Panel) entries(ctx context.Context, conn string, rdb redis.UniversalCli
 			continue
 		}
 		o, _ := p.ownerOf(key)
-		row := entryRow{Key: key, Link: link("key", "conn", conn, "key", key), Name: o.Name, Variant: key[strings.LastIndexByte(key, ':')+1:],
-			Gone: expires(ttls[i]), State: "unknown", Confirm: link("confirm", "action", "delete", "conn", conn, "key", key)}
+		row := entryRow{
+			Key: key, Link: link("key", "conn", conn, "key", key), Name: o.Name, Variant: key[strings.LastIndexByte(key, ':')+1:],
+			Gone: expires(ttls[i]), State: "unknown", Confirm: link("confirm", "action", "delete", "conn", conn, "key", key),
+		}
 		if e, err := cache.DecodeEntry([]byte(heads[i].Val())); err == nil {
 			since := e.Keep - ttls[i].Val()
 			row.Entry, row.Known, row.Now, row.Left = e, true, e.Age+since, e.Fresh-since

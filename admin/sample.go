@@ -5,31 +5,42 @@ import (
 	"time"
 )
 
-// sample is one point of the charts of a server. What is not known is nil.
+// sample is one point of a server's charts. A figure that is not known is nil.
 type sample struct {
-	Ops     float64  `json:"ops"`     // a second
-	Latency float64  `json:"latency"` // ms, of the question itself
-	Memory  float64  `json:"memory"`  // bytes
-	CPU     *float64 `json:"cpu"`     // % of one core
+	// Ops are commands per second.
+	Ops float64 `json:"ops"`
+	// Latency is how long INFO took, in ms.
+	Latency float64 `json:"latency"`
+	// Memory is in bytes.
+	Memory float64 `json:"memory"`
+	// CPU is the percentage of one core.
+	CPU     *float64 `json:"cpu"`
 	Clients float64  `json:"clients"`
-	Hits    *float64 `json:"hits"`    // % of look-ups since the last sample
-	Evicted *float64 `json:"evicted"` // a second
-	Expired *float64 `json:"expired"` // a second
-	Traffic float64  `json:"traffic"` // bytes a second, both ways
-	Lag     *float64 `json:"lag"`     // bytes, of the slowest replica
+	// Hits is the percentage of lookups since the last sample.
+	Hits *float64 `json:"hits"`
+	// Evicted and Expired are keys per second.
+	Evicted *float64 `json:"evicted"`
+	Expired *float64 `json:"expired"`
+	// Traffic is in bytes per second, in both directions.
+	Traffic float64 `json:"traffic"`
+	// Lag is that of the slowest replica, in bytes.
+	Lag *float64 `json:"lag"`
 }
 
-// reading is an INFO and when it came.
+// reading is an INFO with the time of the reply and how long it took.
 type reading struct {
 	info
 	at   time.Time
 	took time.Duration
 }
 
-// since makes a sample of two readings; before may be the zero one.
+// since makes a sample of two readings. Rates need both; with the zero reading, or one
+// from before a restart, they are not known.
 func (r reading) since(before reading) sample {
-	s := sample{Ops: r.Float("instantaneous_ops_per_sec"), Latency: float64(r.took.Microseconds()) / 1000, Memory: r.Float("used_memory"),
-		Clients: r.Float("connected_clients"), Traffic: 1024 * (r.Float("instantaneous_input_kbps") + r.Float("instantaneous_output_kbps"))}
+	s := sample{
+		Ops: r.Float("instantaneous_ops_per_sec"), Latency: float64(r.took.Microseconds()) / 1000, Memory: r.Float("used_memory"),
+		Clients: r.Float("connected_clients"), Traffic: 1024 * (r.Float("instantaneous_input_kbps") + r.Float("instantaneous_output_kbps")),
+	}
 	for _, rep := range r.Replicas() {
 		if s.Lag == nil || float64(rep.Lag) > *s.Lag {
 			s.Lag = new(float64(rep.Lag))
@@ -48,13 +59,13 @@ func (r reading) since(before reading) sample {
 	return s
 }
 
-// chart is one of those on the page of a server.
+// chart is a chart on the page of a server, with its present value as text.
 type chart struct{ Name, Title, Unit, Now, Note string }
 
-// average says what a number is that one reading cannot tell.
+// average marks a value that is an average since the server started.
 const average = "since the start"
 
-// charts are drawn in this order; what each shows now is for those without
+// charts returns the charts in their order. Their values are for browsers without
 // JavaScript.
 func (r reading) charts() []chart {
 	s, up := r.since(reading{}), max(1, r.Float("uptime_in_seconds"))

@@ -15,40 +15,58 @@ import (
 )
 
 const (
-	scanTime  = 120 * time.Millisecond // for one page
-	scanFirst = 100                    // COUNT of the first call
-	scanMost  = 500                    // and the largest: some tenths of a millisecond for the server
+	// scanTime is how long a page may search. What it has not found by then the
+	// next page continues to look for.
+	scanTime = 120 * time.Millisecond
+	// scanFirst is the COUNT of the first SCAN, and scanMost the largest one, which
+	// blocks the server for some tenths of a millisecond.
+	scanFirst = 100
+	scanMost  = 500
 )
 
-// query is a search for keys.
+// query says what a search looks for.
 type query struct {
-	match string // a glob pattern
-	kind  string // a type of values, "" for any
-	from  string // a cursor, "" to begin
-	want  int    // keys for a page, some more may come
+	// match is a glob.
+	match string
+	// kind is the type of the values, "" for any.
+	kind string
+	// from is the cursor of the page before, "" for the first page.
+	from string
+	// want is the number of keys for a page. There may be some more, because SCAN
+	// returns several at a time.
+	want int
 	// keep says which keys count, nil for all.
 	keep func(key string) bool
 }
 
-// found is one page of a search.
+// found is the result of one page of a search.
 type found struct {
-	Keys   []string
-	Next   string // where it goes on, "" at the end
-	Looked int64  // about how many keys were looked at
-	Total  int64  // how many there are
+	// Keys are those of the page, each once, in the order of SCAN.
+	Keys []string
+	// Next is the cursor of the next page, "" at the end.
+	Next string
+	// Looked is about how many keys this page has visited, Total how many there are
+	// on all masters.
+	Looked int64
+	Total  int64
 }
 
-// Part is what Looked is of Total, in percent.
+// Part is Looked as a percentage of Total.
 func (f found) Part() int64 { return min(100, 100*f.Looked/max(1, f.Total)) }
 
-// master is where a part of the keys is.
+// master is a server that holds a part of the keys.
 type master struct {
+	// addr is "" on all topologies but a cluster, so that a search continues after a
+	// failover of Sentinel.
 	addr string
 	rdb  *redis.Client
+	// size is the number of its keys.
 	size int64
 }
 
-// masters in the order in which they are searched, with their numbers of keys.
+// masters returns the servers in the order in which they are searched, with their
+// numbers of keys. It fails if one of them does not answer: a part of the keys must
+// not pass for all.
 func masters(ctx context.Context, conn *connect.Conn) ([]master, error) {
 	var (
 		mu  sync.Mutex
@@ -101,10 +119,13 @@ func scan(ctx context.Context, conn *connect.Conn, q query) (found, error) {
 type scanner struct {
 	query
 	masters []master
-	at      cursor
-	seen    map[string]bool // SCAN repeats keys
-	count   int64           // of the next call
-	found   found
+	// at is where the next SCAN starts.
+	at cursor
+	// seen holds the keys of this page: SCAN may return a key more than once.
+	seen map[string]bool
+	// count is the COUNT of the next SCAN.
+	count int64
+	found found
 }
 
 // locate finds the place at which the search begins or goes on.
@@ -122,6 +143,7 @@ func (s *scanner) locate() (err error) {
 	return nil
 }
 
+// master returns the index of the master at which the search is, -1 if it is gone.
 func (s *scanner) master() int {
 	return slices.IndexFunc(s.masters, func(m master) bool { return m.addr == s.at.addr })
 }
@@ -155,6 +177,7 @@ func (s *scanner) step(ctx context.Context) (end bool, err error) {
 	return false, nil
 }
 
+// call sends one SCAN.
 func (s *scanner) call(ctx context.Context, rdb *redis.Client) ([]string, uint64, error) {
 	if s.kind != "" {
 		return rdb.ScanType(ctx, s.at.at, s.match, s.count, s.kind).Result()

@@ -9,7 +9,7 @@ import (
 
 const searchPage = 100 // keys
 
-// searchView is the page of a search.
+// searchView is the data of the search page.
 type searchView struct {
 	Conn, Typed, Kind, From string
 	Kinds                   []string
@@ -21,9 +21,11 @@ type searchView struct {
 
 var kinds = []string{"string", "hash", "list", "set", "zset", "stream"}
 
-// maxTyped bounds a pattern: matching a long one costs the server.
+// maxTyped bounds the length of a pattern: the server matches it against every key.
 const maxTyped = 500
 
+// keysPage searches for keys by a pattern, a part of the name, or the whole name,
+// which is shown first.
 func (p *Panel) keysPage(w http.ResponseWriter, r *http.Request) {
 	conn, err := p.conn(r)
 	if err != nil {

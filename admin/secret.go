@@ -2,11 +2,11 @@ package admin
 
 import "strings"
 
-// scsPrefix is that of scs' redisstore, in whose keys the tokens themselves
-// stand.
+// scsPrefix is the prefix of scs' redisstore, whose keys contain the tokens
+// themselves.
 const scsPrefix = "scs:session:"
 
-// tokens are the prefixes of keys that end with a token.
+// tokens returns the prefixes of keys that end with a token.
 func (p *Panel) tokens() []string {
 	all := []string{scsPrefix}
 	for _, o := range p.sessions {
@@ -19,7 +19,7 @@ func (p *Panel) tokens() []string {
 
 const masked = "(token not shown)"
 
-// mask takes the token out of a key's name, if it has one.
+// mask replaces the token in a key's name, if there is one.
 func (p *Panel) mask(key string) string {
 	for _, prefix := range p.tokens() {
 		if strings.HasPrefix(key, prefix) {
@@ -29,7 +29,7 @@ func (p *Panel) mask(key string) string {
 	return key
 }
 
-// hides says why the value of a key is not shown, "" if it is.
+// hides says why the value of a key is not shown, or returns "" if it is.
 func (p *Panel) hides(key string) string {
 	for _, prefix := range p.hidden {
 		if strings.HasPrefix(key, prefix) {
@@ -43,15 +43,14 @@ func (p *Panel) hides(key string) string {
 		return sessionHidden
 	}
 	if o, ok := p.ownerOf(key); ok && o.Kind == requestKind {
-		return "This is a request of a user and what was answered to it. It is not shown."
+		return "This is the request of a user and its response. It is not shown."
 	}
 	return ""
 }
 
 const sessionHidden = "This is a session. What it holds is not shown."
 
-// isSession reports whether the name is that of a session, of this module or
-// of scs.
+// isSession reports whether a key is that of a session, of this module or of scs.
 func (p *Panel) isSession(key string) bool {
 	if strings.HasPrefix(key, "session:v1:") || p.mask(key) != key {
 		return true
@@ -62,10 +61,4 @@ func (p *Panel) isSession(key string) bool {
 		}
 	}
 	return false
-}
-
-// looksLikeSession goes by the first bytes, for prefixes that the panel does not
-// know: those of session.Codec, and of encrypted values.
-func looksLikeSession(value string) bool {
-	return strings.HasPrefix(value, "\x00\x01") || strings.HasPrefix(value, "\x00\x02")
 }

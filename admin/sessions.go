@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -76,9 +75,11 @@ func (p *Panel) ofUser(ctx context.Context, v *sessionsView) error {
 			return err
 		}
 		for _, d := range devices {
-			v.Sessions = append(v.Sessions, sessionRow{Handle: d.Handle, Known: true, User: v.User, Address: d.Address, Agent: d.UserAgent, Created: d.Created,
+			v.Sessions = append(v.Sessions, sessionRow{
+				Handle: d.Handle, Known: true, User: v.User, Address: d.Address, Agent: d.UserAgent, Created: d.Created,
 				Seen: d.LastSeen, Until: d.Deadline, Size: -1,
-				Confirm: link("confirm", "action", "revoke", "conn", v.Conn, "label", o.label, "user", v.User, "handle", d.Handle)})
+				Confirm: link("confirm", "action", "revoke", "conn", v.Conn, "label", o.label, "user", v.User, "handle", d.Handle),
+			})
 		}
 		if len(devices) > 0 {
 			v.All = append(v.All, userAll{o.label, link("confirm", "action", "revoke-all", "conn", v.Conn, "label", o.label, "user", v.User)})
@@ -135,8 +136,10 @@ func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.Univers
 			continue
 		}
 		o, _ := p.ownerOf(key)
-		row := sessionRow{Key: key, Link: link("key", "conn", conn, "key", key), Handle: cut(o.Hash, 16), Until: expires(ttls[i]), Size: sizes[i].Val(),
-			Confirm: link("confirm", "action", "delete", "conn", conn, "key", key)}
+		row := sessionRow{
+			Key: key, Link: link("key", "conn", conn, "key", key), Handle: cut(o.Hash, 16), Until: expires(ttls[i]), Size: sizes[i].Val(),
+			Confirm: link("confirm", "action", "delete", "conn", conn, "key", key),
+		}
 		if s, ok := known[key]; ok { // one that cannot be read is listed all the same
 			row.Known, row.User, row.Address, row.Agent, row.Created, row.Seen = true, s.User, s.Address, s.UserAgent, s.Created, s.LastSeen
 		}
@@ -146,25 +149,20 @@ func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.Univers
 	return rows, nil
 }
 
-var (
-	sessionForm = regexp.MustCompile(`^session:v1:([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)
-	userForm    = regexp.MustCompile(`^user:session:v1:([^{}]{1,100}):\{([^{}]+)\}:[sew]$`)
-)
-
 // sessionKey reads the key of a session.
 func sessionKey(key string) (owner, bool) {
-	m := sessionForm.FindStringSubmatch(key)
-	if m == nil {
+	k, ok := session.ParseKey(key)
+	if !ok || k.Part != "" {
 		return owner{}, false
 	}
-	return owner{Kind: sessionKind, Page: "sessions", Name: m[1], Hash: m[2]}, true
+	return owner{Kind: sessionKind, Page: "sessions", Name: k.Name, Hash: k.Hash}, true
 }
 
 // userKey reads the key of the index of a user's sessions.
 func userKey(key string) (owner, bool) {
-	m := userForm.FindStringSubmatch(key)
-	if m == nil {
+	k, ok := session.ParseKey(key)
+	if !ok || k.Part == "" || k.Part == "m" {
 		return owner{}, false
 	}
-	return owner{Kind: userKind, Page: "sessions", Name: m[1], Hash: m[2]}, true
+	return owner{Kind: userKind, Page: "sessions", Name: k.Name, Hash: k.Hash}, true
 }

@@ -7,19 +7,19 @@ import (
 	"unicode/utf8"
 )
 
-// piece is a part of a text from Redis: as it stands, or an escape for what
-// cannot be shown, or must not be.
+// piece is a part of a text from Redis: the text itself, or an escape for characters
+// that cannot be shown or must not be.
 type piece struct {
 	Text string
 	Esc  bool
 }
 
-// printable takes a text apart so that each byte of it can be seen for what it
-// is: control bytes, invalid UTF-8, and the characters that hide or turn
-// around what stands next to them.
+// printable splits a text so that every byte of it is visible: it escapes control
+// bytes, invalid UTF-8, and characters that hide or reverse their neighbours. It does
+// not escape markup; templates do.
 func printable(s string) []piece { return pieces(s, false) }
 
-// pieces breaks lines where s does, if asked for: for whole values.
+// pieces is printable that can keep line breaks, for whole values.
 func pieces(s string, lines bool) []piece {
 	var (
 		out   []piece
@@ -66,7 +66,7 @@ func pieces(s string, lines bool) []piece {
 	return out
 }
 
-// plain is printable for a place without markup, a title or an attribute.
+// plain is printable for places without markup, such as a title.
 func plain(s string) string {
 	var b strings.Builder
 	for _, p := range printable(s) {
@@ -75,7 +75,7 @@ func plain(s string) string {
 	return b.String()
 }
 
-// cut shortens a text to n bytes, at the end of a character.
+// cut shortens a text to at most n bytes without splitting a character.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -88,7 +88,7 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-// prettyPieces is pieces for a text whose line breaks are the panel's own.
+// prettyPieces is pieces for a text whose line breaks the panel has added.
 func prettyPieces(s string) []piece {
 	var out []piece
 	for line := range strings.Lines(s) {

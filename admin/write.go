@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// change is one write as it was asked for: its parameters by name, of which
-// "action" and "conn" are among.
+// change is one requested write: its parameters by name, with "action" and "conn"
+// among them.
 type change struct {
 	url.Values
 	action action
@@ -19,20 +19,25 @@ type change struct {
 
 // action is a kind of write.
 type action struct {
-	Title  string   // of the confirmation
-	Button string   // that does it
-	Warn   string   // what follows from it
-	Needs  []string // parameters
-	Takes  []string // and those that may be missing
-	Back   string   // page to show then
-	Done   string   // what to say there
-	do     func(p *Panel, ctx context.Context, c change) error
+	// Title and Warn are the heading and the consequences on the confirmation, Button
+	// is what confirms it.
+	Title  string
+	Button string
+	Warn   string
+	// Needs are the required parameters, Takes the optional ones. A label may be
+	// empty.
+	Needs []string
+	Takes []string
+	// Back is the page to show afterwards, Done the notice there.
+	Back string
+	Done string
+	do   func(p *Panel, ctx context.Context, c change) error
 }
 
-// maxParameter bounds what a write can be asked about.
+// maxParameter bounds the length of each parameter.
 const maxParameter = 4000
 
-// changeOf reads and checks the parameters of a write.
+// changeOf reads and checks the parameters of a write, and drops all others.
 func changeOf(q url.Values) (change, error) {
 	a, ok := actions[q.Get("action")]
 	if !ok {
@@ -52,10 +57,12 @@ func changeOf(q url.Values) (change, error) {
 	return c, nil
 }
 
-// what is a change in one word, for a form: in forms of browsers bytes that are
-// no UTF-8 become others, and another key might be deleted.
+// what encodes a change as one word, for the confirmation's form. Browsers replace
+// bytes that are not UTF-8 in form fields, so that another key could be deleted.
 func (c change) what() string { return base64.RawURLEncoding.EncodeToString([]byte(c.Encode())) }
 
+// parseWhat is the inverse of what. The word comes from the client: it is checked as
+// any query is.
 func parseWhat(what string) (change, error) {
 	b, err := base64.RawURLEncoding.DecodeString(what)
 	if err != nil {
@@ -68,6 +75,7 @@ func parseWhat(what string) (change, error) {
 	return changeOf(q)
 }
 
+// confirmView is the data of a confirmation. What is the change as one word.
 type confirmView struct {
 	action
 	What  string
@@ -75,15 +83,18 @@ type confirmView struct {
 	Back  string
 }
 
+// fact is a name with a value, as tables of two columns show them.
 type fact struct{ Name, Text string }
 
-// subject are the parameters that say what is changed, for people.
+// subject returns the parameters for the operator to read, without tokens.
 func (c change) subject(p *Panel) []fact {
 	var facts []fact
 	for _, name := range slices.Concat([]string{"conn"}, c.action.Needs, c.action.Takes) {
 		if v := c.Get(name); v != "" {
-			title := map[string]string{"conn": "Connection", "key": "Key", "label": "Of", "client": "Client", "user": "User", "handle": "Session", "url": "URL",
-				"tag": "Tag", "owner": "Holder", "for": "For", "soft": "Softly"}[name]
+			title := map[string]string{
+				"conn": "Connection", "key": "Key", "label": "Of", "client": "Client", "user": "User", "handle": "Session", "url": "URL",
+				"tag": "Tag", "owner": "Holder", "for": "For", "soft": "Softly",
+			}[name]
 			facts = append(facts, fact{title, p.mask(v)})
 		}
 	}
@@ -93,9 +104,10 @@ func (c change) subject(p *Panel) []fact {
 	return facts
 }
 
+// back is the link to the page that a change was made from.
 func (c change) back() string { return link(c.action.Back, "conn", c.Get("conn")) }
 
-// confirmPage shows what is about to happen. It changes nothing.
+// confirmPage shows what a write would do. It changes nothing.
 func (p *Panel) confirmPage(w http.ResponseWriter, r *http.Request) {
 	if !accessOf(r.Context()).Write {
 		p.fail(w, r, http.StatusForbidden, "You may read, but not change anything.")
@@ -109,11 +121,14 @@ func (p *Panel) confirmPage(w http.ResponseWriter, r *http.Request) {
 		p.failed(w, r, err)
 		return
 	}
-	p.show(w, r, page{View: "confirm", Title: c.action.Title, Conn: c.Get("conn"), Here: c.action.Back,
-		Body: confirmView{c.action, c.what(), c.subject(p), c.back()}})
+	p.show(w, r, page{
+		View: "confirm", Title: c.action.Title, Conn: c.Get("conn"), Here: c.action.Back,
+		Body: confirmView{c.action, c.what(), c.subject(p), c.back()},
+	})
 }
 
-// act does what was confirmed, and tells the audit hook.
+// act does a confirmed write, calls the audit hook, and redirects to the page that
+// shows the result.
 func (p *Panel) act(w http.ResponseWriter, r *http.Request) {
 	access := accessOf(r.Context())
 	if !access.Write {
@@ -129,7 +144,7 @@ func (p *Panel) act(w http.ResponseWriter, r *http.Request) {
 		p.failed(w, r, err)
 		return
 	}
-	// What was confirmed is done although the client may have gone.
+	// A confirmed write is done even if the client is gone.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), p.timeout)
 	defer cancel()
 	if err = p.allowed(c); err == nil {
@@ -146,6 +161,8 @@ func (p *Panel) act(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+// event describes the write for the audit hook. Key is the first parameter that is
+// not a label, Detail the rest.
 func (c change) event(a Access, r *http.Request, err error) Event {
 	e := Event{Time: time.Now(), User: a.User, Remote: r.RemoteAddr, Action: c.Get("action"), Conn: c.Get("conn"), Err: err}
 	for _, name := range slices.Concat(c.action.Needs, c.action.Takes) {

@@ -30,7 +30,7 @@ func TestWritingNeedsItsOwnRight(t *testing.T) {
 	}
 }
 
-func TestWritesOfOtherOriginsAreRefused(t *testing.T) {
+func TestWritesOfOtherOriginsAreRejected(t *testing.T) {
 	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
 	rdb.Set(t.Context(), prefix, 1, 0)
 	b := open(t, setOf(t, map[string]string{"default": redistest.Standalone(t).URL}), admin.WithTrustedOrigins("https://ops.example"))
@@ -79,8 +79,10 @@ func TestAnyKeyCanBeDeleted(t *testing.T) {
 func TestWhatIsNotToBeDeleted(t *testing.T) {
 	b := open(t, setOf(t, map[string]string{"default": redistest.Standalone(t).URL}))
 	const hash = "{00112233445566778899aabbccddeeff}"
-	for _, key := range []string{"lockmw:v1:default:" + hash, "lockmw:v1:default:" + hash + ":q", "lockmw:v1:default:" + hash + ":m", "lockmw:v1:default:boot", "cron:v1:default:" + hash,
-		"cron:v1:default:" + hash + ":w", "user:session:v1:__Host-session:" + hash + ":s", "user:session:v1:__Host-session:" + hash + ":e"} {
+	for _, key := range []string{
+		"lockmw:v1:default:" + hash, "lockmw:v1:default:" + hash + ":q", "lockmw:v1:default:" + hash + ":m", "lockmw:v1:default:boot", "cron:v1:default:" + hash,
+		"cron:v1:default:" + hash + ":w", "user:session:v1:__Host-session:" + hash + ":s", "user:session:v1:__Host-session:" + hash + ":e",
+	} {
 		if status, _ := b.get("confirm" + q("action", "delete", "conn", "default", "key", key)); status != 400 {
 			t.Errorf("%s: %d", key, status)
 		}

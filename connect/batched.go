@@ -48,6 +48,8 @@ func (c *Conn) Batched() redis.UniversalClient {
 	return c.batched.Load()
 }
 
+// makeBatched makes the client of Batched. Without a queue it never batches: Close
+// makes it that way, so that a later call of Batched finds it closed.
 func (c *Conn) makeBatched(queue bool) {
 	b := &batched{UniversalClient: c.client, conn: c, above: int64(c.config.BatchAbove), circuit: c.circuitOf("")}
 	c.batched.Store(b)
@@ -67,20 +69,6 @@ func (b *batched) flush() {
 		_ = b.queue.Close()
 	}
 }
-
-// batchingPause is how long nothing is batched on a cluster after a node did not
-// answer: a batch waits for the slowest node that it has commands for.
-const batchingPause = time.Second
-
-// pauseBatching has the calls of a cluster sent one by one for a while.
-func (c *Conn) pauseBatching() { c.pausedUntil.Store(int64(time.Since(started) + batchingPause)) }
-
-func (c *Conn) isBatchingPaused() bool {
-	until := c.pausedUntil.Load()
-	return until != 0 && int64(time.Since(started)) < until
-}
-
-var started = time.Now()
 
 // Process sends cmd, in a batch if enough calls are in flight. When ctx ends first,
 // the error matches its cause and cmd must not be read: the batch may still write
@@ -106,16 +94,16 @@ func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	defer b.queued.Add(-1)
 	err := b.queue.Submit(ctx, sent).WaitContext(ctx)
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, err == redis.Nil: //nolint:errorlint // the usual replies, and only they are identical
+		return err
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		shared := b.conn.config.Mode == Cluster
 		if shared && errors.Is(err, context.DeadlineExceeded) {
 			b.conn.pauseBatching()
 		}
 		return &abandoned{context.Cause(ctx), shared}
-	case errors.Is(err, redis.ErrClosed):
-		err = b.conn.errClosed()
+	case errors.Is(err, redis.ErrClosed), passing(err):
+		err = b.conn.explain(err)
 		cmd.SetErr(err)
 	}
 	return err
@@ -140,7 +128,7 @@ func batchable(cmd redis.Cmder) bool {
 // process is Process for the commands made here. After a call that was abandoned it
 // returns another command with the error, because the batch may still write to
 // the first one.
-func process[C redis.Cmder](b *batched, ctx context.Context, cmd C, other func(context.Context, ...any) C) C {
+func process[C redis.Cmder](ctx context.Context, b *batched, cmd C, other func(context.Context, ...any) C) C {
 	err := b.Process(ctx, cmd)
 	if errors.Is(err, bounded.ErrAbandoned) {
 		cmd = other(ctx, cmd.Name())
@@ -149,12 +137,14 @@ func process[C redis.Cmder](b *batched, ctx context.Context, cmd C, other func(c
 	return cmd
 }
 
+// script sends a script or its hash. The position of its first key routes it on a
+// cluster.
 func (b *batched) script(ctx context.Context, name, script string, keys []string, args []any) *redis.Cmd {
 	cmd := redis.NewCmd(ctx, bounded.ScriptArgs(name, script, keys, args)...)
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3)
 	}
-	return process(b, ctx, cmd, redis.NewCmd)
+	return process(ctx, b, cmd, redis.NewCmd)
 }
 
 // Eval is EVAL.
@@ -179,18 +169,18 @@ func (b *batched) EvalShaRO(ctx context.Context, sha1 string, keys []string, arg
 
 // Do sends any command.
 func (b *batched) Do(ctx context.Context, args ...any) *redis.Cmd {
-	return process(b, ctx, redis.NewCmd(ctx, args...), redis.NewCmd)
+	return process(ctx, b, redis.NewCmd(ctx, args...), redis.NewCmd)
 }
 
 // Get is GET.
 func (b *batched) Get(ctx context.Context, key string) *redis.StringCmd {
-	return process(b, ctx, redis.NewStringCmd(ctx, "get", key), redis.NewStringCmd)
+	return process(ctx, b, redis.NewStringCmd(ctx, "get", key), redis.NewStringCmd)
 }
 
 // Set is SET, see [redis.Client.Set].
 func (b *batched) Set(ctx context.Context, key string, value any, expiration time.Duration) *redis.StatusCmd {
 	cmd := b.Pipeline().Set(ctx, key, value, expiration) // go-redis builds the command, the pipeline is dropped
-	return process(b, ctx, cmd, redis.NewStatusCmd)
+	return process(ctx, b, cmd, redis.NewStatusCmd)
 }
 
 // Del is DEL.
@@ -199,22 +189,22 @@ func (b *batched) Del(ctx context.Context, keys ...string) *redis.IntCmd {
 		return b.UniversalClient.Del(ctx, keys...)
 	}
 	cmd := redis.NewIntCmd(ctx, "del", keys[0])
-	return process(b, ctx, cmd, redis.NewIntCmd)
+	return process(ctx, b, cmd, redis.NewIntCmd)
 }
 
 // Incr is INCR.
 func (b *batched) Incr(ctx context.Context, key string) *redis.IntCmd {
-	return process(b, ctx, redis.NewIntCmd(ctx, "incr", key), redis.NewIntCmd)
+	return process(ctx, b, redis.NewIntCmd(ctx, "incr", key), redis.NewIntCmd)
 }
 
 // HGetAll is HGETALL.
 func (b *batched) HGetAll(ctx context.Context, key string) *redis.MapStringStringCmd {
-	return process(b, ctx, redis.NewMapStringStringCmd(ctx, "hgetall", key), redis.NewMapStringStringCmd)
+	return process(ctx, b, redis.NewMapStringStringCmd(ctx, "hgetall", key), redis.NewMapStringStringCmd)
 }
 
 // Publish is PUBLISH.
 func (b *batched) Publish(ctx context.Context, channel string, message any) *redis.IntCmd {
-	return process(b, ctx, redis.NewIntCmd(ctx, "publish", channel, message), redis.NewIntCmd)
+	return process(ctx, b, redis.NewIntCmd(ctx, "publish", channel, message), redis.NewIntCmd)
 }
 
 // Unwrap returns the client without batching, so that its options can be read.

@@ -21,14 +21,6 @@ type circuit struct {
 	addr string // "" but on a cluster
 }
 
-// refusal is the error of a call that an open breaker rejected. On a cluster it
-// passes through go-redis, which must not take the cause inside for an error of
-// its own and retry. Therefore it hides the cause; the gate turns it into an
-// UnavailableError.
-type refusal struct{ circuit *circuit }
-
-func (e *refusal) Error() string { return "connect: " + breaker.ErrOpen.Error() }
-
 // probing is the key of a context value that marks the calls of Ready, Health and
 // Nodes. An open breaker lets them through, and a reply to them closes it.
 type probing struct{}
@@ -44,7 +36,7 @@ func (c *circuit) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		}
 		ticket, ok := c.allow(ctx)
 		if !ok {
-			return &refusal{c}
+			return c.refusal()
 		}
 		start := time.Now()
 		err := next(ctx, cmd)
@@ -60,7 +52,7 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		}
 		ticket, ok := c.allow(ctx)
 		if !ok {
-			return failAll(cmds, c.conn.explain(&refusal{c}))
+			return failAll(cmds, c.conn.explain(c.refusal()))
 		}
 		start := time.Now()
 		err := next(ctx, cmds)
@@ -74,7 +66,10 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		switch {
 		case unreachable(worst):
 			for _, cmd := range cmds {
-				cmd.SetErr(c.conn.explain(cmd.Err()))
+				// Not replies such as MOVED, which go-redis has yet to follow.
+				if err := cmd.Err(); !passing(err) {
+					cmd.SetErr(c.conn.explain(err))
+				}
 			}
 		case err != nil && err != redis.Nil && bounded.Unmarked(cmds): //nolint:errorlint // the usual answer is identical
 			_ = failAll(cmds, err)
@@ -84,6 +79,10 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	}
 }
 
+// refusal is the error of a call that the breaker rejects now.
+func (c *circuit) refusal() error { return &refusal{c.addr, c.Err()} }
+
+// allow reports whether a call may pass. A probe always may.
 func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
 	ticket, ok := c.Allow()
 	if ok || ctx.Value(probing{}) != nil {
@@ -94,6 +93,8 @@ func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
 	return ticket, false
 }
 
+// report tells the breaker how a call ended, and the log when that opened or closed
+// it.
 func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start time.Time) {
 	o := outcome(err, start)
 	if o == breaker.Failed {
@@ -103,6 +104,7 @@ func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start
 	case breaker.Opened:
 		c.conn.logger.LogAttrs(ctx, slog.LevelWarn, "redis does not answer, calls fail at once until it does",
 			slog.String("conn", c.conn.name), slog.String("addr", c.addr), slog.String("cause", err.Error()))
+	case breaker.None: // nothing for an operator to know
 	case breaker.Closed:
 		c.conn.logger.LogAttrs(ctx, slog.LevelInfo, "redis answers again",
 			slog.String("conn", c.conn.name), slog.String("addr", c.addr))
@@ -134,8 +136,21 @@ func (c *Conn) newCircuit(addr string) *circuit {
 	return b
 }
 
+// circuitOf returns the breaker of a node, or nil.
 func (c *Conn) circuitOf(addr string) *circuit {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.circuits[addr]
+}
+
+// batchingPause is how long nothing is batched on a cluster after a node did not
+// answer: a batch waits for the slowest node that it has commands for.
+const batchingPause = time.Second
+
+// pauseBatching has the calls of a cluster sent one by one for a while.
+func (c *Conn) pauseBatching() { c.pausedUntil.Store(int64(time.Since(started) + batchingPause)) }
+
+func (c *Conn) isBatchingPaused() bool {
+	until := c.pausedUntil.Load()
+	return until != 0 && int64(time.Since(started)) < until
 }

@@ -51,6 +51,7 @@ func (s *settings) open() (*Conn, error) {
 	return c, nil
 }
 
+// addHooks adds the user's hooks, the gate and ours, from outside to inside.
 func (s *settings) addHooks(c *Conn, ours ...redis.Hook) {
 	for _, h := range s.hooks {
 		c.client.AddHook(h)

@@ -41,52 +41,95 @@ func (m Mode) String() string {
 	return fmt.Sprintf("Mode(%d)", uint8(m))
 }
 
+// Timeouts bound the steps of a call to Redis. In an option a zero field leaves
+// the URL's timeout, or the default, in place. A negative one is a mistake. A
+// context's deadline holds as well, whichever is first.
+type Timeouts struct {
+	Dial  time.Duration // of a connection with its TLS handshake; 1s by default
+	Read  time.Duration // of a reply; 1s by default
+	Write time.Duration // of a command; 1s by default
+	Pool  time.Duration // waiting for a free connection; 500ms by default
+}
+
 // Config describes one connection. [Parse] makes one from a URL. The zero value
 // of a field is its default.
-type Config struct {
-	Mode   Mode
-	Addrs  []string // host:port; one for Standalone, the sentinels, or cluster seeds
-	Socket string   // path of a unix socket instead of Addrs; Standalone
-	Master string   // name of the master set; Sentinel
-	DB     int      // database number; not on a Cluster
+type Config struct { //nolint:recvcheck // String is for values, validate changes one
+	// Mode is the topology; the zero value is Standalone.
+	Mode Mode
+	// Addrs are host:port: one for Standalone, the sentinels, or seeds of a
+	// Cluster, from which go-redis learns the other nodes.
+	Addrs []string
+	// Socket is the path of a unix socket in place of Addrs, for Standalone.
+	Socket string
+	// Master is the name by which the sentinels know the master.
+	Master string
+	// DB is the database number, 0 by default. A Cluster has no other.
+	DB int
 
+	// Username and Password log in to the data nodes. An empty user name is the
+	// user "default"; without a password nothing is sent.
 	Username string
 	Password Secret
 	// PasswordFile names a file with the password, read whenever a connection is
-	// opened, so that it can be rotated.
+	// opened, so that it can be rotated. One trailing newline is ignored.
 	PasswordFile string
 	// Credentials, if set, is called whenever a connection is opened, in place of
 	// Username and Password, so that they can be rotated.
 	Credentials func(ctx context.Context) (username, password string, err error)
 
-	// The sentinels' credentials, which are never those of the data nodes, and
-	// their TLS where it differs: another authority, another configuration, or
-	// plain text although the data nodes use TLS.
+	// The sentinels' credentials, which are never those of the data nodes. The
+	// default is none.
 	SentinelUsername     string
 	SentinelPassword     Secret
 	SentinelPasswordFile string
-	SentinelCAFile       string
-	SentinelTLS          *tls.Config
-	SentinelPlain        bool
+	// The sentinels' TLS where it differs from that of the data nodes: another
+	// authority, another configuration, or plain text although the data nodes use
+	// TLS. The default is the data nodes'.
+	SentinelCAFile string
+	SentinelTLS    *tls.Config
+	SentinelPlain  bool
 
-	UseTLS     bool
-	TLS        *tls.Config // base for the files below; nil is {MinVersion: TLS 1.2}
-	CAFile     string      // PEM, instead of the system's authorities
-	CertFile   string      // PEM, client certificate
-	KeyFile    string      // PEM, its key
-	ServerName string      // "" verifies each node by the host it is dialled at
-	SkipVerify bool        // dangerous: any server can pose as Redis
+	// UseTLS turns TLS on; the default is plain text.
+	UseTLS bool
+	// TLS is the configuration that the fields below are added to. The default
+	// accepts TLS 1.2 and above.
+	TLS *tls.Config
+	// CAFile is a PEM file of the authorities to trust in place of the system's.
+	CAFile string
+	// CertFile and KeyFile are PEM files of the client's certificate and its key,
+	// for mutual TLS. Either both or neither is set.
+	CertFile string
+	KeyFile  string
+	// ServerName is the name to verify in certificates. By default each node is
+	// verified by the host at which it is dialled.
+	ServerName string
+	// SkipVerify accepts every certificate. It is dangerous, because any server can
+	// pose as Redis, and logged. The default is false.
+	SkipVerify bool
 
-	ClientName string // shown by CLIENT LIST; default: program:connection
-	Prefix     string // for [Conn.Key]
-	Protocol   int    // RESP version, 3 by default
+	// ClientName is what CLIENT LIST shows; program:connection by default.
+	ClientName string
+	// Prefix is the first part of the keys that [Conn.Key] makes; none by default.
+	Prefix string
+	// Protocol is the RESP version, 2 or 3; 3 by default.
+	Protocol int
 
-	Timeouts  Timeouts
-	IdleTime  time.Duration // after which an idle connection is closed; 5m by default
-	Lifetime  time.Duration // after which a connection is replaced; not limited by default
-	PoolSize  int           // for each node of a Cluster; max(32, 10 x GOMAXPROCS) by default
-	MinIdle   int           // idle connections to keep open; 0 by default
-	MaxActive int           // connections, pooled or not; not limited by default
+	// Timeouts bound the steps of each call; see there for the defaults.
+	Timeouts Timeouts
+	// IdleTime is how long a connection may be idle before it is closed; 5m by
+	// default. Keep it below the idle timeout of proxies and providers.
+	IdleTime time.Duration
+	// Lifetime is how old a connection may get before it is replaced; not limited
+	// by default. Set it where credentials expire or addresses change.
+	Lifetime time.Duration
+	// PoolSize is the largest number of pooled connections, for each node of a
+	// Cluster; max(32, 10 x GOMAXPROCS) by default.
+	PoolSize int
+	// MinIdle is how many idle connections are kept open; 0 by default.
+	MinIdle int
+	// MaxActive is the largest number of connections, pooled or not; not limited by
+	// default.
+	MaxActive int
 	// Retries is how often a command is retried after a network error. The
 	// default is 0, because the command may have been executed: with go-redis'
 	// own default of 3, one INCR was counted four times.
@@ -97,6 +140,7 @@ type Config struct {
 	BatchAbove int
 }
 
+// clientName matches what CLIENT SETNAME accepts.
 var clientName = regexp.MustCompile(`^[!-~]*$`)
 
 // validate fills in the defaults and reports every mistake.
@@ -148,6 +192,7 @@ func (c *Config) validate(m *setting.Check) {
 	c.setDefaults()
 }
 
+// setDefaults replaces zero values by their defaults.
 func (c *Config) setDefaults() {
 	def := func(d *time.Duration, value time.Duration) {
 		if *d == 0 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -48,10 +49,15 @@ type Conn struct {
 	err         error
 }
 
+// started is the zero of a monotonic clock that fits into an atomic integer.
+var started = time.Now()
+
 // newConn returns a Conn without its client.
 func newConn(s *settings) *Conn {
-	c := &Conn{name: s.name, config: &s.Config, logger: s.logger, dials: &dials{sentinel: s.Mode == Sentinel},
-		circuits: map[string]*circuit{}, closed: make(chan struct{}), closeClient: true}
+	c := &Conn{
+		name: s.name, config: &s.Config, logger: s.logger, dials: &dials{sentinel: s.Mode == Sentinel},
+		circuits: map[string]*circuit{}, closed: make(chan struct{}), closeClient: true,
+	}
 	c.gate = newGate(c)
 	c.open, c.shut = context.WithCancel(context.Background())
 	c.life, c.end = context.WithCancel(context.Background())
@@ -67,8 +73,9 @@ func (c *Conn) Mode() Mode { return c.config.Mode }
 // Client returns the go-redis client. Deadlines of contexts hold, nothing is
 // retried unless [WithRetries] asks for it, and while Redis is known to be down a
 // call fails at once. Errors that mean Redis cannot be used now are
-// [*UnavailableError]; all others are go-redis' own. Do not close the client;
-// [Conn.Close] does.
+// [*UnavailableError]; all others are go-redis' own. (If the first error of a
+// pipeline is of another kind, replies such as LOADING behind it are go-redis' own
+// as well.) Do not close the client; [Conn.Close] does.
 //
 // The client of [FromClient] is returned as it was passed.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
@@ -106,9 +113,11 @@ type Info struct {
 
 // Info returns the configuration without secrets. It does not ask Redis.
 func (c *Conn) Info() Info {
-	return Info{Name: c.name, Mode: c.config.Mode.String(), Addrs: c.config.Addrs, Socket: c.config.Socket,
+	return Info{
+		Name: c.name, Mode: c.config.Mode.String(), Addrs: c.config.Addrs, Socket: c.config.Socket,
 		Master: c.config.Master, DB: c.config.DB, Username: c.config.Username, TLS: c.config.UseTLS,
-		ClientName: c.config.ClientName, Prefix: c.config.Prefix, PoolSize: c.config.PoolSize}
+		ClientName: c.config.ClientName, Prefix: c.config.Prefix, PoolSize: c.config.PoolSize,
+	}
 }
 
 // String returns the name and where the connection leads, without secrets.
@@ -138,6 +147,8 @@ func (c *Conn) Close(ctx context.Context) error {
 	}
 }
 
+// close waits for the calls in flight, and then closes all that the connection owns.
+// It goes on after ctx has ended, so that nothing is left open.
 func (c *Conn) close(ctx context.Context) {
 	defer close(c.closed)
 	c.batching.Do(func() { c.makeBatched(false) })

@@ -19,6 +19,7 @@ type dials struct {
 	fails      atomic.Int64
 }
 
+// lastError returns the error of the last dial, nil if it succeeded.
 func (d *dials) lastError() error {
 	if p := d.last.Load(); p != nil {
 		return *p
@@ -26,6 +27,8 @@ func (d *dials) lastError() error {
 	return nil
 }
 
+// master returns the address of the master that a sentinel connection dialled
+// last, "" before the first dial.
 func (d *dials) master() string {
 	if p := d.masterAddr.Load(); p != nil {
 		return *p
@@ -49,6 +52,7 @@ func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
 	}
 }
 
+// errNoMaster means that no failover has ended yet, or that the name is wrong.
 var errNoMaster = errors.New("the sentinels know no master of this name")
 
 // notNil replaces the error of sentinels that do not know the master. go-redis

@@ -38,7 +38,7 @@ func TestDocumentation(t *testing.T) {
 	}
 	names := 0
 	for _, m := range paramInDoc.FindAllStringSubmatch(string(page), -1) {
-		for _, name := range strings.Split(strings.ReplaceAll(m[1], "`", ""), ", ") {
+		for name := range strings.SplitSeq(strings.ReplaceAll(m[1], "`", ""), ", ") {
 			names++
 			_, err := connect.Parse("rediss+sentinel://h/m?" + name + "=~")
 			if err != nil && strings.Contains(err.Error(), "is unknown") {

@@ -94,7 +94,7 @@ func ExampleConn_Batched() {
 		return
 	}
 	defer conn.Close(context.Background())
-	var rdb redis.UniversalClient = conn.Batched() // for ratelimit.New, session.New, …
+	rdb := conn.Batched() // for ratelimit.New, session.New, …
 	_ = rdb
 	fmt.Println(conn.Stats().Batched)
 	// Output: 0
@@ -109,7 +109,7 @@ func ExampleUnavailableError() {
 	}
 	defer conn.Close(context.Background())
 	for range 5 { // then the breaker opens
-		err = conn.Client().Get(context.Background(), "k").Err()
+		_ = conn.Client().Get(context.Background(), "k").Err()
 	}
 	err = conn.Client().Get(context.Background(), "k").Err()
 	fmt.Println(errors.Is(err, connect.ErrUnavailable), conn.Stats().Refused)
@@ -164,4 +164,32 @@ func ExampleWithCredentials() {
 	defer conn.Close(context.Background())
 	fmt.Println(conn)
 	// Output: default (rediss+cluster://cache.internal:6379)
+}
+
+// A program that has a go-redis client keeps it, and gets health checks for it.
+func ExampleFromClient() {
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true})
+	defer rdb.Close()
+	conn, err := connect.FromClient(rdb, connect.WithName("shop"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w := httptest.NewRecorder()
+	conn.HealthHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	fmt.Println(conn, w.Code)
+	// Output: shop (redis://127.0.0.1:1/0) 503
+}
+
+// The zero fields leave the timeouts of the URL, or the defaults, in place.
+func ExampleWithTimeouts() {
+	conn, err := connect.Open("redis://localhost?dial_timeout=2s", connect.WithTimeouts(connect.Timeouts{Read: 250 * time.Millisecond}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	o := conn.Client().(*redis.Client).Options()
+	fmt.Println(o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout)
+	// Output: 2s 250ms 1s 500ms
 }

@@ -104,6 +104,9 @@ func (s *settings) describe(rdb redis.UniversalClient, m *setting.Check) func(ad
 	return func(addr string) *redis.Options { return oneServer(node, addr) }
 }
 
+// directPool is the pool size of a client for an operator's page.
+const directPool = 2
+
 // oneServer returns options for one server of a client with these options.
 func oneServer(o redis.Options, addr string) *redis.Options {
 	if o.Addr == failoverAddr {

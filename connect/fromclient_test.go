@@ -72,7 +72,7 @@ func TestFromClient(t *testing.T) {
 			t.Errorf("got %d masters, want %d: %+v", masters, want, nodes)
 		}
 		if _, err := c.Server(ctx, "192.0.2.1:1"); !errors.Is(err, connect.ErrUnknown) {
-			t.Errorf("a server of nobody's: got %v, want ErrUnknown", err)
+			t.Errorf("an unknown server: got %v, want ErrUnknown", err)
 		}
 		if err := c.Close(ctx); err != nil {
 			t.Error(err)

@@ -18,10 +18,13 @@ type gate struct {
 	drained chan struct{}
 }
 
+// shut is added to the gate's state when it closes. It is far above any number of
+// calls, so one atomic addition both counts a call and tells whether it may pass.
 const shut = 1 << 62
 
 func newGate(c *Conn) *gate { return &gate{conn: c, drained: make(chan struct{})} }
 
+// enter counts a call and reports whether it may pass; then leave must follow.
 func (g *gate) enter() bool {
 	if g.state.Add(1) < shut {
 		return true
@@ -30,6 +33,7 @@ func (g *gate) enter() bool {
 	return false
 }
 
+// leave counts a call out. The last one after shut closes drained.
 func (g *gate) leave() {
 	if g.state.Add(-1) == shut {
 		g.once.Do(func() { close(g.drained) })

@@ -14,13 +14,16 @@ import (
 
 // Health is whether a connection works now, fit for JSON and without secrets.
 type Health struct {
-	Conn    string        `json:"conn"`
-	Mode    string        `json:"mode"`
-	OK      bool          `json:"ok"`
-	Latency time.Duration `json:"latency_ns"` // of the slowest node
-	Nodes   []NodeHealth  `json:"nodes"`
-	Stats   Stats         `json:"stats"`
-	Error   string        `json:"error,omitempty"`
+	Conn string `json:"conn"` // name of the connection
+	Mode string `json:"mode"` // see [Mode.String]
+	OK   bool   `json:"ok"`
+	// Latency is that of the slowest master, with the time to dial it.
+	Latency time.Duration `json:"latency_ns"`
+	// Nodes are the masters, sorted by address.
+	Nodes []NodeHealth `json:"nodes"`
+	Stats Stats        `json:"stats"`
+	// Error says why the connection is not OK. It holds no secret.
+	Error string `json:"error,omitempty"`
 }
 
 // NodeHealth is how one master answered a PING.
@@ -90,6 +93,8 @@ func (c *Conn) examine(ctx context.Context, master *redis.Client) error {
 	return state()
 }
 
+// clusterState reads CLUSTER INFO. A user without the permission for it gets no
+// error here: the PING was answered.
 func clusterState(info *redis.StringCmd) error {
 	if info.Err() == nil && !strings.Contains(info.Val(), "cluster_state:ok") {
 		return errors.New("the cluster is not in state ok")
@@ -97,6 +102,7 @@ func clusterState(info *redis.StringCmd) error {
 	return nil
 }
 
+// masterRole reads ROLE: a replica answers a PING as well, and rejects writes.
 func masterRole(role *redis.Cmd) error {
 	if reply, err := role.Slice(); err == nil && len(reply) > 0 && reply[0] == "slave" {
 		return errors.New("a replica answers, not a master")

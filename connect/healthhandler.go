@@ -9,6 +9,8 @@ import (
 	"time"
 )
 
+// healthTimeout bounds how long a probe asks Redis, and healthAge is how long its
+// result is shared.
 const (
 	healthTimeout = time.Second
 	healthAge     = 500 * time.Millisecond
@@ -111,6 +113,7 @@ func status(ok bool) string {
 	return "unavailable"
 }
 
+// answerBody is the JSON of a probe.
 type answerBody struct {
 	Status      string                `json:"status"` // ok, unavailable or closing
 	Connections map[string]answerConn `json:"connections,omitempty"`
@@ -124,6 +127,7 @@ type answerConn struct {
 	Nodes   []NodeHealth `json:"nodes,omitempty"`
 }
 
+// answer writes the response to a probe; all is nil where Redis was not asked.
 func answer(w http.ResponseWriter, r *http.Request, status string, all map[string]Health) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")

@@ -63,6 +63,8 @@ func (c *Config) sentinelTLSConfig(data *tls.Config, m *setting.Check) *tls.Conf
 
 var notInName = regexp.MustCompile(`[^!-~]+`)
 
+// defaultClientName is program:connection, with what CLIENT SETNAME rejects
+// replaced.
 func defaultClientName(conn string) string {
 	program, err := os.Executable()
 	if err != nil {
@@ -117,6 +119,7 @@ func (s *settings) nodeOptions(addr string) *redis.Options {
 	return o
 }
 
+// clusterOptions makes the options of a cluster client from those of a node.
 func (s *settings) clusterOptions() *redis.ClusterOptions {
 	c := &redis.ClusterOptions{}
 	carry(s.node, c)
@@ -133,6 +136,7 @@ func (s *settings) clusterOptions() *redis.ClusterOptions {
 	return c
 }
 
+// failoverOptions makes the options of a failover client from those of a node.
 func (s *settings) failoverOptions(dial dialFunc) *redis.FailoverOptions {
 	f := &redis.FailoverOptions{}
 	carry(s.node, f)

@@ -15,26 +15,37 @@ import (
 
 // Node is one server of a connection.
 type Node struct {
-	Addr    string      `json:"addr"`
-	Role    string      `json:"role"`             // master, replica or sentinel; "" if it does not answer
-	Master  string      `json:"master,omitempty"` // address, for a replica
-	Slots   []SlotRange `json:"slots,omitempty"`  // of a cluster's master
-	OK      bool        `json:"ok"`
-	Error   string      `json:"error,omitempty"`
-	Version string      `json:"version,omitempty"`
+	Addr string `json:"addr"`
+	// Role is master, replica or sentinel, or "" if it is not known.
+	Role string `json:"role"`
+	// Master is the address of a replica's master.
+	Master string `json:"master,omitempty"`
+	// Slots are the hash slots that a master of a cluster serves.
+	Slots []SlotRange `json:"slots,omitempty"`
+	// OK is whether the server answers; of a replica, whether its master says so.
+	OK bool `json:"ok"`
+	// Error says why it does not.
+	Error string `json:"error,omitempty"`
 
+	// What INFO says of a server that was asked, 0 or "" otherwise.
+	Version       string `json:"version,omitempty"`
 	UptimeSeconds int64  `json:"uptime_seconds,omitempty"`
 	Clients       int64  `json:"clients,omitempty"`
-	UsedMemory    int64  `json:"used_memory,omitempty"` // bytes
-	MaxMemory     int64  `json:"max_memory,omitempty"`  // bytes, 0 is no limit
-	Policy        string `json:"maxmemory_policy,omitempty"`
-	OpsPerSecond  int64  `json:"ops_per_second,omitempty"`
-	Hits          int64  `json:"keyspace_hits,omitempty"`
-	Misses        int64  `json:"keyspace_misses,omitempty"`
-	Evicted       int64  `json:"evicted_keys,omitempty"`
-	LinkUp        bool   `json:"link_up,omitempty"`   // of a replica to its master
-	LagBytes      int64  `json:"lag_bytes,omitempty"` // of a replica behind its master, where both answered
-	offset        int64
+	// UsedMemory and MaxMemory are in bytes; a MaxMemory of 0 is no limit.
+	UsedMemory   int64  `json:"used_memory,omitempty"`
+	MaxMemory    int64  `json:"max_memory,omitempty"`
+	Policy       string `json:"maxmemory_policy,omitempty"`
+	OpsPerSecond int64  `json:"ops_per_second,omitempty"`
+	// Hits, Misses and Evicted are counted since the server started.
+	Hits    int64 `json:"keyspace_hits,omitempty"`
+	Misses  int64 `json:"keyspace_misses,omitempty"`
+	Evicted int64 `json:"evicted_keys,omitempty"`
+
+	// LinkUp is whether a replica is connected to its master.
+	LinkUp bool `json:"link_up,omitempty"`
+	// LagBytes is how far a replica is behind its master, if both answered.
+	LagBytes int64 `json:"lag_bytes,omitempty"`
+	offset   int64
 }
 
 // SlotRange is a range of hash slots, both ends included.
@@ -81,6 +92,8 @@ func (c *Conn) Nodes(ctx context.Context) ([]Node, error) {
 	return nodes, nil
 }
 
+// clusterNodes asks every master, and lists the replicas that it reports as well as
+// those of masters that did not answer, which CLUSTER SLOTS knows.
 func (c *Conn) clusterNodes(ctx context.Context, rdb *redis.ClusterClient) ([]Node, error) {
 	//lint:ignore SA1019 CLUSTER SHARDS needs Redis 7, and not all managed services have it
 	shards, err := rdb.ClusterSlots(ctx).Result()
@@ -123,7 +136,8 @@ func (c *Conn) clusterNodes(ctx context.Context, rdb *redis.ClusterClient) ([]No
 // withReplicas asks a master about itself and its replicas.
 func withReplicas(ctx context.Context, c *Conn, addr string, rdb interface {
 	Info(ctx context.Context, sections ...string) *redis.StringCmd
-}) []Node {
+},
+) []Node {
 	info, err := rdb.Info(ctx).Result()
 	if err != nil {
 		return []Node{{Addr: addr, Role: "master", Error: c.explain(err).Error()}}
@@ -171,6 +185,7 @@ func (c *Conn) serverNodes(ctx context.Context) ([]Node, error) {
 	return append(nodes, own...), nil
 }
 
+// askSentinel pings one sentinel.
 func (c *Conn) askSentinel(ctx context.Context, addr string) Node {
 	sentinel := c.sentinel(addr)
 	defer sentinel.Close()
@@ -187,7 +202,7 @@ func (c *Conn) askSentinel(ctx context.Context, addr string) Node {
 // from here.
 func replicaOf(master, line string) Node {
 	f := fields{}
-	for _, pair := range strings.Split(line, ",") {
+	for pair := range strings.SplitSeq(line, ",") {
 		name, value, _ := strings.Cut(pair, "=")
 		f[name] = value
 	}
@@ -200,6 +215,7 @@ func replicaOf(master, line string) Node {
 	return n
 }
 
+// fields are the name:value lines of INFO.
 type fields map[string]string
 
 func infoFields(info string) fields {
@@ -217,12 +233,15 @@ func (f fields) int(name string) int64 {
 	return n
 }
 
+// node is what a server says of itself.
 func (f fields) node(addr string) Node {
-	n := Node{Addr: addr, Role: "master", OK: true, Version: f["redis_version"],
+	n := Node{
+		Addr: addr, Role: "master", OK: true, Version: f["redis_version"],
 		UptimeSeconds: f.int("uptime_in_seconds"), Clients: f.int("connected_clients"),
 		UsedMemory: f.int("used_memory"), MaxMemory: f.int("maxmemory"), Policy: f["maxmemory_policy"],
 		OpsPerSecond: f.int("instantaneous_ops_per_sec"), Hits: f.int("keyspace_hits"), Misses: f.int("keyspace_misses"),
-		Evicted: f.int("evicted_keys"), offset: f.int("master_repl_offset")}
+		Evicted: f.int("evicted_keys"), offset: f.int("master_repl_offset"),
+	}
 	if f["role"] == "slave" {
 		n.Role, n.Master = "replica", net.JoinHostPort(f["master_host"], f["master_port"])
 		n.LinkUp, n.offset = f["master_link_status"] == "up", f.int("slave_repl_offset")

@@ -136,6 +136,7 @@ func (c onceMapStringStringCmd) itself() redis.Cmder { return c.MapStringStringC
 
 func (c onceMapStringStringCmd) Clone() redis.Cmder { return again(c.MapStringStringCmd.Clone()) }
 
+// again wraps a clone of a command.
 func again(cmd redis.Cmder) redis.Cmder {
 	c, _ := once(cmd)
 	return c

@@ -42,10 +42,12 @@ func record(opts []Option) *settings {
 	return &settings{name: named.name, opts: opts, logger: slog.New(slog.DiscardHandler)}
 }
 
+// check collects the mistakes of this connection.
 func (s *settings) check() *setting.Check {
 	return &setting.Check{Package: "connect", Instance: s.name}
 }
 
+// connect checks the settings and makes the connection.
 func (s *settings) connect(m *setting.Check) (*Conn, error) {
 	s.prepare(m)
 	if err := m.Err(); err != nil {

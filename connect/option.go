@@ -52,6 +52,9 @@ type settings struct {
 	sentinels *tls.Config    // nil for plain text
 }
 
+// dialFunc is the type of go-redis' dialers.
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
 // given records an option whose value must not be nil: an option without one
 // would silently leave a default in place, or turn TLS off.
 func given(name string, isNil bool, record func(*settings)) Option {
@@ -64,12 +67,14 @@ func given(name string, isNil bool, record func(*settings)) Option {
 	}}
 }
 
+// checkGiven reports the options that were given nothing.
 func (s *settings) checkGiven(m *setting.Check) {
 	for _, option := range s.nils {
 		m.Fail(option, "is nil or empty")
 	}
 }
 
+// defaultName is the name of a connection without [WithName], and that of REDIS_URL.
 const defaultName = "default"
 
 // WithName sets the name of the connection, which errors, logs, metrics and the
@@ -142,16 +147,6 @@ func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, 
 // connections for many instances.
 func WithPool(size, minIdle int) Option {
 	return option{"WithPool", func(s *settings) { s.PoolSize, s.MinIdle = size, minIdle }}
-}
-
-// Timeouts bound the steps of a call to Redis. In an option a zero field leaves
-// the URL's timeout, or the default, in place. A negative one is a mistake. A
-// context's deadline holds as well, whichever is first.
-type Timeouts struct {
-	Dial  time.Duration // of a connection with its TLS handshake; 1s by default
-	Read  time.Duration // of a reply; 1s by default
-	Write time.Duration // of a command; 1s by default
-	Pool  time.Duration // waiting for a free connection; 500ms by default
 }
 
 // WithTimeouts sets the timeouts of the connection. The defaults are 1s, and

@@ -28,7 +28,7 @@ func plain(dials *atomic.Int64) func(context.Context, string, string) (net.Conn,
 
 // A dialer of one's own does not turn TLS off, on no topology and however it is
 // set: the servers here speak nothing else.
-func TestADialerOfOnesOwnSpeaksTLS(t *testing.T) {
+func TestACustomDialerSpeaksTLS(t *testing.T) {
 	t.Parallel()
 	secured := []redistest.ServerOption{redistest.WithTLS()}
 	cluster, server := redistest.NewCluster(t, 0, secured...), redistest.NewServer(t, secured...)
@@ -168,7 +168,7 @@ type someCredentials struct {
 }
 
 // Options that would do nothing are refused when the connection is opened.
-func TestOptionsWithoutEffectAreRefused(t *testing.T) {
+func TestOptionsWithoutEffectAreRejected(t *testing.T) {
 	ask := func(context.Context) (string, string, error) { return "a", "b", nil }
 	never := connect.WithEmbedded(func() (connect.EmbeddedServer, error) { return nil, errors.New("is not started") })
 	for _, tc := range []struct {

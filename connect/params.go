@@ -45,6 +45,7 @@ var setters = map[string]func(*Config, string) string{
 	"sentinel_password_file": secretFile(func(c *Config) (*Secret, *string) { return &c.SentinelPassword, &c.SentinelPasswordFile }),
 }
 
+// inQuery is the mistake of a password among the parameters.
 const inQuery = "does not belong in the query, which ends up in logs: put it before the host or in a file named by %s_file"
 
 // parameters applies the query. It returns the master's name if the query holds
@@ -85,6 +86,7 @@ func (c *Config) parameters(query string, m *setting.Check) (master string) {
 	return master
 }
 
+// duration accepts 500ms as well as a bare number of seconds, as redis-py does.
 func duration(field func(*Config) *time.Duration) func(*Config, string) string {
 	return func(c *Config, v string) string {
 		if seconds, err := strconv.Atoi(v); err == nil && seconds >= 0 && seconds < 1e6 {
@@ -111,6 +113,7 @@ func number(field func(*Config) *int) func(*Config, string) string {
 	}
 }
 
+// text rejects an empty value, which is most likely a variable that was not set.
 func text(field func(*Config) *string) func(*Config, string) string {
 	return func(c *Config, v string) string {
 		if v == "" {
@@ -121,6 +124,7 @@ func text(field func(*Config) *string) func(*Config, string) string {
 	}
 }
 
+// truth accepts what [strconv.ParseBool] does.
 func truth(field func(*Config) *bool) func(*Config, string) string {
 	return func(c *Config, v string) string {
 		b, err := strconv.ParseBool(v)

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// readyPause is the pause between two probes of a Redis that does not serve yet.
 const readyPause = 50 * time.Millisecond
 
 // Ready waits until Redis serves: until a master, or a cluster in state ok, answers

@@ -8,10 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	scoutPause   = 100 * time.Millisecond
-	scoutTimeout = 300 * time.Millisecond
-)
+// scoutPause is the least time between two searches for a new master.
+const scoutPause = 100 * time.Millisecond
 
 // scout looks for a new master while a breaker is open, so that the outage ends
 // with the failover and not only when the breaker's time is up. It reloads a
@@ -22,11 +20,9 @@ type scout struct {
 	busy atomic.Bool
 }
 
-var start = time.Now()
-
 // refused is called for each call that an open breaker rejects.
 func (c *Conn) refused(b *circuit) {
-	now := int64(time.Since(start))
+	now := int64(time.Since(started))
 	last := c.scout.last.Load()
 	if now-last < int64(scoutPause) && last != 0 || !c.scout.last.CompareAndSwap(last, now) {
 		return
@@ -38,7 +34,7 @@ func (c *Conn) refused(b *circuit) {
 		if c.config.Mode == Sentinel && c.scout.busy.CompareAndSwap(false, true) {
 			c.background.Go(func() {
 				defer c.scout.busy.Store(false)
-				ctx, cancel := context.WithTimeout(c.life, scoutTimeout)
+				ctx, cancel := context.WithTimeout(c.life, sentinelTimeout)
 				defer cancel()
 				if addr, err := c.masterAddr(ctx); err == nil && addr != c.dials.master() {
 					b.HalfOpen()

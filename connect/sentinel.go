@@ -11,6 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// sentinelTimeout bounds each question to the sentinels: there are others to ask.
+const sentinelTimeout = 300 * time.Millisecond
+
 // masterAddr asks the configured sentinels for the master, one after the other,
 // until one of them knows it.
 func (c *Conn) masterAddr(ctx context.Context) (string, error) {
@@ -32,7 +35,7 @@ func (c *Conn) sentinel(addr string) *redis.SentinelClient {
 	return redis.NewSentinelClient(&redis.Options{
 		Addr: addr, Username: c.config.SentinelUsername, Password: string(c.config.SentinelPassword),
 		Dialer: c.dialer, MaxRetries: -1, DialerRetries: 1, PoolSize: 1, ContextTimeoutEnabled: true,
-		DialTimeout: scoutTimeout, ReadTimeout: scoutTimeout, WriteTimeout: scoutTimeout,
+		DialTimeout: sentinelTimeout, ReadTimeout: sentinelTimeout, WriteTimeout: sentinelTimeout,
 		DisableIdentity: true, ClientName: c.config.ClientName,
 	})
 }
@@ -46,7 +49,8 @@ const dataNetwork = "tcp data"
 // sentinelDialer dials data nodes and sentinels, each with its own TLS settings.
 func (c *Conn) sentinelDialer(s *settings) dialFunc {
 	plain := (&net.Dialer{Timeout: s.Timeouts.Dial, KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3}})
+		Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3,
+	}})
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		t := s.sentinels
 		switch {

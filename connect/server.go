@@ -7,9 +7,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// directPool is the pool size of a client for an operator's page.
-const directPool = 2
-
 // Server makes a client for one server that [Conn.Nodes] lists, master or
 // replica, that bypasses the connection's pool, breaker and redirects, to ask
 // that server about itself. For an address that Nodes does not list the error

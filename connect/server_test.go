@@ -15,8 +15,10 @@ import (
 // the connection's.
 func TestServer(t *testing.T) {
 	t.Parallel()
-	for name, url := range map[string]string{"standalone": redistest.Standalone(t).URL, "unix": redistest.NewServer(t, redistest.WithUnix()).URL(),
-		"sentinel": redistest.NewSentinel(t).Target().URL, "cluster": redistest.NewCluster(t, 1).Target().URL} {
+	for name, url := range map[string]string{
+		"standalone": redistest.Standalone(t).URL, "unix": redistest.NewServer(t, redistest.WithUnix()).URL(),
+		"sentinel": redistest.NewSentinel(t).Target().URL, "cluster": redistest.NewCluster(t, 1).Target().URL,
+	} {
 		t.Run(name, func(t *testing.T) {
 			c, asked := open(t, url, connect.WithTimeouts(connect.Timeouts{Dial: patience, Read: patience, Write: patience, Pool: patience})), 0
 			nodes, err := c.Nodes(within(t, patience))

@@ -28,6 +28,7 @@ type Set struct {
 	closed  bool // Close has returned
 }
 
+// member is a connection that has been checked, and made if it has been used.
 type member struct {
 	settings *settings
 
@@ -53,6 +54,7 @@ func (s *Set) Add(name, rawURL string, opts ...Option) error {
 	return s.add(name, c, opts)
 }
 
+// add checks a connection and adds it under a name that is not in use.
 func (s *Set) add(name string, c Config, opts []Option) error {
 	made := &settings{Config: c, name: name, opts: slices.Concat(s.defaults, opts), logger: slog.New(slog.DiscardHandler)}
 	m := made.check()
@@ -95,6 +97,7 @@ func (s *Set) Alias(role, name string) error {
 	return nil
 }
 
+// resolve returns the connection's name for a name or an alias.
 func (s *Set) resolve(name string) (string, error) {
 	if target, ok := s.aliases[name]; ok {
 		return target, nil
@@ -141,6 +144,8 @@ func (s *Set) Get(name string) (*Conn, error) {
 	return conn, nil
 }
 
+// register adds a connection to those that Close closes. It reports false once
+// Close has begun.
 func (s *Set) register(m *member, conn *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

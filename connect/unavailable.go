@@ -62,7 +62,7 @@ func (c *Conn) explain(err error) error {
 	case errors.Is(err, redis.ErrClosed):
 		return c.errClosed()
 	case errors.As(err, &refused):
-		return &UnavailableError{Conn: c.name, Addr: refused.circuit.addr, Err: refused.circuit.Err(), LastDial: c.dials.lastError()}
+		return &UnavailableError{Conn: c.name, Addr: refused.addr, Err: refused.cause, LastDial: c.dials.lastError()}
 	case errors.Is(err, redis.ErrPoolTimeout):
 		s := c.client.PoolStats()
 		hint := fmt.Sprintf("%d of %d connections are in use, the pool has %d for each node", s.TotalConns-s.IdleConns, s.TotalConns, c.config.PoolSize)
@@ -92,6 +92,17 @@ func passing(err error) bool {
 	return unavailable.Passing(err) && !redis.HasErrorPrefix(err, "NOSCRIPT") && !redis.HasErrorPrefix(err, "EXECABORT")
 }
 
+// refusal is the error of a call that an open breaker rejected. On a cluster it
+// passes through go-redis, which must not take the cause inside for an error of
+// its own and retry. Therefore it hides the cause; the gate turns it into an
+// UnavailableError.
+type refusal struct {
+	addr  string // of the node, "" but on a cluster
+	cause error
+}
+
+func (e *refusal) Error() string { return "connect: " + breaker.ErrOpen.Error() }
+
 // closedError matches both our ErrClosed and go-redis'.
 type closedError struct{ conn string }
 
@@ -99,6 +110,7 @@ func (e *closedError) Error() string { return "connect: " + e.conn + ": closed" 
 
 func (e *closedError) Is(target error) bool { return target == ErrClosed || target == redis.ErrClosed }
 
+// errClosed is the error of calls after the start of Close.
 func (c *Conn) errClosed() error { return &closedError{c.name} }
 
 // abandoned is the error of a batched call that its context ended. The command
@@ -116,6 +128,9 @@ func (e *abandoned) Is(target error) bool {
 	return target == ErrUnavailable && errors.Is(e.cause, context.DeadlineExceeded)
 }
 
+// Unwrap returns the cause, and what the breakers of the limiter and the locks need
+// to know: that the call may have been executed, and that it shared its batch with
+// calls to other nodes, so its delay is not necessarily its own node's.
 func (e *abandoned) Unwrap() []error {
 	if e.shared {
 		return []error{bounded.ErrAbandoned, breaker.ErrShared, e.cause}

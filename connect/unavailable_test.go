@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -123,5 +124,32 @@ func TestErrUnavailableOfWhatRedisAnswers(t *testing.T) {
 	}
 	if stats := c.Stats(); stats.Opened != 0 {
 		t.Error("answers opened the breaker")
+	}
+}
+
+// In a batch too, each command has the error that Redis gave it.
+func TestErrUnavailableOfWhatRedisAnswersToABatch(t *testing.T) {
+	server := redistest.NewServer(t, redistest.WithArgs("--min-replicas-to-write", "1"))
+	c := open(t, server.URL(), connect.WithBatching(1))
+	ctx := within(t, patience)
+	rdb := c.Batched()
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			switch {
+			case i%2 == 0:
+				if err := rdb.Incr(ctx, "n").Err(); !errors.Is(err, connect.ErrUnavailable) || !redis.HasErrorPrefix(err, "NOREPLICAS") {
+					t.Errorf("a write: got %v, want ErrUnavailable", err)
+				}
+			default:
+				if err := rdb.Get(ctx, "n").Err(); err != redis.Nil {
+					t.Errorf("a read: got %v, want redis.Nil", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if c.Stats().Batched == 0 {
+		t.Error("nothing was batched")
 	}
 }

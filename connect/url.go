@@ -61,6 +61,8 @@ var schemes = map[string]struct {
 	"embedded": {mode: Embedded},
 }
 
+// parse splits a URL by hand, because net/url puts a wrong URL, and with it the
+// password, into its error, and rejects lists of IPv6 hosts.
 func parse(raw string, m *setting.Check) (c Config) {
 	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		m.Fail("url", "contains white space or a control character")
@@ -139,6 +141,7 @@ func (c *Config) placeMaster(path, fromQuery string) (rest string) {
 	return rest
 }
 
+// placeHosts reads the list of hosts.
 func (c *Config) placeHosts(hosts string, m *setting.Check) {
 	port := "6379"
 	if c.Mode == Sentinel {
@@ -147,7 +150,7 @@ func (c *Config) placeHosts(hosts string, m *setting.Check) {
 	if hosts == "" && c.Mode == Embedded {
 		return
 	}
-	for _, host := range strings.Split(hosts, ",") {
+	for host := range strings.SplitSeq(hosts, ",") {
 		c.Addrs = append(c.Addrs, address(host, port, m))
 	}
 }
@@ -194,6 +197,7 @@ func address(host, port string, m *setting.Check) string {
 	return net.JoinHostPort(host, port)
 }
 
+// zoneless returns an IPv6 address without its zone, which net.ParseIP rejects.
 func zoneless(ip string) string {
 	ip, _, _ = strings.Cut(ip, "%")
 	return ip

@@ -84,7 +84,7 @@ func TestParseMistakes(t *testing.T) {
 			t.Errorf("%s: got %v, want an OptionError", url, err)
 			continue
 		}
-		for _, field := range strings.Fields(fields) {
+		for field := range strings.FieldsSeq(fields) {
 			if !strings.Contains(err.Error(), field+": ") {
 				t.Errorf("%s: %q does not name %s", url, err, field)
 			}

@@ -131,8 +131,6 @@ func carry(from, to any) {
 	}
 }
 
-type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
-
 // secured adds TLS to a dialer, unless t or dial is nil or the dialer returns TLS
 // connections itself. go-redis leaves TLS out for every dialer that is not its
 // own, and would send passwords in plain text.

@@ -49,7 +49,11 @@ func another(t *testing.T, field reflect.StructField) reflect.Value {
 	}
 	for _, v := range []any{
 		&tls.Config{ServerName: "another"}, &redis.AutoPipelineOptions{MaxBatchSize: 7}, &redis.CacheConfig{},
-		&maintnotifications.Config{Mode: maintnotifications.ModeAuto}, anyCredentials{}, anyProcessor{}, anyLimiter{}, anyCache{},
+		&maintnotifications.Config{Mode: maintnotifications.ModeAuto},
+		anyCredentials{},
+		anyProcessor{},
+		anyLimiter{},
+		anyCache{},
 	} {
 		if reflect.TypeOf(v).AssignableTo(field.Type) {
 			return reflect.ValueOf(v)
@@ -60,7 +64,7 @@ func another(t *testing.T, field reflect.StructField) reflect.Value {
 }
 
 // Every option of go-redis reaches every topology, or is refused by name.
-func TestEveryGoRedisOptionIsCarriedOrRefused(t *testing.T) {
+func TestEveryGoRedisOptionIsCarriedOrRejected(t *testing.T) {
 	refused := map[string]string{
 		"standalone": "FailingTimeoutSeconds",
 		"cluster":    "DB",

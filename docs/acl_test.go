@@ -133,7 +133,7 @@ func useCache(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 
 func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {
 	for name, opts := range map[string][]lockmw.Option{"plain": nil, "shared": {lockmw.WithReadWrite(true)}} {
-		opts = append(opts, lockmw.WithName(name), lockmw.WithNodeTimeout(4*time.Second))
+		opts = append(opts, lockmw.WithName(name), lockmw.WithTimeout(4*time.Second))
 		l, err := lockmw.New(conn.Client(), opts...)
 		redistest.NoErrors(t, err)
 		redistest.CloseAfter(t, patience, l)
@@ -156,7 +156,7 @@ func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {
 		redistest.NoErrors(t, err)
 		info, err := l.Inspect(t.Context(), "k")
 		redistest.NoErrors(t, err)
-		if took, err := l.ForceRelease(t.Context(), "k", info.Owner); err != nil || !took {
+		if took, err := l.ForceRelease(t.Context(), info.Key, info.Owner); err != nil || !took {
 			t.Errorf("%s: force: %v, %v", name, took, err)
 		}
 		_ = k.Release(t.Context())

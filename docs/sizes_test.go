@@ -53,7 +53,7 @@ var sized = map[string]sizedThing{
 		return func(i int) { redistest.NoErrors(t, c.PurgeTags(t.Context(), fmt.Sprint("product-", i))) }
 	}},
 	"lock that was used": {1000, func(t *testing.T, rdb redis.UniversalClient) func(int) {
-		l, err := lockmw.New(rdb, lockmw.WithNodeTimeout(4*time.Second))
+		l, err := lockmw.New(rdb, lockmw.WithTimeout(4*time.Second))
 		redistest.NoErrors(t, err)
 		redistest.CloseAfter(t, patience, l)
 		return func(i int) {

@@ -58,7 +58,7 @@ var docPackages = func() map[string]string {
 	const own = "github.com/redishttp/redishttp/"
 	all := map[string]string{
 		"redis": "github.com/redis/go-redis/v9", "redis_rate": "github.com/go-redis/redis_rate/v10", "scs": "github.com/alexedwards/scs/v2",
-		"cronlock": own + "lockmw/cronlock", "idempotency": own + "lockmw/idempotency", "embedded": own + "connect/embedded", "redigopool": own + "connect/redigopool", "connecttest": own + "connect/connecttest",
+		"cronlock": own + "lockmw/cronlock", "lockkey": own + "lockmw/lockkey", "idempotency": own + "lockmw/idempotency", "embedded": own + "connect/embedded", "redigopool": own + "connect/redigopool", "connecttest": own + "connect/connecttest",
 		"otelconnect": own + "connect/otelconnect", "gocronlock": own + "adapters/gocronlock", "cron": "github.com/robfig/cron/v3", "gocron": "github.com/go-co-op/gocron/v2",
 		"chi": "github.com/go-chi/chi/v5", "gin": "github.com/gin-gonic/gin", "echo": "github.com/labstack/echo/v5",
 	}

@@ -169,7 +169,7 @@ func newChaos(t *testing.T, where string, ttl time.Duration) *chaos {
 	for range 4 {
 		c.all = append(c.all, c.start())
 	}
-	redistest.Eventually(t, patience, func() bool { return c.written() > 200 }, "nobody works")
+	redistest.Eventually(t, patience, func() bool { return c.written() > 200 }, "no process works")
 	return c
 }
 
@@ -201,7 +201,7 @@ func (c *chaos) goesOn(after string) {
 	c.t.Helper()
 	c.db.Del(c.t.Context(), "granted")
 	start, before := time.Now(), c.written()
-	redistest.Eventually(c.t, patience, func() bool { return c.written() > before+20 }, "nobody works after %s", after)
+	redistest.Eventually(c.t, patience, func() bool { return c.written() > before+20 }, "no process works after %s", after)
 	c.t.Logf("%v: after %s: 20 writes within %v", time.Since(c.since).Round(time.Millisecond), after, time.Since(start).Round(time.Millisecond))
 }
 
@@ -220,7 +220,7 @@ func (c *chaos) someoneHolds() *process {
 			found = c.all[i]
 		}
 		return found != nil
-	}, "nobody takes the lock")
+	}, "no process acquires the lock")
 	return found
 }
 
@@ -263,7 +263,7 @@ func (c *chaos) lose(what string, fault func()) {
 	for c.holdsOn() && time.Since(start) < c.ttl/2 {
 		<-time.After(5 * time.Millisecond)
 	}
-	c.t.Logf("%s took %v; its holder was told: %v, %d others were served meanwhile", what, time.Duration(clock()-from).Round(time.Millisecond), !c.holdsOn(), c.written()-before)
+	c.t.Logf("%s took %v; its holder was told: %v, %d others were served in between", what, (clock() - from).Round(time.Millisecond), !c.holdsOn(), c.written()-before)
 	c.goesOn(what)
 	c.lossy = append(c.lossy, span{what, from, clock() + c.ttl})
 }

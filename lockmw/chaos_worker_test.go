@@ -33,7 +33,7 @@ func worker(locks, database string) {
 	if err != nil {
 		panic(err)
 	}
-	l, err := lockmw.New(plain(locks), lockmw.WithKeyPrefix("chaos"), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/20))
+	l, err := lockmw.New(plain(locks), lockmw.WithKeyPrefix("chaos"), lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/20))
 	if err != nil {
 		panic(err)
 	}

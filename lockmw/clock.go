@@ -7,20 +7,20 @@ import (
 	"github.com/redishttp/redishttp/lockmw/internal/lease"
 )
 
-// clock watches a server's clock, which leases in Redis go by, against the
-// monotonic one of this process. If the server's is set forward, leases look
-// expired that are not: queue.lua takes over from a holder that never released
-// only for a caller that has seen the clock run evenly for a lease. The others
-// give that holder one lease more.
+// clock compares a server's clock, which leases in Redis go by, with the
+// monotonic clock of this process. If the server's clock is set forward, leases
+// look expired that are not. So queue.lua lets only a caller that has seen the
+// clock run evenly for a lease take over from a holder that never released; it
+// gives that holder one lease more before others may.
 type clock struct {
 	mu     sync.Mutex
-	base   time.Time // what the server is ahead of; zero before the first answer
-	lo, hi int64     // by so many ms, at least and at most
+	base   time.Time // what offsets count from; zero before the first reply
+	lo, hi int64     // bounds of the server's offset, in ms
 	since  time.Time // it has run evenly since then
 }
 
-// saw takes the time in an answer to a call that was sent at sent.
-func (c *clock) saw(server int64, sent, now time.Time, tolerance time.Duration) {
+// observe takes the time in a reply to a call that was sent at sent.
+func (c *clock) observe(server int64, sent, now time.Time, tolerance time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	first := c.base.IsZero()
@@ -39,7 +39,7 @@ func (c *clock) saw(server int64, sent, now time.Time, tolerance time.Duration) 
 }
 
 // expect returns the server's time at now, in ms since 1970, or 0 if it has not
-// been watched for a lease.
+// been observed for a lease.
 func (c *clock) expect(now time.Time, ttl time.Duration) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,6 +49,6 @@ func (c *clock) expect(now time.Time, ttl time.Duration) int64 {
 	return now.Sub(c.base).Milliseconds() + (c.lo+c.hi)/2
 }
 
-// tolerance is how much a clock may be off: half of the margin, the other half is
-// for a holder to stop.
-func (c *config) tolerance() time.Duration { return lease.Margin(c.ttl) / 2 }
+// clockTolerance is how far a clock may be off: half of the margin at the end of
+// a lease, the other half is for the holder to stop.
+func (c *config) clockTolerance() time.Duration { return lease.Margin(c.ttl) / 2 }

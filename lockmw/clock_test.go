@@ -12,7 +12,7 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// The server's clock is set forward and back, further than a lease: nobody gets
+// The server's clock is set forward and back, further than a lease: no one gets
 // a lock that another holds, whether they knew the server before or not, and the
 // holder loses nothing.
 func TestClockStepsTakeNoLockAway(t *testing.T) {
@@ -21,7 +21,7 @@ func TestClockStepsTakeNoLockAway(t *testing.T) {
 			t.Parallel()
 			s := redistest.NewServer(t, redistest.WithClock())
 			const ttl = 2 * time.Second
-			holder, knows := locker(t, s.Client(t), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/4)), locker(t, s.Client(t), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/4))
+			holder, knows := locker(t, s.Client(t), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/4)), locker(t, s.Client(t), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/4))
 			k := acquire(t, holder, "key")
 			start := time.Now()
 			redistest.Eventually(t, patience, func() bool { // it watches the clock for more than a lease
@@ -33,7 +33,7 @@ func TestClockStepsTakeNoLockAway(t *testing.T) {
 			s.SetClock(t, step)
 			start = time.Now()
 			for tries := 0; time.Since(start) < 2*ttl; tries++ {
-				for name, l := range map[string]*lockmw.Locker{"one that knew the server": knows, "a new one": locker(t, s.Client(t), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/4))} {
+				for name, l := range map[string]*lockmw.Locker{"one that knew the server": knows, "a new one": locker(t, s.Client(t), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/4))} {
 					if _, err := l.TryAcquire(t.Context(), "key"); !errors.Is(err, lockmw.ErrBusy) {
 						t.Fatalf("%s, %v after the step: %v, want ErrBusy", name, time.Since(start), err)
 					}
@@ -57,8 +57,8 @@ func TestClockStepsTakeNoLockAway(t *testing.T) {
 	}
 }
 
-// A holder that died is succeeded after its lease by those who have watched the clock, after
-// two by others, also when the clock is set while they wait.
+// The lock of a holder that died is granted after its lease to those that have observed the
+// clock, after two to others, also when the clock is set while they wait.
 func TestSuccessionOfADeadHolder(t *testing.T) {
 	const ttl = time.Second
 	for name, tc := range map[string]struct {
@@ -78,7 +78,7 @@ func TestSuccessionOfADeadHolder(t *testing.T) {
 			t.Parallel()
 			s := redistest.NewServer(t, redistest.WithClock())
 			proxy := redistest.NewProxy(t, s.Addr())
-			dead, err := lockmw.New(redisClient(t, proxy.Addr()), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/4))
+			dead, err := lockmw.New(redisClient(t, proxy.Addr()), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/4))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func TestSuccessionOfADeadHolder(t *testing.T) {
 				cancel()
 				_ = dead.Close(ctx)
 			})
-			heir := locker(t, s.Client(t), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/4))
+			heir := locker(t, s.Client(t), lockmw.WithKeyPrefix("clock"), lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/4))
 			start := time.Now()
 			redistest.Eventually(t, patience, func() bool {
 				if tc.knows {
@@ -101,7 +101,7 @@ func TestSuccessionOfADeadHolder(t *testing.T) {
 			died := time.Now()
 			proxy.Refuse()
 			s.SetClock(t, tc.step)
-			if !tc.knows { // it sees the server for the first time when the lease is over
+			if !tc.knows { // it talks to the server for the first time when the lease is over
 				<-time.After(ttl + ttl/5)
 			}
 			k := acquire(t, heir, "key")

@@ -3,58 +3,82 @@ package lockmw
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // Errors a caller branches on, with errors.Is.
 var (
-	// ErrBusy is a lock that somebody else holds.
+	// ErrBusy is returned when another holds the lock, as a [*BusyError].
 	ErrBusy = errors.New("lockmw: busy")
+	// ErrUnavailable is returned when Redis does not answer, or cannot grant writes
+	// now. It is the same error in all packages of this module.
+	ErrUnavailable = unavailable.Err
 	// ErrSetup is returned when Redis answers, but is not set up for locks: it
 	// refuses a command (an ACL, a wrong password), has something else at the key
-	// of a lock, is a replica, or is no master of its own as [NewRedlock] needs. It
-	// is no outage: [WithDangerousFailOpen] does not apply, and every request that
-	// it concerns is logged.
+	// of a lock, is a replica, is no independent master as [NewRedlock] needs, or
+	// the lock is held with a different [WithPermits]. It is not an outage:
+	// [DangerouslyFailOpen] does not apply, and each request concerned is logged. A
+	// replica and a different number of permits match [ErrUnavailable], too.
 	ErrSetup = errors.New("lockmw: redis is not set up for locks")
-	// ErrUnavailable is a Redis that does not answer, or does not grant writes.
-	ErrUnavailable = errors.New("lockmw: redis is unavailable")
-	// ErrLost is a lock that was lost while it was held: the cause of its
-	// context.
+	// ErrLost is the cause of a lock's context after the lock was lost, as a
+	// [*LostError].
 	ErrLost = errors.New("lockmw: lock lost")
-	// ErrNested is a lock that the same chain of calls holds already.
+	// ErrNested is returned when the same chain of calls already holds the lock: it
+	// would wait for itself.
 	ErrNested = errors.New("lockmw: already held by this request")
-	// ErrClosed is the use of a closed Locker.
+	// ErrClosed is returned after the start of [Locker.Close].
 	ErrClosed = errors.New("lockmw: closed")
-	// ErrQueueFull is a lock with too many waiters. It is [ErrUnavailable] too.
-	ErrQueueFull = fmt.Errorf("%w: too many waiters", ErrUnavailable)
+	// ErrQueueFull is returned when the lock has [WithMaxWaiters] waiters. It
+	// matches [ErrUnavailable], too.
+	ErrQueueFull = fmt.Errorf("lockmw: too many waiters%w", silent{ErrUnavailable})
+	// ErrNoKey is the reason of a request for which the [KeyFunc] fails or returns
+	// "". It wraps the error of the KeyFunc.
+	ErrNoKey = errors.New("lockmw: no key for a request")
 )
 
-// BusyError is an [ErrBusy] with a hint.
+// errPermits is why a lock with a different number of permits is not granted.
+var errPermits = fmt.Errorf("%w: held with a different number of permits%w", ErrSetup, silent{ErrUnavailable})
+
+// silent is an error that is matched and not printed.
+type silent struct{ error }
+
+func (silent) Error() string { return "" }
+
+func (s silent) Unwrap() error { return s.error }
+
+// BusyError is an [ErrBusy] with a hint when to try again.
 type BusyError struct {
 	// RetryAfter is what is left of the holder's lease, which it may renew.
 	RetryAfter time.Duration
-	cause      error
+
+	cause error
 }
 
 func (e *BusyError) Error() string { return ErrBusy.Error() }
 
-// Is reports whether target is [ErrBusy].
-func (e *BusyError) Is(target error) bool { return target == ErrBusy }
-
-// Unwrap is why the wait ended: the context's error, or nil.
-func (e *BusyError) Unwrap() error { return e.cause }
+// Unwrap returns [ErrBusy] and the error of the context that ended the wait, if
+// one did.
+func (e *BusyError) Unwrap() []error {
+	if e.cause == nil {
+		return []error{ErrBusy}
+	}
+	return []error{ErrBusy, e.cause}
+}
 
 // Reason says how a lock was lost.
 type Reason string
 
 // The reasons.
 const (
-	Expired     Reason = "expired"    // it could not be renewed in time
-	Taken       Reason = "taken"      // somebody else holds it
-	StateLost   Reason = "state-lost" // Redis was flushed or failed over
+	// Expired is a lock that could not be renewed in time.
+	Expired Reason = "expired"
+	// Taken is a lock that another owner acquired, or that an operator took away.
+	Taken Reason = "taken"
+	// StateLost is a lock that Redis lost: it was flushed or failed over.
+	StateLost Reason = "state-lost"
+	// LockerClose is a lock that was still held when [Locker.Close] gave up waiting.
 	LockerClose Reason = "locker-closed"
 )
 
@@ -66,42 +90,5 @@ type LostError struct {
 
 func (e *LostError) Error() string { return fmt.Sprintf("%v: %s", ErrLost, e.Reason) }
 
-// Is reports whether target is [ErrLost].
-func (e *LostError) Is(target error) bool { return target == ErrLost }
-
-// unavailable is the error of a call that failed.
-func unavailable(err error) error {
-	if errors.Is(err, ErrSetup) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// isMistake reports whether waiting and asking again will not help.
-func isMistake(err error) bool { return errors.Is(err, ErrSetup) && !errors.Is(err, ErrUnavailable) }
-
-// outages are answers of a server that cannot serve now, without anything
-// being wrong with how it was set up.
-var outages = [...]string{"LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "MOVED", "ASK", "OOM", "MISCONF", "NOREPLICAS", "BUSY", "UNKILLABLE", "NOSCRIPT", "max number of clients"}
-
-// diagnose makes [ErrSetup] of what a server has answered: that is no outage. A
-// replica may be the old master of a failover, or a mistake; it is both.
-func diagnose(err error) error {
-	var answer redis.Error
-	if err == nil || !errors.As(err, &answer) || errors.Is(err, ErrSetup) {
-		return err
-	}
-	msg := strings.TrimPrefix(answer.Error(), "ERR ")
-	if _, inner, ok := strings.Cut(msg, "@user_script: "); ok { // Redis 6
-		msg = inner
-	}
-	for _, prefix := range outages {
-		if strings.HasPrefix(msg, prefix) {
-			return err
-		}
-	}
-	if strings.HasPrefix(msg, "READONLY") {
-		return fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrSetup, err)
-	}
-	return fmt.Errorf("%w: %w", ErrSetup, err)
-}
+// Unwrap returns [ErrLost].
+func (*LostError) Unwrap() error { return ErrLost }

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Whatever a server answers, a grant has a fence and a wait is neither negative nor for ever.
-func FuzzDecodeAnswer(f *testing.F) {
+// Whatever a server replies, a grant has a fence, and a wait is neither negative nor endless.
+func FuzzDecodeReply(f *testing.F) {
 	f.Add(4, int64(1), int64(1_700_000_000_000_000), int64(0), int64(1_700_000_000_000))
 	f.Add(4, int64(0), int64(0), int64(9_000), int64(1_700_000_000_000))
 	f.Add(3, int64(1), int64(-1), int64(-1), int64(0))
 	f.Fuzz(func(t *testing.T, n int, code, fence, left, now int64) {
 		v := []int64{code, fence, left, now, 0}
-		a, err := decodeAnswer(v[:max(0, min(n, len(v)))])
+		a, err := decodeReply(v[:max(0, min(n, len(v)))])
 		if err != nil {
 			return
 		}

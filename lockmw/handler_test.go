@@ -14,6 +14,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 func byPath(r *http.Request) (string, error) { return r.URL.Path, nil }
@@ -62,7 +63,7 @@ func TestOneRequestAtATime(t *testing.T) {
 	})
 }
 
-func TestAnswers(t *testing.T) {
+func TestRefusals(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	noKey := func(*http.Request) (string, error) { return "", nil }
 	badKey := func(*http.Request) (string, error) { return "k", errors.New("secret") }
@@ -77,7 +78,7 @@ func TestAnswers(t *testing.T) {
 		{"busy 423", 423, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0), lockmw.WithBusyStatus(423)}},
 		{"busy 429", 429, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0), lockmw.WithBusyStatus(429)}},
 		{"other method", 200, false, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithMethods("PUT")}},
-		{"no pattern", 500, false, []lockmw.Option{lockmw.WithKey(lockmw.ByPattern)}},
+		{"no pattern", 500, false, []lockmw.Option{lockmw.WithKey(lockkey.Pattern)}},
 		{"no key", 500, false, []lockmw.Option{lockmw.WithKey(noKey)}},
 		{"key error", 500, false, []lockmw.Option{lockmw.WithKey(badKey)}},
 	}
@@ -98,16 +99,16 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestRedisDown(t *testing.T) {
-	for failOpen, status := range map[bool]int{false: 503, true: 200} {
+	for mode, status := range map[lockmw.FailureMode]int{lockmw.FailClosed: 503, lockmw.DangerouslyFailOpen: 200} {
 		s := redistest.NewServer(t)
-		h := locker(t, s.Client(t), lockmw.WithKey(byPath), lockmw.WithDangerousFailOpen(failOpen)).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := locker(t, s.Client(t), lockmw.WithKey(byPath), lockmw.WithFailureMode(mode)).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "ran")
 		}))
 		for _, fault := range []func(){s.Pause, s.Kill} {
 			fault()
 			w := request(h, "POST", "/p")
 			if w.Code != status || strings.Contains(w.Body.String(), "refused") {
-				t.Errorf("fail open %v: got %d %s, want %d", failOpen, w.Code, w.Body, status)
+				t.Errorf("mode %v: got %d %s, want %d", mode, w.Code, w.Body, status)
 			}
 		}
 	}
@@ -116,7 +117,7 @@ func TestRedisDown(t *testing.T) {
 func TestALockLostBeforeTheFirstByteIs503(t *testing.T) {
 	s := redistest.NewServer(t)
 	rdb := s.Client(t)
-	h := locker(t, rdb, lockmw.WithKey(byPath), lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(100*time.Millisecond)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := locker(t, rdb, lockmw.WithKey(byPath), lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(100*time.Millisecond)).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Secret", "1")
 		rdb.FlushAll(r.Context())
 		<-r.Context().Done()
@@ -137,7 +138,7 @@ func TestALockLostBeforeTheFirstByteIs503(t *testing.T) {
 func TestAHandlerThatWritesNothing(t *testing.T) {
 	s := redistest.NewServer(t)
 	rdb := s.Client(t)
-	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(100*time.Millisecond))
+	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(100*time.Millisecond))
 	for lost, status := range map[bool]int{false: 200, true: 503} {
 		srv := httptest.NewServer(l.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if lost {
@@ -193,7 +194,7 @@ func TestPanicNestingAndHangUp(t *testing.T) {
 func TestByRoute(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /orders/{id}/pay", func(http.ResponseWriter, *http.Request) {})
-	key := lockmw.ByRoute(mux)
+	key := lockkey.Route(mux)
 	seen := map[string]string{}
 	for _, target := range []string{"/orders/1/pay", "/orders/2/pay", "/orders/a%2Fb/pay", "/nothing", "/nothing/else"} {
 		k, err := key(httptest.NewRequest("POST", target, nil))
@@ -209,7 +210,7 @@ func TestByPattern(t *testing.T) {
 	mux := http.NewServeMux()
 	for _, pattern := range []string{"/a/{x}/{y...}", "/b/{x}/{$}", "/c"} {
 		mux.HandleFunc(pattern, func(_ http.ResponseWriter, r *http.Request) {
-			k, err := lockmw.ByPattern(r)
+			k, err := lockkey.Pattern(r)
 			if err != nil || keys[k] != "" {
 				t.Errorf("%s: %q, %v, same as %s", r.URL, k, err, keys[k])
 			}
@@ -224,10 +225,10 @@ func TestByPattern(t *testing.T) {
 	}
 }
 
-// However a client spells it, and whichever of its methods it uses, of one thing
-// one request runs at a time, or its readers: with the default key, where the lock
+// However a client spells it, and whichever method it uses, one request for a
+// resource runs at a time, or its readers: with the default key, where the lock
 // wraps the routes, the mux, or a router that sets no pattern.
-func TestOneThingHasOneLock(t *testing.T) {
+func TestOneResourceHasOneLock(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	for name, readWrite := range map[string]bool{"one": false, "readers and writers": true} {
 		for where, wrap := range map[string]func(l *lockmw.Locker, h http.Handler) http.Handler{

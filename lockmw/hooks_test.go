@@ -47,7 +47,7 @@ func TestHooks(t *testing.T) {
 		},
 	}
 	count := func(n *int) int { mu.Lock(); defer mu.Unlock(); return *n }
-	l := locker(t, s.Client(t), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(150*time.Millisecond), lockmw.WithHooks(hooks))
+	l := locker(t, s.Client(t), lockmw.WithTTL(ttl), lockmw.WithTimeout(150*time.Millisecond), lockmw.WithHooks(hooks))
 	k := acquire(t, l, "key")
 	redistest.Eventually(t, patience, func() bool { return count(&renewed) >= 2 }, "not renewed twice")
 	if err := k.Release(t.Context()); err != nil || acquired != k.Fence() || released != k.Fence() || held < ttl/3 {

@@ -32,7 +32,7 @@ func TestAHungServerBlocksNoCall(t *testing.T) {
 			t.Cleanup(func() { _ = rdb.Close() })
 			prefix := redistest.Prefix(t)
 			newLocker := func() *lockmw.Locker {
-				l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(4*time.Second), lockmw.WithNodeTimeout(node))
+				l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(4*time.Second), lockmw.WithTimeout(node))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -76,7 +76,7 @@ func TestAHungServerBlocksNoCall(t *testing.T) {
 			within("Acquire", 1, take(l.Acquire, "free"), lockmw.ErrUnavailable)
 			within("TryAcquire", 1, take(l.TryAcquire, "free"), lockmw.ErrUnavailable)
 			within("Inspect", 1, func() error { _, err := l.Inspect(ctx, "mine"); return err }, lockmw.ErrUnavailable)
-			within("ForceRelease", 1, func() error { _, err := l.ForceRelease(ctx, "mine", "x"); return err }, lockmw.ErrUnavailable)
+			within("ForceRelease", 1, func() error { _, err := l.ForceRelease(ctx, l.RedisKey("mine"), "x"); return err }, lockmw.ErrUnavailable)
 			within("a cancelled wait", 1, func() error { stop(); return <-queued }, lockmw.ErrBusy, lockmw.ErrUnavailable)
 			within("Release", 1, func() error { return mine.Release(ctx) }, lockmw.ErrUnavailable)
 			within("being told", 8, func() error { <-held.Context().Done(); return context.Cause(held.Context()) }, lockmw.ErrLost)
@@ -89,7 +89,7 @@ func TestAHungServerBlocksNoCall(t *testing.T) {
 }
 
 // A server that hangs between the answer that the lock is busy and the
-// subscription blocks nobody either: not the call that subscribes, and not the
+// subscription blocks no caller either: not the call that subscribes, and not the
 // others of its process.
 func TestAHungSubscriptionBlocksNoCall(t *testing.T) {
 	const node, slack = 500 * time.Millisecond, 500 * time.Millisecond
@@ -110,7 +110,7 @@ func TestAHungSubscriptionBlocksNoCall(t *testing.T) {
 			t.Cleanup(func() { _ = rdb.Close() })
 			prefix := redistest.Prefix(t)
 			held := acquire(t, locker(t, s.Client(t), lockmw.WithKeyPrefix(prefix)), "held")
-			l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(node))
+			l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(node))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -19,7 +19,7 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// left says what is left in Redis of locks that nobody holds or waits for: a
+// left returns what is left in Redis of locks without holders and waiters: a
 // holder, a place in a queue, or a mark of a waiter.
 func left(t *testing.T, rdb *redis.Client, prefix string) (found []string) {
 	t.Helper()
@@ -38,7 +38,7 @@ func left(t *testing.T, rdb *redis.Client, prefix string) (found []string) {
 	return found
 }
 
-// state takes the string apart that a lock is in Redis: who holds it, or has a
+// state parses the string of a lock in Redis: who holds it, or has a
 // reservation, and the first of its sixteen fences.
 func state(v string) (owner string, fence uint64) {
 	parts := strings.Split(v, "|")
@@ -61,8 +61,8 @@ func nothingIsLeft(t *testing.T, rdb *redis.Client, prefix string) {
 	}
 }
 
-// A thousand callers give up at random moments: while they ask, wait, hold and
-// let go, over connections that delay each answer, and over those that die.
+// A thousand callers give up at random moments: while they acquire, wait, hold and
+// release, over connections that delay each answer, and over those that die.
 func TestAThousandCancellations(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -98,13 +98,13 @@ func TestAThousandCancellations(t *testing.T) {
 			for process := range 4 {
 				rdb := redis.NewClient(&redis.Options{Addr: p.Addr()})
 				t.Cleanup(func() { _ = rdb.Close() })
-				l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithNodeTimeout(5*time.Second))
+				l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithTimeout(5*time.Second))
 				for caller := range 6 {
 					wg.Go(func() {
 						for start := time.Now(); !cancelled.enough() && time.Since(start) < 2*patience; {
 							key, when := "hot", rand.IntN(done)
 							if when != inLine {
-								key = fmt.Sprint(process, caller) // nobody else's
+								key = fmt.Sprint(process, caller) // no other uses it
 							}
 							if err := cancelled.once(t.Context(), l, key, when); err != nil && !errors.Is(err, lockmw.ErrBusy) && (tc.allowed == nil || !errors.Is(err, tc.allowed)) {
 								t.Errorf("got %v", err)
@@ -118,7 +118,7 @@ func TestAThousandCancellations(t *testing.T) {
 			trouble.Wait()
 			p.Heal()
 			nothingIsLeft(t, s.Client(t), prefix)
-			t.Logf("cancelled while asking %d, waiting %d, holding %d, letting go %d", cancelled[asking].Load(), cancelled[inLine].Load(), cancelled[holding].Load(), cancelled[lettingGo].Load())
+			t.Logf("cancelled while acquiring %d, waiting %d, holding %d, releasing %d", cancelled[acquiring].Load(), cancelled[inLine].Load(), cancelled[holding].Load(), cancelled[releasing].Load())
 			if !cancelled.enough() {
 				t.Error("these are not a thousand, with a hundred of each")
 			}
@@ -133,10 +133,10 @@ func TestAThousandCancellations(t *testing.T) {
 
 // What a caller does when it is cancelled.
 const (
-	asking = iota
+	acquiring = iota
 	inLine
 	holding
-	lettingGo
+	releasing
 	done
 )
 
@@ -158,7 +158,7 @@ func (p *points) enough() bool {
 // once takes a lock and lets it go, and is cancelled at some moment while it
 // does one of these.
 func (p *points) once(ctx context.Context, l *lockmw.Locker, key string, when int) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // not for ever behind a lock that nobody let go
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // not forever behind a lock that was never released
 	defer cancel()
 	var doing atomic.Int32
 	begin := func(what int) {
@@ -183,7 +183,7 @@ func (p *points) once(ctx context.Context, l *lockmw.Locker, key string, when in
 	case <-k.Context().Done():
 	case <-time.After(time.Duration(rand.IntN(4000)) * time.Microsecond):
 	}
-	begin(lettingGo)
+	begin(releasing)
 	return k.Release(ctx)
 }
 
@@ -195,7 +195,7 @@ func TestALateAcquireLeavesNothingHeld(t *testing.T) {
 	prefix := redistest.Prefix(t)
 	rdb := redis.NewClient(&redis.Options{Addr: p.Addr()})
 	t.Cleanup(func() { _ = rdb.Close() })
-	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithNodeTimeout(50*time.Millisecond))
+	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(time.Minute), lockmw.WithTimeout(50*time.Millisecond))
 	direct := s.Client(t)
 	redistest.Eventually(t, patience, func() bool {
 		k, err := l.TryAcquire(t.Context(), "warm")
@@ -230,7 +230,7 @@ func TestPanicsLeaveNothingHeld(t *testing.T) {
 			rdb := s.Client(t)
 			var armed atomic.Bool
 			rdb.AddHook(panicHook{&armed})
-			l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithKey(byPath), lockmw.WithHooks(tc.hooks), lockmw.WithNodeTimeout(time.Second))
+			l, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithKey(byPath), lockmw.WithHooks(tc.hooks), lockmw.WithTimeout(time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -35,7 +35,7 @@ const patience = 20 * time.Second
 
 func locker(t testing.TB, rdb lockmw.Client, opts ...lockmw.Option) *lockmw.Locker {
 	t.Helper()
-	l, err := lockmw.New(rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithNodeTimeout(2 * time.Second)}, opts...)...)
+	l, err := lockmw.New(rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithTimeout(2 * time.Second)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestBusyTryAndWait(t *testing.T) {
 	})
 }
 
-// waitQueued waits until somebody waits in Redis, and has stopped asking.
+// waitQueued waits until a waiter is queued in Redis.
 func waitQueued(t *testing.T, rdb redis.UniversalClient, prefix string) {
 	t.Helper()
 	redistest.Eventually(t, patience, func() bool {
@@ -172,13 +172,13 @@ func waitQueued(t *testing.T, rdb redis.UniversalClient, prefix string) {
 			scan(rdb.(*redis.Client))
 		}
 		return found
-	}, "nobody queues")
+	}, "none queues")
 }
 
 func TestRenewal(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	prefix := redistest.Prefix(t)
-	a := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(200*time.Millisecond))
+	a := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(200*time.Millisecond))
 	b := locker(t, rdb, lockmw.WithKeyPrefix(prefix))
 	k := acquire(t, a, "k")
 	until := time.Now().Add(1500 * time.Millisecond)
@@ -219,7 +219,7 @@ func TestLost(t *testing.T) {
 			t.Errorf("release: got %v, want ErrLost", err)
 		}
 	}
-	opts := []lockmw.Option{lockmw.WithTTL(900 * time.Millisecond), lockmw.WithNodeTimeout(150 * time.Millisecond)}
+	opts := []lockmw.Option{lockmw.WithTTL(900 * time.Millisecond), lockmw.WithTimeout(150 * time.Millisecond)}
 	t.Run("deleted", func(t *testing.T) {
 		s := redistest.NewServer(t)
 		rdb := s.Client(t)
@@ -240,7 +240,7 @@ func TestLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.NewServer(t)
 			k := acquire(t, locker(t, s.Client(t), opts...), "k")
-			end := time.Now().Add(k.Valid()) // nobody can hold it before
+			end := time.Now().Add(k.Valid()) // no other can hold it before
 			fault(s)
 			<-k.Context().Done()
 			if now := time.Now(); now.After(end.Add(300 * time.Millisecond)) { // it may have been renewed once
@@ -279,7 +279,7 @@ func TestALostReplyLeavesNothingHeld(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rdb := redis.NewClient(opts)
 			defer rdb.Close()
-			l := locker(t, rdb, lockmw.WithKeyPrefix("p"), lockmw.WithNodeTimeout(100*time.Millisecond))
+			l := locker(t, rdb, lockmw.WithKeyPrefix("p"), lockmw.WithTimeout(100*time.Millisecond))
 			redistest.Eventually(t, patience, func() bool {
 				k, err := l.TryAcquire(t.Context(), "k")
 				return err == nil && k.Release(t.Context()) == nil
@@ -332,7 +332,7 @@ func TestRandomCancellation(t *testing.T) {
 		start := time.Now()
 		acquire(t, fresh, "k").Release(t.Context())
 		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("a fresh lock takes %v: somebody is still queued", took)
+			t.Errorf("a fresh lock takes %v: a waiter is still queued", took)
 		}
 	})
 }
@@ -403,8 +403,8 @@ func TestWithoutPubSubRights(t *testing.T) {
 	rdb := redis.NewClient(opt)
 	defer rdb.Close()
 	prefix := redistest.Prefix(t)
-	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithNodeTimeout(100*time.Millisecond))
-	other := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithNodeTimeout(100*time.Millisecond))
+	l := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithTimeout(100*time.Millisecond))
+	other := locker(t, rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTTL(2*time.Second), lockmw.WithTimeout(100*time.Millisecond))
 	k := acquire(t, l, "k")
 	got := make(chan error, 1)
 	go func() {
@@ -437,13 +437,12 @@ func TestWithoutPubSubRights(t *testing.T) {
 	} else {
 		_ = k.Release(t.Context())
 	}
-
 }
 
 func TestEveryMistakeIsReported(t *testing.T) {
-	_, err := lockmw.New(nil, nil, lockmw.WithName("{"), lockmw.WithKeyPrefix(""), lockmw.WithTTL(time.Millisecond), lockmw.WithWait(-1), lockmw.WithNodeTimeout(-1),
+	_, err := lockmw.New(nil, nil, lockmw.WithName("{"), lockmw.WithKeyPrefix(""), lockmw.WithTTL(time.Millisecond), lockmw.WithWait(-1), lockmw.WithTimeout(-1),
 		lockmw.WithMaxWaiters(0), lockmw.WithKey(nil), lockmw.WithBusyStatus(500), lockmw.WithLogger(nil))
-	for _, option := range []string{"rdb", "WithName", "WithKeyPrefix", "WithTTL", "WithWait", "WithNodeTimeout", "WithMaxWaiters", "WithKey", "WithBusyStatus", "WithLogger"} {
+	for _, option := range []string{"rdb", "WithName", "WithKeyPrefix", "WithTTL", "WithWait", "WithTimeout", "WithMaxWaiters", "WithKey", "WithBusyStatus", "WithLogger"} {
 		if err == nil || !strings.Contains(err.Error(), "lockmw: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}
@@ -451,9 +450,9 @@ func TestEveryMistakeIsReported(t *testing.T) {
 }
 
 // Waiters of one process take over from each other without asking Redis, with a
-// fence each, in order; every sixteenth time others get their turn. A holder
-// that loses the lock leaves nobody behind who believes to have it.
-func TestHandOver(t *testing.T) {
+// fence each, in order; every sixteenth time others are served. A holder
+// that loses the lock leaves no waiter behind that believes to have it.
+func TestHandoff(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		rdb, prefix := g.Client(t), redistest.Prefix(t)
 		one, two := locker(t, rdb, lockmw.WithKeyPrefix(prefix)), locker(t, g.Client(t), lockmw.WithKeyPrefix(prefix))
@@ -500,9 +499,9 @@ func TestHandOver(t *testing.T) {
 
 // A holder that loses the lock: its next waiter asks Redis, and gets a greater
 // fence.
-func TestHandOverAfterALoss(t *testing.T) {
+func TestHandoffAfterALoss(t *testing.T) {
 	rdb := redistest.NewServer(t).Client(t)
-	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithNodeTimeout(200*time.Millisecond))
+	l := locker(t, rdb, lockmw.WithTTL(600*time.Millisecond), lockmw.WithTimeout(200*time.Millisecond))
 	k := acquire(t, l, "key")
 	next := make(chan uint64, 1)
 	go func() {

@@ -3,158 +3,96 @@ package lockmw
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-// Locker hands out locks of one Redis deployment: a server, a sentinel group
-// or a cluster. It is safe for concurrent use; Close it.
+// Locker hands out locks of one Redis deployment: a server, a sentinel group or
+// a cluster; or of several masters, see [NewRedlock]. It is safe for concurrent
+// use. Close it.
 type Locker struct {
 	config
+
 	rdb      Client // for wake-ups; nil for masters that vote
 	store    store
-	base     string // the first part of every key
-	wakeBase string // and of wake-up channels, which end with the instance
-	lease    any    // in ms, for scripts
-	instance string // 128 random bits; owners are instance:counter
+	base     string // the first part of all keys
+	lease    any    // ms, for scripts
+	instance string // 128 random bits; an owner is <instance>:<counter>
 	counter  atomic.Uint64
-	lines    lines
-	wake     wake
+	waiters  waiterQueues
+	wake     waker
 
-	mu       sync.Mutex
-	held     map[string]*Lock // by owner
-	local    map[string]*Lock // by key: held by this process, for handover.go
-	closed   bool
-	idle     chan struct{} // closed when closed and nothing is held
-	quit     chan struct{} // closed when closed
-	over     bool          // nothing is begun in the background any more
-	cleaning sync.WaitGroup
+	mu     sync.Mutex
+	held   map[string]*Lock // by owner
+	local  map[string]*Lock // by key: held by this process, for handoffs
+	closed bool
+	idle   chan struct{} // closed when closed and nothing is held
+	quit   chan struct{} // closed when closed
+
+	background sync.WaitGroup
+	ended      bool // nothing is started in the background any more
 }
 
-// New returns a Locker over rdb. It does not dial and starts no goroutine; all
-// mistakes are reported at once, as joined [*OptionError].
+// New returns a Locker over rdb. It does not dial and starts no goroutine. All
+// mistakes are reported at once, as joined [*OptionError]. The caller closes rdb,
+// after the Locker.
 func New(rdb Client, opts ...Option) (*Locker, error) {
 	l := newLocker(opts)
-	hasClient := !bounded.IsNil(rdb)
-	if err := l.validate(hasClient); err != nil {
+	check := l.check()
+	check.That(!bounded.IsNil(rdb), "rdb", "is nil")
+	if err := check.Err(); err != nil {
 		return nil, err
 	}
 	n := newNode(l, rdb)
 	l.rdb, l.store = rdb, n
-	if l.several() {
+	if l.isShared() {
 		l.store = newShared(n)
 	}
 	return l, nil
 }
 
+// newLocker returns a Locker without a store, which depends on what it is over.
 func newLocker(opts []Option) *Locker {
-	l := &Locker{config: defaults(), instance: rand.Text(), held: map[string]*Lock{}, local: map[string]*Lock{}, idle: make(chan struct{}), quit: make(chan struct{})}
-	for _, opt := range opts {
-		if opt != nil {
-			opt.apply(&l.config)
-		}
-	}
+	l := &Locker{config: newConfig(opts), instance: rand.Text(), held: map[string]*Lock{}, local: map[string]*Lock{}, idle: make(chan struct{}), quit: make(chan struct{})}
 	l.base = l.prefix + ":v1:" + l.name + ":"
-	l.wakeBase = l.base + "wake:"
 	l.lease = l.ttl.Milliseconds()
 	l.wake.init(l)
 	return l
 }
 
-// keys are the lock, its queue and its polls, beginnings of one string. What a
-// client may have chosen is hashed.
-func (l *Locker) keys(key string) []string {
-	sum := sha256.Sum256([]byte(key))
-	b := make([]byte, 0, 128)
-	b = append(b, l.base...)
-	b = append(b, '{')
-	b = hex.AppendEncode(b, sum[:16])
-	return keysWith(string(append(b, "}:qp"...)))
-}
-
-// keysWith are the keys of the lock whose polls are polls.
-func keysWith(polls string) []string {
-	return []string{polls[:len(polls)-3], polls[:len(polls)-1], polls}
-}
-
+// newOwner returns the name of one attempt to hold a lock. Names are never reused,
+// so a late release of one attempt cannot release another.
 func (l *Locker) newOwner() string {
 	return l.instance + ":" + strconv.FormatUint(l.counter.Add(1), 36)
 }
 
-// undo gives up whatever owner may have: a place in the queue, or the lock
-// after a reply that was lost. It is tried until a lease is over, in the
-// background, because nobody waits for it any more.
-func (l *Locker) undo(keys []string, owner string) { l.undoInBackground(keys, owner, false) }
-
-// undoUnanswered is undo after a call without an answer. It may reach Redis
-// later than what takes it back, which is therefore sent once more.
-func (l *Locker) undoUnanswered(keys []string, owner string) { l.undoInBackground(keys, owner, true) }
-
-func (l *Locker) undoInBackground(keys []string, owner string, again bool) {
-	undo := func() { l.undoFor(keys, owner, again) }
-	if !l.inBackground(undo) {
-		undo()
-	}
-}
-
-// inBackground runs fn beside what goes on, for Close to wait for. It is false
-// if it does not, because Close waits already.
+// inBackground runs fn in a goroutine that Close waits for. It reports false,
+// and does not run fn, if Close no longer does.
 func (l *Locker) inBackground(fn func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.ended {
 		return false
 	}
-	l.cleaning.Go(fn)
+	l.background.Go(fn)
 	return true
 }
 
-// maxUndoPause is short: after an outage a lock that nobody holds is soon free.
-const maxUndoPause = 250 * time.Millisecond
-
-func (l *Locker) undoFor(keys []string, owner string, again bool) {
-	until := time.Now().Add(l.ttl)
-	for pause := 10 * time.Millisecond; time.Now().Before(until); pause = min(2*pause, maxUndoPause) {
-		begun := time.Now()
-		if _, err := l.let(keys, owner); err == nil || isMistake(err) {
-			if !again {
-				return
-			}
-			again, pause = false, maxUndoPause
-		}
-		wait := time.NewTimer(pause)
-		select {
-		case <-wait.C:
-		case <-l.quit:
-			wait.Stop()
-			if time.Since(begun) < l.nodeTimeout/2 { // it may answer
-				_, _ = l.let(keys, owner)
-			}
-			return
-		}
-	}
-}
-
-func (l *Locker) let(keys []string, owner string) (int64, error) {
-	return l.store.let(context.Background(), keys, owner, true)
-}
-
+// isClosed reports whether Close was called.
 func (l *Locker) isClosed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.closed
 }
 
-// Close refuses new locks, waits until those held are released or ctx ends,
-// gives up the rest (their contexts end with [ErrLost]) and stops all
-// goroutines. The client stays open.
+// Close refuses new locks and waits until those that are held are released. When
+// ctx ends first, it gives up the others, whose contexts end with [ErrLost], and
+// returns an error. Then it stops all goroutines. The client stays open. Call it
+// after the server has shut down.
 func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closed {
@@ -169,23 +107,28 @@ func (l *Locker) Close(ctx context.Context) error {
 	select {
 	case <-l.idle:
 	case <-ctx.Done():
-		err = fmt.Errorf("lockmw: close: locks still held: %w", context.Cause(ctx))
-		l.mu.Lock()
-		left := make([]*Lock, 0, len(l.held))
-		for _, k := range l.held {
-			left = append(left, k)
-		}
-		l.mu.Unlock()
-		for _, k := range left {
+		err = fmt.Errorf("lockmw: close: locks are still held: %w", context.Cause(ctx))
+		for _, k := range l.allHeld() {
 			k.lose(LockerClose)
-			l.inBackground(func() { _ = k.Release(context.WithoutCancel(ctx)) })
+			l.inBackground(func() { _ = k.Release(ctx) })
 		}
 	}
 	l.inBackground(l.wake.stop)
 	l.mu.Lock()
-	l.over = true
+	l.ended = true
 	l.mu.Unlock()
-	l.cleaning.Wait()
-	l.store.wait()
+	l.background.Wait()
+	l.store.close()
 	return err
+}
+
+// allHeld returns a copy, because losing a lock changes the map.
+func (l *Locker) allHeld() []*Lock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]*Lock, 0, len(l.held))
+	for _, k := range l.held {
+		all = append(all, k)
+	}
+	return all
 }

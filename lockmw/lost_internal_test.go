@@ -8,9 +8,9 @@ import (
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
-// Between the moment at which a lock is found lost and the end of its context
-// another goroutine may look: it is told.
-func TestALossIsSeenBeforeItsCancel(t *testing.T) {
+// Another goroutine that looks between the moment a lock is found lost and the end
+// of its context is told.
+func TestALossShowsBeforeItsCancel(t *testing.T) {
 	l, err := New(redistest.Standalone(t).Client(t), WithKeyPrefix(redistest.Prefix(t)))
 	if err != nil {
 		t.Fatal(err)
@@ -20,7 +20,7 @@ func TestALossIsSeenBeforeItsCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.mu.Lock()
-	k.lost = &LostError{Reason: Expired, Fence: k.fence} // as lose does first
+	k.lost = &LostError{Reason: Expired, Fence: k.grant.fence} // as lose does first
 	k.mu.Unlock()
 	if err := k.Context().Err(); err == nil {
 		t.Error("the context is alive")

@@ -45,7 +45,7 @@ func TestLostBeforeAnotherHolds(t *testing.T) {
 			rdb := redis.NewClient(&redis.Options{Addr: p.Addr(), ContextTimeoutEnabled: honours})
 			t.Cleanup(func() { _ = rdb.Close() })
 			key := fmt.Sprintf("%s, honours deadlines %v", fault.name, honours)
-			k := acquire(t, locker(t, rdb, lockmw.WithKeyPrefix("p"), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(500*time.Millisecond)), key)
+			k := acquire(t, locker(t, rdb, lockmw.WithKeyPrefix("p"), lockmw.WithTTL(ttl), lockmw.WithTimeout(500*time.Millisecond)), key)
 			told, granted := make(chan time.Duration, 1), make(chan time.Duration, 1)
 			context.AfterFunc(k.Context(), func() { told <- clock() })
 			wg.Go(func() {

@@ -2,8 +2,6 @@ package lockmw
 
 import (
 	"context"
-	_ "embed" // for the scripts
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,184 +10,117 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-var (
-	//go:embed acquire.lua
-	acquireSource string
-	//go:embed queue.lua
-	queueSource string
-	//go:embed renew.lua
-	renewSource string
-	//go:embed release.lua
-	releaseSource string
-)
-
-// store is where locks are: one deployment, or several masters that vote. Each
-// call is bounded by the node timeout.
-type store interface {
-	// ask takes the lock for owner, or a place in its queue.
-	ask(ctx context.Context, keys []string, owner string, q query) (answer, error)
-	// renew extends the lease: 1 renewed, 0 somebody else's, -1 gone.
-	renew(ctx context.Context, keys []string, owner string) (int64, error)
-	// let gives the lock up, or a place in the queue: 1 done, 0 somebody
-	// else's, -1 gone.
-	let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error)
-	// wait waits for calls that nobody waits for.
-	wait()
-}
-
-// operator is what a store has for operators.
-type operator interface {
-	look(ctx context.Context, keys []string) (any, error)                          // the reply of inspect.lua
-	take(ctx context.Context, keys []string, owner string) (code int64, err error) // that of force.lua
-}
-
-// query is what is asked for.
-type query struct {
-	share         bool // not all of it
-	queue, queued bool // if it is busy: wait, and it does already
-}
-
 // node is one deployment: a server, a sentinel group or a cluster.
 type node struct {
 	l       *Locker
 	caller  *bounded.Caller
-	acquire *redis.Script
-	queue   *redis.Script
-	extend  *redis.Script
-	release *redis.Script
-	inspect *redis.Script
-	force   *redis.Script
 	clock   clock
+	scripts nodeScripts
 }
 
-func newNode(l *Locker, rdb bounded.Client) *node {
-	return &node{l: l, caller: bounded.New(rdb).Watch(l.logger), acquire: redis.NewScriptServerSHA(acquireSource), queue: redis.NewScriptServerSHA(queueSource),
-		extend: redis.NewScriptServerSHA(renewSource), release: redis.NewScriptServerSHA(releaseSource),
-		inspect: redis.NewScriptServerSHA(inspectSource), force: redis.NewScriptServerSHA(forceSource)}
+// nodeScripts are the scripts of a node. Redis computes their hashes, with the first
+// call: that works where FIPS forbids SHA-1 in Go.
+type nodeScripts struct{ acquire, queue, renew, release, force, inspect *redis.Script }
+
+// newNode returns the node of a client. It warns at once of a client that ignores
+// deadlines: each call costs a goroutine then.
+func newNode(l *Locker, rdb Client) *node {
+	return &node{l: l, caller: bounded.New(rdb).Watch(l.logger), scripts: nodeScripts{
+		acquire: newScript(acquireSource), queue: newScript(queueSource), renew: newScript(renewSource),
+		release: newScript(releaseSource), force: newScript(forceSource), inspect: newScript(inspectSource),
+	}}
 }
 
-// answer is the reply of acquire.lua, queue.lua and vote.lua.
-type answer struct {
-	granted, full bool
-	unknown       bool // queue.lua has to say
-	mismatch      bool // of the number of permits
-	fence         uint64
-	left          time.Duration
-	now           int64 // the server's time, in ms
-	split         bool  // of masters that vote: some did, so begin anew under another name
-	again         bool  // asked twice: the first call may still be on its way, and is taken back once more after the release
-}
-
-func decodeAnswer(v []int64) (answer, error) {
-	if len(v) != 4 {
-		return answer{}, fmt.Errorf("reply of %d values, want four", len(v))
-	}
-	code, fence, left, now := v[0], v[1], v[2], v[3]
-	a := answer{granted: code == 1, full: code == -1, unknown: code == 2, mismatch: code == -3, left: time.Duration(left) * time.Millisecond, now: now}
-	if left < 0 || left > maxLeft || a.granted && fence <= 0 {
-		return answer{}, errors.New("reply is out of range")
-	}
-	if a.granted {
-		a.fence = uint64(fence)
-	}
-	return a, nil
-}
-
-// maxLeft bounds what a reply may say is left of a lease, in ms.
-const maxLeft = int64(1000 * time.Hour / time.Millisecond)
-
-func (n *node) ask(ctx context.Context, keys []string, owner string, q query) (answer, error) {
-	lease := n.l.lease
+// acquire makes most attempts with acquire.lua, which is short: the lock is free,
+// or busy and the caller does not wait. Only the others cost the second round trip
+// of queue.lua, and a waiter that is queued already goes there directly.
+func (n *node) acquire(ctx context.Context, keys []string, owner string, q query) (reply, error) {
 	if !q.queued {
-		a, err := n.run(ctx, n.acquire, keys[:1], owner, lease)
-		if err != nil || !a.unknown && (!q.queue || a.granted) {
-			return a, err
+		r, err := n.query(ctx, n.scripts.acquire, keys[:1], owner, n.l.lease)
+		if err != nil || !r.undecided && (!q.enqueue || r.granted) {
+			return r, err
 		}
 	}
 	mode := 0
 	switch {
 	case q.queued:
 		mode = 2
-	case q.queue:
+	case q.enqueue:
 		mode = 1
 	}
-	return n.run(ctx, n.queue, keys, owner, lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.tolerance().Milliseconds())
+	return n.query(ctx, n.scripts.queue, keys, owner, n.l.lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.clockTolerance().Milliseconds())
 }
 
-// run runs a script that answers as acquire.lua does.
-func (n *node) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (answer, error) {
-	c := call{n: n, script: script, keys: keys, args: args, sent: time.Now()}
-	v, err := c.idempotent(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	a, err := decodeAnswer(v)
-	if err != nil {
-		return a, fmt.Errorf("%w: %w", ErrSetup, err)
-	}
-	a.again = c.again
-	n.clock.saw(a.now, c.sent, time.Now(), n.l.tolerance())
-	return a, nil
+// renew runs renew.lua.
+func (n *node) renew(ctx context.Context, keys []string, owner string) (outcome, error) {
+	return n.change(ctx, n.scripts.renew, keys[:1], owner, n.l.lease)
 }
 
-// code runs a script that answers with one number, once.
-func (n *node) code(ctx context.Context, script *redis.Script, keys []string, args ...any) (int64, error) {
-	c := call{n: n, script: script, keys: keys, args: args, sent: time.Now()}
-	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
+// release runs release.lua.
+func (n *node) release(ctx context.Context, keys []string, owner string, leave bool) (outcome, error) {
+	return n.releaseBy(ctx, n.scripts.release, keys, owner, leave)
+}
+
+// force runs force.lua, once: an operator sees whether it worked.
+func (n *node) force(ctx context.Context, keys []string, owner string) (outcome, error) {
+	return n.forceBy(ctx, n.scripts.force, keys, owner)
+}
+
+// close has nothing to wait for: calls end before their callers go on.
+func (n *node) close() {}
+
+// query runs a script whose reply is that of acquire.lua, and may run twice.
+func (n *node) query(ctx context.Context, script *redis.Script, keys []string, args ...any) (reply, error) {
+	c := call{n: n, script: script, keys: keys, args: args}
+	sent := time.Now()
+	v, err := c.repeatable(ctx)
+	if err != nil {
+		return reply{}, err
+	}
+	r, err := decodeReply(v)
+	if err != nil {
+		return r, fmt.Errorf("%w: %w", ErrSetup, err)
+	}
+	r.twice = c.twice
+	n.clock.observe(r.now, sent, time.Now(), n.l.clockTolerance())
+	return r, nil
+}
+
+// change runs a script whose reply is an outcome, and which may run twice.
+func (n *node) change(ctx context.Context, script *redis.Script, keys []string, args ...any) (outcome, error) {
+	c := call{n: n, script: script, keys: keys, args: args}
+	return decodeOutcome(c.repeatable(ctx))
+}
+
+// releaseBy runs a script that releases a lock or a permit. If the call was sent
+// twice and the second one finds nothing to release, the first one did it.
+func (n *node) releaseBy(ctx context.Context, script *redis.Script, keys []string, owner string, leave bool) (outcome, error) {
+	c := call{n: n, script: script, keys: keys, args: []any{owner}}
+	if leave {
+		c.args = append(c.args, 1)
+	}
+	o, err := decodeOutcome(c.repeatable(ctx))
+	if err == nil && c.twice { // the first call may have done it
+		o = succeeded
+	}
+	return o, err
+}
+
+// forceBy runs a script that takes a lock or a permit from its holder.
+func (n *node) forceBy(ctx context.Context, script *redis.Script, keys []string, owner string) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, n.l.timeout)
 	defer cancel()
-	return code(c.once(ctx))
+	c := call{n: n, script: script, keys: keys, args: []any{owner}}
+	return decodeOutcome(c.once(ctx))
 }
 
-// surely is code for a script that may run twice.
-func (n *node) surely(ctx context.Context, script *redis.Script, keys []string, args ...any) (int64, error) {
-	c := call{n: n, script: script, keys: keys, args: args, sent: time.Now()}
-	return code(c.idempotent(ctx))
-}
-
-func code(v []int64, err error) (int64, error) {
+// decodeOutcome reads a reply of one number.
+func decodeOutcome(v []int64, err error) (outcome, error) {
 	if err == nil && len(v) != 1 {
 		err = fmt.Errorf("reply of %d values, want one", len(v))
 	}
 	if err != nil {
 		return 0, err
 	}
-	return v[0], nil
+	return outcome(v[0]), nil
 }
-
-// words runs a script that answers with what operators want to know.
-func (n *node) words(ctx context.Context, script *redis.Script, keys []string) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.l.nodeTimeout)
-	defer cancel()
-	v, err := n.caller.Run(ctx, script, keys).Result()
-	return v, diagnose(err)
-}
-
-func (n *node) renew(ctx context.Context, keys []string, owner string) (int64, error) {
-	return n.surely(ctx, n.extend, keys[:1], owner, n.l.lease)
-}
-
-func (n *node) let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error) {
-	return n.giveUp(ctx, n.release, keys, owner, leaving)
-}
-
-func (n *node) giveUp(ctx context.Context, release *redis.Script, keys []string, owner string, leaving bool) (int64, error) {
-	c := call{n: n, script: release, keys: keys, args: []any{owner}, sent: time.Now()}
-	if leaving {
-		c.args = append(c.args, 1)
-	}
-	v, err := code(c.idempotent(ctx))
-	if err == nil && c.again { // the first call may have done it
-		v = 1
-	}
-	return v, err
-}
-
-func (n *node) look(ctx context.Context, keys []string) (any, error) {
-	return n.words(ctx, n.inspect, keys)
-}
-
-func (n *node) take(ctx context.Context, keys []string, owner string) (int64, error) {
-	return n.code(ctx, n.force, keys, owner)
-}
-
-func (n *node) wait() {}

@@ -22,7 +22,7 @@ func TestTheQueueIsInOrderAfterADeath(t *testing.T) {
 				t.Parallel()
 				s := redistest.NewServer(t)
 				p := redistest.NewProxy(t, s.Addr())
-				opts := append([]lockmw.Option{lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl * 45 / 100)}, opts...)
+				opts := append([]lockmw.Option{lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl * 45 / 100)}, opts...)
 				dying := func() *lockmw.Locker {
 					l, err := lockmw.New(redisClient(t, p.Addr()), opts...)
 					if err != nil {

@@ -12,111 +12,124 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// quorum is several masters that vote.
+// quorum is several masters that vote. A majority of them must agree.
 type quorum struct {
 	l     *Locker
 	nodes []*node
 	vote  *redis.Script
 	fence *redis.Script
-	calls sync.WaitGroup // that nobody waits for
+	calls sync.WaitGroup // also those that were not waited for
 
 	mu      sync.Mutex
-	runs    map[string]*node    // by run id; those that were looked at
-	looked  bool                // all were asked once
-	pending map[string][]*round // by owner: what is on its way to the nodes
+	checked map[string]*node    // by run id, see masters.go
+	started bool                // all were checked before the first vote
+	rounds  map[string][]*round // by owner: those on their way to the nodes
 }
 
+// newQuorum returns the store of NewRedlock.
+func newQuorum(l *Locker, nodes []Client) *quorum {
+	q := &quorum{l: l, vote: newScript(voteSource), fence: newScript(fenceSource), checked: map[string]*node{}, rounds: map[string][]*round{}}
+	for _, rdb := range nodes {
+		q.nodes = append(q.nodes, newNode(l, rdb))
+	}
+	return q
+}
+
+// majority is how many nodes must agree.
 func (q *quorum) majority() int { return len(q.nodes)/2 + 1 }
 
-func (q *quorum) wait() { q.calls.Wait() }
+// blocks reports whether so many nodes that do not agree leave no majority.
+func (q *quorum) blocks(n int) bool { return n > len(q.nodes)-q.majority() }
+
+// close waits for calls whose callers have left.
+func (q *quorum) close() { q.calls.Wait() }
 
 type result[T any] struct {
 	value T
 	err   error
 }
 
-// collect asks all nodes at once. Who has heard enough leaves; the rest comes
-// in by itself, within the node timeout.
-func collect[T any](q *quorum, ask func(*node) (T, error)) <-chan result[T] {
-	return collectAt(q, func(i int) (T, error) { return ask(q.nodes[i]) })
-}
-
-func collectAt[T any](q *quorum, ask func(i int) (T, error)) <-chan result[T] {
+// callAll calls all nodes at the same time. The caller may leave when it has
+// heard enough; the others end within the timeout.
+func callAll[T any](q *quorum, fn func(i int) (T, error)) <-chan result[T] {
 	results := make(chan result[T], len(q.nodes))
 	for i := range q.nodes {
 		q.calls.Go(func() {
-			v, err := ask(i)
+			v, err := fn(i)
 			results <- result[T]{v, err}
 		})
 	}
 	return results
 }
 
-func (q *quorum) ask(ctx context.Context, keys []string, owner string, _ query) (answer, error) {
-	if err := q.look(ctx); err != nil {
-		return answer{}, err
+// retryRedlock is about how often an attempt for a busy lock is made.
+const retryRedlock = 50 * time.Millisecond
+
+// acquire asks all nodes for their votes, and then a majority to write the greatest
+// of their fences. A node that is not known to be an independent master has no vote.
+// Without a majority the votes that were won are given up, and the next attempt is
+// made as another owner: a release that is late cannot take back its votes.
+func (q *quorum) acquire(ctx context.Context, keys []string, owner string, _ query) (reply, error) {
+	if err := q.checkAll(ctx); err != nil {
+		return reply{}, err
 	}
-	in := q.begun(owner)
-	votes := collectAt(q, func(i int) (answer, error) {
-		defer q.ended(owner, in, i)
-		if err := q.verify(ctx, q.nodes[i]); err != nil {
-			return answer{}, err
+	round := q.startRound(owner)
+	votes := callAll(q, func(i int) (reply, error) {
+		defer q.endRound(owner, round, i)
+		if err := q.check(ctx, q.nodes[i]); err != nil {
+			return reply{}, err
 		}
 		return q.voteOf(ctx, q.nodes[i], keys, owner)
 	})
 	var (
-		a             answer
+		sum           reply
 		granted, busy int
 		errs          []error
 	)
 	for range q.nodes {
-		r := <-votes
-		switch {
+		switch r := <-votes; {
 		case r.err != nil:
 			errs = append(errs, r.err)
 		case r.value.granted:
 			granted++
-			a.fence, a.again = max(a.fence, r.value.fence), a.again || r.value.again
+			sum.fence, sum.twice = max(sum.fence, r.value.fence), sum.twice || r.value.twice
 		default:
 			busy++
-			a.left = max(a.left, r.value.left)
+			sum.left = max(sum.left, r.value.left)
 		}
 		if granted >= q.majority() {
-			if err := q.agree(ctx, keys, owner, a.fence); err != nil {
-				return answer{}, err
+			if err := q.agree(ctx, keys, owner, sum.fence); err != nil {
+				return reply{}, err
 			}
-			return answer{granted: true, fence: a.fence, again: a.again}, nil
+			return reply{granted: true, fence: sum.fence, twice: sum.twice}, nil
 		}
-		if busy+len(errs) > len(q.nodes)-q.majority() {
-			break // no majority can come of it
+		if q.blocks(busy + len(errs)) {
+			break
 		}
 	}
-	if len(errs) > len(q.nodes)-q.majority() {
-		return answer{}, errors.Join(errs...)
+	if q.blocks(len(errs)) {
+		return reply{}, errors.Join(errs...)
 	}
-	a.left, a.split = min(a.left, retryRedlock), true // those still to answer may vote for us too
-	return a, nil
+	return reply{left: min(sum.left, retryRedlock), split: true}, nil // nodes still to reply may vote for us, too
 }
 
-// retryRedlock is about how often a busy lock is asked for again.
-const retryRedlock = 50 * time.Millisecond
-
-func (q *quorum) voteOf(ctx context.Context, n *node, keys []string, owner string) (answer, error) {
-	return n.run(ctx, q.vote, []string{keys[0], q.l.bootKey()}, owner, q.l.lease, q.l.lease, bootLife.Milliseconds())
+// voteOf asks one node for its vote.
+func (q *quorum) voteOf(ctx context.Context, n *node, keys []string, owner string) (reply, error) {
+	return n.query(ctx, q.vote, []string{keys[0], q.l.bootKey()}, owner, q.l.lease, q.l.lease, bootLife.Milliseconds())
 }
 
 // agree writes the greatest fence of a majority to a majority. Two majorities
 // have a node in common, so the next fence is greater.
 func (q *quorum) agree(ctx context.Context, keys []string, owner string, fence uint64) error {
-	done := collect(q, func(n *node) (int64, error) {
-		return n.surely(ctx, q.fence, keys[:1], owner, strconv.FormatUint(fence, 10))
-	})
 	written, missed := 0, []error{}
+	done := callAll(q, func(i int) (outcome, error) {
+		return q.nodes[i].change(ctx, q.fence, keys[:1], owner, strconv.FormatUint(fence, 10))
+	})
 	for range q.nodes {
 		switch r := <-done; {
 		case r.err != nil:
 			missed = append(missed, r.err)
-		case r.value == 1:
+		case r.value == succeeded:
 			written++
 		default:
 			missed = append(missed, errors.New("the vote is gone"))
@@ -124,70 +137,72 @@ func (q *quorum) agree(ctx context.Context, keys []string, owner string, fence u
 		if written >= q.majority() {
 			return nil
 		}
-		if len(missed) > len(q.nodes)-q.majority() {
+		if q.blocks(len(missed)) {
 			break
 		}
 	}
 	return fmt.Errorf("the fence is not agreed on: %w", errors.Join(missed...))
 }
 
-// again is a node that has lost the lock and has voted for it once more. It counts
-// from the next renewal on, for it does not know the fence that was agreed on.
-const again = 2
-
-// renew extends the lease on all nodes. One that has lost it votes again: that
-// is safe while a majority holds it.
-func (q *quorum) renew(ctx context.Context, keys []string, owner string) (int64, error) {
-	in := q.begun(owner)
-	votes := collectAt(q, func(i int) (int64, error) {
-		defer q.ended(owner, in, i)
+// renew extends the lease on all nodes. A node that has lost the lock votes
+// again, which is safe while a majority holds it. It counts from the next renewal
+// on, because it does not know the fence that was agreed on.
+func (q *quorum) renew(ctx context.Context, keys []string, owner string) (outcome, error) {
+	round := q.startRound(owner)
+	votes := callAll(q, func(i int) (outcome, error) {
+		defer q.endRound(owner, round, i)
 		n := q.nodes[i]
-		code, err := n.renew(ctx, keys, owner)
-		if err == nil && code == -1 {
-			if a, err := q.voteOf(ctx, n, keys, owner); err == nil && a.granted {
-				return again, nil
+		o, err := n.renew(ctx, keys, owner)
+		if err == nil && o == stateGone {
+			if r, err := q.voteOf(ctx, n, keys, owner); err == nil && r.granted {
+				return revoted, nil
 			}
 		}
-		return code, err
+		return o, err
 	})
 	held, lost, errs := 0, 0, []error{}
 	for range q.nodes {
 		switch r := <-votes; {
 		case r.err != nil:
 			errs = append(errs, r.err)
-		case r.value == 1:
+		case r.value == succeeded:
 			held++
 		default:
 			lost++
 		}
 		switch {
 		case held >= q.majority():
-			return 1, nil
-		case lost > len(q.nodes)-q.majority():
-			return 0, nil
-		case lost+len(errs) > len(q.nodes)-q.majority():
+			return succeeded, nil
+		case q.blocks(lost):
+			return otherOwner, nil
+		case q.blocks(lost + len(errs)):
 			return 0, errors.Join(errs...)
 		}
 	}
 	return 0, errors.Join(errs...)
 }
 
-// let gives the lock up on all nodes, and waits for a majority.
-func (q *quorum) let(ctx context.Context, keys []string, owner string, leaving bool) (int64, error) {
-	q.mu.Lock()
-	votes := slices.Clone(q.pending[owner])
-	q.mu.Unlock()
-	done := collectAt(q, func(i int) (int64, error) {
+// release releases the lock on all nodes, and waits for a majority. A caller
+// that gives up in the background has time for two calls of each node, Release
+// has [WithTimeout].
+func (q *quorum) release(ctx context.Context, keys []string, owner string, leave bool) (outcome, error) {
+	if !leave {
+		timed, cancel := context.WithTimeout(ctx, q.l.timeout)
+		defer cancel()
+		ctx = timed
+	}
+	rounds := q.roundsOf(owner)
+	done := callAll(q, func(i int) (outcome, error) {
 		n := q.nodes[i]
-		for _, in := range votes { // one on its way would come after what takes it back
-			<-in.done[i]
+		for _, round := range rounds { // a vote on its way would come after its release
+			<-round.done[i]
 		}
-		own := context.WithoutCancel(ctx) // it goes on when nobody waits any more
-		code, err := n.let(own, keys, owner, leaving)
-		if err != nil && !isMistake(err) { // once more: it keeps others from a vote
-			code, err = n.let(own, keys, owner, leaving)
+		own := context.WithoutCancel(ctx) // it continues when it is no longer waited for
+		o, err := n.release(own, keys, owner, leave)
+		if err != nil && !isMistake(err) { // once more: the vote keeps others from a majority
+			o, err = n.release(own, keys, owner, leave)
 		}
-		return code, err
+		return o, err
 	})
 	released, errs := 0, []error{}
 	for range q.nodes {
@@ -196,7 +211,7 @@ func (q *quorum) let(ctx context.Context, keys []string, owner string, leaving b
 			switch {
 			case r.err != nil:
 				errs = append(errs, r.err)
-			case r.value == 1:
+			case r.value == succeeded:
 				released++
 			}
 		case <-ctx.Done():
@@ -204,44 +219,53 @@ func (q *quorum) let(ctx context.Context, keys []string, owner string, leaving b
 		}
 		switch {
 		case released >= q.majority():
-			return 1, nil
-		case len(errs) > len(q.nodes)-q.majority():
+			return succeeded, nil
+		case q.blocks(len(errs)):
 			return 0, errors.Join(errs...)
 		}
 	}
-	if leaving || released+len(errs) >= q.majority() { // those that are away may have had it
-		return 1, nil
+	if leave || released+len(errs) >= q.majority() { // nodes that did not reply may have had it
+		return succeeded, nil
 	}
-	return 0, nil
+	return otherOwner, nil
 }
 
-// round is one call to all nodes for an owner.
+// round is one call to all nodes that may give an owner votes.
 type round struct {
 	done []chan struct{} // by node
 	left int
 }
 
-// begun notes a round that may give owner a vote.
-func (q *quorum) begun(owner string) *round {
-	in := &round{left: len(q.nodes)}
+// startRound notes that calls that may give owner votes are on their way: its
+// release waits for them.
+func (q *quorum) startRound(owner string) *round {
+	r := &round{left: len(q.nodes)}
 	for range q.nodes {
-		in.done = append(in.done, make(chan struct{}))
+		r.done = append(r.done, make(chan struct{}))
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.pending[owner] = append(q.pending[owner], in)
-	return in
+	q.rounds[owner] = append(q.rounds[owner], r)
+	return r
 }
 
-func (q *quorum) ended(owner string, in *round, node int) {
-	close(in.done[node])
+// endRound notes that a node has ended its part of a round.
+func (q *quorum) endRound(owner string, r *round, node int) {
+	close(r.done[node])
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if in.left--; in.left > 0 {
+	if r.left--; r.left > 0 {
 		return
 	}
-	rest := slices.DeleteFunc(q.pending[owner], func(other *round) bool { return other == in })
-	if q.pending[owner] = rest; len(rest) == 0 {
-		delete(q.pending, owner)
+	rest := slices.DeleteFunc(q.rounds[owner], func(other *round) bool { return other == r })
+	if q.rounds[owner] = rest; len(rest) == 0 {
+		delete(q.rounds, owner)
 	}
+}
+
+// roundsOf returns the rounds of owner that have not ended.
+func (q *quorum) roundsOf(owner string) []*round {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.rounds[owner])
 }

@@ -30,7 +30,7 @@ func TestRedlockFencesGrowThroughLosses(t *testing.T) {
 		locks, moment = 100_000, time.Hour
 	}
 	m := fiveMasters(t)
-	opts := []lockmw.Option{lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(250 * time.Millisecond)}
+	opts := []lockmw.Option{lockmw.WithTTL(ttl), lockmw.WithTimeout(250 * time.Millisecond)}
 	lockers := []*lockmw.Locker{m.locker(t, opts...), m.locker(t, opts...)}
 	l := losses{t: t, m: m}
 	last, unavailable, took := uint64(0), 0, []time.Duration{}
@@ -68,7 +68,7 @@ func TestRedlockFencesGrowThroughLosses(t *testing.T) {
 		heir, since := make(chan *lockmw.Lock, 1), time.Now()
 		go func() {
 			k, err := one.Acquire(ctx, "key")
-			if err != nil && !errors.Is(err, lockmw.ErrUnavailable) { // if it was lost meanwhile
+			if err != nil && !errors.Is(err, lockmw.ErrUnavailable) { // if it was lost since
 				t.Error(err)
 			}
 			heir <- k
@@ -199,7 +199,7 @@ func (l *losses) counts() string {
 	return fmt.Sprintf("%d nodes killed, %d back with their data, %d without; %d stopped, %d resumed", l.killed, l.kept, l.empty, l.stopped, l.resumed)
 }
 
-// One of five that hangs costs neither taking nor letting go more than a
+// One of five that hangs costs neither an acquire nor a release more than a
 // round does at its slowest when all are well.
 func TestRedlockAHungNodeCostsNothing(t *testing.T) {
 	m := newMasters(t, 5)
@@ -242,7 +242,7 @@ func TestRedlockWithThreeHung(t *testing.T) {
 		t.Run(fmt.Sprint("warm=", warm), func(t *testing.T) {
 			t.Parallel()
 			m := newMasters(t, 5)
-			l := m.locker(t, lockmw.WithNodeTimeout(node))
+			l := m.locker(t, lockmw.WithTimeout(node))
 			var held *lockmw.Lock
 			if warm {
 				held = acquire(t, l, "held")
@@ -305,7 +305,7 @@ func TestRedlockRepairsItsMajority(t *testing.T) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
-	if err := k.Lost(); err != nil {
+	if err := k.Context().Err(); err != nil {
 		t.Errorf("it was lost: %v", err)
 	}
 	if err := k.Release(t.Context()); err != nil {

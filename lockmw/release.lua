@@ -1,32 +1,31 @@
--- release.lua: let the lock go, or leave its queue, and wake the next waiter.
+-- release.lua: release the lock, or leave its queue, and wake the next waiter.
 -- KEYS    the lock, its queue and its polls, as in queue.lua
 -- ARGV    1 owner  2 leave the queue, too (or absent)
--- Reply   {code}: 1 released or passed on | 0 not ours | -1 its state is gone
-local me, v = ARGV[1], redis.call('GET', KEYS[1])
+-- Reply   {code}: 1 released | 0 another owner holds it | -1 its state is gone
+local me, value = ARGV[1], redis.call('GET', KEYS[1])
 if ARGV[2] then
   redis.call('ZREM', KEYS[2], me)
   redis.call('HDEL', KEYS[3], me)
 end
-if not v then return {-1} end
-local o, f, q = string.match(v, '^.([^|]*)|%d+|%d+|(%d+)|(.)')
-if o ~= me then return {0} end
-local free = 'f|0|0|' .. f .. '|'
-if q == '1' then
-  local t = redis.call('TIME')
-  local now = t[1] * 1000 + math.floor(t[2] / 1000)
-  q = '0'
+if not value then return {-1} end
+local _, owner, _, _, fence, queue = parse(value)
+if owner ~= me then return {0} end
+local kind, heir, expiry, length = 'f', '', '0', '0'
+if queue == '1' then
+  local _, now = clock()
+  queue = '0'
   while true do
-    local w = redis.call('ZPOPMIN', KEYS[2])
-    if not w[1] then break end
-    local polled = redis.call('HGET', KEYS[3], w[1])
-    redis.call('HDEL', KEYS[3], w[1])
-    if polled and now - polled <= 3000 then -- alive: its turn is reserved for 100 ms while it comes
-      q = redis.call('ZCARD', KEYS[2]) > 0 and '1' or '0'
-      free = 'r' .. w[1] .. '|' .. now + 100 .. '|100|' .. f .. '|'
-      redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(w[1], '^[^:]*'), 'go|' .. w[1])
+    local waiter = redis.call('ZPOPMIN', KEYS[2])[1]
+    if not waiter then break end
+    local polled = redis.call('HGET', KEYS[3], waiter)
+    redis.call('HDEL', KEYS[3], waiter)
+    if polled and now - polled <= ALIVE then
+      kind, heir, expiry, length = 'r', waiter, now + RESERVATION, RESERVATION
+      queue = redis.call('ZCARD', KEYS[2]) > 0 and '1' or '0'
+      tell(waiter, 'go')
       break
     end
   end
 end
-redis.call('SET', KEYS[1], free .. q, 'PX', 600000)
+redis.call('SET', KEYS[1], format(kind, heir, expiry, length, fence, queue), 'PX', RETENTION)
 return {1}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 // logged is a log that tests read.
@@ -54,9 +55,9 @@ func restricted(t *testing.T, s *redistest.Server, user string, rights ...any) *
 	return rdb
 }
 
-// A Redis that answers, but is not set up for locks, is no outage: the handler
-// does not run unlocked, whatever WithDangerousFailOpen says, and the log says why.
-func TestAMistakeIsNoOutage(t *testing.T) {
+// A Redis that answers but is not set up for locks is not an outage: the handler
+// does not run without the lock, whatever the FailureMode, and the log says why.
+func TestAMistakeIsNotAnOutage(t *testing.T) {
 	t.Parallel()
 	s, replica := redistest.NewServer(t), redistest.NewServer(t)
 	host, port, _ := strings.Cut(s.Addr(), ":")
@@ -90,7 +91,7 @@ func TestAMistakeIsNoOutage(t *testing.T) {
 	wrong.Password = "wrong"
 	refused := redis.NewClient(&wrong)
 	t.Cleanup(func() { _ = refused.Close() })
-	short := []lockmw.Option{lockmw.WithNodeTimeout(500 * time.Millisecond)}
+	short := []lockmw.Option{lockmw.WithTimeout(500 * time.Millisecond)}
 	for name, tc := range map[string]struct {
 		new    func(...lockmw.Option) (*lockmw.Locker, error)
 		opts   []lockmw.Option
@@ -138,8 +139,10 @@ func TestAMistakeIsNoOutage(t *testing.T) {
 			}
 			var log logged
 			var failed error
-			l, err := tc.new(append([]lockmw.Option{lockmw.WithKeyPrefix(prefix), lockmw.WithDangerousFailOpen(true), lockmw.WithNodeTimeout(2 * time.Second), log.option(),
-				lockmw.WithHooks(lockmw.Hooks{Failed: func(_ context.Context, err error) { failed = err }})}, tc.opts...)...)
+			l, err := tc.new(append([]lockmw.Option{
+				lockmw.WithKeyPrefix(prefix), lockmw.WithFailureMode(lockmw.DangerouslyFailOpen), lockmw.WithTimeout(2 * time.Second), log.option(),
+				lockmw.WithHooks(lockmw.Hooks{Failed: func(_ context.Context, err error) { failed = err }}),
+			}, tc.opts...)...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +164,7 @@ func TestAMistakeIsNoOutage(t *testing.T) {
 	}
 }
 
-// Bootstrap finds masters that are none before the first request does.
+// Bootstrap finds nodes that are not masters before the first request does.
 func TestBootstrapFindsMistakes(t *testing.T) {
 	s, other := redistest.NewServer(t), redistest.NewServer(t)
 	var nodes []lockmw.Client
@@ -201,7 +204,7 @@ func TestNoKeySaysWhy(t *testing.T) {
 		want error
 	}{
 		"an error":   {func(*http.Request) (string, error) { return "", why }, why},
-		"no pattern": {lockmw.ByPattern, lockmw.ErrNoPattern},
+		"no pattern": {lockkey.Pattern, lockkey.ErrNoPattern},
 		"empty":      {func(*http.Request) (string, error) { return "", nil }, lockmw.ErrNoKey},
 	} {
 		var log logged

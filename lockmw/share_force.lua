@@ -1,7 +1,7 @@
--- share_force.lua: take a permit away from its holder, who is told.
+-- share_force.lua: take a permit from its holder, who is told.
 -- KEYS    as in share.lua
--- ARGV    1 owner that it is taken from
--- Reply   {code}: 1 taken away | 0 it had none
+-- ARGV    1 the holder
+-- Reply   {code}: 1 taken | 0 it has no permit
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return {0} end
-redis.pcall('PUBLISH', string.match(KEYS[1], '^(.*){') .. 'wake:' .. string.match(ARGV[1], '^[^:]*'), 'lost|' .. ARGV[1])
+tell(ARGV[1], 'lost')
 return {1}

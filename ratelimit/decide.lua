@@ -24,6 +24,7 @@ if ARGV[1] == '' then
 else
   now = tonumber(ARGV[1])
 end
+local stamp = string.format('%.0f', now)
 local mode, n, out, state, denied = ARGV[2], #KEYS, {}, {}, 0
 local block, keeper = 0, false -- until when, and whether another policy than of concurrency keeps it
 
@@ -35,26 +36,12 @@ for i = 1, n do
   local kind, a, b, c = ARGV[k], tonumber(ARGV[k + 1]), tonumber(ARGV[k + 2]), tonumber(ARGV[k + 3])
   local s, cost = {kind = kind, until_ = 0, retry = 0}, tonumber(ARGV[k + 4])
   if kind == 'g' then
-    local T, D, C, debt = a, b, c * a, 0
+    local token, D, C = ARGV[k + 1], b, c * a
     local v = redis.pcall('GET', KEYS[i])
     if failed(v) then return v end
-    if type(v) == 'string' then
-      local d, ts, t0, u = string.match(v, '^(%d+):(%d+):(%d+):?(%d*)$')
-      if d and tonumber(t0) > 0 then
-        d, ts, t0 = tonumber(d), tonumber(ts), tonumber(t0)
-        if t0 ~= T then d = math.ceil(d / t0 * T) end -- the limit changed: keep the tokens used
-        if d > C then d = C end -- never owe more than the present burst
-        if u ~= '' then s.until_ = tonumber(u) end
-        if now >= ts then
-          d = d - (now - ts) * D
-        else -- the clock stepped back: no lock-out
-          s.anchor = true
-          if s.until_ > 0 then s.until_ = now + math.max(s.until_ - ts, 0) end
-        end
-        if d > 0 then debt = d end
-      end
-    end
-    s.T, s.D, s.C, s.debt, s.need = T, D, C, debt, cost * T
+    -- include bucket_read.lua
+    s.until_, s.anchor = till, anchor
+    s.token, s.D, s.C, s.debt, s.need = token, D, C, debt, cost * a
     if mode == 'take' and s.need > 0 and debt + s.need > C then
       if s.need > C then s.retry = -1 else s.retry = math.ceil((debt + s.need - C) / D) end
     end
@@ -153,14 +140,8 @@ for i = 1, n do
     if debt > s.C then debt = s.C end -- only when forced
     if debt < 0 then debt = 0 end
     if write and s.need ~= 0 or s.anchor then
-      local ttl = math.max(math.ceil(debt / s.D / 1000), math.ceil((s.until_ - now) / 1000), 1000)
-      if debt == 0 and s.until_ == 0 then
-        redis.call('DEL', key)
-      else
-        local v = int(debt) .. ':' .. int(now) .. ':' .. int(s.T)
-        if s.until_ > 0 then v = v .. ':' .. int(s.until_) end
-        redis.call('SET', key, v, 'PX', int(ttl))
-      end
+      local till, token, D = s.until_, s.token, s.D
+      -- include bucket_write.lua
     end
     remaining, reset, nxt = debt, s.until_ > 0 and s.until_ - now or 0, 0
   elseif s.kind == 'w' then

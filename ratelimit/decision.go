@@ -7,7 +7,7 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 )
 
-// Source says where a decision was made.
+// Source is where a decision was made.
 type Source uint8
 
 const (
@@ -17,8 +17,8 @@ const (
 	FromEngine
 	// FromLocal is the count of this process, while Redis is unavailable.
 	FromLocal
-	// FromNowhere is no count at all: Redis is unavailable and the limiter is
-	// [Open] or [Closed].
+	// FromNowhere is no count at all: Redis is unavailable and the failure mode
+	// is [FailOpen] or [FailClosed], or there was no limit.
 	FromNowhere
 	// FromDenyCache is an earlier refusal of Redis that still holds.
 	FromDenyCache
@@ -34,23 +34,22 @@ func (s Source) String() string {
 		return "local"
 	case FromDenyCache:
 		return "deny-cache"
+	case FromNowhere:
 	}
 	return "nowhere"
 }
 
-// Never is the RetryAfter of a cost above the burst: it cannot be admitted,
-// however long one waits.
+// Never is the RetryAfter of a cost above the burst, which is never admitted.
 const Never time.Duration = -1
 
-// State is where a client stands with one policy.
+// State is a client's standing with one policy.
 type State struct {
 	Policy string
 	Limit  redis_rate.Limit
 	// Remaining is how many requests of cost 1 would be admitted now.
 	Remaining int
-	// RetryAfter is the wait until this cost is admitted if nobody else asks:
-	// 0 when this policy does not refuse, [Never] when the cost is above the
-	// burst.
+	// RetryAfter is the wait until this cost is admitted if no other request is:
+	// 0 if this policy does not refuse, [Never] if the cost is above the burst.
 	RetryAfter time.Duration
 	// ResetAfter is the time until the bucket is full again.
 	ResetAfter time.Duration
@@ -61,25 +60,13 @@ type State struct {
 	debt   int64 // of a bucket, in its units
 }
 
-// bucketState is the state of a bucket that owes debt.
-func bucketState(p *policy, u units, debt int64, retry time.Duration) State {
-	remaining := (u.capacity() - debt) / u.token
-	s := State{
-		Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(remaining), RetryAfter: retry,
-		ResetAfter: micros(debt, u.drain), policy: p, debt: debt,
-	}
-	if debt > 0 {
-		s.NextAfter = micros(debt-(u.capacity()-(remaining+1)*u.token), u.drain)
-	}
-	return s
-}
-
-// Decision is the answer to one request. Its State is that of the policy that
+// Decision is what was decided about one request. Its State is that of the policy that
 // is most restrictive: of those that refuse the one with the longest wait, else
 // the one with the smallest part remaining.
 type Decision struct {
 	Allowed bool
-	// Unavailable is a refusal for want of Redis, not of quota; see [Closed].
+	// Unavailable reports a refusal because Redis is unavailable, not because of
+	// the limit; see [FailClosed].
 	Unavailable bool
 	State
 	Source Source
@@ -103,17 +90,18 @@ func (d Decision) NearLimit() bool {
 	return d.Source != FromNowhere && d.Remaining*5 <= d.Limit.Burst
 }
 
-// FromContext returns the decision of the innermost [Limiter.Handler] that let
-// the request pass, or that calls a deny handler.
+// FromContext returns the decision of the innermost [Limiter.Handler] that
+// admitted the request, or that calls a deny handler.
 func FromContext(ctx context.Context) (Decision, bool) {
-	if e, ok := ctx.Value(ctxKey{}).(*passage); ok {
-		return e.decision, true
+	if a, ok := ctx.Value(ctxKey{}).(*admission); ok {
+		return a.decision, true
 	}
 	return Decision{}, false
 }
 
-// settle fills in the most restrictive state.
-func (d *Decision) settle(states []State) {
+// withStates returns d with the states of all policies, and the most restrictive
+// one as its own.
+func (d Decision) withStates(states []State) Decision {
 	worst := 0
 	for i := 1; i < len(states); i++ {
 		if stricter(states[i], states[worst]) {
@@ -124,6 +112,7 @@ func (d *Decision) settle(states []State) {
 	if len(states) > 1 {
 		d.more = states
 	}
+	return d
 }
 
 func stricter(a, b State) bool {

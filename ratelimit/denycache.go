@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"sync"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/boundedmap"
 )
 
 // denyCache remembers refusals of Redis that still hold. That is exact: until
@@ -13,40 +15,40 @@ import (
 // behind the moment of a refusal ends it: how long it holds is not known.
 //
 // It is bounded: full shards forget at random, which costs a call and nothing else.
+// A nil denyCache remembers nothing.
 type denyCache struct {
-	seed   maphash.Seed
-	shards [denyShards]denyShard
-	limit  int // entries of a shard
-	stale  int64
+	seed    maphash.Seed
+	shards  [denyShards]denyShard
+	recheck int64 // nanoseconds
 }
 
 const denyShards = 32
 
 type denyShard struct {
 	mu      sync.Mutex
-	entries map[string]*refusal
+	entries *boundedmap.Map[string, *refusal]
 }
 
-// refusal is one remembered answer; instants are nanoseconds of the limiter's
+// refusal is one remembered decision; instants are nanoseconds of the limiter's
 // clock.
 type refusal struct {
 	cost      int64
-	asked     int64 // before Redis was: never later than its own moment
+	at        int64 // before Redis was called: never later than its own moment
 	notBefore int64
-	recheck   int64 // when Redis is asked again although it would refuse
-	probing   bool  // a request has gone to ask at notBefore
+	recheck   int64 // when Redis is called although it would refuse
+	probing   bool  // a request has called Redis at notBefore
 	step      int64 // what one cost takes to drain; 0 when that says nothing
-	decision  Decision
-	text      render
+	last      Decision
+	response  rendered
 }
 
-func newDenyCache(size int, stale time.Duration) *denyCache {
+func newDenyCache(size int, recheck time.Duration) *denyCache {
 	if size <= 0 {
 		return nil
 	}
-	c := &denyCache{seed: maphash.MakeSeed(), limit: max(1, (size+denyShards-1)/denyShards), stale: int64(stale)}
+	c := &denyCache{seed: maphash.MakeSeed(), recheck: int64(recheck)}
 	for i := range c.shards {
-		c.shards[i].entries = map[string]*refusal{}
+		c.shards[i].entries = boundedmap.New[string, *refusal]((size + denyShards - 1) / denyShards)
 	}
 	return c
 }
@@ -64,23 +66,23 @@ func (c *denyCache) find(key string, cost, now int64) *refusal {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.entries[key]
-	if r == nil || !r.answers(cost) {
+	r, ok := s.entries.Get(key)
+	if !ok || !r.covers(cost) {
 		return nil
 	}
-	if now < r.asked {
-		delete(s.entries, key)
+	if now < r.at {
+		s.entries.Delete(key)
 		return nil
 	}
 	if now < r.notBefore {
 		if now < r.recheck {
 			return r
 		}
-		r.recheck = now + c.stale // this request asks, the others do not
+		r.recheck = now + c.recheck // this request calls Redis, the others do not
 		return nil
 	}
-	// At notBefore exactly one such request fits, until the next step. The
-	// first asks Redis; others that come while it does would be refused.
+	// At notBefore exactly one such request fits, until the next step. The first
+	// calls Redis; others that come before it has returned would be refused.
 	if r.step > 0 && cost == r.cost && now < r.notBefore+r.step && now < r.recheck {
 		if !r.probing {
 			r.probing = true
@@ -88,46 +90,40 @@ func (c *denyCache) find(key string, cost, now int64) *refusal {
 		}
 		return r
 	}
-	delete(s.entries, key)
+	s.entries.Delete(key)
 	return nil
 }
 
-// holds is find without going to ask: the refusal whose time has plainly not
-// come. It is for a request that has looked before.
-func (c *denyCache) holds(key string, cost, now int64) *refusal {
+// holding is find for a request that has called it before: the refusal that
+// holds for longer.
+func (c *denyCache) holding(key string, cost, now int64) *refusal {
 	if c == nil {
 		return nil
 	}
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.entries[key]; r != nil && r.answers(cost) && now >= r.asked && now < r.notBefore && now < r.recheck {
+	if r, ok := s.entries.Get(key); ok && r.covers(cost) && now >= r.at && now < r.notBefore && now < r.recheck {
 		return r
 	}
 	return nil
 }
 
-// answers reports whether what is known tells what a request of this cost gets.
-func (r *refusal) answers(cost int64) bool {
-	return cost == r.cost || cost > r.cost && r.decision.policy != nil && r.decision.more == nil
+// covers reports whether the refusal tells what a request of this cost gets.
+func (r *refusal) covers(cost int64) bool {
+	return cost == r.cost || cost > r.cost && r.last.policy != nil && r.last.more == nil
 }
 
-// put remembers what a refused request, or one that took the last, was told.
+// put remembers a refusal, for at most the recheck period.
 func (c *denyCache) put(key string, r *refusal) {
 	if c == nil {
 		return
 	}
-	r.recheck = r.asked + c.stale
+	r.recheck = r.at + c.recheck
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.entries[key]; !known && len(s.entries) >= c.limit {
-		for old := range s.entries { // map order: any
-			delete(s.entries, old)
-			break
-		}
-	}
-	s.entries[key] = r
+	s.entries.Set(key, r)
 }
 
 func (c *denyCache) forget(key string) {
@@ -137,48 +133,45 @@ func (c *denyCache) forget(key string) {
 	s := c.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.entries, key)
+	s.entries.Delete(key)
 }
 
-// at is the remembered decision at a later moment, for a cost at least as high.
-func (r *refusal) at(cost, now int64) Decision {
-	d := r.decision
-	gone := time.Duration(now - r.asked)
+// decision is the refusal at a later moment, for a cost at least as high.
+func (r *refusal) decision(cost, now int64) Decision {
+	d := r.last
+	elapsed := time.Duration(now - r.at)
 	d.Source = FromDenyCache
 	if p := d.policy; p != nil && d.more == nil {
 		u := p.units
-		debt := drained(bucket{debt: d.debt}, gone.Microseconds(), u)
-		if now >= r.notBefore { // another request is just taking what is there
+		debt := u.drained(d.debt, elapsed.Microseconds())
+		if now >= r.notBefore { // another request is about to take what is there
 			debt = min(debt+r.cost*u.token, u.capacity())
 		}
-		retry := Never
-		if cost <= u.burst {
-			retry = micros(debt+cost*u.token-u.capacity(), u.drain)
-		}
-		d.State = bucketState(p, u, debt, retry)
+		d.State = u.state(p, debt, u.retryAfter(debt, cost))
 		return d
 	}
-	d.State = later(d.State, gone)
+	d.State = d.later(elapsed)
 	if d.more != nil {
 		more := make([]State, len(d.more))
 		for i, s := range d.more {
-			more[i] = later(s, gone)
+			more[i] = s.later(elapsed)
 		}
 		d.more = more
 	}
 	return d
 }
 
-func later(s State, gone time.Duration) State {
+// later is the state after a time in which nothing was charged.
+func (s State) later(elapsed time.Duration) State {
 	if s.RetryAfter > 0 {
-		s.RetryAfter = max(s.RetryAfter-gone, time.Microsecond)
+		s.RetryAfter = max(s.RetryAfter-elapsed, time.Microsecond)
 	}
-	if s.policy != nil {
-		return bucketState(s.policy, s.policy.units, drained(bucket{s.debt, 0}, gone.Microseconds(), s.policy.units), s.RetryAfter)
+	if p := s.policy; p != nil {
+		return p.units.state(p, p.units.drained(s.debt, elapsed.Microseconds()), s.RetryAfter)
 	}
 	for _, t := range []*time.Duration{&s.ResetAfter, &s.NextAfter} {
 		if *t > 0 {
-			*t = max(*t-gone, time.Microsecond)
+			*t = max(*t-elapsed, time.Microsecond)
 		}
 	}
 	return s

@@ -2,21 +2,28 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
 )
 
-// atMost is what redis_rate charges with that has happened already.
+// Engine counts in place of the package's own script. A *redis_rate.Limiter is
+// one as it is.
+type Engine interface {
+	AllowN(ctx context.Context, key string, limit redis_rate.Limit, n int) (*redis_rate.Result, error)
+}
+
+// atMost is the method by which redis_rate charges what has happened already.
 type atMost interface {
 	AllowAtMost(ctx context.Context, key string, limit redis_rate.Limit, n int) (*redis_rate.Result, error)
 }
 
-// askEngine counts with redis_rate or another engine. It runs in a goroutine
+// callEngine counts with redis_rate or another engine. It runs in a goroutine
 // of its own, because an engine's client may ignore the deadline, and because
-// redis_rate panics on replies it does not expect.
-func (l *Limiter) askEngine(ctx context.Context, q question) (Decision, error) {
+// redis_rate panics on replies that it does not expect.
+func (l *Limiter) callEngine(ctx context.Context, q request) (Decision, error) {
 	p, n := &q.set.all[0], int(q.cost)
 	type answer struct {
 		res *redis_rate.Result
@@ -48,7 +55,7 @@ func (l *Limiter) askEngine(ctx context.Context, q question) (Decision, error) {
 			return Decision{}, a.err
 		}
 		if a.res == nil {
-			return Decision{}, fmt.Errorf("engine: no result")
+			return Decision{}, errors.New("engine: no result")
 		}
 		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Source: FromEngine, set: q.set}
 		d.State = State{

@@ -24,7 +24,7 @@ func Example() {
 		return
 	}
 	defer conn.Close(context.Background())
-	limiter, err := ratelimit.New(conn.Client(), redis_rate.PerMinute(2))
+	limiter, err := ratelimit.New(conn.Client(), ratelimit.PerMinute(2))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -46,7 +46,7 @@ func ExampleLimiter_Handler() {
 		fmt.Println(err)
 		return
 	}
-	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(100), ratelimit.WithKey(ratelimit.ByIP(resolver)), ratelimit.WithOnUnavailable(ratelimit.Closed))
+	limiter, err := ratelimit.New(rdb, ratelimit.PerMinute(100), ratelimit.WithKey(ratelimit.ByIP(resolver)), ratelimit.WithFailureMode(ratelimit.FailClosed))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -62,7 +62,7 @@ func ExampleWithKey_incorrect() {
 }
 
 func ExampleNew_mistakes() {
-	_, err := ratelimit.New(nil, redis_rate.PerMinute(0), ratelimit.WithTimeout(0))
+	_, err := ratelimit.New(nil, ratelimit.PerMinute(0), ratelimit.WithTimeout(0))
 	fmt.Println(err)
 	// Output:
 	// ratelimit: limit: rate 0 is not above 0
@@ -72,14 +72,13 @@ func ExampleNew_mistakes() {
 
 func ExampleWithEngine() {
 	rdb := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
-	limiter, err := ratelimit.New(nil, redis_rate.PerMinute(100), ratelimit.WithEngine(redis_rate.NewLimiter(rdb)))
+	limiter, err := ratelimit.New(nil, ratelimit.PerMinute(100), ratelimit.WithEngine(redis_rate.NewLimiter(rdb)))
 	_, _ = limiter, err
 }
 
 // Several limits in one round trip: all are charged or none.
 func ExampleWithLimits() {
-	limiter, err := ratelimit.New(client(), redis_rate.Limit{}, ratelimit.WithLimits(
-		ratelimit.Limit{Limit: redis_rate.PerSecond(10), Name: "burst"},
+	limiter, err := ratelimit.New(client(), ratelimit.PerSecond(10).WithBurst(20).Named("burst"), ratelimit.WithLimits(
 		ratelimit.Window(5000, 24*time.Hour),
 		ratelimit.Concurrency(20),
 	))
@@ -91,13 +90,13 @@ func ExampleWithLimits() {
 	// Output:
 }
 
-// Limits by tier. A request without any passes uncounted.
+// Limits by tier. A request without any is admitted uncounted.
 func ExampleWithLimitsFunc() {
 	tiers := map[string][]ratelimit.Limit{
-		"free": {{Limit: redis_rate.PerMinute(10), Name: "free"}},
-		"paid": {{Limit: redis_rate.PerMinute(1000), Name: "paid"}},
+		"free": {ratelimit.PerMinute(10).Named("free")},
+		"paid": {ratelimit.PerMinute(1000).Named("paid")},
 	}
-	limiter, err := ratelimit.New(client(), redis_rate.Limit{}, ratelimit.WithLimitsFunc(func(r *http.Request) []ratelimit.Limit {
+	limiter, err := ratelimit.New(client(), ratelimit.Limit{}, ratelimit.WithLimitsFunc(func(r *http.Request) []ratelimit.Limit {
 		return tiers[r.Header.Get("X-Tier")] // from your own session, not from what clients send
 	}))
 	if err != nil {
@@ -110,7 +109,7 @@ func ExampleWithLimitsFunc() {
 
 // Only failed attempts to log in count.
 func ExampleWithRefund() {
-	limiter, err := ratelimit.New(client(), redis_rate.PerMinute(5), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+	limiter, err := ratelimit.New(client(), ratelimit.PerMinute(5), ratelimit.WithRefund(ratelimit.SkipSuccessful))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -121,13 +120,13 @@ func ExampleWithRefund() {
 
 // What a request cost is known when it has been served.
 func ExampleLimiter_ChargeLater() {
-	limiter, err := ratelimit.New(client(), redis_rate.PerHour(1_000_000))
+	limiter, err := ratelimit.New(client(), ratelimit.PerHour(1_000_000))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	_ = limiter.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		tokens := int64(4711) // of a model
+		tokens := 4711 // of a model
 		limiter.ChargeLater(r, tokens)
 	}))
 	// Output:
@@ -138,7 +137,7 @@ func ExampleWithSkip() {
 	resolver, err0 := clientip.New(clientip.Config{})
 	own, err1 := resolver.Within(netip.MustParsePrefix("10.0.0.0/8"))
 	bad, err2 := resolver.Within(netip.MustParsePrefix("192.0.2.0/24"))
-	limiter, err3 := ratelimit.New(client(), redis_rate.PerMinute(100), ratelimit.WithSkip(own), ratelimit.WithDenyList(bad))
+	limiter, err3 := ratelimit.New(client(), ratelimit.PerMinute(100), ratelimit.WithSkip(own), ratelimit.WithDenyList(bad))
 	if err := errors.Join(err0, err1, err2, err3); err != nil {
 		fmt.Println(err)
 		return
@@ -151,7 +150,7 @@ func client() *redis.Client { return redis.NewClient(&redis.Options{ContextTimeo
 
 // What is known to have failed only later is given back where it was charged.
 func ExampleLimiter_RefundDecision() {
-	limiter, err := ratelimit.New(client(), redis_rate.PerHour(100))
+	limiter, err := ratelimit.New(client(), ratelimit.PerHour(100))
 	if err != nil {
 		fmt.Println(err)
 		return

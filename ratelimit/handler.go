@@ -2,121 +2,71 @@ package ratelimit
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
-	"github.com/redishttp/redishttp/clientip"
+	"github.com/redishttp/redishttp/internal/problem"
 )
 
-// Handler lets requests within the limits through to next and answers others
-// with 429, or with 503 while Redis is unavailable and the limiter is
-// [Closed]. RateLimit headers are set before next runs. A key, a cost or limits
-// that cannot be found are answered 500, for that is a mistake of the
-// configuration and never a free pass. A limiter that a request passes twice
+// Handler admits requests within the limits to next and rejects others with
+// 429, or with 503 while Redis is unavailable and the failure mode is
+// [FailClosed]. RateLimit headers are set before next runs. If the key, the cost or
+// the limits of a request cannot be found, it gets 500: that is a mistake in the
+// configuration, and never a free pass. A limiter that a request passes twice
 // charges it once.
 func (l *Limiter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if l.passed(r) || l.skip != nil && l.skip(r) {
+		outer := admissionOf(r)
+		if outer.within(l) || l.skip != nil && l.skip(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
 		if l.denyList != nil && l.denyList(r) {
-			writeProblem(w, r, http.StatusForbidden, forbidden)
+			forbidden.Write(w, r)
 			return
 		}
-		q, err := l.questionOf(r)
+		q, err := l.requestOf(r)
 		switch {
 		case err != nil:
 			l.logger.LogAttrs(r.Context(), slog.LevelError, "a request cannot be counted", slog.Any("error", err))
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-			return
-		case len(q.set.all) == 0 || q.cost == 0 && q.hold == "":
+		case q.free():
 			next.ServeHTTP(w, r)
-			return
-		}
-		asked, done := l.refuseAgain(w, r, q)
-		if done {
-			return
-		}
-		once := q
-		once.asked = asked
-		d, _ := l.observed(r.Context(), once) // the decision holds; the hook has the error
-		if !d.Allowed && l.maxDelay > 0 && !l.shadow {
-			if d = l.wait(r.Context(), &q, d); r.Context().Err() != nil && !d.Allowed {
-				return // nobody is there to be answered
+		default:
+			q = l.lookup(q)
+			if l.repeatRefusal(w, r, q) {
+				return
+			}
+			if a := l.admit(r.Context(), q); a != nil {
+				a.outer = outer
+				l.respond(w, r, next, a)
 			}
 		}
-		if !l.shadow || l.shadowHeaders {
-			l.setHeaders(w.Header(), d, q.key)
-		}
-		p := &passage{limiter: l, question: q, decision: d, outer: outer(r)}
-		if !d.Allowed && !l.shadow {
-			l.refuse(w, r, p)
-			return
-		}
-		l.serve(w, r, next, p)
 	})
 }
 
-// questionOf finds out what a request is counted against.
-func (l *Limiter) questionOf(r *http.Request) (question, error) {
-	key, err := l.key(r)
-	if (err != nil || key == "") && l.fallback != nil {
-		key, err = l.fallback(r)
-	}
-	if err == nil && key == "" {
-		err = errors.New("the key is empty")
-	}
-	if err != nil {
-		return question{}, fmt.Errorf("ratelimit: key: %w", err)
-	}
-	if key == sharedKey && !clientip.Peer(r).IsValid() && l.noAddress.Open(time.Minute) {
-		l.logger.LogAttrs(r.Context(), slog.LevelWarn, "requests without a client address share one key: is a unix socket not trusted?", slog.String("peer", r.RemoteAddr))
-	}
-	q := question{set: l.static, key: key, cost: 1, mode: take}
-	if l.cost != nil {
-		if q.cost, err = l.costOf(r); err != nil {
-			return question{}, err
+// admit decides a request, and again after a delay. It returns nil if the
+// client has left.
+func (l *Limiter) admit(ctx context.Context, q request) *admission {
+	d, _ := l.decide(ctx, q) // the decision holds; the hook has the error
+	if !d.Allowed && l.delay != nil && !l.shadow {
+		q, d = l.delayed(ctx, q, d)
+		if !d.Allowed && ctx.Err() != nil {
+			return nil
 		}
 	}
-	if l.limitsFunc != nil {
-		limits := l.limitsFunc(r)
-		limits = append(limits[:len(limits):len(limits)], l.limits...)
-		if q.set, err = l.sets.of(limits, l.share()); err != nil {
-			return question{}, err
-		}
-	}
-	if q.set.concurrent >= 0 {
-		q.hold = rand.Text()
-	}
-	return q, nil
+	return &admission{limiter: l, request: q, decision: d}
 }
 
-// costOf asks the user's function, which must neither panic nor give away.
-func (l *Limiter) costOf(r *http.Request) (cost int64, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("ratelimit: cost: panic: %v", p)
-		}
-	}()
-	if cost = l.cost(r); cost < 0 {
-		return 0, fmt.Errorf("ratelimit: cost: %d is below 0", cost)
-	}
-	return cost, nil
-}
-
-// wait holds a request back until it would be admitted, if that is soon.
-func (l *Limiter) wait(ctx context.Context, q *question, d Decision) Decision {
-	deadline := time.Now().Add(l.maxDelay)
+// delayed holds a request back until it is admitted, if that is soon.
+func (l *Limiter) delayed(ctx context.Context, q request, d Decision) (request, Decision) {
+	deadline := time.Now().Add(l.delay.longest)
 	for !d.Allowed && d.RetryAfter > 0 && !d.Unavailable && !time.Now().Add(d.RetryAfter).After(deadline) {
 		select {
 		case l.waiting <- struct{}{}:
 		default:
-			return d // as many wait already as may
+			return q, d // as many wait already as may
 		}
 		timer := time.NewTimer(d.RetryAfter)
 		select {
@@ -126,12 +76,30 @@ func (l *Limiter) wait(ctx context.Context, q *question, d Decision) Decision {
 		timer.Stop()
 		<-l.waiting
 		if ctx.Err() != nil {
-			return d
+			return q, d
 		}
-		if q.hold != "" {
-			q.hold = rand.Text() // what became of the last place that was asked for may not be known
-		}
-		d, _ = l.observed(ctx, *q)
+		q = q.again()
+		d, _ = l.decide(ctx, q)
 	}
-	return d
+	return q, d
+}
+
+// respond sets the headers, and serves or rejects the request.
+func (l *Limiter) respond(w http.ResponseWriter, r *http.Request, next http.Handler, a *admission) {
+	if l.shadow {
+		l.serve(w, r, next, a)
+		return
+	}
+	l.setHeaders(w.Header(), a.decision, a.request.key)
+	if a.decision.Allowed {
+		l.serve(w, r, next, a)
+		return
+	}
+	problem.NoStore(w.Header()) // RFC 6585, section 4
+	problem.RetryAfter(w.Header(), a.decision.RetryAfter)
+	if l.deny != nil {
+		l.deny.ServeHTTP(w, a.in(r))
+		return
+	}
+	problemOf(a.decision).Write(w, r)
 }

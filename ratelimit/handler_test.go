@@ -78,20 +78,20 @@ func TestStackedLimitersAddUp(t *testing.T) {
 }
 
 func TestOutageAnswers(t *testing.T) {
-	cases := map[ratelimit.Policy]int{ratelimit.Local: 200, ratelimit.Open: 200, ratelimit.Closed: 503}
+	cases := map[ratelimit.FailureMode]int{ratelimit.FailLocal: 200, ratelimit.FailOpen: 200, ratelimit.FailClosed: 503}
 	for policy, status := range cases {
 		s := redistest.NewServer(t)
-		h := limiter(t, s.Client(t), redis_rate.PerMinute(10), ratelimit.WithOnUnavailable(policy)).Handler(ok)
+		h := limiter(t, s.Client(t), redis_rate.PerMinute(10), ratelimit.WithFailureMode(policy)).Handler(ok)
 		s.Kill()
 		for range 9 {
 			w := request(h, http.MethodGet)
 			if w.Code != status || strings.Contains(w.Body.String(), "refused") || strings.Contains(w.Body.String(), "redis") {
 				t.Fatalf("policy %d: got %d %q, want %d and no word of the cause", policy, w.Code, w.Body, status)
 			}
-			if counted := w.Header().Get("RateLimit") != ""; counted != (policy == ratelimit.Local) {
+			if counted := w.Header().Get("RateLimit") != ""; counted != (policy == ratelimit.FailLocal) {
 				t.Errorf("policy %d: RateLimit %q", policy, w.Header().Get("RateLimit"))
 			}
-			if policy == ratelimit.Closed && (w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "temporary-reduced-capacity")) {
+			if policy == ratelimit.FailClosed && (w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "temporary-reduced-capacity")) {
 				t.Errorf("closed: %v %s", w.Header(), w.Body)
 			}
 		}

@@ -62,8 +62,8 @@ func TestHeaderModes(t *testing.T) {
 
 func TestLegacyHeaders(t *testing.T) {
 	c := newClock()
-	for legacy, reset := range map[ratelimit.LegacyHeaders]string{ratelimit.LegacyDelta: "720", ratelimit.LegacyEpoch: strconv.FormatInt(c.now().Unix()+720, 10)} {
-		h := limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(5), ratelimit.WithLegacyHeaders(legacy), ratelimit.WithClock(c.now)).Handler(ok)
+	for epoch, reset := range map[bool]string{false: "720", true: strconv.FormatInt(c.now().Unix()+720, 10)} {
+		h := limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(5), ratelimit.WithLegacyHeaders(epoch), ratelimit.WithClock(c.now)).Handler(ok)
 		w := request(h, http.MethodGet)
 		got := fmt.Sprint(w.Header().Get("X-RateLimit-Limit"), w.Header().Get("X-RateLimit-Remaining"), w.Header().Get("X-RateLimit-Reset"))
 		if want := "54" + reset; got != want {
@@ -97,7 +97,7 @@ func TestPartitionKey(t *testing.T) {
 // Closed answers 503 with the draft's type, and tells no numbers.
 func TestReducedCapacity(t *testing.T) {
 	s := redistest.NewServer(t)
-	h := limiter(t, s.Client(t), redis_rate.PerHour(5), ratelimit.WithOnUnavailable(ratelimit.Closed)).Handler(ok)
+	h := limiter(t, s.Client(t), redis_rate.PerHour(5), ratelimit.WithFailureMode(ratelimit.FailClosed)).Handler(ok)
 	s.Kill()
 	w := request(h, http.MethodGet)
 	var p map[string]any
@@ -109,8 +109,8 @@ func TestReducedCapacity(t *testing.T) {
 func TestEveryNewMistakeIsReported(t *testing.T) {
 	_, err := ratelimit.New(redistest.Standalone(t).Client(t), redis_rate.PerHour(1),
 		ratelimit.WithLimits(named("a b", redis_rate.PerHour(1)), named("x", redis_rate.Limit{}), named("x", redis_rate.PerHour(1)), named("x", redis_rate.PerHour(2)), ratelimit.Concurrency(1), ratelimit.Concurrency(2)),
-		ratelimit.WithLocalShare(2), ratelimit.WithDenyCache(-1, 0), ratelimit.WithDelay(-1, 0), ratelimit.WithHeaders(9), ratelimit.WithLegacyHeaders(9), ratelimit.WithPartitionKey([]byte("short")), ratelimit.WithEngine(panicking{}))
-	for _, want := range []string{"name does not match", "rate 0", `two limits are named "x"`, "concurrency", "WithLocalShare", "WithDenyCache", "WithDelay", "WithHeaders", "WithLegacyHeaders", "WithPartitionKey", "WithEngine"} {
+		ratelimit.WithLocalShare(2), ratelimit.WithDenyCache(-1, 0), ratelimit.WithDelay(-1, 0), ratelimit.WithHeaders(9), ratelimit.WithPartitionKey([]byte("short")), ratelimit.WithEngine(panicking{}))
+	for _, want := range []string{"name does not match", "rate 0", `two limits are named "x"`, "concurrency", "WithLocalShare", "WithDenyCache", "WithDelay", "WithHeaders", "WithPartitionKey", "WithEngine"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in:\n%v", want, err)
 		}

@@ -75,7 +75,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	local := grown()
 	for i := range addresses {
-		l.denied.put(strconv.Itoa(i), &refusal{cost: 1, notBefore: 1 << 60, decision: Decision{set: l.static, State: State{RetryAfter: time.Hour}}})
+		l.denied.put(strconv.Itoa(i), &refusal{cost: 1, notBefore: 1 << 60, last: Decision{set: l.static, State: State{RetryAfter: time.Hour}}})
 	}
 	all := grown()
 	t.Logf("%d addresses: %d MiB without redis, %d MiB with as many refusals", addresses, local>>20, all>>20)

@@ -53,7 +53,7 @@ func TestBlockAndResetWithLimitsByRequest(t *testing.T) {
 			if got := ask(l, "free"); got != 200 {
 				t.Fatalf("%s: got %d", name, got)
 			}
-			if err := l.BlockLimits(t.Context(), key, time.Minute, tiers["free"]...); err != nil {
+			if err := l.Block(t.Context(), key, time.Minute, tiers["free"]...); err != nil {
 				t.Fatal(err)
 			}
 			for tier := range tiers {
@@ -61,7 +61,7 @@ func TestBlockAndResetWithLimitsByRequest(t *testing.T) {
 					t.Errorf("%s: %s is blocked and got %d", name, tier, got)
 				}
 			}
-			if err := l.ResetLimits(t.Context(), key, tiers["free"]...); err != nil {
+			if err := l.Reset(t.Context(), key, tiers["free"]...); err != nil {
 				t.Fatal(err)
 			}
 			for tier := range tiers { // at once, where it is made
@@ -71,7 +71,7 @@ func TestBlockAndResetWithLimitsByRequest(t *testing.T) {
 					t.Errorf("%s: %s is reset and got %d", name, tier, got)
 				}
 			}
-			if err := l.BlockLimits(t.Context(), key, time.Minute); err == nil {
+			if err := l.Block(t.Context(), key, time.Minute); err == nil {
 				t.Errorf("%s: nothing is blocked, without an error", name)
 			}
 		}
@@ -85,7 +85,7 @@ func TestBlockAndResetWithLimitsByRequest(t *testing.T) {
 				t.Errorf("all are blocked, and %q got %d", tier, got)
 			}
 		}
-		if err := l.ResetLimits(t.Context(), key, named("all", redis_rate.PerHour(100))); err != nil {
+		if err := l.Reset(t.Context(), key, named("all", redis_rate.PerHour(100))); err != nil {
 			t.Fatal(err)
 		}
 		if got := ask(l, "none"); got != 200 {
@@ -148,7 +148,7 @@ func TestConcurrencyAlone(t *testing.T) {
 		_, e1 := l.Allow(t.Context(), "k")
 		_, e2 := l.Charge(t.Context(), "k", 1)
 		_, e3 := l.Refund(t.Context(), "k", 1)
-		_, e4 := l.AllowLimits(t.Context(), "k", 1, ratelimit.Concurrency(2))
+		_, e4 := l.AllowN(t.Context(), "k", 1, ratelimit.Concurrency(2))
 		for i, err := range []error{e1, e2, e3, e4} {
 			if !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("method %d of Allow, Charge, Refund, AllowLimits: got %v", i, err)

@@ -190,16 +190,16 @@ func TestLimitsByRequest(t *testing.T) {
 	if _, err := l.Allow(t.Context(), "k"); err == nil {
 		t.Error("Allow without limits of its own: no error")
 	}
-	d, err := l.AllowLimits(t.Context(), "k", 1, tiers["paid"]...)
+	d, err := l.AllowN(t.Context(), "k", 1, tiers["paid"]...)
 	if err != nil || !d.Allowed || len(d.Policies()) != 2 {
-		t.Errorf("AllowLimits: got %+v, %v", d, err)
+		t.Errorf("AllowN with limits: got %+v, %v", d, err)
 	}
-	if d, err := l.AllowLimits(t.Context(), "k", 1); err != nil || !d.Allowed {
+	if d, err := l.AllowN(t.Context(), "k", 1); !errors.Is(err, errors.ErrUnsupported) || d.Allowed {
 		t.Errorf("no limits: got %+v, %v", d, err)
 	}
 	// Limits made of what clients send must not fill the memory.
 	for i := range 2000 {
-		_, err = l.AllowLimits(t.Context(), "k", 1, named(fmt.Sprint("n", i), redis_rate.PerHour(1)))
+		_, err = l.AllowN(t.Context(), "k", 1, named(fmt.Sprint("n", i), redis_rate.PerHour(1)))
 	}
 	if err == nil || !strings.Contains(err.Error(), "different sets") {
 		t.Errorf("2000 different sets: got %v", err)
@@ -208,8 +208,8 @@ func TestLimitsByRequest(t *testing.T) {
 
 func TestCost(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	l := limiter(t, rdb, redis_rate.PerHour(5), ratelimit.WithCost(func(r *http.Request) int64 {
-		var cost int64
+	l := limiter(t, rdb, redis_rate.PerHour(5), ratelimit.WithCost(func(r *http.Request) int {
+		var cost int
 		if _, err := fmt.Sscan(r.URL.Query().Get("cost"), &cost); err != nil {
 			panic("no cost")
 		}

@@ -294,9 +294,9 @@ func TestALostReplyIsChargedOnce(t *testing.T) {
 }
 
 func TestOutage(t *testing.T) {
-	for _, policy := range []ratelimit.Policy{ratelimit.Local, ratelimit.Open, ratelimit.Closed} {
+	for _, policy := range []ratelimit.FailureMode{ratelimit.FailLocal, ratelimit.FailOpen, ratelimit.FailClosed} {
 		s := redistest.NewServer(t)
-		l := limiter(t, s.Client(t), redis_rate.PerHour(3), ratelimit.WithOnUnavailable(policy))
+		l := limiter(t, s.Client(t), redis_rate.PerHour(3), ratelimit.WithFailureMode(policy))
 		allow(t, l, "k", 1)
 		s.Kill()
 		for i := range 20 {
@@ -305,8 +305,8 @@ func TestOutage(t *testing.T) {
 			if err == nil {
 				t.Fatal("down: no error")
 			}
-			want := policy == ratelimit.Open || policy == ratelimit.Local && i < 3
-			if d.Allowed != want || d.Unavailable != (policy == ratelimit.Closed) {
+			want := policy == ratelimit.FailOpen || policy == ratelimit.FailLocal && i < 3
+			if d.Allowed != want || d.Unavailable != (policy == ratelimit.FailClosed) {
 				t.Errorf("policy %d, request %d: got %+v, want allowed %v", policy, i, d, want)
 			}
 			if took := time.Since(start); i > 5 && took > 50*time.Millisecond {

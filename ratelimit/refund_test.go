@@ -32,9 +32,9 @@ func flaky(t *testing.T, limit redis_rate.Limit, opts ...ratelimit.Option) (l, d
 // What Redis was not asked to charge, Redis does not give back, whatever became
 // of it until the handler returned.
 func TestARefundGivesBackWhatWasCharged(t *testing.T) {
-	for _, policy := range []ratelimit.Policy{ratelimit.Local, ratelimit.Open} {
-		for _, later := range []int64{0, 2, -7} {
-			l, direct, p := flaky(t, redis_rate.PerHour(10), ratelimit.WithOnUnavailable(policy), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+	for _, policy := range []ratelimit.FailureMode{ratelimit.FailLocal, ratelimit.FailOpen} {
+		for _, later := range []int{0, 2, -7} {
+			l, direct, p := flaky(t, redis_rate.PerHour(10), ratelimit.WithFailureMode(policy), ratelimit.WithRefund(ratelimit.SkipSuccessful))
 			allow(t, direct, "192.0.2.1/32", 5)
 			h := l.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				if d, _ := ratelimit.FromContext(r.Context()); d.Source == ratelimit.FromRedis {
@@ -115,8 +115,8 @@ func TestRefundDecision(t *testing.T) {
 		}
 		return d
 	}
-	l.Reset(t.Context(), "k") //nolint:errcheck // what is remembered of the client is forgotten, Redis is away
-	for range 10 {            // each is given back here
+	l.Reset(t.Context(), "k")
+	for range 10 { // each is given back here
 		d := local()
 		if !d.Allowed {
 			t.Fatalf("refused: %+v", d)
@@ -132,7 +132,7 @@ func TestRefundDecision(t *testing.T) {
 
 // In shadow mode what was refused was not charged.
 func TestARefundInShadow(t *testing.T) {
-	l := limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(1), ratelimit.WithShadow(true, false), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+	l := limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(1), ratelimit.WithShadow(true), ratelimit.WithRefund(ratelimit.SkipSuccessful))
 	allow(t, l, "192.0.2.1/32", 1)
 	for range 5 {
 		if got := request(l.Handler(served), http.MethodGet).Code; got != 200 {

@@ -14,8 +14,8 @@ import (
 // lease is over.
 func TestAPlaceWhoseReplyWasLost(t *testing.T) {
 	redistest.NoLeaks(t)
-	for _, policy := range []ratelimit.Policy{ratelimit.Local, ratelimit.Closed} {
-		l, direct, p := flaky(t, redis_rate.Limit{}, ratelimit.WithLimits(ratelimit.Concurrency(1)), ratelimit.WithOnUnavailable(policy))
+	for _, policy := range []ratelimit.FailureMode{ratelimit.FailLocal, ratelimit.FailClosed} {
+		l, direct, p := flaky(t, redis_rate.Limit{}, ratelimit.WithLimits(ratelimit.Concurrency(1)), ratelimit.WithFailureMode(policy))
 		free := func() bool {
 			d, leave, err := direct.Enter(t.Context(), "192.0.2.1/32", 1)
 			leave()

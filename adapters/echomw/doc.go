@@ -42,7 +42,7 @@
 // r.PathValue("id") is c.Param("id"). So the locks of package lockmw have the right keys
 // without an option: Echo's own pattern is /orders/:id/pay, one lock for all orders.
 // A request that no route matches has no pattern. The default key of a lock,
-// [lockmw.ByPath], needs none; with [lockmw.ByPattern] put locks on routes or groups.
+// [lockkey.Path], needs none; with [lockkey.Pattern] put locks on routes or groups.
 //
 // # Background calls
 //
@@ -59,6 +59,6 @@
 // itself (RouterConfig.AutoHandleHEAD), an error of a route with middlewares of its
 // own has Content-Length: 0.
 //
-// [lockmw.ByPath]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#ByPath
-// [lockmw.ByPattern]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#ByPattern
+// [lockkey.Path]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw/lockkey#Path
+// [lockkey.Pattern]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw/lockkey#Pattern
 package echomw

@@ -16,6 +16,7 @@ import (
 
 	"github.com/redishttp/redishttp/adapters/echomw"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 func newEcho() *echo.Echo {
@@ -315,7 +316,7 @@ func TestPatterns(t *testing.T) {
 							t.Errorf("value of %s: got %q, want %q", key, got, value)
 						}
 					}
-					if key, err := lockmw.ByPattern(r); err != nil || key != lockmw.Join(append([]string{tc.key}, want...)...) {
+					if key, err := lockkey.Pattern(r); err != nil || key != lockmw.Join(append([]string{tc.key}, want...)...) {
 						t.Errorf("key of the lock: %q, %v", key, err)
 					}
 					ran = true

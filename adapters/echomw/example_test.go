@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"time"
 
-	"github.com/go-redis/redis_rate/v10"
 	"github.com/labstack/echo/v5"
 	"github.com/labstack/echo/v5/middleware"
 
@@ -31,7 +30,7 @@ func Example() {
 	}
 	defer conn.Close(context.Background())
 	rdb := conn.Client()
-	limiter, err1 := ratelimit.New(rdb, redis_rate.PerMinute(100), ratelimit.WithTimeout(5*time.Second))
+	limiter, err1 := ratelimit.New(rdb, ratelimit.PerMinute(100), ratelimit.WithTimeout(5*time.Second))
 	sessions, err2 := session.New(rdb, session.WithTimeouts(5*time.Second, 5*time.Second))
 	responses, err3 := cache.New(rdb)
 	locks, err4 := lockmw.New(rdb)

@@ -41,7 +41,7 @@
 // r.PathValue("id") is c.Param("id"). So the locks of package lockmw have the right
 // keys without an option.
 // A request that no route matches has no pattern. The default key of a lock,
-// [lockmw.ByPath], needs none; with [lockmw.ByPattern] put locks on routes or groups.
+// [lockkey.Path], needs none; with [lockkey.Pattern] put locks on routes or groups.
 //
 // # Background calls
 //
@@ -56,6 +56,6 @@
 // [io.ReaderFrom] is not offered, because gin does not offer it. The redirects that gin makes for a
 // trailing slash come from its router and pass no middleware.
 //
-// [lockmw.ByPath]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#ByPath
-// [lockmw.ByPattern]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#ByPattern
+// [lockkey.Path]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw/lockkey#Path
+// [lockkey.Pattern]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw/lockkey#Pattern
 package ginmw

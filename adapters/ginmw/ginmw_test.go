@@ -15,6 +15,7 @@ import (
 
 	"github.com/redishttp/redishttp/adapters/ginmw"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 func TestMain(m *testing.M) {
@@ -279,7 +280,7 @@ func TestPatterns(t *testing.T) {
 							t.Errorf("value of %s: got %q, want %q", key, got, value)
 						}
 					}
-					if key, err := lockmw.ByPattern(r); err != nil || key != lockmw.Join(append([]string{tc.key}, want...)...) {
+					if key, err := lockkey.Pattern(r); err != nil || key != lockmw.Join(append([]string{tc.key}, want...)...) {
 						t.Errorf("key of the lock: %q, %v", key, err)
 					}
 					ran = true

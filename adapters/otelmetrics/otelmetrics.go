@@ -10,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// Metrics has the instruments. It is safe for concurrent use.
+// Metrics holds the instruments. It is safe for concurrent use.
 type Metrics struct {
 	counters   map[string]metric.Int64Counter
 	histograms map[string]metric.Float64Histogram
@@ -26,19 +26,19 @@ func (f optionFunc) apply(c *config) { f(c) }
 
 type config struct{ provider metric.MeterProvider }
 
-// WithMeterProvider sets where the metrics go. The default is the global one,
-// at the time of [New].
+// WithMeterProvider sets the provider of the metrics. The default is the global one
+// at the time of [New]; nil is a mistake.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return optionFunc(func(c *config) { c.provider = p })
 }
 
-// bounds are the limits of the histograms' buckets, in seconds: a decision takes
-// a millisecond, a lock may be waited for.
+// bounds are the limits of the histograms' buckets, in seconds: a decision takes a
+// millisecond, and waiting for a lock may take a minute.
 func bounds() []float64 {
 	return []float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
 }
 
-// New makes the instruments. The error is the provider's.
+// New creates the instruments. It returns the errors of the provider, joined.
 func New(opts ...Option) (*Metrics, error) {
 	c := config{provider: otel.GetMeterProvider()}
 	for _, opt := range opts {
@@ -53,13 +53,13 @@ func New(opts ...Option) (*Metrics, error) {
 	m := &Metrics{counters: map[string]metric.Int64Counter{}, histograms: map[string]metric.Float64Histogram{}}
 	var errs []error
 	for name, what := range map[string]string{
-		"ratelimit.decisions": "Requests that were admitted or refused.",
+		"ratelimit.decisions": "Requests that were admitted or rejected.",
 		"session.loads":       "Sessions that were looked up.",
 		"session.saves":       "Sessions that were written.",
-		"session.merges":      "Saves that met the save of another request.",
-		"session.events":      "Sessions that were created, rotated or destroyed, and tokens that none has.",
-		"cache.requests":      "Requests that the cache saw.",
-		"lock.renewals":       "Leases that were extended, or not.",
+		"session.merges":      "Saves that were merged with the save of another request.",
+		"session.events":      "Sessions that were created, rotated or destroyed, and tokens of no session.",
+		"cache.requests":      "Requests to the cache.",
+		"lock.renewals":       "Renewals of leases, done or failed.",
 		"lock.lost":           "Locks that were lost while they were held.",
 		"cron.runs":           "Runs of jobs on this instance.",
 		"cron.skipped":        "Ticks that this instance did not run.",
@@ -70,7 +70,7 @@ func New(opts ...Option) (*Metrics, error) {
 	}
 	for name, what := range map[string]string{
 		"ratelimit.duration": "How long decisions took.",
-		"lock.wait":          "How long was waited for locks.",
+		"lock.wait":          "How long requests waited for locks.",
 		"lock.held":          "How long locks were held.",
 		"cron.duration":      "How long jobs ran.",
 	} {
@@ -103,7 +103,7 @@ func (r reporter) time(ctx context.Context, histogram string, d time.Duration, a
 	r.m.histograms[histogram].Record(ctx, d.Seconds(), metric.WithAttributes(append(attrs, r.name)...))
 }
 
-// failed is the hook for failures.
+// failed returns the hook that counts the failures of a middleware.
 func (r reporter) failed(middleware string) func(context.Context, error) {
 	return func(ctx context.Context, _ error) {
 		r.count(ctx, "failures", 1, attribute.String("middleware", middleware))

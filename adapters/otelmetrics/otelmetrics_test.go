@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-redis/redis_rate/v10"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -76,10 +75,10 @@ func TestWhatIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	const ttl = 900 * time.Millisecond
-	limiter, err1 := ratelimit.New(rdb, redis_rate.PerHour(4), ratelimit.WithName("four"), ratelimit.WithHooks(m.RateLimit("api")))
+	limiter, err1 := ratelimit.New(rdb, ratelimit.PerHour(4), ratelimit.WithName("four"), ratelimit.WithHooks(m.RateLimit("api")))
 	sessions, err2 := session.New(rdb, session.WithHooks(m.Session("site")))
 	responses, err3 := cache.New(rdb, cache.WithHooks(m.Cache("pages")))
-	locks, err4 := lockmw.New(rdb, lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/4), lockmw.WithHooks(m.Locks("orders", ttl)))
+	locks, err4 := lockmw.New(rdb, lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/4), lockmw.WithHooks(m.Locks("orders", ttl)))
 	runner, err5 := cronlock.New(rdb, cronlock.WithHooks(m.Cron("jobs")))
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		t.Fatal(err)
@@ -103,7 +102,7 @@ func TestWhatIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	others, err := lockmw.New(rdb, lockmw.WithTTL(ttl), lockmw.WithNodeTimeout(ttl/4), lockmw.WithHooks(m.Locks("others", ttl)))
+	others, err := lockmw.New(rdb, lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/4), lockmw.WithHooks(m.Locks("others", ttl)))
 	if err != nil {
 		t.Fatal(err)
 	}

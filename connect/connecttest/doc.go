@@ -13,7 +13,7 @@
 // It needs redis-server, and for [NewSentinel] redis-sentinel, version 6.2 or
 // above, in the path (Debian: redis-server, redis-sentinel), and a Unix. Where
 // they are missing tests fail, for a test that is silently skipped is a test
-// that nobody runs; ask [Available] to decide otherwise.
+// that is never run; use [Available] to decide otherwise.
 //
 // Servers listen on loopback only, keep nothing on disk but logs in a temporary
 // directory, are private to the test that started them and end with it; on

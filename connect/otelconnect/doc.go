@@ -8,9 +8,9 @@
 // # What is reported
 //
 // A span for each command that is sent (a pipeline is one), named after the
-// command, and one for each dial. Calls that a breaker refuses cost nothing and
+// command, and one for each dial. Calls that a breaker rejects cost nothing and
 // have no span. Commands that [connect.Conn.Batched] sends together are one
-// span without a parent, for they belong to several requests. Metrics are
+// span without a parent, because they belong to several requests. Metrics are
 // redisotel's about pools and durations, its counters as the semantic
 // conventions have them, and those of [connect.Stats]:
 //
@@ -22,14 +22,16 @@
 //
 // Everything carries redishttp.connection.name and .mode.
 //
-// # What is not
+// # What is not reported
 //
-// Commands with their keys and values, unless [WithStatements] says so: keys
-// hold session tokens and addresses, values personal data. redisotel alone
-// reports them. Redis repeats the arguments of commands it does not know in its
-// error; they are cut off, in spans and for the caller.
+// Commands with their keys and values, unless [WithStatements] turns them on: keys
+// hold session tokens and addresses, values personal data. redisotel by itself
+// reports them. Redis repeats the arguments of unknown commands in its error; they
+// are removed, in spans and for the caller.
 //
-// It is a module of its own, so that programs without OpenTelemetry do not
-// carry it. It creates no keys and sends no commands; when Redis is down it
-// reports that.
+// For a connection of connect.FromClient the figures of dials and breakers stay 0.
+//
+// It is a module of its own, so that programs without OpenTelemetry do not depend
+// on it. It creates no keys and sends no commands. When Redis is down, it reports
+// the outage.
 package otelconnect

@@ -31,25 +31,26 @@ type config struct {
 	statements bool
 }
 
-// WithTracerProvider sets where spans go. The default is the global provider;
-// the no-op provider turns traces off.
+// WithTracerProvider sets the provider of spans. The default is the global one at
+// the time of [Instrument]; the no-op provider turns traces off; nil is a mistake.
 func WithTracerProvider(p trace.TracerProvider) Option {
 	return optionFunc(func(c *config) { c.tracers = p })
 }
 
-// WithMeterProvider sets where metrics go. The default is the global provider;
-// the no-op provider turns metrics off.
+// WithMeterProvider sets the provider of metrics. The default is the global one at
+// the time of [Instrument]; the no-op provider turns metrics off; nil is a mistake.
 func WithMeterProvider(p metric.MeterProvider) Option {
 	return optionFunc(func(c *config) { c.meters = p })
 }
 
-// WithStatements reports commands with their keys and values. It is dangerous:
-// they hold session tokens and personal data. The default is false.
+// WithStatements sets whether spans contain commands with their keys and values. It
+// is dangerous: these hold session tokens and personal data. The default is false.
+// Turn it on for development.
 func WithStatements(report bool) Option {
 	return optionFunc(func(c *config) { c.statements = report })
 }
 
-// Instrumentation is what [Instrument] started.
+// Instrumentation is the running instrumentation of a connection.
 type Instrumentation struct {
 	stop         sync.Once
 	done         chan struct{}
@@ -57,9 +58,10 @@ type Instrumentation struct {
 	err          error
 }
 
-// Instrument reports the traces and metrics of conn until Close. Call it right
-// after [connect.Open]: nodes of a cluster that are connected already are left
-// out. It fails for a nil connection or provider.
+// Instrument reports the traces and metrics of conn until [Instrumentation.Close].
+// Call it right after [connect.Open]: nodes of a cluster that are already connected
+// are not instrumented. It fails for a nil connection or provider, and reports all
+// mistakes at once.
 func Instrument(conn *connect.Conn, opts ...Option) (*Instrumentation, error) {
 	if conn == nil {
 		return nil, errors.New("otelconnect: conn: is nil")
@@ -104,8 +106,8 @@ func Instrument(conn *connect.Conn, opts ...Option) (*Instrumentation, error) {
 	return i, nil
 }
 
-// Close ends the metrics; spans go on until the connection is closed. It may
-// be called twice.
+// Close ends the metrics; spans are reported until the connection is closed. It may
+// be called more than once.
 func (i *Instrumentation) Close() error {
 	i.stop.Do(func() {
 		close(i.done)
@@ -116,7 +118,7 @@ func (i *Instrumentation) Close() error {
 	return i.err
 }
 
-// observe reports what only connect knows.
+// observe reports the figures of [connect.Stats], which redisotel does not know.
 func observe(meter metric.Meter, conn *connect.Conn, attrs metric.MeasurementOption) (metric.Registration, error) {
 	var (
 		all  []metric.Observable

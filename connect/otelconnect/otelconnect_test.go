@@ -40,7 +40,8 @@ func instrument(t *testing.T, url string, opts ...otelconnect.Option) (*connect.
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(tel.spans))
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(tel.reader))
 	tel.Instrumentation, err = otelconnect.Instrument(conn, append([]otelconnect.Option{
-		otelconnect.WithTracerProvider(tracers), otelconnect.WithMeterProvider(meters)}, opts...)...)
+		otelconnect.WithTracerProvider(tracers), otelconnect.WithMeterProvider(meters),
+	}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +208,10 @@ func TestTheFiguresAreThoseOfTheConnection(t *testing.T) {
 	if stats.Opened != 1 || stats.Refused == 0 {
 		t.Fatalf("no outage: %+v", stats)
 	}
-	for name, want := range map[string]int64{"dials": stats.Dials, "dial_errors": stats.DialErrors, "breaker.opened": 1, "breaker.refused": stats.Refused, "breaker.open": 1,
-		"in_flight": 0, "batched": 0} {
+	for name, want := range map[string]int64{
+		"dials": stats.Dials, "dial_errors": stats.DialErrors, "breaker.opened": 1, "breaker.refused": stats.Refused, "breaker.open": 1,
+		"in_flight": 0, "batched": 0,
+	} {
 		if got := tel.value(t, name); got != want {
 			t.Errorf("%s: got %d, want %d", name, got, want)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/redishttp/redishttp/connect"
 	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/cronlock"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 	"github.com/redishttp/redishttp/ratelimit"
 	"github.com/redishttp/redishttp/session"
 )
@@ -44,7 +45,7 @@ func newShop(set *connect.Set, password string, logger *slog.Logger) (*shop, err
 	// Plain HTTP on a loopback address; leave the option out behind TLS.
 	s.sessions, errs[1] = session.New(rdb, session.WithCookie(session.Cookie{Insecure: true}))
 	s.responses, errs[2] = cache.New(rdb)
-	s.locks, errs[3] = lockmw.New(rdb, lockmw.WithKey(lockmw.ByRoute(s.mux)), lockmw.WithMethods(http.MethodPost), lockmw.WithWait(5*time.Second))
+	s.locks, errs[3] = lockmw.New(rdb, lockmw.WithKey(lockkey.Route(s.mux)), lockmw.WithMethods(http.MethodPost), lockmw.WithWait(5*time.Second))
 	s.jobs, errs[4] = cronlock.New(rdb)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err

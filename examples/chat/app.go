@@ -45,7 +45,7 @@ func newApp(conn *connect.Conn, h *hub, c config, logger *slog.Logger) (*app, er
 	// ratelimit.ByIP that knows the address.
 	a.posts, errs[1] = ratelimit.New(rdb, redis_rate.Limit{Rate: 1, Burst: c.burst, Period: time.Second},
 		ratelimit.WithName("posts"), ratelimit.WithLogger(logger))
-	a.streams, errs[2] = ratelimit.New(rdb, redis_rate.Limit{}, ratelimit.WithLimits(ratelimit.Concurrency(c.streams)),
+	a.streams, errs[2] = ratelimit.New(rdb, ratelimit.Concurrency(c.streams),
 		ratelimit.WithName("streams"), ratelimit.WithLogger(logger))
 	a.assets, errs[3] = web.Assets(staticFiles, "static")
 	return a, errors.Join(errs[:]...)

@@ -25,6 +25,7 @@ import (
 	"github.com/redishttp/redishttp/connect"
 	"github.com/redishttp/redishttp/connect/embedded"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 	"github.com/redishttp/redishttp/ratelimit"
 	"github.com/redishttp/redishttp/session"
 )
@@ -105,7 +106,7 @@ func newApp(conn *connect.Conn, logger *slog.Logger) (*app, error) {
 	// Plain HTTP on a loopback address; leave the option out behind TLS.
 	a.sessions, errs[1] = session.New(rdb, session.WithCookie(session.Cookie{Insecure: true}), session.WithLogger(logger))
 	a.responses, errs[2] = cache.New(rdb, cache.WithLogger(logger))
-	a.locks, errs[3] = lockmw.New(rdb, lockmw.WithKey(lockmw.ByRoute(a.mux)), lockmw.WithMethods(http.MethodPost), lockmw.WithWait(time.Second), lockmw.WithLogger(logger))
+	a.locks, errs[3] = lockmw.New(rdb, lockmw.WithKey(lockkey.Route(a.mux)), lockmw.WithMethods(http.MethodPost), lockmw.WithWait(time.Second), lockmw.WithLogger(logger))
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}

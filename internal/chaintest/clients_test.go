@@ -125,8 +125,8 @@ func TestAnyClientHandsLocksOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			prefix := redistest.Prefix(t)
-			one, two := must(lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(5*time.Second), lockmw.WithTTL(20*time.Second))),
-				must(lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithNodeTimeout(5*time.Second), lockmw.WithTTL(20*time.Second)))
+			one, two := must(lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(5*time.Second), lockmw.WithTTL(20*time.Second))),
+				must(lockmw.New(rdb, lockmw.WithKeyPrefix(prefix), lockmw.WithTimeout(5*time.Second), lockmw.WithTTL(20*time.Second)))
 			for n := range 4 { // of all nodes
 				key := fmt.Sprint(n)
 				held := must(one.Acquire(t.Context(), key))

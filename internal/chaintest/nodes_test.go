@@ -59,7 +59,7 @@ func keyedSubjects() []keyed {
 			}
 		}},
 		{"lockmw", func(t testing.TB, rdb redis.UniversalClient) func(int) bool {
-			l := must(lockmw.New(rdb, lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithNodeTimeout(100*time.Millisecond)))
+			l := must(lockmw.New(rdb, lockmw.WithKeyPrefix(redistest.Prefix(t)), lockmw.WithTimeout(100*time.Millisecond)))
 			return func(n int) bool {
 				k, err := l.TryAcquire(context.Background(), fmt.Sprint(n))
 				if err == nil {
@@ -82,7 +82,7 @@ func keyedSubjects() []keyed {
 		}},
 		{"idempotency", func(t testing.TB, rdb redis.UniversalClient) func(int) bool {
 			prefix := redistest.Prefix(t)
-			l := must(lockmw.New(rdb, lockmw.WithKeyPrefix(prefix+":l"), lockmw.WithNodeTimeout(100*time.Millisecond)))
+			l := must(lockmw.New(rdb, lockmw.WithKeyPrefix(prefix+":l"), lockmw.WithTimeout(100*time.Millisecond)))
 			k := must(idempotency.New(l, rdb, func(*http.Request) (string, error) { return "user", nil }, idempotency.WithKeyPrefix(prefix),
 				idempotency.WithTimeout(100*time.Millisecond)))
 			return func(n int) bool {

@@ -28,7 +28,7 @@ func TestRequestsOfOneSessionInTurn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			locks, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix+"l"), lockmw.WithWait(20*time.Second), lockmw.WithNodeTimeout(4*time.Second),
+			locks, err := lockmw.New(rdb, lockmw.WithKeyPrefix(prefix+"l"), lockmw.WithWait(20*time.Second), lockmw.WithTimeout(4*time.Second),
 				lockmw.WithKey(func(r *http.Request) (string, error) { return sessions.RequestKey(r), nil }))
 			if err != nil {
 				t.Fatal(err)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // Missing returns what the user may not do if err says so. Redis names a command
@@ -111,4 +113,20 @@ func (w *Watch) due(what string) bool {
 	}
 	w.said[what] = now
 	return true
+}
+
+// Pipeline returns the error of a pipeline that reads keys which may be of any
+// type: that of the whole, or of a right that is missing. What Redis says of a
+// single command, such as WRONGTYPE, is left to that command.
+func Pipeline(cmds []redis.Cmder, err error) error {
+	for _, cmd := range cmds {
+		if _, missing := Missing(cmd.Err()); missing {
+			return cmd.Err()
+		}
+	}
+	var answer redis.Error
+	if err == nil || errors.Is(err, redis.Nil) || errors.As(err, &answer) && !errors.Is(err, unavailable.Err) {
+		return nil
+	}
+	return err
 }

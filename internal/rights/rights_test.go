@@ -106,3 +106,35 @@ func TestWatchSaysItOnceAMinute(t *testing.T) {
 		none.See(t.Context(), answer("NOPERM"))
 	})
 }
+
+func TestPipeline(t *testing.T) {
+	rdb := redistest.Standalone(t).Client(t)
+	prefix := redistest.Prefix(t)
+	rdb.Set(t.Context(), prefix+"s", "v", time.Minute)
+	pipe := rdb.Pipeline()
+	text, fields, none := pipe.Get(t.Context(), prefix+"s"), pipe.HLen(t.Context(), prefix+"s"), pipe.Get(t.Context(), prefix+"none")
+	if err := rights.Pipeline(pipe.Exec(t.Context())); err != nil {
+		t.Errorf("a key of another type and none: got %v, want nil", err)
+	}
+	if text.Err() != nil || fields.Err() == nil || !errors.Is(none.Err(), redis.Nil) {
+		t.Errorf("the commands: got %v, %v, %v", text.Err(), fields.Err(), none.Err())
+	}
+	missing := redis.NewCmd(t.Context(), "get")
+	missing.SetErr(noRightError("NOPERM User app has no permissions to run the 'get' command"))
+	if err := rights.Pipeline([]redis.Cmder{missing}, missing.Err()); err == nil {
+		t.Error("a missing right: got nil")
+	}
+	dead := redistest.NewServer(t)
+	gone := dead.Client(t)
+	dead.Kill()
+	pipe = gone.Pipeline()
+	pipe.Get(t.Context(), "k")
+	if err := rights.Pipeline(pipe.Exec(t.Context())); err == nil {
+		t.Error("a dead server: got nil")
+	}
+}
+
+type noRightError string
+
+func (e noRightError) Error() string { return string(e) }
+func (noRightError) RedisError()     {}

@@ -18,6 +18,7 @@ import (
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/lockkey"
 	"github.com/redishttp/redishttp/ratelimit"
 	"github.com/redishttp/redishttp/session"
 )
@@ -62,12 +63,12 @@ func newChain(t testing.TB, subject string, s settings) *chain {
 	if s.burst == 0 {
 		s.burst = 1000
 	}
-	key := lockmw.ByPath // the default
+	key := lockkey.Path // the default
 	var errs [4]error
 	// One more an hour: what is left does not depend on how long a test takes.
 	limit := redis_rate.Limit{Rate: 1, Burst: s.burst, Period: time.Hour}
 	c.limiter, errs[0] = ratelimit.New(c.rdb, limit, ratelimit.WithKeyPrefix(c.prefix+"r"), ratelimit.WithName("limit"), ratelimit.WithTimeout(5*time.Second),
-		ratelimit.WithOnUnavailable(ratelimit.Closed), ratelimit.WithHooks(ratelimit.Hooks{
+		ratelimit.WithFailureMode(ratelimit.FailClosed), ratelimit.WithHooks(ratelimit.Hooks{
 			Decided: func(_ context.Context, d ratelimit.Decision, _ time.Duration) { c.note("limit: allowed=%v", d.Allowed) },
 		}))
 	c.sessions, errs[1] = session.New(c.rdb, session.WithKeyPrefix(c.prefix+"s:"), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(5*time.Second, 5*time.Second),
@@ -81,10 +82,10 @@ func newChain(t testing.TB, subject string, s settings) *chain {
 			Served: func(_ context.Context, s cache.Status) { c.note("cache%s", mask(s.String())) },
 			Failed: func(_ context.Context, err error) { c.note("cache: %v", err) },
 		}))
-	c.locks, errs[3] = lockmw.New(c.rdb, lockmw.WithKeyPrefix(c.prefix+"l"), lockmw.WithNodeTimeout(4*time.Second), lockmw.WithTTL(60*time.Second), lockmw.WithWait(s.wait),
+	c.locks, errs[3] = lockmw.New(c.rdb, lockmw.WithKeyPrefix(c.prefix+"l"), lockmw.WithTimeout(4*time.Second), lockmw.WithTTL(60*time.Second), lockmw.WithWait(s.wait),
 		lockmw.WithKey(func(r *http.Request) (string, error) {
 			k, err := key(r)
-			route, _ := lockmw.ByPattern(r)
+			route, _ := lockkey.Pattern(r)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.keys, c.routes = append(c.keys, k), append(c.routes, route)

@@ -38,7 +38,7 @@ const (
 func process(addr string) {
 	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true})
 	db := redis.NewClient(&redis.Options{Addr: os.Getenv(envDatabase)})
-	locks, err := lockmw.New(rdb, lockmw.WithTTL(chaosTTL), lockmw.WithNodeTimeout(time.Second))
+	locks, err := lockmw.New(rdb, lockmw.WithTTL(chaosTTL), lockmw.WithTimeout(time.Second))
 	if err != nil {
 		panic(err)
 	}

@@ -24,7 +24,7 @@ func Example() {
 		return
 	}
 	defer conn.Close(context.Background())
-	locks, err := lockmw.New(conn.Client(), lockmw.WithNodeTimeout(4*time.Second)) // patient, for a test
+	locks, err := lockmw.New(conn.Client(), lockmw.WithTimeout(4*time.Second)) // patient, for a test
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -109,7 +109,7 @@ func ExampleKeeper_Begin() {
 		return
 	}
 	defer conn.Close(context.Background())
-	locks, err := lockmw.New(conn.Client(), lockmw.WithNodeTimeout(4*time.Second)) // patient, for a test
+	locks, err := lockmw.New(conn.Client(), lockmw.WithTimeout(4*time.Second)) // patient, for a test
 	if err != nil {
 		fmt.Println(err)
 		return

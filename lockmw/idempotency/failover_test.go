@@ -19,7 +19,7 @@ func TestFailoverWhileItRuns(t *testing.T) {
 	servers := redistest.NewSentinel(t)
 	rdb := servers.Target().Client(t)
 	var runs, failed atomic.Int32
-	locks := locker(t, rdb, "p", lockmw.WithTTL(2*time.Second), lockmw.WithNodeTimeout(500*time.Millisecond))
+	locks := locker(t, rdb, "p", lockmw.WithTTL(2*time.Second), lockmw.WithTimeout(500*time.Millisecond))
 	h := keeperOver(t, locks, rdb, "p", idempotency.WithTimeout(500*time.Millisecond), idempotency.WithWaitReplicas(1, 5*time.Second), idempotency.WithHooks(idempotency.Hooks{
 		Failed: func(context.Context, error) { failed.Add(1) },
 	})).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -101,7 +101,7 @@ func TestFaultsAtEachStep(t *testing.T) {
 						rdb.AddHook(saboteur)
 						var runs atomic.Int32
 						handler := paid(&runs)
-						locks := locker(t, rdb, "p", lockmw.WithNodeTimeout(budget))
+						locks := locker(t, rdb, "p", lockmw.WithTimeout(budget))
 						h := keeperOver(t, locks, rdb, "p", idempotency.WithTimeout(budget)).Handler(handler)
 						direct := keeper(t, s.Client(t), "p").Handler(handler)
 						post(h, "warm", "5")
@@ -171,7 +171,7 @@ func TestRedisDown(t *testing.T) {
 	s := redistest.NewServer(t)
 	rdb := s.Client(t)
 	var runs, failed atomic.Int32
-	locks := locker(t, rdb, "p", lockmw.WithNodeTimeout(200*time.Millisecond))
+	locks := locker(t, rdb, "p", lockmw.WithTimeout(200*time.Millisecond))
 	h := keeperOver(t, locks, rdb, "p", idempotency.WithTimeout(200*time.Millisecond), idempotency.WithHooks(idempotency.Hooks{
 		Failed: func(_ context.Context, err error) {
 			if failed.Add(1); !errors.Is(err, lockmw.ErrUnavailable) {
@@ -201,7 +201,7 @@ func TestAnswersAreRecordedLate(t *testing.T) {
 	rdb := s.Client(t)
 	var runs atomic.Int32
 	recorded := make(chan idempotency.Outcome, 1)
-	locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithNodeTimeout(500*time.Millisecond))
+	locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithTimeout(500*time.Millisecond))
 	k := keeperOver(t, locks, rdb, "p", idempotency.WithTimeout(500*time.Millisecond), idempotency.WithHooks(idempotency.Hooks{
 		Ran: func(_ context.Context, _ idempotency.Attempt, o idempotency.Outcome) { recorded <- o },
 	}))
@@ -239,7 +239,7 @@ func TestAnswersThatAreNeverRecorded(t *testing.T) {
 	rdb := s.Client(t)
 	var runs atomic.Int32
 	failed := make(chan error, 10)
-	k, err := idempotency.New(locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithNodeTimeout(500*time.Millisecond)), rdb, user,
+	k, err := idempotency.New(locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithTimeout(500*time.Millisecond)), rdb, user,
 		idempotency.WithKeyPrefix("p"), idempotency.WithTimeout(500*time.Millisecond), idempotency.WithHooks(idempotency.Hooks{Failed: func(_ context.Context, err error) { failed <- err }}))
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestALockLostBeforeItBegins(t *testing.T) {
 	s := redistest.NewServer(t)
 	rdb, direct := s.Client(t), s.Client(t)
 	lost := make(chan struct{})
-	locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithNodeTimeout(700*time.Millisecond),
+	locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithTimeout(700*time.Millisecond),
 		lockmw.WithHooks(lockmw.Hooks{Lost: func(context.Context, *lockmw.LostError) { close(lost) }}))
 	var runs atomic.Int32
 	h := keeperOver(t, locks, rdb, "p").Handler(paid(&runs))
@@ -351,7 +351,7 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	s := redistest.NewServer(t)
 	rdb := redis.NewClient(s.Options())
 	defer rdb.Close()
-	locks, err := lockmw.New(rdb, lockmw.WithTTL(1500*time.Millisecond), lockmw.WithNodeTimeout(500*time.Millisecond))
+	locks, err := lockmw.New(rdb, lockmw.WithTTL(1500*time.Millisecond), lockmw.WithTimeout(500*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func user(r *http.Request) (string, error) { return r.Header.Get("User"), nil }
 
 func locker(t testing.TB, rdb lockmw.Client, prefix string, opts ...lockmw.Option) *lockmw.Locker {
 	t.Helper()
-	locks, err := lockmw.New(rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(prefix + "l"), lockmw.WithNodeTimeout(4 * time.Second)}, opts...)...)
+	locks, err := lockmw.New(rdb, append([]lockmw.Option{lockmw.WithKeyPrefix(prefix + "l"), lockmw.WithTimeout(4 * time.Second)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	rdb := s.Client(t)
-	locks := locker(t, rdb, "p", lockmw.WithNodeTimeout(500*time.Millisecond))
+	locks := locker(t, rdb, "p", lockmw.WithTimeout(500*time.Millisecond))
 	k, err := idempotency.New(locks, rdb, func(r *http.Request) (string, error) {
 		if r.URL.Path == "/fail" {
 			return "secret-user", errors.New("secret-error")

@@ -79,7 +79,7 @@ func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c
 func WithTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.ttl = d }) }
 
 // WithTimeout bounds each call to Redis; calls of the lock are bounded by
-// [lockmw.WithNodeTimeout]. What was answered is tried to be recorded for four
+// [lockmw.WithTimeout]. What was answered is tried to be recorded for four
 // times as long before the client gets it. The default is 250ms.
 func WithTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.timeout = d }) }
 

@@ -168,7 +168,7 @@ func TestALostLock(t *testing.T) {
 		for _, wiped := range []bool{false, true} {
 			s := redistest.NewServer(t)
 			rdb := s.Client(t)
-			locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithNodeTimeout(700*time.Millisecond))
+			locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithTimeout(700*time.Millisecond))
 			var runs atomic.Int32
 			h := keeperOver(t, locks, rdb, "p").Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				runs.Add(1)
@@ -209,7 +209,7 @@ func TestASupersededAttempt(t *testing.T) {
 	s := redistest.NewServer(t)
 	rdb := s.Client(t)
 	var failures []error
-	locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithNodeTimeout(700*time.Millisecond))
+	locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithTimeout(700*time.Millisecond))
 	fences := make(chan uint64, 2)
 	lost, second, rest := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,191 @@
+package ratelimit
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/rights"
+	"github.com/redishttp/redishttp/internal/unavailable"
+)
+
+// Key is what the name of a Redis key says about the policy and the client that
+// it counts.
+type Key struct {
+	Policy string
+	Client string // hash of what the limiter's key function returned
+}
+
+var keyForm = regexp.MustCompile(`^ratelimit:v1:([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
+
+// ParseKey parses the name of a Redis key with the default prefix. It reports
+// false for a key that no limiter writes. It is for operators' tools.
+func ParseKey(redisKey string) (Key, bool) {
+	m := keyForm.FindStringSubmatch(redisKey)
+	if m == nil {
+		return Key{}, false
+	}
+	return Key{Policy: m[1], Client: m[2]}, true
+}
+
+// Siblings are the Redis keys that this limiter counts the same client under,
+// redisKey among them. It is nil if redisKey is not of this limiter.
+func (l *Limiter) Siblings(redisKey string) []string {
+	at := strings.LastIndexByte(redisKey, '{')
+	if at < 0 {
+		return nil
+	}
+	var all []string
+	for _, key := range l.Keys("") {
+		all = append(all, key[:strings.LastIndexByte(key, '{')]+redisKey[at:])
+	}
+	if !slices.Contains(all, redisKey) {
+		return nil
+	}
+	return all
+}
+
+// Standing is what Redis has about one client and one policy.
+type Standing struct {
+	Kind    string    // "bucket", "window", "places", or "unknown" for a value of another kind
+	Used    float64   // requests that count now
+	Blocked time.Time // when a block ends, zero for none
+	Expires time.Time // when nothing is counted any more
+}
+
+// Values beyond these sizes are of no limiter, and are not read.
+const (
+	maxFields = 256
+	maxBytes  = 1 << 20
+)
+
+// standing is one key on its way from Redis.
+type standing struct {
+	bucket             *redis.StringCmd
+	fields, held, size *redis.IntCmd
+	ttl                *redis.DurationCmd
+	slots              *redis.MapStringStringCmd
+	places             *redis.ZSliceCmd
+}
+
+// Inspect reads what limiters count under Redis keys, in two round trips. The
+// result has no entry for a key that is not there. It is for operators' tools: it
+// knows neither rates nor limits, which are not in Redis.
+func Inspect(ctx context.Context, rdb redis.UniversalClient, redisKeys ...string) (map[string]Standing, error) {
+	if len(redisKeys) == 0 {
+		return nil, nil
+	}
+	now := time.Now()
+	after := "(" + strconv.FormatInt(now.UnixMicro(), 10)
+	read := make([]standing, len(redisKeys))
+	pipe := rdb.Pipeline()
+	for i, key := range redisKeys {
+		read[i] = standing{
+			bucket: pipe.GetRange(ctx, key, 0, 127), fields: pipe.HLen(ctx, key), held: pipe.ZCount(ctx, key, after, "+inf"),
+			ttl: pipe.PTTL(ctx, key), size: pipe.MemoryUsage(ctx, key, 300),
+		}
+	}
+	if err := rights.Pipeline(pipe.Exec(ctx)); err != nil {
+		return nil, fmt.Errorf("ratelimit: inspect: %w", unavailable.Wrap(err))
+	}
+	for i, key := range redisKeys {
+		r := &read[i]
+		if n := r.fields; n.Err() == nil && n.Val() > 0 && n.Val() < maxFields && r.size.Val() <= maxBytes {
+			r.slots = pipe.HGetAll(ctx, key)
+		}
+		if n := r.held; n.Err() == nil && n.Val() > 0 && n.Val() < maxFields {
+			r.places = pipe.ZRangeByScoreWithScores(ctx, key, &redis.ZRangeBy{Min: after, Max: "+inf"})
+		}
+	}
+	if pipe.Len() > 0 {
+		if err := rights.Pipeline(pipe.Exec(ctx)); err != nil {
+			return nil, fmt.Errorf("ratelimit: inspect: %w", unavailable.Wrap(err))
+		}
+	}
+	all := make(map[string]Standing, len(redisKeys))
+	for i, key := range redisKeys {
+		if ttl := read[i].ttl.Val(); ttl != -2 { // gone
+			all[key] = read[i].decode(now)
+		}
+	}
+	return all, nil
+}
+
+func (s *standing) decode(now time.Time) Standing {
+	st, until := Standing{Kind: "unknown"}, ""
+	if s.ttl.Err() == nil && s.ttl.Val() >= 0 {
+		st.Expires = now.Add(s.ttl.Val())
+	}
+	switch {
+	case s.bucket.Err() == nil:
+		st.Kind = "bucket"
+		st.Used, until = decodeBucket(s.bucket.Val(), now, s.ttl.Val())
+	case s.fields.Err() == nil:
+		st.Kind = "window"
+		if s.slots != nil {
+			st.Used, until = decodeWindow(s.slots.Val())
+		}
+	case s.held.Err() == nil:
+		st.Kind, st.Used = "places", float64(s.held.Val())
+		if s.places != nil && blockOf(s.places.Val(), &until) {
+			st.Used--
+		}
+	}
+	if us, err := strconv.ParseInt(until, 10, 64); err == nil && us > now.UnixMicro() {
+		st.Blocked = time.UnixMicro(us)
+	}
+	return st
+}
+
+// bucketForm is debt:timestamp:token[:until], see bucket_write.lua.
+var bucketForm = regexp.MustCompile(`^(\d{1,16}):(\d{1,16}):(\d{1,16})(?::(\d{1,16}))?$`)
+
+// decodeBucket reads a bucket. How fast it drains is not in it, but it is empty
+// of debt when the key expires.
+func decodeBucket(value string, now time.Time, ttl time.Duration) (used float64, until string) {
+	m := bucketForm.FindStringSubmatch(value)
+	if m == nil {
+		return 0, ""
+	}
+	debt, _ := strconv.ParseFloat(m[1], 64)
+	at, _ := strconv.ParseInt(m[2], 10, 64)
+	token, _ := strconv.ParseFloat(m[3], 64)
+	if token <= 0 {
+		return 0, m[4]
+	}
+	used = debt / token
+	if elapsed := now.Sub(time.UnixMicro(at)); m[4] == "" && elapsed > 0 && ttl > 0 {
+		used *= float64(ttl) / float64(ttl+elapsed)
+	}
+	return used, m[4]
+}
+
+// decodeWindow adds up the slots of a window.
+func decodeWindow(slots map[string]string) (used float64, until string) {
+	for slot, n := range slots {
+		switch c, err := strconv.ParseInt(n, 10, 64); {
+		case slot == "until":
+			until = n
+		case slot != "from" && err == nil:
+			used += float64(c)
+		}
+	}
+	return used, until
+}
+
+// blockOf finds the block among the members of a set of places.
+func blockOf(places []redis.Z, until *string) bool {
+	for _, z := range places {
+		if z.Member == "until" {
+			*until = strconv.FormatFloat(z.Score, 'f', 0, 64)
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,124 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/lograte"
+	"github.com/redishttp/redishttp/internal/rights"
+	"github.com/redishttp/redishttp/internal/unavailable"
+)
+
+// Client is what a [Limiter] needs of a go-redis client: *redis.Client,
+// *redis.ClusterClient, *redis.Ring and redis.UniversalClient have it. The
+// Limiter never closes it.
+type Client interface {
+	redis.Scripter
+	Process(ctx context.Context, cmd redis.Cmder) error
+}
+
+// ErrUnavailable is returned when Redis does not answer in time, cannot be
+// reached or cannot serve now. It is the ErrUnavailable of every package of this
+// module. The decision is then that of the [FailureMode].
+var ErrUnavailable = unavailable.Err
+
+var (
+	errNotAsked   = fmt.Errorf("ratelimit: %w: not called", ErrUnavailable)
+	errNoLimits   = fmt.Errorf("ratelimit: the limits come with each request, pass them: %w", errors.ErrUnsupported)
+	errOnlyPlaces = fmt.Errorf("ratelimit: a limit of concurrency counts what runs, use Handler or Enter: %w", errors.ErrUnsupported)
+)
+
+// Limiter admits requests up to its limits, counted for all instances in
+// Redis. It is safe for concurrent use.
+type Limiter struct {
+	config
+	usual   bool      // refusals may be repeated as they were
+	static  *policies // empty when limits come with each request only
+	sets    sets
+	scripts *scripts // nil with an engine alone
+	nodes   *breaker.Set
+	denied  *denyCache // nil with an engine, and if it is turned off
+	batches *batches   // nil with an engine
+	local   *table
+	waiting chan struct{} // room for requests of WithDelay
+
+	refusals *rights.Watch // of an engine's Redis
+
+	lost      atomic.Int32 // places that are being released
+	noAddress lograte.Gate // of the line about requests without an address
+}
+
+// New returns a Limiter. A bucket admits limit.Burst requests at once and
+// limit.Rate per limit.Period in the long run: in any interval L at most
+// Burst + Rate*L/Period, over all instances together.
+//
+// limit is a [Limit] or a redis_rate.Limit. [WithLimits] adds to it,
+// [WithLimitsFunc] takes its place; with one of them it may be the zero Limit. New
+// does not dial. All mistakes are reported at once, as joined [*OptionError].
+func New[L Limits](rdb Client, limit L, opts ...Option) (*Limiter, error) {
+	return newLimiter(rdb, limitOf(limit), opts)
+}
+
+func newLimiter(rdb Client, limit Limit, opts []Option) (*Limiter, error) {
+	l := &Limiter{config: defaults()}
+	for _, opt := range opts {
+		if opt != nil {
+			opt.apply(&l.config)
+		}
+	}
+	limits := l.limits
+	if !limit.none() || len(limits) == 0 && l.limitsFunc == nil {
+		if limit.Name == "" {
+			limit.Name = l.name
+		}
+		limits = append([]Limit{limit}, limits...)
+	}
+	hasClient := !bounded.IsNil(rdb)
+	static, err := compileAll(limits, min(max(l.localShare, 0), 1))
+	if err := errors.Join(err, l.validate(hasClient, limits)); err != nil {
+		return nil, err
+	}
+	if l.limitsFunc != nil { // it takes the place of limit
+		if static, err = compileAll(l.limits, l.localShare); err != nil {
+			return nil, err
+		}
+	}
+	l.static = static
+	l.usual = l.responding.usual() && l.hooks.Decided == nil
+	l.local = newTable(l.localKeys)
+	if l.delay != nil {
+		l.waiting = make(chan struct{}, l.delay.waiting)
+	}
+	if hasClient {
+		l.scripts = newScripts(bounded.New(rdb).Watch(l.logger), l.clock)
+	}
+	if l.engine != nil { // its client is its own
+		l.nodes, l.refusals = breaker.NewSet(nil), rights.NewWatch(l.logger)
+	} else {
+		l.nodes, l.denied, l.batches = breaker.NewSet(rdb), newDenyCache(l.denySize, l.denyRecheck), newBatches()
+	}
+	for _, p := range static.all {
+		if p.kind == bucket && p.Burst > 10*p.Rate {
+			l.logger.Warn("the burst is more than ten times the rate: most of a client's requests are never limited")
+		}
+	}
+	return l, nil
+}
+
+// setOf are the policies of limits that a caller passes, or the limiter's own
+// if it passes none.
+func (l *Limiter) setOf(limits []Limit) (*policies, error) {
+	if len(limits) > 0 {
+		return l.sets.of(limits, l.localShare)
+	}
+	if len(l.static.all) == 0 {
+		return nil, errNoLimits
+	}
+	return l.static, nil
+}

@@ -1,0 +1,104 @@
+package ratelimit
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/breaker"
+)
+
+// lostPlace is a place of a concurrency policy that Redis may hold although no
+// request has it: the reply to the call that entered it was lost, or the call that
+// released it. It would stay taken until its lease is over. The id is this process'
+// own, so it is released as soon as Redis answers: from a timer that ends by itself,
+// because a Limiter has no Close.
+type lostPlace struct {
+	limiter *Limiter
+	ctx     context.Context
+	key, id string
+	known   bool // the place was entered, so one that is not there has been released
+	wait    time.Duration
+	end     time.Time
+	absent  bool // Redis answered that it is not there
+}
+
+const (
+	maxLost     = 1000 // at a time; further ones end with their lease
+	firstWait   = 50 * time.Millisecond
+	longestWait = time.Second     // while Redis does not answer
+	absentWait  = 5 * time.Second // while it answers that the place is not there
+	lostLife    = 4 * lease       // of one that Redis never answers about
+)
+
+// releaseLost releases the place of a call that failed, unless nothing was sent
+// or Redis itself has refused it.
+func (l *Limiter) releaseLost(ctx context.Context, q request, err error) {
+	if q.place == "" || q.set.concurrent < 0 || l.scripts == nil || errors.Is(err, breaker.ErrOpen) {
+		return
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return
+	}
+	if _, ok := errors.AsType[redis.Error](err); ok {
+		return
+	}
+	key := l.keysOf(q.set, q.key)[q.set.concurrent]
+	(&lostPlace{limiter: l, ctx: context.WithoutCancel(ctx), key: key, id: q.place}).later()
+}
+
+// release tries once, and goes on in the background if Redis does not answer.
+func (s *lostPlace) release() {
+	if !s.try() {
+		s.later()
+	}
+}
+
+// try reports whether there is nothing left to do.
+func (s *lostPlace) try() bool {
+	ctx, cancel := context.WithTimeout(s.ctx, s.limiter.timeout)
+	defer cancel()
+	cmd := redis.NewIntCmd(ctx, "zrem", s.key, s.id)
+	err := s.limiter.scripts.caller.Process(ctx, cmd)
+	switch {
+	case errors.Is(err, redis.ErrClosed):
+		return true
+	case err != nil:
+		return false
+	case s.known || cmd.Val() > 0:
+		return true
+	}
+	// Not there yet: what was sent may still be on its way, for as long as a
+	// network repeats what it lost.
+	if !s.absent {
+		s.absent, s.wait, s.end = true, 0, time.Now().Add(lease)
+	}
+	return false
+}
+
+func (s *lostPlace) later() {
+	if s.limiter.lost.Add(1) > maxLost {
+		s.limiter.lost.Add(-1)
+		return
+	}
+	s.end = time.Now().Add(lostLife)
+	s.again()
+}
+
+func (s *lostPlace) again() {
+	longest := longestWait
+	if s.absent {
+		longest = absentWait
+	}
+	s.wait = min(max(2*s.wait, firstWait), longest)
+	time.AfterFunc(s.wait, func() {
+		if s.try() || time.Now().After(s.end) {
+			s.limiter.lost.Add(-1)
+			return
+		}
+		s.again()
+	})
+}

@@ -1,0 +1,145 @@
+package ratelimit
+
+import (
+	"context"
+	_ "embed" // for the scripts
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+)
+
+var (
+	//go:embed decide.lua
+	decideSource string
+	//go:embed cell.lua
+	cellSource string
+	//go:embed renew.lua
+	renewSource string
+	//go:embed bucket_read.lua
+	bucketRead string
+	//go:embed bucket_write.lua
+	bucketWrite string
+)
+
+// included replaces the include lines of a script by the files they name.
+func included(source string) string {
+	return strings.NewReplacer("-- include bucket_read.lua\n", bucketRead, "-- include bucket_write.lua\n", bucketWrite).Replace(source)
+}
+
+// scripts run the limiter's scripts: each is one round trip.
+type scripts struct {
+	caller              *bounded.Caller
+	clock               func() time.Time // nil for the server's
+	decide, cell, renew *redis.Script
+}
+
+func newScripts(caller *bounded.Caller, clock func() time.Time) *scripts {
+	return &scripts{
+		caller: caller, clock: clock,
+		decide: redis.NewScriptServerSHA(included(decideSource)),
+		cell:   redis.NewScriptServerSHA(included(cellSource)),
+		renew:  redis.NewScriptServerSHA(renewSource),
+	}
+}
+
+// run decides a request, by cell.lua if that is enough.
+func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
+	if p := q.set.single(); p != nil && q.mode == take {
+		return s.runCell(ctx, q, p)
+	}
+	args := make([]any, 2, 2+5*len(q.set.all))
+	args[0], args[1] = s.now(), string(q.mode)
+	for i := range q.set.all {
+		p := &q.set.all[i]
+		args = append(args, p.args[:]...)
+		if p.kind == concurrency && q.mode != block {
+			args = append(args, q.place)
+		} else {
+			args = append(args, strconv.FormatInt(q.costOf(p), 10))
+		}
+	}
+	reply, err := s.caller.Ints(ctx, s.decide, q.redisKeys, args...)
+	if err != nil {
+		return Decision{}, err
+	}
+	return decode(q.set, reply)
+}
+
+func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, error) {
+	need := p.cell[3]
+	if q.cost != 1 {
+		need = strconv.FormatInt(q.costOf(p)*p.units.token, 10)
+	}
+	args := []any{s.now(), p.cell[0], p.cell[1], p.cell[2], need, nil}[:5]
+	if q.count > 1 {
+		args = append(args, q.count)
+	}
+	reply, err := s.caller.Ints(ctx, s.cell, q.redisKeys, args...)
+	if err == nil && len(reply) != 4 {
+		err = fmt.Errorf("reply of %d numbers, want 4", len(reply))
+	}
+	if err != nil {
+		return Decision{}, err
+	}
+	d := Decision{Allowed: reply[3] > 0, Source: FromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
+	d.State = bucketState(p, reply[1], reply[0], reply[2])
+	return d, nil
+}
+
+// renewPlace prolongs a place of a concurrency policy.
+func (s *scripts) renewPlace(ctx context.Context, key, place string) error {
+	_, err := s.caller.Ints(ctx, s.renew, []string{key}, s.now(), lease.Microseconds(), place)
+	return err
+}
+
+// now is empty for the server's clock.
+func (s *scripts) now() string {
+	if s.clock == nil {
+		return ""
+	}
+	return strconv.FormatInt(s.clock().UnixMicro(), 10)
+}
+
+// decode reads the reply of decide.lua.
+func decode(set *policies, reply []int64) (Decision, error) {
+	if len(reply) != 1+4*len(set.all) {
+		return Decision{}, fmt.Errorf("reply of %d numbers, want %d", len(reply), 1+4*len(set.all))
+	}
+	d := Decision{Allowed: reply[0] == 0, Source: FromRedis, set: set}
+	states := make([]State, len(set.all))
+	for i := range set.all {
+		p, r := &set.all[i], reply[1+4*i:]
+		if p.kind == bucket {
+			states[i] = bucketState(p, r[0], r[1], r[2])
+			continue
+		}
+		states[i] = State{
+			Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(max(r[0], 0)), RetryAfter: wait(r[1]),
+			ResetAfter: wait(r[2]), NextAfter: wait(r[3]),
+		}
+	}
+	return d.withStates(states), nil
+}
+
+// bucketState is the state of a bucket by the numbers of a script.
+func bucketState(p *policy, debt, retry, blocked int64) State {
+	s := p.units.state(p, min(max(debt, 0), p.units.capacity()), wait(retry))
+	if blocked > 0 {
+		s.Remaining, s.policy = 0, nil
+		s.ResetAfter, s.NextAfter = max(s.ResetAfter, wait(blocked)), max(s.NextAfter, wait(blocked))
+	}
+	return s
+}
+
+// wait is a duration that a script has replied.
+func wait(micros int64) time.Duration {
+	if micros < 0 {
+		return Never
+	}
+	return time.Duration(micros) * time.Microsecond
+}
