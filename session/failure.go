@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/redishttp/redishttp/internal/lograte"
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// kinds of failures, the special before the general, with the level at which
-// each is logged.
+// kinds are the failures that are logged, specific before general, each with its
+// level.
 var kinds = [...]struct {
 	is    error
 	level slog.Level
@@ -33,31 +34,27 @@ var kinds = [...]struct {
 	{ErrUnavailable, slog.LevelWarn},
 }
 
-const logEvery = 10 * time.Second // for each kind, so that an outage is no flood
+const logEvery = 10 * time.Second // for each kind, so that an outage does not flood the log
 
-// failures says which failures are logged.
-type failures struct {
-	mu      sync.Mutex
-	next    [len(kinds) + 1]time.Time
-	skipped [len(kinds) + 1]int
+// failures limits how often each kind of failure is logged.
+type failures [len(kinds) + 1]struct {
+	gate    lograte.Gate
+	skipped atomic.Int64
 }
 
-// due reports whether a failure of this kind is logged now, and how many of it
-// were not since the last. A key that is not configured is said once: each
-// request of its sessions would repeat it.
-func (f *failures) due(kind int, now time.Time) (skipped int, due bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if now.Before(f.next[kind]) {
-		f.skipped[kind]++
+// due reports whether a failure of this kind is logged now, and how many were not
+// since the last one. A missing key is logged once, because every request of its
+// sessions would repeat it.
+func (f *failures) due(kind int) (skipped int64, due bool) {
+	period := logEvery
+	if kind < len(kinds) && kinds[kind].is == ErrUnknownKey {
+		period = 100 * 365 * 24 * time.Hour
+	}
+	if !f[kind].gate.Open(period) {
+		f[kind].skipped.Add(1)
 		return 0, false
 	}
-	skipped, f.skipped[kind] = f.skipped[kind], 0
-	f.next[kind] = now.Add(logEvery)
-	if kind < len(kinds) && kinds[kind].is == ErrUnknownKey {
-		f.next[kind] = now.AddDate(100, 0, 0)
-	}
-	return skipped, true
+	return f[kind].skipped.Swap(0), true
 }
 
 // failed logs a failure and tells the hook.
@@ -70,8 +67,8 @@ func (m *Manager) failed(ctx context.Context, err error) {
 		}
 	}
 	if kind < len(kinds) || !errors.Is(err, context.Canceled) { // a client that left is no failure
-		if skipped, due := m.failures.due(kind, time.Now()); due {
-			m.logger.LogAttrs(ctx, level, "a session failed", slog.Any("error", err), slog.Int("not_logged", skipped))
+		if skipped, due := m.failures.due(kind); due {
+			m.logger.LogAttrs(ctx, level, "a session failed", slog.Any("error", err), slog.Int64("not_logged", skipped))
 		}
 	}
 	if m.hooks.Failed != nil {
