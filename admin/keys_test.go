@@ -166,7 +166,7 @@ func TestLargeValuesUnderOurNames(t *testing.T) {
 	options.ReadTimeout = patience
 	rdb, ctx := redis.NewClient(options), t.Context()
 	defer rdb.Close()
-	sessions, err := session.New(rdb, session.WithInsecureCookie(true), session.WithTimeouts(patience, patience))
+	sessions, err := session.New(rdb, session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(patience, patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,7 +169,7 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]bool{"": false, "\x00": false, "\x00\x01": true, "\x00\x02rest": true, "\x00\x03": false, "{}": false, "x\x00\x01": false} {
-		if got := looksLikeSession(value); got != want {
+		if got := session.IsEncoded(value); got != want {
 			t.Errorf("%q: got %v, want %v", value, got, want)
 		}
 	}

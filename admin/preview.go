@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/session"
 )
 
 //go:embed preview.lua
@@ -120,7 +122,7 @@ func (p *Panel) previewString(ctx context.Context, rdb redis.UniversalClient, ke
 				return v, err
 			}
 		}
-		if looksLikeSession(head) {
+		if session.IsEncoded(head) {
 			v.Hidden = sessionHidden
 			return v, nil
 		}

@@ -62,9 +62,3 @@ func (p *Panel) isSession(key string) bool {
 	}
 	return false
 }
-
-// looksLikeSession recognizes a session by its first bytes, those of session.Codec or
-// of an encrypted value, under prefixes that the panel does not know.
-func looksLikeSession(value string) bool {
-	return strings.HasPrefix(value, "\x00\x01") || strings.HasPrefix(value, "\x00\x02")
-}

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -150,25 +149,20 @@ func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.Univers
 	return rows, nil
 }
 
-var (
-	sessionForm = regexp.MustCompile(`^session:v1:([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)
-	userForm    = regexp.MustCompile(`^user:session:v1:([^{}]{1,100}):\{([^{}]+)\}:[sew]$`)
-)
-
 // sessionKey reads the key of a session.
 func sessionKey(key string) (owner, bool) {
-	m := sessionForm.FindStringSubmatch(key)
-	if m == nil {
+	k, ok := session.ParseKey(key)
+	if !ok || k.Part != "" {
 		return owner{}, false
 	}
-	return owner{Kind: sessionKind, Page: "sessions", Name: m[1], Hash: m[2]}, true
+	return owner{Kind: sessionKind, Page: "sessions", Name: k.Name, Hash: k.Hash}, true
 }
 
 // userKey reads the key of the index of a user's sessions.
 func userKey(key string) (owner, bool) {
-	m := userForm.FindStringSubmatch(key)
-	if m == nil {
+	k, ok := session.ParseKey(key)
+	if !ok || k.Part == "" || k.Part == "m" {
 		return owner{}, false
 	}
-	return owner{Kind: userKind, Page: "sessions", Name: m[1], Hash: m[2]}, true
+	return owner{Kind: userKind, Page: "sessions", Name: k.Name, Hash: k.Hash}, true
 }

@@ -51,11 +51,11 @@ func BenchmarkSession(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = conn.Close(context.Background()) })
-	ours, err := session.New(conn.Client(), session.WithInsecureCookie(true))
+	ours, err := session.New(conn.Client(), session.WithCookie(session.Cookie{Insecure: true}))
 	if err != nil {
 		b.Fatal(err)
 	}
-	batched, err := session.New(conn.Batched(), session.WithInsecureCookie(true), session.WithKeyPrefix("batched:"))
+	batched, err := session.New(conn.Batched(), session.WithCookie(session.Cookie{Insecure: true}), session.WithKeyPrefix("batched:"))
 	if err != nil {
 		b.Fatal(err)
 	}

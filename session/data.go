@@ -129,7 +129,7 @@ func (m *Manager) Deadline(ctx context.Context) time.Time { return m.scs.Deadlin
 // SetDeadline sets when the session ends, however much it is used, beyond
 // [WithLifetime] too. Login and RenewToken set it to the lifetime again. A time
 // that is not in the future ends the session as [Manager.Destroy] does. A
-// session that is not used ends after [WithIdle], unless
+// session that is not used ends after [WithIdleTimeout], unless
 // [Manager.RememberMe] is on.
 func (m *Manager) SetDeadline(ctx context.Context, expire time.Time) {
 	m.scs.SetDeadline(m.in(ctx), expire)
@@ -137,7 +137,7 @@ func (m *Manager) SetDeadline(ctx context.Context, expire time.Time) {
 
 // RememberMe(ctx, true) keeps the session until its deadline, across restarts
 // of the browser and however seldom it is used: the cookie gets Max-Age, and
-// [WithIdle] does not apply. RememberMe(ctx, false) takes both back.
+// [WithIdleTimeout] does not apply. RememberMe(ctx, false) takes both back.
 func (m *Manager) RememberMe(ctx context.Context, val bool) { m.scs.RememberMe(m.in(ctx), val) }
 
 // Commit saves now what was changed, before the handler returns, and returns

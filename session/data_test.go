@@ -229,7 +229,7 @@ func TestIterateActsOnSessions(t *testing.T) {
 func TestLastSeen(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	prefix := redistest.Prefix(t) + ":"
-	m, err := session.New(rdb, session.WithKeyPrefix(prefix), session.WithIdle(10*time.Minute))
+	m, err := session.New(rdb, session.WithKeyPrefix(prefix), session.WithIdleTimeout(10*time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@
 // A request whose session cannot be loaded within 250 ms or saved within 1 s
 // gets 503 with Retry-After in place of the handler's response, or 500 where
 // trying again cannot help; requests that do not use their session are served. [Manager.Require] answers before the handler
-// runs, [WithFailAnonymous] serves readers as anonymous. No cookie is removed,
+// runs, [FailAnonymous] serves readers without a session. No cookie is removed,
 // so nobody is logged out. After five failures in a row Redis is asked once a
 // second. A failover may lose the last writes; a lost key is a user logged
 // out.
@@ -60,7 +60,7 @@
 // since, the changes of both are merged, key by key, and it is tried again; of a
 // key that both have changed the later wins, or what [WithMerge] says. If it was
 // logged out or has expired since, it stays gone: nothing is written, the cookie
-// is removed, [ErrGone] goes to the hook ([WithRejectGone] answers 401). A
+// is removed, [ErrGone] goes to the hook ([WithRejectGone] returns 401). A
 // rotation that meets a logout is undone. One that meets another rotation
 // stands, and a change that meets one reaches the new session: a double click
 // logs no user out. The deadline is merged like a key. A request that only reads never

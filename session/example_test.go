@@ -55,11 +55,11 @@ func ExampleManager_Require() {
 }
 
 func ExampleNew_mistakes() {
-	_, err := session.New(nil, session.WithCookieDomain("example.com"))
+	_, err := session.New(nil, session.WithCookie(session.Cookie{Domain: "example.com"}))
 	fmt.Println(err)
 	// Output:
 	// session: rdb: is nil
-	// session: WithCookieDomain: a __Host- cookie has no domain
+	// session: WithCookie: Domain: a __Host- cookie has no domain
 }
 
 // A login, and the user's devices.

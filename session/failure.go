@@ -5,17 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/lograte"
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// kinds of failures, the special before the general, with the level at which
-// each is logged.
+// kinds are the failures that are logged, specific before general, each with its
+// level.
 var kinds = [...]struct {
 	is    error
 	level slog.Level
@@ -32,31 +34,27 @@ var kinds = [...]struct {
 	{ErrUnavailable, slog.LevelWarn},
 }
 
-const logEvery = 10 * time.Second // for each kind, so that an outage is no flood
+const logEvery = 10 * time.Second // for each kind, so that an outage does not flood the log
 
-// failures says which failures are logged.
-type failures struct {
-	mu      sync.Mutex
-	next    [len(kinds) + 1]time.Time
-	skipped [len(kinds) + 1]int
+// failures limits how often each kind of failure is logged.
+type failures [len(kinds) + 1]struct {
+	gate    lograte.Gate
+	skipped atomic.Int64
 }
 
-// due reports whether a failure of this kind is logged now, and how many of it
-// were not since the last. A key that is not configured is said once: each
-// request of its sessions would repeat it.
-func (f *failures) due(kind int, now time.Time) (skipped int, due bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if now.Before(f.next[kind]) {
-		f.skipped[kind]++
+// due reports whether a failure of this kind is logged now, and how many were not
+// since the last one. A missing key is logged once, because every request of its
+// sessions would repeat it.
+func (f *failures) due(kind int) (skipped int64, due bool) {
+	period := logEvery
+	if kind < len(kinds) && kinds[kind].is == ErrUnknownKey {
+		period = 100 * 365 * 24 * time.Hour
+	}
+	if !f[kind].gate.Open(period) {
+		f[kind].skipped.Add(1)
 		return 0, false
 	}
-	skipped, f.skipped[kind] = f.skipped[kind], 0
-	f.next[kind] = now.Add(logEvery)
-	if kind < len(kinds) && kinds[kind].is == ErrUnknownKey {
-		f.next[kind] = now.AddDate(100, 0, 0)
-	}
-	return skipped, true
+	return f[kind].skipped.Swap(0), true
 }
 
 // failed logs a failure and tells the hook.
@@ -69,8 +67,8 @@ func (m *Manager) failed(ctx context.Context, err error) {
 		}
 	}
 	if kind < len(kinds) || !errors.Is(err, context.Canceled) { // a client that left is no failure
-		if skipped, due := m.failures.due(kind, time.Now()); due {
-			m.logger.LogAttrs(ctx, level, "a session failed", slog.Any("error", err), slog.Int("not_logged", skipped))
+		if skipped, due := m.failures.due(kind); due {
+			m.logger.LogAttrs(ctx, level, "a session failed", slog.Any("error", err), slog.Int64("not_logged", skipped))
 		}
 	}
 	if m.hooks.Failed != nil {
@@ -78,51 +76,23 @@ func (m *Manager) failed(ctx context.Context, err error) {
 	}
 }
 
-// statusOf is what a client gets in place of the handler's response, and
-// whether trying again can help.
-func statusOf(err error) (status int, retry bool) {
-	for _, permanent := range []error{ErrTooLarge, ErrEncode, ErrCorrupt, ErrUnknownKey, ErrRefused} {
-		if errors.Is(err, permanent) {
-			return http.StatusInternalServerError, false
-		}
-	}
-	switch {
-	case errors.Is(err, ErrConflict):
-		return http.StatusConflict, true
-	case errors.Is(err, ErrGone):
-		return http.StatusUnauthorized, false
-	}
-	return http.StatusServiceUnavailable, true
-}
-
-// passing are the errors by which Redis says that it cannot now, but will.
-var passing = [...]string{"OOM", "READONLY", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF", "NOREPLICAS", "MOVED", "ASK", "EXECABORT"}
-
-// blame tells an outage from an answer of Redis that no waiting changes: a right
-// that is missing, a key of another type. Calling that an outage would hide a
-// mistake.
+// blame marks an error of Redis as [ErrUnavailable] or [ErrRefused]. An error
+// that waiting does not change, such as a missing right or a key of another type,
+// must not look like an outage, or a mistake in the configuration stays hidden.
+// Everything that is not a reply counts as an outage.
 func blame(err error) error {
-	if err == nil {
-		return nil
-	}
-	word, ok := answer(err)
-	if !ok {
+	text, replied := answer(err)
+	switch {
+	case err == nil, errors.Is(err, ErrUnavailable):
+		return err
+	case !replied || unavailable.PassingText(text):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	if strings.HasPrefix(word, "ERR max number of clients") {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	word, _, _ = strings.Cut(word, " ")
-	for _, p := range passing {
-		if word == p {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
 	}
 	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
-// answer is what Redis said, by redisstore's connection or another; ok is false
-// for an error that is not Redis'.
+// answer returns the text of an error that Redis replied with, whichever client
+// read it; ok is false for any other error.
 func answer(err error) (text string, ok bool) {
 	if e, ok := errors.AsType[redis.Error](err); ok {
 		return string(e), true

@@ -149,7 +149,7 @@ func TestALogoutIsFinal(t *testing.T) {
 					value, set := cookie(w)
 					want, body := 200, "done"
 					if reject {
-						want, body = 401, "Unauthorized\n"
+						want, body = 401, `{"title":"Unauthorized","status":401}`+"\n"
 					}
 					if w.Code != want || w.Body.String() != body || !set || value != "" {
 						t.Errorf("a request during the logout: %d %q, cookie %q %v; want %d and the cookie removed", w.Code, w.Body, value, set, want)

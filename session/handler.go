@@ -4,23 +4,24 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 
 	"github.com/alexedwards/scs/v2"
 
+	"github.com/redishttp/redishttp/internal/problem"
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
 // Handler gives each request its session: loaded when it is first used, saved
 // once before the final header goes out (also for Flush, Hijack and 101), and
-// again at return if it was changed since. A request that does not use its
-// session costs nothing.
+// again when the handler returns if it was changed since. A request that does
+// not use its session costs nothing.
 //
 // A request whose session cannot be loaded or saved gets 503 with Retry-After
-// in place of the handler's response, or 500 if trying again cannot help; see
-// [WithFailAnonymous] and [Manager.Require]. After a panic nothing is saved.
+// in place of the handler's response, or 500 if retrying cannot help; see
+// [WithFailureMode], [WithDenyHandler] and [Manager.Require]. After a panic
+// nothing is saved.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		st := newState(m, r.Context(), m.tokens(r))
@@ -34,7 +35,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 				return true
 			}
 			if err := st.save(ctx, w.Header()); err != nil {
-				m.refuse(ctx, w, outer, err)
+				m.refuse(w, r, outer, err)
 				return false
 			}
 			return true
@@ -48,43 +49,27 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// LoadAndSave is Handler, so that code written for scs moves over.
+// LoadAndSave is [Manager.Handler], by the name that it has in scs.
 func (m *Manager) LoadAndSave(next http.Handler) http.Handler { return m.Handler(next) }
 
-// Require loads the session before next runs and answers 503 if it cannot be
-// loaded, for routes that must not run as anonymous. It stands inside Handler.
+// Require loads the session before next runs, and refuses the request as Handler
+// does if it cannot be loaded, also with [FailAnonymous]. Use it inside Handler,
+// for routes that must not run without a session.
 func (m *Manager) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		st := m.state(r.Context())
 		if st == nil {
-			m.logger.LogAttrs(r.Context(), slog.LevelError, "require stands outside of handler")
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+			m.logger.LogAttrs(r.Context(), slog.LevelError, "Require must be inside Handler")
+			problem.Of(http.StatusInternalServerError, "").Write(w, r)
 			return
 		}
 		st.load()
 		if st.err != nil {
-			m.refuse(r.Context(), w, w.Header().Clone(), st.err)
+			m.refuse(w, r, w.Header().Clone(), st.err)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// refuse answers in place of the handler, whose headers go with its body.
-func (m *Manager) refuse(ctx context.Context, w http.ResponseWriter, outer http.Header, err error) {
-	m.failed(ctx, err)
-	h := w.Header()
-	clear(h)
-	maps.Copy(h, outer)
-	status, retry := statusOf(err)
-	if retry {
-		h.Set("Retry-After", "1")
-	}
-	if errors.Is(err, ErrGone) && !errors.Is(err, errRotated) {
-		m.removeCookie(h)
-	}
-	h.Set("Cache-Control", "no-store")
-	http.Error(w, http.StatusText(status), status)
 }
 
 // save writes the session and its cookie before the header goes out.
@@ -92,7 +77,7 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 	m := st.m
 	varyByCookie(h)
 	if st.err != nil {
-		if !m.failAnonymous || errors.Is(st.err, ErrRefused) || m.Status(ctx) != scs.Unmodified {
+		if m.failureMode != FailAnonymous || errors.Is(st.err, ErrRefused) || m.Status(ctx) != scs.Unmodified {
 			return st.err
 		}
 		m.failed(ctx, st.err)

@@ -44,7 +44,7 @@ func TestScsSessionsMoveOver(t *testing.T) {
 			default:
 				fmt.Fprint(w, m.GetString(r.Context(), "user"), m.GetInt(r.Context(), "count"), m.GetBool(r.Context(), "admin"))
 			}
-		}, session.WithScsSessions(oldPrefix), session.WithInsecureCookie(true), session.WithCookieName("session"), session.WithHooks(session.Hooks{Failed: func(_ context.Context, err error) { t.Error(err) }}))
+		}, session.WithScsSessions(oldPrefix), session.WithCookie(session.Cookie{Insecure: true, Name: "session"}), session.WithHooks(session.Hooks{Failed: func(_ context.Context, err error) { t.Error(err) }}))
 		for range 2 {
 			if got := s.ask("/", c).Body.String(); got != "alice41 true" {
 				t.Errorf("got %s", got)

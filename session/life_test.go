@@ -58,7 +58,7 @@ func TestDeadlinesAreMerged(t *testing.T) {
 						}
 						steps[name](m, ctx)
 					}
-				}, session.WithLifetime(3*time.Hour), session.WithIdle(time.Hour))
+				}, session.WithLifetime(3*time.Hour), session.WithIdleTimeout(time.Hour))
 				c, _ := cookie(s.ask("/login", ""))
 				key := keysOf(t, g, prefix)[0]
 				rdb.PExpire(t.Context(), key, 30*time.Minute) // the later request renews it

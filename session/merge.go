@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/redishttp/redishttp/connect/redigopool"
+	"github.com/redishttp/redishttp/internal/redigoconn"
 )
 
 // commitGuarded replaces what this request has read. If others have committed
@@ -37,7 +37,7 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 		if err != nil {
 			return err
 		}
-		var conflict *redigopool.ConflictError
+		var conflict *redigoconn.ConflictError
 		switch {
 		case guardErr == nil:
 			written = &value{hash, mine, stored}
@@ -73,8 +73,8 @@ func (s *store) replace(ctx context.Context, base *value, b, stored []byte) (gua
 		p.conn.Guard(base.stored)
 		p.conn.ExpireIn(life)
 		err := p.store.Commit(base.hash, stored, time.Now().Add(life))
-		var conflict *redigopool.ConflictError
-		if errors.As(err, &conflict) || errors.Is(err, redigopool.ErrGone) {
+		var conflict *redigoconn.ConflictError
+		if errors.As(err, &conflict) || errors.Is(err, redigoconn.ErrGone) {
 			guardErr, err = err, nil
 		}
 		return err

@@ -81,7 +81,7 @@ func TestRequire(t *testing.T) {
 }
 
 func TestFailAnonymous(t *testing.T) {
-	a, p := broken(t, session.WithFailAnonymous(true))
+	a, p := broken(t, session.WithFailureMode(session.FailAnonymous))
 	cookie := a.cookie
 	p.Refuse()
 	w := a.get("/get?k=a")

@@ -13,26 +13,28 @@ import (
 //go:embed retire.lua
 var retireSource string
 
-// markerLife is how long a rotation can be told from a logout by a request that
-// had loaded the session before. It is longer than most handlers run; after it
-// the session counts as logged out.
+// markerLife is how long a request that has loaded a session can distinguish its
+// rotation from a logout. It is longer than most handlers run; after it the
+// session counts as logged out.
 const markerLife = 2 * time.Minute
 
-// errRotated is a change to a session that a login of another request has
-// replaced meanwhile. It is not taken over: what the holder of the old token
-// does must not reach the new session. Nothing was written, and the client's
-// cookie, which the other response has set, stays.
+// errRotated is returned for a change to a session that the login of another
+// request has replaced since it was loaded. The change is dropped: what the
+// holder of the old token does must not reach the new session. The client keeps
+// its cookie, which the other response has set.
 var errRotated = errors.Join(ErrGone, errors.New("session: a login has replaced it"))
 
-// marker is the key that says where a rotation took a session, in its slot.
+// marker returns the key that names the session into which a rotation turned this
+// one. It is in the same slot.
 func (m *Manager) marker(hash string) string {
 	return "user:" + m.prefix + "{" + m.prefix + hash + "}:m"
 }
 
 // retire deletes the session that was rotated into made. gone reports that
-// another request has logged it out meanwhile. If another has rotated it as
-// well, both stand, unless its successor was logged out. What another request
-// has saved between our read and now is merged into made.
+// another request has logged it out since it was loaded. If another request has
+// rotated it too, both new sessions stay, unless the other one was logged out.
+// What another request has saved since the session was loaded is merged into
+// made.
 func (st *state) retire(ctx context.Context, base *value, made string) (gone bool, err error) {
 	m := st.m
 	marker := m.marker(base.hash)
@@ -92,24 +94,20 @@ func (st *state) catchUp(ctx context.Context, base *value, stored []byte) error 
 	return m.store.commitGuarded(ctx, st, made, merged)
 }
 
-// movedTo returns where a rotation took a session that is gone, nil if it was
-// logged out or has expired.
+// movedTo returns the session into which a rotation turned one that is gone. It
+// is nil if that one was logged out or has expired.
 func (s *store) movedTo(ctx context.Context, hash string) (*value, error) {
-	marker := s.m.marker(hash)
-	next, err := s.marked(ctx, marker)
-	if err != nil || next == nil {
+	hash, err := s.next(ctx, hash)
+	if err != nil || hash == "" {
 		return nil, err
 	}
-	b, err := s.m.seal.open(marker, next)
-	if err != nil {
-		return nil, err
-	}
-	return s.successor(ctx, string(b))
+	return s.successor(ctx, hash)
 }
 
-// successor reads a session that a marker names, and follows further ones.
+// successor reads a session that a marker names, or the one that it was rotated
+// into since.
 func (s *store) successor(ctx context.Context, hash string) (*value, error) {
-	for range 8 { // a circle of markers is no honest one
+	for range 8 { // markers that form a circle are forged
 		stored, found, err := s.peek(ctx, hash)
 		if err != nil {
 			return nil, err
@@ -118,21 +116,25 @@ func (s *store) successor(ctx context.Context, hash string) (*value, error) {
 			b, err := s.m.seal.open(s.m.prefix+hash, stored)
 			return &value{hash, b, stored}, err
 		}
-		marker := s.m.marker(hash)
-		next, err := s.marked(ctx, marker)
-		if err != nil || next == nil {
+		if hash, err = s.next(ctx, hash); err != nil || hash == "" {
 			return nil, err
 		}
-		b, err := s.m.seal.open(marker, next)
-		if err != nil {
-			return nil, err
-		}
-		hash = string(b)
 	}
 	return nil, nil
 }
 
-// peek reads what Redis has of a session, in the course of a save.
+// next returns the hash that the marker of a session names, "" without a marker.
+func (s *store) next(ctx context.Context, hash string) (string, error) {
+	marker := s.m.marker(hash)
+	named, err := s.marked(ctx, marker)
+	if err != nil || named == nil {
+		return "", err
+	}
+	b, err := s.m.seal.open(marker, named)
+	return string(b), err
+}
+
+// peek reads a stored session during a save.
 func (s *store) peek(ctx context.Context, hash string) (stored []byte, found bool, err error) {
 	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) (err error) {
 		stored, found, err = p.store.Find(hash)
@@ -155,8 +157,8 @@ func (s *store) marked(ctx context.Context, marker string) (b []byte, err error)
 	return b, err
 }
 
-// follow takes what this request has changed to where a rotation took the
-// session. It sends no cookie: the response of the rotation has.
+// follow merges the changes of this request into the session that a rotation of
+// another request has made. It sets no cookie: the response of the rotation does.
 func (s *store) follow(ctx context.Context, st *state, base *value, mine []byte) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.m.saveTimeout)
 	defer cancel()
@@ -196,8 +198,8 @@ func (s *store) follow(ctx context.Context, st *state, base *value, mine []byte)
 	return ErrConflict
 }
 
-// destroy deletes a session, and where another request's rotation has taken it
-// meanwhile: a logout is final.
+// destroy deletes a session, and the one into which another request has rotated it
+// since: a logout is final.
 func (s *store) destroy(ctx context.Context, st *state, hash string) error {
 	was, err := s.deleted(ctx, hash)
 	st.mu.Lock()

@@ -136,7 +136,7 @@ func TestMergeOfItself(t *testing.T) {
 func TestDomainsThatNetHTTPLeavesOut(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	for domain, ok := range map[string]bool{"my_shop.example.com": false, "_x.example.com": false, "EXAMPLE.com": true, ".example.com": true, "xn--bcher-kva.example": true} {
-		if _, err := session.New(rdb, session.WithCookieName("s"), session.WithCookieDomain(domain)); (err == nil) != ok {
+		if _, err := session.New(rdb, session.WithCookie(session.Cookie{Name: "s", Domain: domain})); (err == nil) != ok {
 			t.Errorf("%s: %v", domain, err)
 		}
 		if c := (&http.Cookie{Name: "s", Domain: domain}); (c.Valid() == nil) != ok {

@@ -9,38 +9,41 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // Errors that reach [Hooks] or a caller.
 var (
-	// ErrUnavailable is returned when Redis does not answer in time, or answers
-	// that it cannot now. The client gets 503 with Retry-After.
-	ErrUnavailable = errors.New("session: redis is unavailable")
-	// ErrHeadersSent is a change that needs a cookie after the header went out. One
-	// of when the cookie ends, by RememberMe or SetDeadline, is saved all the same.
+	// ErrUnavailable is returned when Redis does not answer in time, or replies
+	// that it cannot serve the command now. It is the ErrUnavailable of all packages
+	// of this module. The client gets 503 with Retry-After.
+	ErrUnavailable = unavailable.Err
+	// ErrHeadersSent is reported for a change that needs a cookie after the header
+	// was sent. A change of the cookie's end, by RememberMe or SetDeadline, is saved
+	// all the same.
 	ErrHeadersSent = errors.New("session: the header was sent, the cookie cannot be changed")
-	// ErrCorrupt is a stored value that cannot be decoded; the session was
-	// dropped and a new one begun.
+	// ErrCorrupt is reported for a stored value that cannot be decoded. The session
+	// was deleted and the request has a new one.
 	ErrCorrupt = errors.New("session: the stored value cannot be decoded")
-	// ErrTooLarge is a session above [WithMaxSize]; the old value was kept.
+	// ErrTooLarge is returned when saving a session above [WithMaxSize]. The old
+	// value was kept. The client gets 500.
 	ErrTooLarge = errors.New("session: too large")
 
 	// ErrGone is returned when saving a session that was logged out or has
 	// expired since it was loaded. Nothing was written; the client loses its
 	// cookie, unless a login has replaced it.
 	ErrGone = errors.New("session: no longer exists")
-	// ErrConflict is a session that others changed again and again while it was
-	// saved. Nothing was written.
+	// ErrConflict is returned when other requests kept changing the session until
+	// the time for saving was over. Nothing was written. The client gets 409.
 	ErrConflict = errors.New("session: changed by too many requests at once")
 
 	// ErrEncode is returned when saving a session with a value that its codec
 	// cannot encode: a channel, or a type that gob does not know. Nothing was
 	// written; the old value was kept. The client gets 500.
 	ErrEncode = errors.New("session: a value cannot be encoded")
-	// ErrRefused is returned when Redis answers with an error that waiting does
-	// not change: a right that is missing in its ACL, say. The client gets 500.
-	ErrRefused = errors.New("session: redis refuses the command")
+	// ErrRefused is returned when Redis replies with an error that waiting does
+	// not change, such as a missing ACL right. The client gets 500.
+	ErrRefused = errors.New("redis refuses the command")
 	// ErrClock is reported when a session is past its deadline by this machine's
 	// clock, although Redis would keep it: the clocks of the machines differ by
 	// more than the session's life. The session is not used.
@@ -72,13 +75,10 @@ func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 			opt.apply(&m.config)
 		}
 	}
-	if bounded.IsNil(rdb) {
-		return nil, errors.Join(&OptionError{Option: "rdb", Reason: "is nil"}, m.settle(nil))
-	}
 	if err := m.settle(rdb); err != nil {
 		return nil, err
 	}
-	if m.insecure {
+	if !m.cookie.Secure {
 		m.logger.Warn("the session cookie is sent over plain HTTP")
 	}
 	if len(m.sealKeys) > 0 {

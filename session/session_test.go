@@ -217,7 +217,7 @@ func TestNothingUsedNothingPaid(t *testing.T) {
 
 func TestIdleAndAbsoluteTimeouts(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	a := newApp(t, rdb, session.WithIdle(time.Hour), session.WithLifetime(2*time.Hour))
+	a := newApp(t, rdb, session.WithIdleTimeout(time.Hour), session.WithLifetime(2*time.Hour))
 	a.get("/put?k=a&v=1")
 	key := a.keys(rdb)[0]
 	rdb.PExpire(t.Context(), key, 30*time.Minute) // as if half the idle time were over
@@ -231,7 +231,7 @@ func TestIdleAndAbsoluteTimeouts(t *testing.T) {
 		t.Errorf("renewal: %v, want one script that extends and no SET", got)
 	}
 
-	a = newApp(t, rdb, session.WithLifetime(200*time.Millisecond), session.WithIdle(100*time.Millisecond))
+	a = newApp(t, rdb, session.WithLifetime(200*time.Millisecond), session.WithIdleTimeout(100*time.Millisecond))
 	a.get("/put?k=a&v=1")
 	key = a.keys(rdb)[0]
 	rdb.Persist(t.Context(), key) // whatever keeps the key: the deadline is in the value
@@ -242,7 +242,7 @@ func TestIdleAndAbsoluteTimeouts(t *testing.T) {
 func TestAReadDoesNotUndoALogout(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		rdb := g.Client(t)
-		a := newApp(t, rdb, session.WithIdle(time.Hour), session.WithLifetime(2*time.Hour))
+		a := newApp(t, rdb, session.WithIdleTimeout(time.Hour), session.WithLifetime(2*time.Hour))
 		a.get("/put?k=a&v=1")
 		cookie := a.cookie
 		for _, key := range a.keys(rdb) {
@@ -260,7 +260,7 @@ func TestAReadDoesNotUndoALogout(t *testing.T) {
 
 func TestTwoManagersShareNothing(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	a, b := newApp(t, rdb), newApp(t, rdb, session.WithCookieName("__Host-other"))
+	a, b := newApp(t, rdb), newApp(t, rdb, session.WithCookie(session.Cookie{Name: "__Host-other"}))
 	h := a.Handler(b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.Put(r.Context(), "k", "a")
 		b.Put(r.Context(), "k", "b")
@@ -334,30 +334,33 @@ func TestEveryMistakeIsReported(t *testing.T) {
 	g := redistest.Cluster(t)
 	replicas := g.Client(t, func(o *redis.UniversalOptions) { o.ReadOnly = true })
 	type o = session.Option
-	domain, path := session.WithCookieDomain, session.WithCookiePath
-	named := session.WithCookieName("sid")
+	cookie := session.WithCookie
+	domain := func(domain string) o { return cookie(session.Cookie{Name: "sid", Domain: domain}) }
+	path := func(path string) o { return cookie(session.Cookie{Name: "sid", Path: path}) }
 	cases := map[string][][]o{
-		"WithCookieName": {{session.WithCookieName("a b")}, {session.WithCookieName("")}, {session.WithCookieName("a;b")}, {session.WithCookieName("a=b")}, {session.WithCookieName("sitz\u00fcng")}},
-		"WithCookieDomain": {{domain("example.com")}, {named, domain("com")}, {named, domain(".com")}, {named, domain("localhost")}, {named, domain("192.0.2.1")}, {named, domain("::1")}, {named, domain("[::1]")},
-			{named, domain("example.com:8080")}, {named, domain("https://example.com")}, {named, domain("*.example.com")}, {named, domain("example.com.")}, {named, domain("a..com")}, {named, domain("-a.com")},
-			{named, domain("b\u00fccher.de")}, {named, domain("example.com; Path=/x")}, {named, domain("exam ple.com")}, {named, domain(strings.Repeat("a", 64) + ".com")}, {named, domain("1.2.3")}, {named, domain("co.uk")}, {named, domain("GitHub.io")}, {named, domain(".")}},
-		"WithCookiePath":     {{path("/app")}, {named, path("app")}, {named, path("")}, {named, path("/a;b")}, {named, path("/a\nb")}, {named, path("/a\x7f")}, {named, path("/\u00fc")}, {named, path("/" + strings.Repeat("a", 1024))}, {named, path("/a?b")}},
-		"WithInsecureCookie": {{session.WithInsecureCookie(true), session.WithCookieName("__Secure-x")}, {session.WithInsecureCookie(true), session.WithCookieName("__host-x")}, {session.WithInsecureCookie(true), session.WithCookieName("__Http-x")}},
-		"WithSameSite":       {{session.WithInsecureCookie(true), session.WithSameSite(http.SameSiteNoneMode)}, {session.WithSameSite(0)}, {session.WithSameSite(17)}, {session.WithSameSite(-1)}},
-		"WithPartitioned":    {{session.WithPartitioned(true)}, {session.WithPartitioned(true), session.WithSameSite(http.SameSiteStrictMode)}},
-		"WithKeyPrefix":      {{session.WithKeyPrefix("a*")}, {session.WithKeyPrefix("{a}")}, {session.WithKeyPrefix("a\n")}},
-		"WithLifetime":       {{session.WithLifetime(31 * 24 * time.Hour)}, {session.WithLifetime(-time.Hour)}, {session.WithLifetime(1)}},
-		"WithIdle":           {{session.WithIdle(13 * time.Hour)}, {session.WithIdle(-1)}, {session.WithIdle(1)}},
-		"WithTimeouts":       {{session.WithTimeouts(0, 1)}, {session.WithTimeouts(1, -1)}},
-		"WithMaxSize":        {{session.WithMaxSize(0)}},
-		"WithMaxSessions":    {{session.WithMaxSessions(-1)}},
-		"WithCodec":          {{session.WithCodec(nil)}, {session.WithCodec((*scs.GobCodec)(nil))}},
-		"WithLogger":         {{session.WithLogger(nil)}},
-		"WithMerge":          {{session.WithMerge(nil)}},
-		"WithScsSessions":    {{session.WithScsSessions("")}},
-		"WithWaitReplicas":   {{session.WithWaitReplicas(0, time.Second)}, {session.WithWaitReplicas(1, 0)}},
-		"WithEncryption":     {{session.WithEncryption()}, {session.WithEncryption(nil)}, {session.WithEncryption(make([]byte, 16))}, {session.WithEncryption(keyOf(1), keyOf(1))}, {session.WithEncryption(keyOf(1)), session.WithEncryption()}},
-		"WithReadPlaintext":  {{session.WithReadPlaintext(true)}, {session.WithReadPlaintext(true), session.WithEncryption()}},
+		"WithCookie: Name": {{session.WithCookie(session.Cookie{Name: "a b"})}, {session.WithCookie(session.Cookie{Name: "a;b"})}, {session.WithCookie(session.Cookie{Name: "a=b"})}, {session.WithCookie(session.Cookie{Name: "sitz\u00fcng"})}},
+		"WithCookie: Domain": {{cookie(session.Cookie{Domain: "example.com"})}, {domain("com")}, {domain(".com")}, {domain("localhost")}, {domain("192.0.2.1")}, {domain("::1")}, {domain("[::1]")},
+			{domain("example.com:8080")}, {domain("https://example.com")}, {domain("*.example.com")}, {domain("example.com.")}, {domain("a..com")}, {domain("-a.com")},
+			{domain("b\u00fccher.de")}, {domain("example.com; Path=/x")}, {domain("exam ple.com")}, {domain(strings.Repeat("a", 64) + ".com")}, {domain("1.2.3")}, {domain("co.uk")}, {domain("GitHub.io")}, {domain(".")}},
+		"WithCookie: Path":        {{cookie(session.Cookie{Path: "/app"})}, {path("app")}, {path("/a;b")}, {path("/a\nb")}, {path("/a\x7f")}, {path("/\u00fc")}, {path("/" + strings.Repeat("a", 1024))}, {path("/a?b")}},
+		"WithCookie: Insecure":    {{session.WithCookie(session.Cookie{Insecure: true, Name: "__Secure-x"})}, {session.WithCookie(session.Cookie{Insecure: true, Name: "__host-x"})}, {session.WithCookie(session.Cookie{Insecure: true, Name: "__Http-x"})}},
+		"WithCookie: SameSite":    {{session.WithCookie(session.Cookie{Insecure: true, SameSite: http.SameSiteNoneMode})}, {session.WithCookie(session.Cookie{SameSite: 17})}, {session.WithCookie(session.Cookie{SameSite: -1})}},
+		"WithCookie: Partitioned": {{session.WithCookie(session.Cookie{Partitioned: true})}, {session.WithCookie(session.Cookie{Partitioned: true, SameSite: http.SameSiteStrictMode})}},
+		"WithKeyPrefix":           {{session.WithKeyPrefix("a*")}, {session.WithKeyPrefix("{a}")}, {session.WithKeyPrefix("a\n")}},
+		"WithLifetime":            {{session.WithLifetime(31 * 24 * time.Hour)}, {session.WithLifetime(-time.Hour)}, {session.WithLifetime(1)}},
+		"WithIdleTimeout":         {{session.WithIdleTimeout(13 * time.Hour)}, {session.WithIdleTimeout(-1)}, {session.WithIdleTimeout(1)}},
+		"WithTimeouts":            {{session.WithTimeouts(0, 1)}, {session.WithTimeouts(1, -1)}},
+		"WithFailureMode":         {{session.WithFailureMode(-1)}, {session.WithFailureMode(2)}},
+		"WithDenyHandler":         {{session.WithDenyHandler(http.HandlerFunc(nil))}},
+		"WithMaxSize":             {{session.WithMaxSize(0)}},
+		"WithMaxSessions":         {{session.WithMaxSessions(-1)}},
+		"WithCodec":               {{session.WithCodec(nil)}, {session.WithCodec((*scs.GobCodec)(nil))}},
+		"WithLogger":              {{session.WithLogger(nil)}},
+		"WithMerge":               {{session.WithMerge(nil)}},
+		"WithScsSessions":         {{session.WithScsSessions("")}},
+		"WithWaitReplicas":        {{session.WithWaitReplicas(0, time.Second)}, {session.WithWaitReplicas(1, 0)}},
+		"WithEncryption":          {{session.WithEncryption()}, {session.WithEncryption(nil)}, {session.WithEncryption(make([]byte, 16))}, {session.WithEncryption(keyOf(1), keyOf(1))}, {session.WithEncryption(keyOf(1)), session.WithEncryption()}},
+		"WithReadPlaintext":       {{session.WithReadPlaintext(true)}, {session.WithReadPlaintext(true), session.WithEncryption()}},
 	}
 	rdb := g.Client(t)
 	for option, each := range cases {
@@ -369,8 +372,8 @@ func TestEveryMistakeIsReported(t *testing.T) {
 		}
 	}
 	for i, opts := range [][]o{
-		{named, domain("example.com")}, {named, domain(".Example.co.uk")}, {named, domain("xn--bcher-kva.de")}, {named, path("/app/%C3%BC")}, {session.WithSameSite(http.SameSiteStrictMode)},
-		{session.WithSameSite(http.SameSiteDefaultMode)}, {session.WithSameSite(http.SameSiteNoneMode), session.WithPartitioned(true)}, {session.WithEncryption(), session.WithEncryption(keyOf(1))}, {session.WithCookieName("__Secure-a"), domain("a.example.com")},
+		{domain("example.com")}, {domain(".Example.co.uk")}, {domain("xn--bcher-kva.de")}, {path("/app/%C3%BC")}, {session.WithCookie(session.Cookie{SameSite: http.SameSiteStrictMode})},
+		{session.WithCookie(session.Cookie{SameSite: http.SameSiteDefaultMode})}, {session.WithCookie(session.Cookie{SameSite: http.SameSiteNoneMode, Partitioned: true})}, {session.WithEncryption(), session.WithEncryption(keyOf(1))}, {cookie(session.Cookie{Name: "__Secure-a", Domain: "a.example.com"})},
 	} {
 		if _, err := session.New(rdb, opts...); err != nil {
 			t.Errorf("good options, case %d: %v", i, err)
@@ -379,7 +382,7 @@ func TestEveryMistakeIsReported(t *testing.T) {
 	if _, err := session.New(replicas); err == nil || !strings.Contains(err.Error(), "replicas") {
 		t.Errorf("reads from replicas: got %v", err)
 	}
-	if _, err := session.New(nil, session.WithIdle(0)); err == nil || strings.Count(err.Error(), "\n") != 1 {
+	if _, err := session.New(nil, session.WithIdleTimeout(0)); err == nil || strings.Count(err.Error(), "\n") != 1 {
 		t.Errorf("two mistakes: got %v", err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/redishttp/redishttp/connect/redigopool"
 	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/redigoconn"
 	"github.com/redishttp/redishttp/internal/rights"
 )
 
@@ -39,24 +39,20 @@ var (
 
 // pair is a redisstore bound to one virtual connection.
 type pair struct {
-	conn   *redigopool.Conn
+	conn   *redigoconn.Conn
 	pool   *redis.Pool
 	store  *redisstore.RedisStore
 	legacy *redisstore.RedisStore // what scs wrote by itself, see WithScsSessions
 }
 
 func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
-	pairing, err := redigopool.NewPairing(rdb)
+	dialer, err := redigoconn.NewDialer(rdb, false)
 	if err != nil {
 		return nil, err
 	}
-	everything, err := redigopool.New(rdb)
-	if err != nil {
-		return nil, err
-	}
-	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: everything}
+	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: dialer.Pool()}
 	s.pairs.New = func() any {
-		conn := pairing.Conn()
+		conn := dialer.Conn()
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
 		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.prefix), redisstore.NewWithPrefix(pool, m.legacyPrefix)}
 	}
@@ -68,7 +64,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn func(*pair) error) error {
 	call, ok := s.nodes.Allow(key)
 	if !ok {
-		return ErrUnavailable
+		return fmt.Errorf("session: %w", ErrUnavailable)
 	}
 	bound, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -83,7 +79,7 @@ func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn 
 	hungUp := err != nil && errors.Is(ctx.Err(), context.Canceled)
 	s.report(ctx, call, err, hungUp)
 	if err != nil && !hungUp {
-		return blame(err)
+		return fmt.Errorf("session: %w", blame(err))
 	}
 	return err
 }
@@ -271,7 +267,7 @@ func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) er
 		case isWrongType(err):
 			s.m.failed(ctx, fmt.Errorf("%w: %w", ErrCorrupt, err))
 		case err != nil:
-			return fmt.Errorf("session: iterate: %w", err)
+			return err
 		case found:
 			if err := fn(hash, stored); err != nil {
 				return err

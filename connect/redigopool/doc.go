@@ -13,30 +13,27 @@
 // # What differs from a connection of redigo
 //
 // Replies have redigo's types for RESP2 (bulk []byte, status string, int64,
-// []any, nil, [redis.Error]) whatever protocol the client speaks; a status line
-// that a script returns arrives as bulk, for go-redis does not tell. Over RESP3
+// []any, nil, redis.Error) with either protocol of the client; a status line
+// that a script returns arrives as bulk, because go-redis does not distinguish it. Over RESP3
 // floats are written in their shortest form (1.1, not 1.1000000000000001). Server
-// errors are redigo's Error; others wrap their cause, so that errors.Is
-// works. After an error the connection remains usable: Err is nil until
-// Close.
+// errors are redigo's Error; others wrap their cause, and match
+// [ErrUnavailable] if Redis did not answer. After an error the connection
+// remains usable: Err is nil until Close.
 //
 // MULTI … EXEC is sent as a whole at EXEC, and an element of its reply that is
-// an error is returned as the error of EXEC too: callers like redisstore never
-// look at the elements. MULTI, SET k v, PEXPIREAT k t, EXEC is sent as
+// an error is returned as the error of EXEC too, because callers like redisstore
+// do not check the elements. MULTI, SET k v, PEXPIREAT k t, EXEC is sent as
 // SET k v PXAT t, one round trip and one command (Redis 6.2; older servers
-// are noticed once and get the transaction).
-//
-// [Conn.Guard] makes such a commit conditional on the value that was read, in
-// one round trip: sessions use it so that no update is lost and no logout undone.
+// are detected by their first error and get the transaction).
 //
 // KEYS is a SCAN over all masters, DBSIZE, FLUSHDB, FLUSHALL and SCRIPT reach
-// all masters. Commands that would change or block a connection others use
-// (SELECT, AUTH, WATCH, SUBSCRIBE, MONITOR, BLPOP …) are refused with a
-// [*CommandError], and on a cluster SCAN, whose cursor means one node.
+// all masters. Commands that would change or block a shared connection
+// (SELECT, AUTH, WATCH, SUBSCRIBE, MONITOR, BLPOP …) fail with a
+// [*CommandError], and so does SCAN on a cluster, where a cursor belongs to one node.
 //
 // # When Redis fails
 //
-// A call ends with its context, also with clients that ignore deadlines. A
-// client of package connect sends nothing twice; others may repeat a command
-// after a network error, as their options say.
+// A call returns when its context ends, also with clients that ignore deadlines.
+// A client of package connect retries no command; other clients may retry after
+// a network error, as their options say.
 package redigopool

@@ -43,7 +43,7 @@ func newShop(set *connect.Set, password string, logger *slog.Logger) (*shop, err
 	var errs [6]error
 	s.limiter, errs[0] = ratelimit.New(rdb, redis_rate.Limit{Rate: 20, Burst: 40, Period: time.Second}, ratelimit.WithKey(visitor), ratelimit.WithName("api"))
 	// Plain HTTP on a loopback address; leave the option out behind TLS.
-	s.sessions, errs[1] = session.New(rdb, session.WithInsecureCookie(true))
+	s.sessions, errs[1] = session.New(rdb, session.WithCookie(session.Cookie{Insecure: true}))
 	s.responses, errs[2] = cache.New(rdb)
 	s.locks, errs[3] = lockmw.New(rdb, lockmw.WithKey(lockkey.Route(s.mux)), lockmw.WithMethods(http.MethodPost), lockmw.WithWait(5*time.Second))
 	s.jobs, errs[4] = cronlock.New(rdb)

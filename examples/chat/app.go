@@ -38,9 +38,9 @@ func newApp(conn *connect.Conn, h *hub, c config, logger *slog.Logger) (*app, er
 	a.serving, a.close = context.WithCancel(context.Background())
 	rdb := conn.Client()
 	var errs [4]error
-	// Plain HTTP on a loopback address; leave WithInsecureCookie out behind TLS.
-	a.sessions, errs[0] = session.New(rdb, session.WithInsecureCookie(true), session.WithCookieName("chat"), session.WithPersist(true),
-		session.WithLifetime(30*24*time.Hour), session.WithIdle(7*24*time.Hour), session.WithLogger(logger))
+	// Plain HTTP on a loopback address; leave Insecure out behind TLS.
+	a.sessions, errs[0] = session.New(rdb, session.WithCookie(session.Cookie{Insecure: true, Name: "chat", Persist: true}),
+		session.WithLifetime(30*24*time.Hour), session.WithIdleTimeout(7*24*time.Hour), session.WithLogger(logger))
 	// By address, for a session is had for the asking. Behind a proxy it is
 	// ratelimit.ByIP that knows the address.
 	a.posts, errs[1] = ratelimit.New(rdb, redis_rate.Limit{Rate: 1, Burst: c.burst, Period: time.Second},

@@ -104,7 +104,7 @@ func newApp(conn *connect.Conn, logger *slog.Logger) (*app, error) {
 	var errs [4]error
 	a.limiter, errs[0] = ratelimit.New(rdb, redis_rate.Limit{Rate: 60, Burst: 20, Period: time.Minute}, ratelimit.WithLogger(logger))
 	// Plain HTTP on a loopback address; leave the option out behind TLS.
-	a.sessions, errs[1] = session.New(rdb, session.WithInsecureCookie(true), session.WithLogger(logger))
+	a.sessions, errs[1] = session.New(rdb, session.WithCookie(session.Cookie{Insecure: true}), session.WithLogger(logger))
 	a.responses, errs[2] = cache.New(rdb, cache.WithLogger(logger))
 	a.locks, errs[3] = lockmw.New(rdb, lockmw.WithKey(lockkey.Route(a.mux)), lockmw.WithMethods(http.MethodPost), lockmw.WithWait(time.Second), lockmw.WithLogger(logger))
 	if err := errors.Join(errs[:]...); err != nil {

@@ -36,9 +36,9 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 	// By address, for a session is had for the asking. Behind a proxy it is
 	// ratelimit.ByIP that knows the address.
 	a.submits, errs[1] = ratelimit.New(rdb, redis_rate.Limit{Rate: 30, Burst: c.burst, Period: time.Minute}, ratelimit.WithLogger(logger))
-	// Plain HTTP on a loopback address; leave WithInsecureCookie out behind TLS.
-	a.sessions, errs[2] = session.New(rdb, session.WithInsecureCookie(true), session.WithCookieName("leaderboard"), session.WithPersist(true),
-		session.WithLifetime(30*24*time.Hour), session.WithIdle(14*24*time.Hour), session.WithLogger(logger))
+	// Plain HTTP on a loopback address; leave Insecure out behind TLS.
+	a.sessions, errs[2] = session.New(rdb, session.WithCookie(session.Cookie{Insecure: true, Name: "leaderboard", Persist: true}),
+		session.WithLifetime(30*24*time.Hour), session.WithIdleTimeout(14*24*time.Hour), session.WithLogger(logger))
 	a.responses, errs[3] = cache.New(rdb, cache.WithLogger(logger))
 	a.assets, errs[4] = web.Assets(staticFiles, "static")
 	return a, errors.Join(errs[:]...)

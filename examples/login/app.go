@@ -33,7 +33,7 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 	a := &app{conn: conn, logger: logger}
 	var errs [5]error
 	a.users, errs[0] = newUsers(c.rounds, demoUsers)
-	a.sessions, errs[1] = session.New(conn.Client(), session.WithInsecureCookie(!c.behindTLS), session.WithLogger(logger), session.WithHooks(session.Hooks{
+	a.sessions, errs[1] = session.New(conn.Client(), session.WithCookie(session.Cookie{Insecure: !c.behindTLS}), session.WithLogger(logger), session.WithHooks(session.Hooks{
 		Event: func(ctx context.Context, e session.Event) { // who came and went; many "unknown" are guesses
 			logger.LogAttrs(ctx, slog.LevelInfo, "session", slog.String("event", e.Kind.String()), slog.String("device", e.Handle))
 		},

@@ -97,7 +97,7 @@ func newChain(conn *connect.Conn, m *otelmetrics.Metrics) (http.Handler, func(co
 	rdb, mux := conn.Client(), http.NewServeMux()
 	const ttl = 10 * time.Second
 	limiter, err1 := ratelimit.New(rdb, redis_rate.Limit{Rate: 600, Burst: 100, Period: time.Minute}, ratelimit.WithHooks(m.RateLimit("site")))
-	sessions, err2 := session.New(rdb, session.WithInsecureCookie(true), session.WithHooks(m.Session("site"))) // plain HTTP on loopback
+	sessions, err2 := session.New(rdb, session.WithCookie(session.Cookie{Insecure: true}), session.WithHooks(m.Session("site"))) // plain HTTP on loopback
 	responses, err3 := cache.New(rdb, cache.WithHooks(m.Cache("site")))
 	locks, err4 := lockmw.New(rdb, lockmw.WithTTL(ttl), lockmw.WithWait(time.Second), lockmw.WithHooks(m.Locks("orders", ttl)))
 	if err := errors.Join(err1, err2, err3, err4); err != nil {

@@ -68,7 +68,7 @@ func run(ctx context.Context, listen string, out io.Writer) error {
 	}
 	limiter, err1 := ratelimit.New(in["limits"].Client(), redis_rate.Limit{Rate: 600, Burst: 100, Period: time.Minute}, ratelimit.WithLogger(logger))
 	// Plain HTTP on a loopback address; leave the option out behind TLS.
-	sessions, err2 := session.New(in["sessions"].Client(), session.WithInsecureCookie(true), session.WithLogger(logger))
+	sessions, err2 := session.New(in["sessions"].Client(), session.WithCookie(session.Cookie{Insecure: true}), session.WithLogger(logger))
 	responses, err3 := cache.New(in["cache"].Client(), cache.WithLogger(logger))
 	locks, err4 := lockmw.New(in["locks"].Client(), lockmw.WithLogger(logger))
 	if err := errors.Join(err1, err2, err3, err4); err != nil {

@@ -59,7 +59,7 @@ func run(ctx context.Context, listen, redisURL string, out io.Writer) error {
 	rdb := conn.Client()
 	limiter, err1 := ratelimit.New(rdb, redis_rate.Limit{Rate: 60, Burst: 20, Period: time.Minute}, ratelimit.WithLogger(logger))
 	// Plain HTTP on a loopback address; leave the option out behind TLS.
-	sessions, err2 := session.New(rdb, session.WithInsecureCookie(true), session.WithLogger(logger))
+	sessions, err2 := session.New(rdb, session.WithCookie(session.Cookie{Insecure: true}), session.WithLogger(logger))
 	responses, err3 := cache.New(rdb, cache.WithLogger(logger))
 	locks, err4 := lockmw.New(rdb, lockmw.WithWait(500*time.Millisecond), lockmw.WithLogger(logger))
 	if err := errors.Join(err1, err2, err3, err4); err != nil {

@@ -1,4 +1,4 @@
-package redigopool_test
+package redigoconn_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/redishttp/redishttp/connect/redigopool"
+	"github.com/redishttp/redishttp/internal/redigoconn"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -21,12 +21,13 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 
 const patience = 20 * time.Second
 
-func pool(t testing.TB, rdb goredis.UniversalClient, opts ...redigopool.Option) *redis.Pool {
+func pool(t testing.TB, rdb goredis.UniversalClient) *redis.Pool {
 	t.Helper()
-	p, err := redigopool.New(rdb, opts...)
+	d, err := redigoconn.NewDialer(rdb, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := d.Pool()
 	t.Cleanup(func() { p.Close() })
 	return p
 }
@@ -158,7 +159,7 @@ func TestPipelinesLikeRedigo(t *testing.T) {
 	})
 }
 
-func TestRefusedCommandsReachNobody(t *testing.T) {
+func TestRejectedCommandsAreNotSent(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		rdb := g.Client(t)
 		count := redistest.Count(rdb)
@@ -169,7 +170,7 @@ func TestRefusedCommandsReachNobody(t *testing.T) {
 			refused = append(refused, "SCAN")
 		}
 		for _, name := range refused {
-			var e *redigopool.CommandError
+			var e *redigoconn.CommandError
 			if _, err := c.Do(name, "x", "block", 1); !errors.As(err, &e) || !strings.Contains(err.Error(), strings.ToUpper(name)) {
 				t.Errorf("%s: got %v, want a CommandError that names it", name, err)
 			}
@@ -264,10 +265,11 @@ func TestDeadlines(t *testing.T) {
 			p.Heal()
 			rdb := goredis.NewClient(&goredis.Options{Addr: p.Addr(), ContextTimeoutEnabled: honors})
 			defer rdb.Close()
-			conn, err := redigopool.NewConn(rdb)
+			dialer, err := redigoconn.NewDialer(rdb, false)
 			if err != nil {
 				t.Fatal(err)
 			}
+			conn := dialer.Conn()
 			if _, err := conn.Do("PING"); err != nil {
 				t.Fatal(err)
 			}
@@ -300,7 +302,7 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-func TestOldServersGetTheTransaction(t *testing.T) {
+func TestTransactionsOfTwoKeysAreSentAsTheyAre(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	count := redistest.Count(rdb)
 	save := func(c redis.Conn) (any, error) {
@@ -316,25 +318,13 @@ func TestOldServersGetTheTransaction(t *testing.T) {
 	if got := count.Commands()["pexpireat"]; got != 1 {
 		t.Errorf("two keys: PEXPIREAT sent %d times, want once", got)
 	}
-	count.Reset()
-	c := pool(t, rdb, redigopool.WithTransactionsKept(true)).Get()
-	key := redistest.Prefix(t)
-	c.Send("MULTI")
-	c.Send("SET", key, "v")
-	c.Send("PEXPIREAT", key, time.Now().Add(time.Minute).UnixMilli())
-	if got, err := redis.Values(c.Do("EXEC")); len(got) != 2 || err != nil || count.Commands()["pexpireat"] != 1 {
-		t.Errorf("kept: got %v, %v, commands %v", got, err, count.Commands())
-	}
 }
 
-func TestNilClients(t *testing.T) {
+func TestNewDialerRejectsNilClients(t *testing.T) {
 	var none *goredis.Client
 	for _, rdb := range []goredis.UniversalClient{nil, none} {
-		if _, err := redigopool.New(rdb); err == nil {
-			t.Error("New takes a nil client")
-		}
-		if _, err := redigopool.NewConn(rdb, nil); err == nil {
-			t.Error("NewConn takes a nil client")
+		if _, err := redigoconn.NewDialer(rdb, false); err == nil {
+			t.Errorf("NewDialer accepts %#v", rdb)
 		}
 	}
 }
@@ -343,10 +333,11 @@ func FuzzArgumentsArriveAsRedigoSendsThem(f *testing.F) {
 	f.Add("a", []byte("b"), 1.5, int64(3), true)
 	f.Fuzz(func(t *testing.T, s string, b []byte, x float64, n int64, yes bool) {
 		rdb := redistest.Standalone(t).Client(t)
-		conn, err := redigopool.NewConn(rdb)
+		dialer, err := redigoconn.NewDialer(rdb, false)
 		if err != nil {
 			t.Fatal(err)
 		}
+		conn := dialer.Conn()
 		got, err := redis.ByteSlices(conn.Do("EVAL", "return ARGV", 0, s, b, x, n, yes))
 		if err != nil {
 			t.Fatal(err)
@@ -365,14 +356,15 @@ func FuzzArgumentsArriveAsRedigoSendsThem(f *testing.F) {
 }
 
 // What a wrong password leaves of a pipeline must not pass for an empty value.
-func TestAWrongPasswordIsNoEmptyValue(t *testing.T) {
+func TestWrongPasswordIsNotAnEmptyValue(t *testing.T) {
 	s := redistest.NewServer(t, redistest.WithACL("alice", "right"))
 	rdb := goredis.NewClient(&goredis.Options{Addr: s.Addr(), Username: "alice", Password: "wrong"})
 	defer rdb.Close()
-	conn, err := redigopool.NewConn(rdb)
+	dialer, err := redigoconn.NewDialer(rdb, false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn := dialer.Conn()
 	conn.TrackTTL(true)
 	if got, err := conn.Do("GET", "k"); err == nil {
 		t.Errorf("GET: got %v and no error", got)
@@ -389,10 +381,11 @@ func TestAWrongPasswordIsNoEmptyValue(t *testing.T) {
 func TestGuardedCommits(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		rdb := g.Client(t)
-		conn, err := redigopool.NewConn(rdb)
+		dialer, err := redigoconn.NewDialer(rdb, false)
 		if err != nil {
 			t.Fatal(err)
 		}
+		conn := dialer.Conn()
 		p := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
 		store := redisstore.NewWithPrefix(p, redistest.Prefix(t))
 		commit := func(read, value string) error {
@@ -400,7 +393,7 @@ func TestGuardedCommits(t *testing.T) {
 			defer conn.Unbind()
 			return store.Commit("k", []byte(value), time.Now().Add(time.Minute))
 		}
-		if err := commit("one", "two"); !errors.Is(err, redigopool.ErrGone) {
+		if err := commit("one", "two"); !errors.Is(err, redigoconn.ErrGone) {
 			t.Errorf("absent: got %v, want ErrGone", err)
 		}
 		if err := store.Commit("k", []byte("one"), time.Now().Add(time.Hour)); err != nil {
@@ -413,9 +406,9 @@ func TestGuardedCommits(t *testing.T) {
 		if got := count.Trips(); got > 2 { // the script is loaded once
 			t.Errorf("%d round trips", got)
 		}
-		var conflict *redigopool.ConflictError
+		var conflict *redigoconn.ConflictError
 		if err := commit("one", "three"); !errors.As(err, &conflict) || string(conflict.Current) != "two" {
-			t.Errorf("changed meanwhile: got %v", err)
+			t.Errorf("changed: got %v", err)
 		}
 		if err := commit("one", "two"); err != nil {
 			t.Errorf("its own value, after a lost reply: %v", err)

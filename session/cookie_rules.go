@@ -1,7 +1,6 @@
 package session
 
 import (
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,16 +10,16 @@ import (
 // (RFC 6265bis, 5.6), which for Path and Domain is another cookie.
 const maxAttribute = 1024
 
-// suffixes are some names under which anybody may register: browsers refuse a
-// cookie for one (RFC 6265bis, 5.7, step 9). The whole list
-// (publicsuffix.org) changes by the week and is the browser's.
+// suffixes are well-known public suffixes, under which anyone may register:
+// browsers refuse a cookie for one (RFC 6265bis, 5.7, step 9). The whole list
+// (publicsuffix.org) changes weekly and is left to the browser.
 var suffixes = [...]string{
 	"ac.uk", "co.uk", "gov.uk", "org.uk", "com.au", "net.au", "org.au", "co.nz", "co.za", "co.in", "co.jp", "ne.jp", "or.jp", "co.kr", "com.ar", "com.br", "com.cn", "com.hk", "com.mx", "com.sg", "com.tr", "com.tw",
 	"appspot.com", "azurewebsites.net", "cloudfront.net", "fly.dev", "github.io", "gitlab.io", "herokuapp.com", "netlify.app", "onrender.com", "pages.dev", "vercel.app", "web.app", "workers.dev",
 }
 
-// refusedDomain says why browsers refuse a cookie with this Domain, "" if
-// nothing speaks against it.
+// refusedDomain returns why browsers refuse a cookie with this Domain, "" if they
+// accept it.
 func refusedDomain(domain string) string {
 	if domain == "" {
 		return ""
@@ -43,12 +42,12 @@ func refusedDomain(domain string) string {
 	case strings.Trim(last, "0123456789") == "":
 		return "ends with a number, as no domain does"
 	case slices.Contains(suffixes[:], name):
-		return "is a public suffix: browsers refuse a cookie for all who register under it"
+		return "is a public suffix: browsers refuse a cookie for every site under it"
 	}
 	return ""
 }
 
-// refusedPath says why browsers ignore this Path.
+// refusedPath returns why browsers ignore this Path, "" if they accept it.
 func refusedPath(path string) string {
 	switch {
 	case !strings.HasPrefix(path, "/"):
@@ -61,12 +60,4 @@ func refusedPath(path string) string {
 		return "contains a query or a fragment, which no request's path has"
 	}
 	return ""
-}
-
-func validSameSite(mode http.SameSite) bool {
-	switch mode {
-	case http.SameSiteDefaultMode, http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode:
-		return true
-	}
-	return false
 }

@@ -1,4 +1,4 @@
-package redigopool_test
+package redigoconn_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/redishttp/redishttp/connect/redigopool"
+	"github.com/redishttp/redishttp/internal/redigoconn"
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
@@ -120,10 +120,11 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func TestBindForgetsTheContext(t *testing.T) {
-	conn, err := redigopool.NewConn(redistest.Standalone(t).Client(t))
+	dialer, err := redigoconn.NewDialer(redistest.Standalone(t).Client(t), false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn := dialer.Conn()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	conn.Bind(ctx)
@@ -138,15 +139,11 @@ func TestBindForgetsTheContext(t *testing.T) {
 
 func BenchmarkStore(b *testing.B) {
 	rdb := redistest.Standalone(b).Client(b)
-	virtual, err := redigopool.New(rdb)
-	if err != nil {
-		b.Fatal(err)
-	}
 	addr := rdb.(*goredis.Client).Options().Addr
 	plain := &redis.Pool{MaxIdle: 64, Dial: func() (redis.Conn, error) { return redis.Dial("tcp", addr) }}
 	defer plain.Close()
 	data, expiry := bytes.Repeat([]byte("x"), 600), time.Now().Add(time.Hour)
-	for name, p := range map[string]*redis.Pool{"redigo": plain, "virtual": virtual} {
+	for name, p := range map[string]*redis.Pool{"redigo": plain, "virtual": pool(b, rdb)} {
 		store := redisstore.NewWithPrefix(p, redistest.Prefix(b))
 		b.Run("commit/"+name, func(b *testing.B) {
 			b.ReportAllocs()

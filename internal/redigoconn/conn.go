@@ -1,46 +1,21 @@
-package redigopool
+package redigoconn
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
-
-// shared is what all connections of a pool have in common.
-type shared struct {
-	rdb    goredis.UniversalClient
-	caller *bounded.Caller
-	keep   atomic.Bool // transactions are not collapsed
-
-	guardScript *goredis.Script
-}
-
-func newShared(rdb goredis.UniversalClient, opts []Option) (*shared, error) {
-	if bounded.IsNil(rdb) {
-		return nil, errNil
-	}
-	var c config
-	for _, opt := range opts {
-		if opt != nil {
-			opt.apply(&c)
-		}
-	}
-	s := &shared{rdb: rdb, caller: bounded.New(rdb), guardScript: goredis.NewScriptServerSHA(guardedSource)}
-	s.keep.Store(c.keepTransactions)
-	return s, nil
-}
 
 // Conn is a virtual redigo connection.
 type Conn struct {
-	*shared
+	*Dialer
 	ctx     context.Context
 	queue   []command // sent, not flushed
 	replies []any     // flushed, not received
@@ -69,19 +44,20 @@ type command struct {
 	args []any
 }
 
-// Bind sets the context of all following commands, for callers like redisstore
-// that know none, until Unbind.
+// Bind sets the context of all following commands until Unbind, for callers like
+// redisstore that take no context.
 func (c *Conn) Bind(ctx context.Context) { c.ctx = ctx }
 
-// Unbind lets the bound context go.
+// Unbind drops the bound context and what Guard, ExpireIn and the last replies
+// have set, so that an idle connection keeps no request alive.
 func (c *Conn) Unbind() { c.ctx, c.ttl, c.guard, c.expireIn, c.deleted = nil, 0, nil, 0, 0 }
 
-// TrackTTL has every single GET bring the key's time to live along, in the
-// same round trip; see TTL.
+// TrackTTL(true) reads the key's time to live with every single GET, in the same
+// round trip. TTL returns it.
 func (c *Conn) TrackTTL(on bool) { c.trackTTL, c.ttl = on, 0 }
 
-// TTL is the time to live of the key of the last GET, negative where it has
-// none or does not exist.
+// TTL returns the time to live of the key of the last GET. It is negative if the
+// key has none or does not exist.
 func (c *Conn) TTL() time.Duration { return c.ttl }
 
 func (c *Conn) context() context.Context {
@@ -96,7 +72,7 @@ func (c *Conn) Close() error {
 	if c.closed {
 		return errClosed
 	}
-	*c = Conn{shared: c.shared, closed: true}
+	*c = Conn{Dialer: c.Dialer, closed: true}
 	return nil
 }
 
@@ -167,7 +143,7 @@ func (c *Conn) DoContext(ctx context.Context, name string, args ...any) (any, er
 		return nil, errClosed
 	}
 	if name == "" && len(c.queue) == 0 && len(c.replies) == 0 {
-		return nil, nil // what a pool asks when a connection comes back: no round trip
+		return nil, nil // sent by redigo's pool when a connection is returned: no round trip
 	}
 	if name != "" {
 		if err := c.Send(name, args...); err != nil {
@@ -219,11 +195,12 @@ func failed(reply any) (any, error) {
 	return reply, nil
 }
 
-// wrapped keeps the cause for errors.Is, and Redis' own errors in redigo's type.
+// wrapped returns Redis' own errors in redigo's type. Other errors keep their
+// cause for errors.Is, and match unavailable.Err if they mean an outage.
 func wrapped(name string, err error) error {
 	var server goredis.Error
 	if errors.As(err, &server) {
 		return redis.Error(server.Error())
 	}
-	return fmt.Errorf("redigopool: %s: %w", strings.ToLower(name), err)
+	return fmt.Errorf("redigopool: %s: %w", strings.ToLower(name), unavailable.Wrap(err))
 }

@@ -1,4 +1,4 @@
-package redigopool
+package redigoconn
 
 import (
 	"context"

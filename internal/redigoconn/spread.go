@@ -1,4 +1,4 @@
-package redigopool
+package redigoconn
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-// spread are the commands that mean all masters; go-redis' cluster client
-// would ask one of them, and answer with a third of the keys.
+// spread are the commands that concern all masters. go-redis' cluster client
+// would send them to one, and return a third of the keys.
 var spread = map[string]bool{"KEYS": true, "DBSIZE": true, "FLUSHDB": true, "FLUSHALL": true, "SCRIPT": true}
 
-// private are the commands that would change a connection that others use
-// after us, or hold it.
+// private are the commands that would change or occupy a connection that other
+// callers share.
 var private = map[string]string{
 	"SELECT": "it would change the database of a connection that others use; give the client's URL the database",
 	"AUTH":   "the client authenticates", "HELLO": "the client speaks its own protocol", "RESET": "the connection is shared", "QUIT": "the connection is shared",
@@ -23,13 +23,13 @@ var private = map[string]string{
 	"WATCH": "commands may go over different connections; use a script", "UNWATCH": "commands may go over different connections; use a script",
 	"SUBSCRIBE": "use go-redis' PubSub", "PSUBSCRIBE": "use go-redis' PubSub", "SSUBSCRIBE": "use go-redis' PubSub",
 	"UNSUBSCRIBE": "use go-redis' PubSub", "PUNSUBSCRIBE": "use go-redis' PubSub", "SUNSUBSCRIBE": "use go-redis' PubSub",
-	"MONITOR": "it would take a connection over", "SYNC": "it would take a connection over", "PSYNC": "it would take a connection over",
+	"MONITOR": "it would occupy a connection", "SYNC": "it would occupy a connection", "PSYNC": "it would occupy a connection",
 	"WAIT": "it waits for another connection's writes", "WAITAOF": "it waits for another connection's writes",
-	"BLPOP": "it would hold a connection", "BRPOP": "it would hold a connection", "BLMOVE": "it would hold a connection", "BRPOPLPUSH": "it would hold a connection",
-	"BLMPOP": "it would hold a connection", "BZPOPMIN": "it would hold a connection", "BZPOPMAX": "it would hold a connection", "BZMPOP": "it would hold a connection",
+	"BLPOP": "it would block a connection", "BRPOP": "it would block a connection", "BLMOVE": "it would block a connection", "BRPOPLPUSH": "it would block a connection",
+	"BLMPOP": "it would block a connection", "BZPOPMIN": "it would block a connection", "BZPOPMAX": "it would block a connection", "BZMPOP": "it would block a connection",
 }
 
-// refuse says why a command cannot be served.
+// refuse returns a [*CommandError] for a command that cannot be served.
 func (c *Conn) refuse(cmd command) error {
 	if reason, ok := private[cmd.name]; ok {
 		return &CommandError{Command: cmd.name, Reason: reason}
@@ -37,7 +37,7 @@ func (c *Conn) refuse(cmd command) error {
 	if cmd.name == "XREAD" || cmd.name == "XREADGROUP" {
 		for _, arg := range cmd.args {
 			if strings.EqualFold(text(arg), "BLOCK") {
-				return &CommandError{Command: cmd.name, Reason: "with BLOCK it would hold a connection"}
+				return &CommandError{Command: cmd.name, Reason: "with BLOCK it would block a connection"}
 			}
 			if strings.EqualFold(text(arg), "STREAMS") {
 				break
@@ -53,7 +53,8 @@ func (c *Conn) refuse(cmd command) error {
 	return nil
 }
 
-// inMulti looks at the queue as well: MULTI may not have been flushed yet.
+// inMulti reports whether the next command is part of a transaction, also while
+// its MULTI is still queued.
 func (c *Conn) inMulti() bool {
 	multi := c.multi
 	for _, cmd := range c.queue {

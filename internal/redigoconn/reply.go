@@ -1,4 +1,4 @@
-package redigopool
+package redigoconn
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// status are the commands whose reply is a status line, a string in redigo;
-// other strings are bulk, []byte. go-redis does not tell them apart.
+// status are the commands that reply with a status line, a string in redigo.
+// Other strings are bulk, []byte. go-redis does not distinguish the two.
 var status = map[string]bool{
 	"SET": true, "SETEX": true, "PSETEX": true, "MSET": true, "HMSET": true, "LSET": true, "LTRIM": true,
 	"RENAME": true, "TYPE": true, "RESTORE": true, "PING": true, "FLUSHDB": true, "FLUSHALL": true, "PFMERGE": true, "SWAPDB": true,
@@ -34,7 +34,7 @@ func (c command) isStatus() bool {
 	return status[c.name]
 }
 
-// pairs reports whether RESP3 answers with pairs where RESP2 has a flat list.
+// pairs reports whether RESP3 has a list of pairs where RESP2 has a flat list.
 func (c command) pairs() bool {
 	switch c.name {
 	case "ZPOPMIN", "ZPOPMAX":

@@ -1,4 +1,4 @@
-package redigopool
+package redigoconn
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-// flush runs the queue: stretches of ordinary commands as one pipeline each,
-// transactions at their EXEC. After an error that is not Redis' own nothing is
-// left queued, as on a broken connection.
+// flush runs the queue: consecutive ordinary commands as one pipeline,
+// transactions at their EXEC. After an error that is not Redis' own the queue is
+// empty, as on a broken connection.
 func (c *Conn) flush(ctx context.Context) error {
 	if c.closed {
 		return errClosed
@@ -38,8 +38,8 @@ func (c *Conn) flush(ctx context.Context) error {
 	return nil
 }
 
-// step answers what concerns transactions and what reaches several nodes, and
-// leaves the rest to the batch.
+// step runs a command that concerns transactions or reaches several nodes, and
+// adds any other to the batch.
 func (c *Conn) step(ctx context.Context, cmd command, batch *[]command) (local bool, reply any, err error) {
 	ordinary := !c.multi && cmd.name != "MULTI" && cmd.name != "EXEC" && cmd.name != "DISCARD"
 	if ordinary && !spread[cmd.name] {
@@ -173,19 +173,20 @@ func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
 	return replies, nil
 }
 
-// fromServer reports whether Redis answered, be it with nothing or an error.
+// fromServer reports whether err is a reply of Redis: an error, or nil for a key
+// that does not exist.
 func fromServer(err error) bool {
 	var server goredis.Error
 	return errors.As(err, &server)
 }
 
-// collapse turns what redisstore sends to save a session into one command.
+// collapse returns the one command that does what redisstore's transaction does.
 func (c *Conn) collapse(tx []command) (command, bool) {
 	if len(tx) != 2 || tx[0].name != "SET" || tx[1].name != "PEXPIREAT" || len(tx[0].args) != 2 || len(tx[1].args) != 2 {
 		return command{}, false
 	}
 	at, ok := tx[1].args[1].(int64)
-	// SET refuses what PEXPIREAT takes as long ago.
+	// SET refuses times in the past that PEXPIREAT accepts.
 	key := text(tx[0].args[0])
 	if !ok || at <= 0 || key == "" || key != text(tx[1].args[0]) {
 		return command{}, false

@@ -1,4 +1,4 @@
-package redigopool
+package redigoconn
 
 import (
 	"context"
@@ -13,33 +13,35 @@ import (
 //go:embed guarded.lua
 var guardedSource string
 
-// ErrGone is a guarded commit of a key that no longer exists. Nothing was
-// written.
-var ErrGone = errors.New("redigopool: the key is gone")
-
-// ConflictError is a guarded commit of a key that has another value by now.
+// ErrGone is returned by a guarded commit of a key that no longer exists.
 // Nothing was written.
-type ConflictError struct{ Current []byte }
+var ErrGone = errors.New("redigopool: the key no longer exists")
 
-func (e *ConflictError) Error() string { return "redigopool: the value was changed meanwhile" }
+// ConflictError is returned by a guarded commit of a key whose value is no
+// longer the one that was read. Nothing was written.
+type ConflictError struct {
+	Current []byte // the value that the key has
+}
+
+func (e *ConflictError) Error() string { return "redigopool: the value has changed" }
 
 var errNotGuarded = errors.New("redigopool: a guard is set, but this is not MULTI, SET, PEXPIREAT, EXEC of one key")
 
 // Guard makes the next transaction conditional: MULTI, SET k v, PEXPIREAT k t,
 // EXEC, as redisstore commits, writes only if k still has the value that was
 // read. Otherwise EXEC fails with [ErrGone] or a [*ConflictError]. Any other
-// transaction fails while a guard is set, so that a change in redisstore cannot
-// slip past it. nil takes the guard off, and so does Unbind.
+// transaction fails while a guard is set, so that a redisstore that commits in
+// another way cannot bypass it. Guard(nil) and Unbind remove the guard.
 func (c *Conn) Guard(read []byte) { c.guard = read }
 
-// ExpireIn has the next transactions as redisstore commits (MULTI, SET k v,
-// PEXPIREAT k t, EXEC) give the key this life instead of the time t, so that it
-// ends by Redis' clock, however far this machine's is off. A transaction that is
-// kept, see [WithTransactionsKept], or has another shape, is sent as it is. 0
-// takes it back, and so does Unbind.
+// ExpireIn sets the time to live that commits of redisstore (MULTI, SET k v,
+// PEXPIREAT k t, EXEC) give the key in place of the time t: the key then expires
+// by Redis' clock, however wrong this machine's is. A Dialer that keeps
+// transactions sends t all the same, and so does a transaction of another form.
+// ExpireIn(0) and Unbind end it.
 func (c *Conn) ExpireIn(life time.Duration) { c.expireIn = life }
 
-// expiry are the words that end SET and their meaning for guarded.lua.
+// expiry returns the option of SET that sets the expiry, and its argument.
 func (c *Conn) expiry(at any) (word string, n any) {
 	if c.expireIn > 0 {
 		return "PX", max(c.expireIn.Milliseconds(), 1)
@@ -47,10 +49,11 @@ func (c *Conn) expiry(at any) (word string, n any) {
 	return "PXAT", at
 }
 
-// Deleted is the number of keys that the last DEL removed.
+// Deleted returns how many keys the last DEL removed.
 func (c *Conn) Deleted() int64 { return c.deleted }
 
-// guarded runs a transaction under the guard, in one round trip.
+// guarded runs a transaction on the condition that the guard sets, in one round
+// trip.
 func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
 	set, ok := c.collapse(tx)
 	if !ok {

@@ -1,0 +1,43 @@
+package session
+
+import (
+	"regexp"
+	"strings"
+)
+
+// RedisKey is what the name of a key in Redis says, see [ParseKey].
+type RedisKey struct {
+	// Name is the name of the cookie.
+	Name string
+	// Hash is the hash of the token of a session; of a user's index, that of the
+	// user; of a marker, the key of the session that was rotated.
+	Hash string
+	// Part is "" for a session. Of a user's index it is "s" for the sessions, "e"
+	// for the epoch; "w" is written behind a deletion by [WithWaitReplicas]; "m" is
+	// the marker that says where a rotation took a session.
+	Part string
+}
+
+var (
+	sessionKeyForm = regexp.MustCompile(`^session:v1:([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)
+	userKeyForm    = regexp.MustCompile(`^user:session:v1:([^{}]{1,100}):\{([^{}]+)\}:([sewm])$`)
+)
+
+// ParseKey parses the name of a key with the default prefix. It reports false for
+// a key that no Manager writes. It is for operators' tools.
+func ParseKey(redisKey string) (key RedisKey, ok bool) {
+	if m := sessionKeyForm.FindStringSubmatch(redisKey); m != nil {
+		return RedisKey{Name: m[1], Hash: m[2]}, true
+	}
+	if m := userKeyForm.FindStringSubmatch(redisKey); m != nil {
+		return RedisKey{Name: m[1], Hash: m[2], Part: m[3]}, true
+	}
+	return RedisKey{}, false
+}
+
+// IsEncoded reports whether a value of Redis begins as [Codec] and
+// [WithEncryption] write sessions. It is for operators' tools that must not show
+// a session under a prefix that they do not know.
+func IsEncoded(value string) bool {
+	return strings.HasPrefix(value, magic) || strings.HasPrefix(value, sealed)
+}
