@@ -180,7 +180,7 @@ func TestLargeValuesUnderOurNames(t *testing.T) {
 redis.call('SET', KEYS[1], large) redis.call('SET', KEYS[2], large) redis.call('SET', KEYS[3], large) redis.call('SET', KEYS[4], large)
 redis.call('HSET', KEYS[5], 'err', large, 'host', large) redis.call('HSET', KEYS[6], '1', large, 'until', large) redis.call('HSET', KEYS[7], 's', large, 'o', large, 'r', large)
 redis.call('SET', KEYS[8] .. ':m', '2|9000|1000|0|') redis.call('ZADD', KEYS[8] .. ':p', 99999999999999, large)`
-	if err := rdb.Eval(ctx, script, []string{keys["session"], keys["bucket"], keys["lock"], keys["entry"], keys["job"], keys["window"], keys["request"], keys["permits"]}).Err(); err != nil && err != redis.Nil {
+	if err := rdb.Eval(ctx, script, []string{keys["session"], keys["bucket"], keys["lock"], keys["entry"], keys["job"], keys["window"], keys["request"], keys["permits"]}).Err(); err != nil && !errors.Is(err, redis.Nil) {
 		t.Fatal(err)
 	}
 	b := open(t, setOf(t, map[string]string{"default": server.URL()}), admin.WithSessions("default", "shop", sessions))

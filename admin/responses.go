@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -180,18 +179,12 @@ func (p *Panel) checkPurged(ctx context.Context, rdb redis.UniversalClient, rows
 	return err
 }
 
-var (
-	entryForm     = regexp.MustCompile(`^cache:v2:([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)
-	cachePartForm = regexp.MustCompile(`^cache:v2:([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:(?:[bclnorv]:|log$)`)
-)
-
 // cacheKey reads the key of a cached response, or of what else a cache keeps.
 func cacheKey(key string) (owner, bool) {
-	if m := entryForm.FindStringSubmatch(key); m != nil {
-		return owner{Kind: cacheKind, Page: "cache", Name: m[1], Hash: m[2]}, true
+	k, ok := cache.ParseKey(key)
+	o := owner{Kind: cacheKind, Page: "cache", Name: k.Cache, Hash: k.Entry}
+	if k.Entry == "" {
+		o.Kind = cachePart
 	}
-	if m := cachePartForm.FindStringSubmatch(key); m != nil {
-		return owner{Kind: cachePart, Page: "cache", Name: m[1]}, true
-	}
-	return owner{}, false
+	return o, ok
 }

@@ -27,20 +27,20 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 		if slices.Contains(e.added, name) {
 			values = slices.Concat(h[name], values)
 		}
-		h[name] = values[:len(values):len(values)] // shared: who appends copies
+		h[name] = slices.Clip(values) // shared with other requests: an append copies
 	}
 	h["Age"] = []string{strconv.FormatInt(int64(f.age()/time.Second), 10)}
 	c.write(h, s)
 	inline, err := e.inline()
 	if err != nil {
 		c.failed(r.Context(), wrapped("read", err))
-		panic(http.ErrAbortHandler)
+		panic(http.ErrAbortHandler) //nolint:forbidigo // the header is out: only an abort tells the client
 	}
 	b := &body{ctx: r.Context(), c: c, f: f, inline: inline}
 	defer func() {
 		if b.err != nil { // the client must not take a part for the whole
 			c.failed(r.Context(), wrapped("read", b.err))
-			panic(http.ErrAbortHandler)
+			panic(http.ErrAbortHandler) //nolint:forbidigo // as above
 		}
 	}()
 	if e.status == http.StatusOK {

@@ -57,12 +57,12 @@ func (c *Cache) given(r *http.Request) *http.Request {
 	return r
 }
 
-// carry is from with what was said around r: a refresh has no outer middlewares.
-func (c *Cache) carry(r *http.Request, from context.Context) context.Context {
+// carry is ctx with what outer middlewares said about r: a refresh has none.
+func (c *Cache) carry(ctx context.Context, r *http.Request) context.Context {
 	if q := c.outerOf(r.Context()); q != nil {
-		return context.WithValue(from, outerKey{c}, q)
+		return context.WithValue(ctx, outerKey{c}, q)
 	}
-	return from
+	return ctx
 }
 
 // respelled is a request for the handler of a refresh, with the names that the

@@ -8,30 +8,28 @@ import (
 
 // Explanation says what the cache would do with a request, and why.
 type Explanation struct {
-	Status  Status
-	URL     string   // as the key has it: with its scheme, see [WithTrustedProxies]
-	Key     string   // the Redis key of the entry
-	Log     string   // the Redis key of the purge log that it is checked against
-	Vary    []string // request fields that select among variants
-	Found   bool     // an entry that counts, fresh or stale
-	Code    int      // its status code
-	Age     time.Duration
-	TTL     time.Duration // of its freshness, negative when stale
-	Soft    bool          // it was purged softly
-	Tags    []string
-	Purges  int64 // number of the last purge of its bucket
-	Entered int64 // that number when its handler was called
-	Open    bool  // requests here do not wait for each other
+	Status     Status
+	URL        string   // as the key has it: with its scheme, see [WithTrustedProxies]
+	Key        string   // the Redis key of the entry
+	Log        string   // the Redis key of the purge log that it is checked against
+	Vary       []string // request fields that select among variants
+	Found      bool     // an entry that counts, fresh or stale
+	Code       int      // its status code
+	Age        time.Duration
+	TTL        time.Duration // of its freshness, negative when stale
+	Soft       bool          // it was purged softly
+	Tags       []string
+	Purges     int64 // number of the last purge of its bucket
+	Entered    int64 // that number when its handler was called
+	HitForMiss bool  // requests do not wait for each other: what they get is not stored
 }
 
 // Explain looks a request up without answering it, for operators.
 func (c *Cache) Explain(ctx context.Context, r *http.Request) (Explanation, error) {
 	f, s, err := c.lookup(ctx, r)
-	x := Explanation{Status: s, Log: f.log, Vary: fieldsOf(f.names), Purges: f.seq, Open: f.hitForMiss}
+	x := Explanation{Status: s, Log: f.log, Vary: fieldsOf(f.names), Purges: f.seq, HitForMiss: f.hitForMiss}
 	if f.target != "" {
-		var named Entry
-		named.name(f.target)
-		x.URL, x.Key = named.URL, f.entryKey(f.variant)
+		x.URL, x.Key = Entry{}.named(f.target).URL, f.entryKey(f.variant)
 	}
 	if e := f.entry; e != nil {
 		x.Found, x.Code, x.Age, x.TTL, x.Soft, x.Tags, x.Entered = true, e.status, f.age(), f.left(), f.soft, e.tags, e.seq

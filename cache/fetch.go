@@ -82,7 +82,7 @@ func (a *attempt) call(rw http.ResponseWriter) {
 			if a.e = nil; a.wrapper.Status() == 0 {
 				a.s.ForwardStatus = http.StatusInternalServerError
 			}
-			panic(p) // the next of those who wait takes over
+			panic(p) //nolint:forbidigo // the handler's own; the next request that waits takes over
 		}
 	}()
 	a.next.ServeHTTP(rw, a.request())

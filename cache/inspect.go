@@ -33,12 +33,11 @@ func DecodeEntry(b []byte) (Entry, error) {
 	}
 	e := Entry{Status: head.status, Header: head.header, Tags: head.tags, Size: head.size, Age: head.age, Fresh: head.fresh,
 		Stale: max(head.swr, head.sie), Keep: head.keep, inc: head.inc, seq: head.seq}
-	e.name(head.target)
-	return e, nil
+	return e.named(head.target), nil
 }
 
-// name finds the URL in the primary key.
-func (e *Entry) name(target string) {
+// named is the entry with the URL of a primary key.
+func (e Entry) named(target string) Entry {
 	parts := split(target)
 	if len(parts) == 2 {
 		target, e.Extra = parts[0], parts[1]
@@ -47,6 +46,7 @@ func (e *Entry) name(target string) {
 	if e.url = targetID(target); len(parts) == 4 {
 		e.URL = parts[0] + "://" + parts[1] + parts[2] + parts[3]
 	}
+	return e
 }
 
 // split undoes join, nil if it cannot.

@@ -34,11 +34,11 @@ type nearEntry struct {
 	size int64
 }
 
-func newNear(max int64, ttl time.Duration) *near {
-	if max == 0 {
+func newNear(budget int64, ttl time.Duration) *near {
+	if budget == 0 {
 		return nil
 	}
-	return &near{ttl: ttl, max: max, order: list.New(), all: map[string]*nearGroup{}, urls: map[string]map[string]bool{}}
+	return &near{ttl: ttl, max: budget, order: list.New(), all: map[string]*nearGroup{}, urls: map[string]map[string]bool{}}
 }
 
 func (n *near) get(c *config, p place, h http.Header) (found, bool) {

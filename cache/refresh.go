@@ -39,7 +39,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	}
 	from := r.Context()
 	if c.refreshContext != nil {
-		from = c.carry(r, c.refreshContext(from))
+		from = c.carry(c.refreshContext(from), r)
 	}
 	clone := r.Clone(from) // while the request is here: what is around may change it afterwards
 	started := c.background(func(ctx context.Context) {

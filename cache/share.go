@@ -135,6 +135,7 @@ func (c *Cache) findNow(ctx context.Context, guess found, k known, q wanted) (fo
 
 func (c *Cache) report(ctx context.Context, call breaker.Call, err error) {
 	switch e := c.nodes.Report(call, err); e.Change {
+	case breaker.None:
 	case breaker.Opened:
 		c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached", slog.String("addr", e.Addr))
 	case breaker.Closed:

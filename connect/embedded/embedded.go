@@ -68,8 +68,8 @@ type config struct {
 // WithLogger sets where the warning goes. The default discards it.
 func WithLogger(l *slog.Logger) ServerOption { return optionFunc(func(c *config) { c.logger = l }) }
 
-// WithProduction(true) makes Start fail: pass what tells your production from
-// development. The default is false.
+// WithProduction sets whether this is production, where Start fails. The default
+// is false. Pass what tells your production from development.
 func WithProduction(production bool) ServerOption {
 	return optionFunc(func(c *config) { c.production = production })
 }

@@ -28,8 +28,8 @@ func (f optionFunc) apply(c *config) { f(c) }
 
 type config struct{ keepTransactions bool }
 
-// WithTransactionsKept(true) sends MULTI, SET, PEXPIREAT, EXEC as it is instead
-// of as one SET with PXAT. The default is false: servers before 6.2 are detected
+// WithTransactionsKept sets whether MULTI, SET, PEXPIREAT, EXEC is sent as it is
+// instead of as one SET with PXAT. The default is false: servers before 6.2 are detected
 // by their error. Use it for such servers behind a proxy that hides the error.
 func WithTransactionsKept(keep bool) Option {
 	return optionFunc(func(c *config) { c.keepTransactions = keep })

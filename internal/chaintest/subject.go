@@ -121,7 +121,11 @@ func Serve(t testing.TB, h2 bool, h http.Handler) *httptest.Server {
 // Get gets a path, with its body.
 func Get(t testing.TB, srv *httptest.Server, path string) (*http.Response, string) {
 	t.Helper()
-	resp, err := srv.Client().Get(srv.URL + path)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := srv.Client().Do(r)
 	if err != nil {
 		t.Fatalf("GET %s: %v", path, err)
 	}

@@ -1,0 +1,26 @@
+package cache
+
+import "regexp"
+
+// RedisKey is what the name of a Redis key says about what a cache keeps there.
+type RedisKey struct {
+	Cache string // see [WithName]
+	Entry string // hash of the URL if the key is that of an entry, "" for others
+}
+
+var (
+	entryForm = regexp.MustCompile(`^cache:v2:([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)
+	partForm  = regexp.MustCompile(`^cache:v2:([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:(?:[bclnorv]:|log$)`)
+)
+
+// ParseKey parses the name of a Redis key with the default prefix. It reports
+// false for a key that no cache writes. It is for operators' tools.
+func ParseKey(redisKey string) (RedisKey, bool) {
+	if m := entryForm.FindStringSubmatch(redisKey); m != nil {
+		return RedisKey{Cache: m[1], Entry: m[2]}, true
+	}
+	if m := partForm.FindStringSubmatch(redisKey); m != nil {
+		return RedisKey{Cache: m[1]}, true
+	}
+	return RedisKey{}, false
+}
