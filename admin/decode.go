@@ -117,7 +117,7 @@ func (p *Panel) decodeJob(ctx context.Context, conn *connect.Conn, key string, d
 		d.say("Job", r.Name)
 		d.say("Of", r.Group)
 		d.say("Last run by", r.Host)
-		d.say("Fence", r.Fence)
+		d.say("Fence", strconv.FormatUint(r.Fence, 10))
 		d.say("Error", r.Err)
 		d.when("Tick", r.Tick)
 		d.when("Started", r.Started)

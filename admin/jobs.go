@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/lockmw/cronlock"
 )
 
 // jobRow is the state of a job of cronlock.
@@ -24,8 +24,8 @@ type jobRow struct {
 	Started   time.Time
 	Finished  time.Time
 	Took      time.Duration
-	Attempt   int64
-	Fence     string
+	Attempt   int
+	Fence     uint64
 	Err       string
 }
 
@@ -52,39 +52,25 @@ func (p *Panel) cronPage(w http.ResponseWriter, r *http.Request) {
 const maxJobText = 4096 // bytes of a host or an error
 
 func (p *Panel) readJobs(ctx context.Context, conn string, rdb redis.UniversalClient, keys []string) ([]jobRow, error) {
-	fields := []string{"o", "x", "f", "last", "start", "done", "n", "host", "err"}
 	keys, err := small(ctx, rdb, keys)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*redis.SliceCmd, len(keys))
-	err = ask(ctx, rdb, func(pipe redis.Pipeliner) {
-		for i, key := range keys {
-			all[i] = pipe.HMGet(ctx, key, fields...)
-		}
-	})
+	all, err := cronlock.Inspect(ctx, rdb, keys...)
 	if err != nil {
 		return nil, err
 	}
 	var rows []jobRow
-	for i, key := range keys {
-		v := all[i].Val()
-		if len(v) != len(fields) {
+	for _, key := range keys {
+		st, ok := all[key]
+		if !ok {
 			continue
-		}
-		text := func(i int) string { s, _ := v[i].(string); return cut(s, maxJobText) }
-		at := func(i int) time.Time {
-			if ms, err := strconv.ParseInt(text(i), 10, 64); err == nil && ms > 0 {
-				return time.UnixMilli(ms)
-			}
-			return time.Time{}
 		}
 		o, _ := p.ownerOf(key)
 		row := jobRow{
-			Key: key, Link: link("key", "conn", conn, "key", key), Group: o.Name, Hash: o.Hash, Host: text(7), Tick: at(3), Started: at(4), Finished: at(5),
-			Fence: text(2), Err: text(8), Running: text(0) != "" && at(1).After(time.Now()),
+			Key: key, Link: link("key", "conn", conn, "key", key), Group: o.Name, Hash: o.Hash, Host: cut(st.Host, maxJobText),
+			Tick: st.Tick, Started: st.Started, Finished: st.Finished, Attempt: st.Attempt, Fence: st.Fence, Err: cut(st.Err, maxJobText), Running: st.Running,
 		}
-		row.Attempt, _ = strconv.ParseInt(text(6), 10, 64)
 		if row.Finished.After(row.Started) {
 			row.Took = row.Finished.Sub(row.Started)
 		}
@@ -98,17 +84,12 @@ func (p *Panel) readJobs(ctx context.Context, conn string, rdb redis.UniversalCl
 	return rows, nil
 }
 
-var jobForm = regexp.MustCompile(`^cron:v1:([^{}]{1,100}):\{([0-9a-f]{32})\}(:w)?$`)
-
 // jobKey reads the key of a job, or of what belongs to one.
 func jobKey(key string) (owner, bool) {
-	m := jobForm.FindStringSubmatch(key)
-	if m == nil {
-		return owner{}, false
-	}
-	o := owner{Kind: jobKind, Page: "cron", Name: m[1], Hash: m[2]}
-	if m[3] != "" {
+	k, ok := cronlock.ParseKey(key)
+	o := owner{Kind: jobKind, Page: "cron", Name: k.Runner, Hash: k.Job}
+	if k.Part != "" {
 		o.Kind = jobPart
 	}
-	return o, true
+	return o, ok
 }

@@ -49,7 +49,7 @@ func chain(t *testing.T, g *redistest.Target) *browser {
 	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://shop.example/", nil))
 	locks := lockerOf(t, rdb, prefix+"l")
 	hold(t, locks.Acquire, "order-7")
-	runner, err := cronlock.New(rdb, cronlock.WithKeyPrefix(prefix+"j"), cronlock.WithNodeTimeout(5*time.Second))
+	runner, err := cronlock.New(rdb, cronlock.WithKeyPrefix(prefix+"j"), cronlock.WithTimeout(5*time.Second))
 	must(err)
 	redistest.CloseAfter(t, patience, runner)
 	job, err := runner.Job("report", func(context.Context) error { return nil })

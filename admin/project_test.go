@@ -280,7 +280,7 @@ func mustRequest(t *testing.T, url, language string) *http.Request {
 func TestJobsAreShown(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		prefix := redistest.Prefix(t)
-		runner, err := cronlock.New(g.Client(t), cronlock.WithKeyPrefix(prefix), cronlock.WithNodeTimeout(3*time.Second))
+		runner, err := cronlock.New(g.Client(t), cronlock.WithKeyPrefix(prefix), cronlock.WithTimeout(3*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,7 +341,7 @@ func TestARequestThatRunsOnceIsNotShown(t *testing.T) {
 		if name == nil {
 			t.Fatal("the record is not found")
 		}
-		body := b.see(html.UnescapeString(name[1]), "request that runs once", "done, and the answer is kept", "It is not shown")
+		body := b.see(html.UnescapeString(name[1]), "request that runs once", "done, and the response is kept", "It is not shown")
 		if strings.Contains(body, "hunter2") {
 			t.Error("the answer is shown")
 		}

@@ -161,7 +161,7 @@ func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {
 		}
 		_ = k.Release(t.Context())
 	}
-	r, err := cronlock.New(conn.Client(), cronlock.WithTakeover(true), cronlock.WithNodeTimeout(5*time.Second))
+	r, err := cronlock.New(conn.Client(), cronlock.WithTakeover(true), cronlock.WithTimeout(5*time.Second))
 	redistest.NoErrors(t, err)
 	redistest.CloseAfter(t, patience, r)
 	j, err := r.Job("report", func(context.Context) error { return nil })

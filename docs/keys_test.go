@@ -226,7 +226,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 }
 
 func watcher(t *testing.T, rdb cronlock.Client) *cronlock.Job {
-	r, err := cronlock.New(rdb, cronlock.WithTakeover(true), cronlock.WithTTL(time.Second), cronlock.WithNodeTimeout(400*time.Millisecond))
+	r, err := cronlock.New(rdb, cronlock.WithTakeover(true), cronlock.WithTTL(time.Second), cronlock.WithTimeout(400*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ var sized = map[string]sizedThing{
 		}
 	}},
 	"job of `cronlock`": {500, func(t *testing.T, rdb redis.UniversalClient) func(int) {
-		r, err := cronlock.New(rdb, cronlock.WithNodeTimeout(5*time.Second))
+		r, err := cronlock.New(rdb, cronlock.WithTimeout(5*time.Second))
 		redistest.NoErrors(t, err)
 		redistest.CloseAfter(t, patience, r)
 		return func(i int) {

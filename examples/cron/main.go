@@ -56,7 +56,7 @@ func run(ctx context.Context, redisURL string, every, takes, lease time.Duration
 	say := func(format string, args ...any) {
 		fmt.Fprintf(out, "%s  pid %d  %s\n", time.Now().Format(time.TimeOnly), os.Getpid(), fmt.Sprintf(format, args...))
 	}
-	runner, err := cronlock.New(conn.Client(), cronlock.WithTTL(lease), cronlock.WithNodeTimeout(lease/3), cronlock.WithTakeover(true),
+	runner, err := cronlock.New(conn.Client(), cronlock.WithTTL(lease), cronlock.WithTimeout(lease/3), cronlock.WithTakeover(true),
 		cronlock.WithHooks(cronlock.Hooks{
 			Skipped: func(_ context.Context, _ string, o cronlock.Outcome) { say("not here: %s", o) },
 			Failed:  func(_ context.Context, _ string, err error) { say("redis: %v", err) },

@@ -30,11 +30,18 @@ type Client interface {
 	Process(ctx context.Context, cmd redis.Cmder) error
 }
 
-// IsNil reports whether rdb is nil, or an interface that holds a nil pointer,
-// as a client that was declared and never made is.
-func IsNil(rdb any) bool {
-	v := reflect.ValueOf(rdb)
-	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
+// IsNil reports whether v is nil, or an interface that holds a nil pointer or
+// function, as a client that was declared and never made does.
+func IsNil(v any) bool {
+	value := reflect.ValueOf(v)
+	switch value.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Chan, reflect.Interface, reflect.Slice, reflect.UnsafePointer:
+		return value.IsNil()
+	default:
+		return false
+	}
 }
 
 // Unwrap returns the go-redis client inside a client that wraps one, like that

@@ -69,7 +69,7 @@ func keyedSubjects() []keyed {
 			}
 		}},
 		{"cronlock", func(t testing.TB, rdb redis.UniversalClient) func(int) bool {
-			r := must(cronlock.New(rdb, cronlock.WithKeyPrefix(redistest.Prefix(t)), cronlock.WithNodeTimeout(100*time.Millisecond),
+			r := must(cronlock.New(rdb, cronlock.WithKeyPrefix(redistest.Prefix(t)), cronlock.WithTimeout(100*time.Millisecond),
 				cronlock.WithTTL(time.Second), cronlock.WithMinGap(time.Millisecond)))
 			var jobs sync.Map // each name is registered once
 			return func(n int) bool {

@@ -81,7 +81,7 @@ func TestALostBeginIsAskedForAgain(t *testing.T) {
 				saboteur := &saboteur{}
 				through.AddHook(saboteur)
 				var ran, elsewhere atomic.Int64
-				short := []cronlock.Option{cronlock.WithKeyPrefix(prefix), cronlock.WithNodeTimeout(400 * time.Millisecond)}
+				short := []cronlock.Option{cronlock.WithKeyPrefix(prefix), cronlock.WithTimeout(400 * time.Millisecond)}
 				cut := job(t, runner(t, through, short...), func(context.Context) error { ran.Add(1); return nil })
 				other := job(t, runner(t, direct, short...), func(context.Context) error { elsewhere.Add(1); return nil })
 				first := time.Now().Add(-time.Minute)

@@ -61,7 +61,7 @@ func TestCloseSaysWhatItCutShort(t *testing.T) {
 	}
 	s := redistest.NewServer(t)
 	failed := make(chan error, 10)
-	opts := []cronlock.Option{cronlock.WithNodeTimeout(300 * time.Millisecond), cronlock.WithHooks(cronlock.Hooks{Failed: func(_ context.Context, _ string, err error) { failed <- err }})}
+	opts := []cronlock.Option{cronlock.WithTimeout(300 * time.Millisecond), cronlock.WithHooks(cronlock.Hooks{Failed: func(_ context.Context, _ string, err error) { failed <- err }})}
 	open := func() *cronlock.Runner {
 		r, err := cronlock.New(s.Client(t), append(opts, cronlock.WithKeyPrefix(redistest.Prefix(t)))...)
 		if err != nil {

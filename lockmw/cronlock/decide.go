@@ -29,13 +29,13 @@ type question struct {
 // the run is given up, for it may have begun. All of it takes at most two
 // timeouts, and the lease counts from before the first.
 func (j *Job) decide(ctx context.Context, q question) (answer, error) {
-	until := time.Now().Add(2 * j.nodeTimeout)
-	a, err := j.ask(ctx, q, j.nodeTimeout)
+	until := time.Now().Add(2 * j.timeout)
+	a, err := j.ask(ctx, q, j.timeout)
 	if err == nil {
 		return a, nil
 	}
-	if a, err = j.ask(ctx, q, min(j.nodeTimeout, time.Until(until)-j.nodeTimeout/2)); err != nil {
-		_ = j.end(q.owner, "the answer was lost", 0, min(j.nodeTimeout, time.Until(until))) // or its lease ends
+	if a, err = j.ask(ctx, q, min(j.timeout, time.Until(until)-j.timeout/2)); err != nil {
+		_ = j.end(q.owner, "the answer was lost", 0, min(j.timeout, time.Until(until))) // or its lease ends
 	}
 	return a, err
 }

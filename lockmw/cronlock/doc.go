@@ -42,7 +42,7 @@
 //
 // A decision that is not answered is asked for once more, which begins nothing
 // twice. A job whose tick cannot be decided does not run; [Job.Run] returns
-// [lockmw.ErrUnavailable]. A run that cannot be renewed is cancelled before its
+// [ErrUnavailable]. A run that cannot be renewed is cancelled before its
 // lease ends. After a failover that lost the decision a tick may run once more.
 //
 // # Keys

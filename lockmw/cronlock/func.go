@@ -46,7 +46,7 @@ type Entry struct{ t *timetable }
 // if the schedule is nil or never due.
 func (j *Job) Entry(s Schedule) (*Entry, error) {
 	if s == nil {
-		return nil, &OptionError{Option: "schedule", Reason: "is nil"}
+		return nil, &OptionError{Package: "cronlock", Option: "schedule", Reason: "is nil"}
 	}
 	t, err := j.timetable(s)
 	if err != nil {
@@ -71,10 +71,10 @@ func (e *Entry) Run() { e.t.run() }
 // with the method Run alone, such as cron.FuncJob, which cannot be wrapped.
 func Wrap[J interface{ Run() }](r *Runner, name string, s Schedule, opts ...Option) (func(J) J, error) {
 	if r == nil {
-		return nil, &OptionError{Option: "runner", Reason: "is nil"}
+		return nil, &OptionError{Package: "cronlock", Option: "runner", Reason: "is nil"}
 	}
 	if _, ok := any(runFunc(nil)).(J); !ok {
-		return nil, &OptionError{Option: "J", Reason: fmt.Sprintf("is %v, whose values cannot be wrapped: name the scheduler's interface, as in Wrap[cron.Job]", reflect.TypeFor[J]())}
+		return nil, &OptionError{Package: "cronlock", Option: "J", Reason: fmt.Sprintf("is %v, whose values cannot be wrapped: name the scheduler's interface, as in Wrap[cron.Job]", reflect.TypeFor[J]())}
 	}
 	made, err := r.newJob(name, func(context.Context) error { return nil }, opts)
 	if err != nil {

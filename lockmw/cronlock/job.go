@@ -52,7 +52,7 @@ func FromContext(ctx context.Context) (Run, bool) {
 
 // Run runs the job here if this tick is due and no instance has begun it. A
 // zero tick is for jobs with [WithMinGap]. The error is the job's, or one that
-// matches [lockmw.ErrUnavailable], [lockmw.ErrClosed], or [lockmw.ErrLost] if another took the run over. It is
+// matches [ErrUnavailable], [lockmw.ErrClosed], or [lockmw.ErrLost] if another took the run over. It is
 // an [*OptionError] if the tick is zero and the job has no WithMinGap.
 func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 	if err := j.decidable(tick); err != nil {
@@ -68,7 +68,7 @@ func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 		sent := time.Now()
 		a, err := j.decide(ctx, q)
 		if err != nil {
-			err = fmt.Errorf("%w: %w", lockmw.ErrUnavailable, err)
+			err = fmt.Errorf("cronlock: %w: %w", ErrUnavailable, err)
 			j.failed(ctx, err)
 			return Failed, err
 		}
@@ -96,9 +96,9 @@ func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 func (j *Job) decidable(tick time.Time) error {
 	switch {
 	case tick.IsZero() && j.minGap == 0:
-		return &OptionError{Option: "tick", Reason: "is zero and there is no WithMinGap: nothing would tell a run from the next"}
+		return &OptionError{Package: "cronlock", Option: "tick", Reason: "is zero and there is no WithMinGap: nothing would tell a run from the next"}
 	case !tick.IsZero() && tick.UnixMilli() <= 0:
-		return &OptionError{Option: "tick", Reason: "is before 1970"}
+		return &OptionError{Package: "cronlock", Option: "tick", Reason: "is before 1970"}
 	}
 	return nil
 }

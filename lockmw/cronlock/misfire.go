@@ -4,20 +4,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-
-	"github.com/redishttp/redishttp/lockmw"
 )
 
 // misfire tells that a scheduler called the job and that it did not run: in the
 // log and, for all instances, in the job's status.
 func (j *Job) misfire(ctx context.Context, reason error) {
 	j.logger.LogAttrs(ctx, slog.LevelError, "misfire: the job did not run", slog.String("job", j.name), slog.String("error", reason.Error()))
-	bound, cancel := context.WithTimeout(ctx, j.nodeTimeout)
+	bound, cancel := context.WithTimeout(ctx, j.timeout)
 	defer cancel()
 	text := reason.Error()
 	text = text[:min(len(text), maxErrorText)]
 	if err := j.r.caller.Run(bound, j.r.misfired, []string{j.key}, ms(j.retention), text).Err(); err != nil {
-		j.failed(ctx, fmt.Errorf("%w: a misfire was not recorded: %w", lockmw.ErrUnavailable, err))
+		j.failed(ctx, fmt.Errorf("cronlock: %w: a misfire was not recorded: %w", ErrUnavailable, err))
 	}
 }
 

@@ -202,7 +202,7 @@ func TestSchedulesWithoutPhase(t *testing.T) {
 // death does not begin after its ordinary end.
 func TestWatchersOfAnInterval(t *testing.T) {
 	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
-	opts := []cronlock.Option{cronlock.WithKeyPrefix(prefix), cronlock.WithMinGap(time.Millisecond), cronlock.WithTakeover(true), cronlock.WithTTL(time.Second), cronlock.WithNodeTimeout(400 * time.Millisecond)}
+	opts := []cronlock.Option{cronlock.WithKeyPrefix(prefix), cronlock.WithMinGap(time.Millisecond), cronlock.WithTakeover(true), cronlock.WithTTL(time.Second), cronlock.WithTimeout(400 * time.Millisecond)}
 	begun, leave := make(chan struct{}), make(chan struct{})
 	busy := job(t, runner(t, rdb, opts...), func(context.Context) error { close(begun); <-leave; return nil })
 	var wg sync.WaitGroup
@@ -236,8 +236,8 @@ func TestOptionsOutOfRange(t *testing.T) {
 		{"WithMaxRun", cronlock.WithMaxRun(-1)},
 		{"WithRetention", cronlock.WithRetention(11 * time.Minute)},
 		{"WithRetention", cronlock.WithRetention(-1)},
-		{"WithNodeTimeout", cronlock.WithNodeTimeout(time.Microsecond)},
-		{"WithNodeTimeout", cronlock.WithNodeTimeout(15 * time.Second)},
+		{"WithTimeout", cronlock.WithTimeout(time.Microsecond)},
+		{"WithTimeout", cronlock.WithTimeout(15 * time.Second)},
 		{"WithTTL", cronlock.WithTTL(2 * time.Hour)},
 		{"WithKeyPrefix", cronlock.WithKeyPrefix("{")},
 		{"WithLogger", cronlock.WithLogger(nil)},

@@ -78,7 +78,7 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run,
 			lose(lockmw.Expired)
 			return
 		}
-		bound, done := context.WithTimeout(context.WithoutCancel(ctx), min(j.nodeTimeout, left))
+		bound, done := context.WithTimeout(context.WithoutCancel(ctx), min(j.timeout, left))
 		code, err := j.r.caller.Run(bound, j.r.renew, []string{j.key}, owner, ms(j.ttl), ms(j.retention)).Int64()
 		done()
 		switch {
@@ -110,12 +110,12 @@ func (j *Job) report(owner string, err error, completed bool) {
 	}
 	until := time.Now().Add(j.ttl)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		callErr := j.end(owner, text, flag(completed), j.nodeTimeout)
+		callErr := j.end(owner, text, flag(completed), j.timeout)
 		if callErr == nil {
 			return
 		}
 		if time.Now().Add(pause).After(until) || j.r.base.Err() != nil { // Close does not wait for a Redis that is away
-			j.failed(context.Background(), fmt.Errorf("%w: the end was not recorded: %w", lockmw.ErrUnavailable, callErr))
+			j.failed(context.Background(), fmt.Errorf("cronlock: %w: the end was not recorded: %w", ErrUnavailable, callErr))
 			return
 		}
 		wait := time.NewTimer(pause)

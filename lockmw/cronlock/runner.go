@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/unavailable"
 	"github.com/redishttp/redishttp/lockmw"
 )
 
@@ -31,8 +32,18 @@ var (
 	misfireSource string
 )
 
-// Client is what a [Runner] needs of a go-redis client; all of them have it.
-type Client = bounded.Client
+// Client is what a [Runner] needs of a go-redis client: *redis.Client,
+// *redis.ClusterClient, *redis.Ring and redis.UniversalClient have it. The Runner
+// never closes it.
+type Client interface {
+	redis.Scripter
+	Process(ctx context.Context, cmd redis.Cmder) error
+}
+
+// ErrUnavailable is returned when Redis does not answer in time, cannot be
+// reached or cannot serve now. It is the ErrUnavailable of every package of this
+// module.
+var ErrUnavailable = unavailable.Err
 
 // Runner decides about the jobs of one instance. It is safe for concurrent use;
 // Close it.
@@ -101,10 +112,10 @@ func (r *Runner) newJob(name string, fn func(ctx context.Context) error, opts []
 	}
 	err := j.validate(true)
 	if name == "" {
-		err = errors.Join(err, &OptionError{Option: "name", Reason: "is empty"})
+		err = errors.Join(err, &OptionError{Package: "cronlock", Option: "name", Reason: "is empty"})
 	}
 	if fn == nil {
-		err = errors.Join(err, &OptionError{Option: "fn", Reason: "is nil"})
+		err = errors.Join(err, &OptionError{Package: "cronlock", Option: "fn", Reason: "is nil"})
 	}
 	if err != nil {
 		return nil, err
@@ -118,7 +129,7 @@ func (r *Runner) register(j *Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.names[j.key] {
-		return &OptionError{Option: "name", Reason: strconv.Quote(j.name) + " is a job of this runner already"}
+		return &OptionError{Package: "cronlock", Option: "name", Reason: strconv.Quote(j.name) + " is a job of this runner already"}
 	}
 	r.names[j.key] = true
 	return nil

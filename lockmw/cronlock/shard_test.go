@@ -16,7 +16,7 @@ import (
 // those of the living masters run on, with a plain cluster client.
 func TestJobsOfLivingMastersRunOn(t *testing.T) {
 	servers := redistest.NewCluster(t, 0, redistest.WithArgs("--cluster-require-full-coverage", "no"))
-	r, err := cronlock.New(servers.Target().Client(t), cronlock.WithNodeTimeout(300*time.Millisecond))
+	r, err := cronlock.New(servers.Target().Client(t), cronlock.WithTimeout(300*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}

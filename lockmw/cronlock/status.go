@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/redishttp/redishttp/lockmw"
 )
 
 // Status is what is known of a job in all instances.
@@ -26,17 +24,34 @@ type Status struct {
 	Misfire  string    // why
 }
 
+var statusFields = []string{"o", "x", "f", "last", "start", "done", "n", "host", "err", "miss", "why"}
+
 // Status reads the state of the job.
 func (j *Job) Status(ctx context.Context) (Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, j.nodeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, j.timeout)
 	defer cancel()
-	cmd := redis.NewSliceCmd(ctx, "hmget", j.key, "o", "x", "f", "last", "start", "done", "n", "host", "err", "miss", "why")
+	cmd := statusOf(ctx, j.key)
 	if err := j.r.caller.Process(ctx, cmd); err != nil {
-		return Status{}, fmt.Errorf("%w: %w", lockmw.ErrUnavailable, err)
+		return Status{}, fmt.Errorf("cronlock: status: %w: %w", ErrUnavailable, err)
 	}
-	v := cmd.Val()
-	if len(v) != 11 {
-		return Status{}, fmt.Errorf("cronlock: status of %d values", len(v))
+	s, ok := decodeStatus(cmd.Val())
+	if !ok {
+		return Status{}, fmt.Errorf("cronlock: status of %d values", len(cmd.Val()))
+	}
+	return s, nil
+}
+
+func statusOf(ctx context.Context, key string) *redis.SliceCmd {
+	args := []any{"hmget", key}
+	for _, field := range statusFields {
+		args = append(args, field)
+	}
+	return redis.NewSliceCmd(ctx, args...)
+}
+
+func decodeStatus(v []any) (Status, bool) {
+	if len(v) != len(statusFields) {
+		return Status{}, false
 	}
 	text := func(i int) string { s, _ := v[i].(string); return s }
 	number := func(i int) int64 { n, _ := strconv.ParseInt(text(i), 10, 64); return n }
@@ -46,8 +61,9 @@ func (j *Job) Status(ctx context.Context) (Status, error) {
 		}
 		return time.Time{}
 	}
-	s := Status{Host: text(7), Tick: at(3), Started: at(4), Finished: at(5), Attempt: int(number(6)), Fence: uint64(max(number(2), 0)), Err: text(8),
-		Misfired: at(9), Misfire: text(10)}
-	s.Running = text(0) != "" && number(1) > time.Now().UnixMilli() // within the difference of the clocks
-	return s, nil
+	return Status{
+		Running: text(0) != "" && number(1) > time.Now().UnixMilli(), // within the difference of the clocks
+		Fence:   uint64(max(number(2), 0)), Tick: at(3), Started: at(4), Finished: at(5), Attempt: int(number(6)),
+		Host: text(7), Err: text(8), Misfired: at(9), Misfire: text(10),
+	}, true
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,14 +28,16 @@ type timetable struct {
 // timetable returns the timetable of the job for s. The error is an
 // [*OptionError] if no call could ever be decided by it.
 func (j *Job) timetable(s Schedule) (*timetable, error) {
-	mistake := func(reason string) error { return &OptionError{Option: "schedule", Reason: reason} }
+	mistake := func(reason string) error {
+		return &OptionError{Package: "cronlock", Option: "schedule", Reason: reason}
+	}
 	t := &timetable{job: j, schedule: s}
 	switch {
 	case s == nil && j.minGap == 0:
 		return nil, mistake("is nil and there is no WithMinGap: nothing would tell a run from the next")
 	case s == nil:
 		return t, nil
-	case bounded.IsNil(s) || reflect.ValueOf(s).Kind() == reflect.Func && reflect.ValueOf(s).IsNil():
+	case bounded.IsNil(s):
 		return nil, mistake(fmt.Sprintf("is a nil %T", s))
 	}
 	now := t.here(j.now())

@@ -32,7 +32,7 @@
 // An interrupted request, whose process was killed or whose handler panicked, may
 // have done what it was to do: it is not run again, unless [WithRerun] says that the
 // handler bears it. Errors are kept too, for the same reason; a handler that
-// knows that nothing happened calls [Forget], and [WithKeep] decides by status.
+// knows that nothing happened calls [Forget], and [WithKeepStatus] decides by status.
 //
 // The handler's context does not end when the client hangs up, for the client's
 // retry is to find the result ([WithCancellation]). It ends when the lock is

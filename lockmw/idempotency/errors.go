@@ -7,7 +7,7 @@ import (
 )
 
 // Errors a caller of [Keeper.Begin] branches on, with errors.Is, beside
-// [lockmw.ErrBusy] and [lockmw.ErrUnavailable].
+// [lockmw.ErrBusy] and [ErrUnavailable].
 var (
 	// ErrMismatch is a key that was used with another payload.
 	ErrMismatch = errors.New("idempotency: the key was used with another payload")

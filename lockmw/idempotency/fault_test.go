@@ -314,7 +314,7 @@ func TestALateBegin(t *testing.T) {
 	var stale redis.Cmder
 	grab := &grabber{}
 	rdb.AddHook(grab)
-	h := keeper(t, rdb, "p", idempotency.WithKeep(func(int) bool { return false })).Handler(paid(&runs))
+	h := keeper(t, rdb, "p", idempotency.WithKeepStatus(func(int) bool { return false })).Handler(paid(&runs))
 	post(h, "warm", "5")
 	grab.on.Store(true)
 	wantAnswer(t, "first", post(h, "k", "5"), 201, "payment 2 of 5", false)

@@ -13,9 +13,9 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// Handler runs next once for each key of each user, and answers retries with
-// what it answered. Requests with methods that are not covered pass. The
-// response is held back until it is recorded; the table of answers is in the
+// Handler runs next once for each key of each user, and sends its response to
+// retries. Requests with methods that are not covered are forwarded. The
+// response is held back until it is recorded; the table of responses is in the
 // package's documentation. A panic of next goes on, and leaves the outcome
 // unknown.
 func (k *Keeper) Handler(next http.Handler) http.Handler {
@@ -30,18 +30,18 @@ func (k *Keeper) Handler(next http.Handler) http.Handler {
 			return
 		}
 		if reason != "" {
-			k.turnAway(w, r, reason)
+			k.reject(w, r, reason)
 			return
 		}
 		body, reason := k.read(w, r)
 		if reason != "" {
-			k.turnAway(w, r, reason)
+			k.reject(w, r, reason)
 			return
 		}
 		scope, err := k.scope(withBody(r.Context(), r, body))
 		if err != nil || scope == "" {
 			k.misused(r.Context(), "no scope for a request", err)
-			k.turnAway(w, r, NoScope)
+			k.reject(w, r, NoScope)
 			return
 		}
 		if r.Context().Err() != nil {
@@ -50,11 +50,11 @@ func (k *Keeper) Handler(next http.Handler) http.Handler {
 		run, kept, err := k.Begin(context.WithoutCancel(r.Context()), k.operation(r, scope, key, body))
 		switch {
 		case err != nil:
-			k.answer(w, r, reasonOf(err))
+			k.respond(w, r, reasonOf(err))
 		case run == nil:
 			k.replay(w, r, kept)
 		default:
-			k.serve(w, r, next, run, body)
+			k.serve(w, withBody(r.Context(), r, body), next, run)
 		}
 	})
 }
@@ -75,7 +75,7 @@ func (k *Keeper) read(w http.ResponseWriter, r *http.Request) ([]byte, Reason) {
 	case err != nil:
 		return nil, Malformed
 	case len(body) == 0 && r.ContentLength > 0 && !formRead(r):
-		k.misused(r.Context(), "the body of a request was read further out", nil)
+		k.misused(r.Context(), "the body of a request was already read by an outer middleware", nil)
 		return nil, Misused // any two payloads would be the same
 	}
 	return body, ""
@@ -103,7 +103,7 @@ func (k *Keeper) misused(ctx context.Context, how string, err error) {
 }
 
 // serve runs next and records its response before it is sent.
-func (k *Keeper) serve(w http.ResponseWriter, r *http.Request, next http.Handler, run *Run, body []byte) {
+func (k *Keeper) serve(w http.ResponseWriter, r *http.Request, next http.Handler, run *Run) {
 	defer run.Release() // on a panic as well: then the outcome is unknown
 	ctx, cancel := context.WithCancelCause(run.Context())
 	defer cancel(nil)
@@ -111,17 +111,17 @@ func (k *Keeper) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	c.ctx = ctx
 	stop := func() bool { return false }
 	defer func() { stop() }()
-	c.streams = sync.OnceFunc(func() { // for nobody but this client
+	c.streams = sync.OnceFunc(func() { // for this client alone
 		stop = context.AfterFunc(r.Context(), func() { cancel(context.Cause(r.Context())) })
 	})
 	if k.cancellation {
 		c.streams()
 	}
-	next.ServeHTTP(c.offered(), withBody(ctx, r, body))
+	next.ServeHTTP(c.offered(), r.WithContext(ctx))
 	err := k.conclude(ctx, run, c)
 	if errors.Is(err, ErrSuperseded) && !c.streaming {
 		restore(w.Header(), c.before)
-		k.another(w, r, run)
+		k.superseded(w, r, run)
 		return
 	}
 	c.send() // also if it could not be recorded: it is what happened
@@ -141,9 +141,9 @@ func (k *Keeper) conclude(ctx context.Context, run *Run, c *recorder) error {
 	return run.Keep(kept.encode())
 }
 
-// another answers like the attempt that began since this one lost its lock: the
-// client gets what its retries get.
-func (k *Keeper) another(w http.ResponseWriter, r *http.Request, run *Run) {
+// superseded responds as the attempt does that began after this one lost its lock:
+// the client gets what its retries get.
+func (k *Keeper) superseded(w http.ResponseWriter, r *http.Request, run *Run) {
 	rec, err := k.store.look(context.WithoutCancel(r.Context()), run.id)
 	var kept []byte
 	if err == nil {
@@ -151,11 +151,11 @@ func (k *Keeper) another(w http.ResponseWriter, r *http.Request, run *Run) {
 	}
 	switch {
 	case err != nil:
-		k.turnAway(w, r, reasonOf(err))
+		k.reject(w, r, reasonOf(err))
 	case rec.state == stateKept:
 		k.replay(w, r, kept)
 	default:
-		k.turnAway(w, r, reasonOf(lockmw.ErrBusy))
+		k.reject(w, r, reasonOf(lockmw.ErrBusy))
 	}
 }
 
@@ -164,7 +164,7 @@ func (k *Keeper) replay(w http.ResponseWriter, r *http.Request, kept []byte) {
 	p, err := decodeResponse(kept)
 	if err != nil {
 		k.failed(r.Context(), err)
-		k.turnAway(w, r, ResponseNotKept)
+		k.reject(w, r, ResponseNotKept)
 		return
 	}
 	h := w.Header()

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/unavailable"
 	"github.com/redishttp/redishttp/lockmw"
 )
 
@@ -81,7 +82,7 @@ func (k *Keeper) id(op Operation) string {
 // when it was done, which may be empty; or an error, and nothing is to be done.
 //
 // The errors match [ErrMismatch], [ErrUnknown], [ErrNotKept], [lockmw.ErrBusy]
-// while it is being done, [lockmw.ErrUnavailable], [lockmw.ErrClosed],
+// while it is being done, [ErrUnavailable], [lockmw.ErrClosed],
 // [lockmw.ErrNested] or [ErrIncomplete]. The run's context descends from ctx.
 func (k *Keeper) Begin(ctx context.Context, op Operation) (*Run, []byte, error) {
 	run, kept, err := k.decide(ctx, op)
@@ -108,7 +109,7 @@ func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error)
 	id := k.id(op)
 	rec, err := k.store.look(ctx, id)
 	if err != nil {
-		return nil, nil, unavailable("lookup", err)
+		return nil, nil, failure("lookup", err)
 	}
 	kept, err := rec.verdict(op)
 	if err != nil || rec.state == stateKept {
@@ -123,10 +124,10 @@ func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error)
 	if err == nil && rec.state == stateBegun && rec.mine {
 		return r, nil, nil
 	}
-	defer r.letGo()
+	defer r.releaseUnlessLate()
 	switch {
 	case err != nil:
-		return nil, nil, unavailable("begin", err)
+		return nil, nil, failure("begin", err)
 	case rec.state == stateStale: // it lost the lock to another meanwhile
 		return nil, nil, &lockmw.BusyError{RetryAfter: time.Second}
 	}
@@ -136,8 +137,14 @@ func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error)
 	return nil, kept, err
 }
 
-func unavailable(what string, err error) error {
-	return fmt.Errorf("idempotency: %s: %w: %w", what, lockmw.ErrUnavailable, err)
+// ErrUnavailable is returned when Redis does not answer in time, cannot be
+// reached or cannot serve now. It is the ErrUnavailable of every package of this
+// module.
+var ErrUnavailable = unavailable.Err
+
+// failure is the error of a call to Redis.
+func failure(what string, err error) error {
+	return fmt.Errorf("idempotency: %s: %w: %w", what, ErrUnavailable, err)
 }
 
 func (k *Keeper) failed(ctx context.Context, err error) {

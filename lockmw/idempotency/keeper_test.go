@@ -348,8 +348,8 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 
 func TestEveryMistakeIsReported(t *testing.T) {
 	_, err := idempotency.New(nil, nil, nil, nil, idempotency.WithName("{"), idempotency.WithKeyPrefix(""), idempotency.WithTTL(0), idempotency.WithTimeout(0), idempotency.WithMethods(),
-		idempotency.WithMaxRequestBody(-1), idempotency.WithMaxResponseBody(1<<40), idempotency.WithKeep(nil), idempotency.WithFingerprint(nil), idempotency.WithWaitReplicas(1, 0), idempotency.WithDocs("docs"), idempotency.WithLogger(nil))
-	for _, option := range []string{"locks", "rdb", "scope", "WithName", "WithKeyPrefix", "WithTTL", "WithTimeout", "WithMethods", "WithMaxRequestBody", "WithMaxResponseBody", "WithKeep", "WithFingerprint", "WithWaitReplicas", "WithDocs", "WithLogger"} {
+		idempotency.WithMaxRequestBody(-1), idempotency.WithMaxResponseBody(1<<40), idempotency.WithKeepStatus(nil), idempotency.WithFingerprint(nil), idempotency.WithWaitReplicas(1, 0), idempotency.WithDocs("docs"), idempotency.WithLogger(nil))
+	for _, option := range []string{"locks", "rdb", "scope", "WithName", "WithKeyPrefix", "WithTTL", "WithTimeout", "WithMethods", "WithMaxRequestBody", "WithMaxResponseBody", "WithKeepStatus", "WithFingerprint", "WithWaitReplicas", "WithDocs", "WithLogger"} {
 		if err == nil || !strings.Contains(err.Error(), "idempotency: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}

@@ -2,16 +2,15 @@ package idempotency
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
 // An Option changes a default of [New].
@@ -22,9 +21,7 @@ type optionFunc func(*config)
 func (f optionFunc) apply(c *config) { f(c) }
 
 // OptionError is one mistake in the arguments of [New].
-type OptionError struct{ Option, Reason string }
-
-func (e *OptionError) Error() string { return "idempotency: " + e.Option + ": " + e.Reason }
+type OptionError = setting.Error
 
 // Hooks observe a [Keeper]. Any may be nil; they must not block.
 type Hooks struct {
@@ -69,22 +66,22 @@ type config struct {
 // their records. It matches [A-Za-z0-9._-]{1,64}. The default is "default".
 func WithName(name string) Option { return optionFunc(func(c *config) { c.name = name }) }
 
-// WithKeyPrefix sets the first part of every key. The default is
-// "idempotency".
+// WithKeyPrefix sets the first part of every Redis key. The default is
+// "idempotency"; it must not be empty or have braces.
 func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c.prefix = prefix }) }
 
-// WithTTL is how long a key is remembered after its request: within it retries
-// are answered and never run again, after it the key is new. Publish it to
+// WithTTL sets how long a key is remembered after its request: within it a retry
+// gets the response and never runs again, after it the key is new. Publish it to
 // clients (section 2.3 of the draft). The default is 24h.
 func WithTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.ttl = d }) }
 
 // WithTimeout bounds each call to Redis; calls of the lock are bounded by
-// [lockmw.WithTimeout]. What was answered is tried to be recorded for four
-// times as long before the client gets it. The default is 250ms.
+// [lockmw.WithTimeout]. Recording a response is tried for four times as long before
+// the client gets it. The default is 250ms, at most 1m; 0 and less are mistakes.
 func WithTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.timeout = d }) }
 
-// WithRequired(false) lets requests without a key pass, unguarded. The default
-// is true: 400.
+// WithRequired sets whether a request without a key is rejected with 400. The
+// default is true; with false it is forwarded, unguarded.
 func WithRequired(on bool) Option { return optionFunc(func(c *config) { c.required = on }) }
 
 // WithMethods sets which methods are covered, in upper case as HTTP spells them;
@@ -95,7 +92,7 @@ func WithMethods(methods ...string) Option {
 }
 
 // WithMaxRequestBody bounds the body of a covered request, which is read into
-// memory; a longer one is answered 413. The default is 1 MiB.
+// memory; a longer one gets 413. The default is 1 MiB.
 func WithMaxRequestBody(bytes int64) Option {
 	return optionFunc(func(c *config) { c.maxRequest = bytes })
 }
@@ -107,21 +104,21 @@ func WithMaxResponseBody(bytes int64) Option {
 	return optionFunc(func(c *config) { c.maxResponse = bytes })
 }
 
-// WithRerun(true) runs a request again whose outcome is unknown, one attempt
-// at a time. The handler must be safe for that: [FromContext] has the number of
+// WithRerun sets whether a request whose outcome is unknown runs again, one
+// attempt at a time. The handler must be safe for that: [FromContext] has the number of
 // the attempt and a fence to give to what it writes to. The default is false:
 // 409.
 func WithRerun(on bool) Option { return optionFunc(func(c *config) { c.rerun = on }) }
 
-// WithCancellation(true) ends the context of a handler when its client hangs
-// up. The default is false: the client's retry is to find the result, so what
-// was begun goes on, unless it streams already and no retry can find it.
+// WithCancellation sets whether the context of a handler ends when its client
+// hangs up. The default is false: a retry of the client finds the result, so the
+// handler runs on, unless it already streams and no retry can find it.
 func WithCancellation(on bool) Option { return optionFunc(func(c *config) { c.cancellation = on }) }
 
-// WithKeep says by its status whether a response is kept. One that is not is
-// sent, and a retry runs again: nothing must have come of it. The default
-// keeps all, also errors, whose effects nobody knows.
-func WithKeep(keep func(status int) bool) Option {
+// WithKeepStatus sets which responses are kept, by their status. One that is not
+// kept is sent, and a retry runs again: it must have had no effect. The default keeps
+// all, also errors, as their effects are not known; nil is a mistake.
+func WithKeepStatus(keep func(status int) bool) Option {
 	return optionFunc(func(c *config) { c.keep = keep })
 }
 
@@ -132,7 +129,7 @@ func WithFingerprint(f FingerprintFunc) Option {
 }
 
 // WithWaitReplicas has a handler run only when n replicas have confirmed within
-// timeout that its key is in use; otherwise the request is answered 503.
+// timeout that its key is in use; otherwise the request gets 503.
 // Replication is asynchronous: without it a failover right after the beginning
 // can lose the record, and a retry runs again. It costs a round trip and the
 // replication's. The default is 0, not to wait.
@@ -145,15 +142,15 @@ func WithWaitReplicas(n int, timeout time.Duration) Option {
 // package's page.
 func WithDocs(url string) Option { return optionFunc(func(c *config) { c.docs = url }) }
 
-// WithDenyHandler writes the answers to refused requests. Retry-After is set
-// already; [RefusalFromContext] has the reason and the status. The default is
+// WithDenyHandler sets the response to rejected requests. Retry-After and
+// Cache-Control are set before; [RefusalFromContext] has the reason and the status. The default is
 // application/problem+json.
 func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) { c.deny = h }) }
 
 // WithHooks sets the observers. The default is none.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
 
-// WithLogger sets the logger. The default discards.
+// WithLogger sets the logger. The default discards; nil is a mistake.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
 const defaultDocs = "https://github.com/redishttp/redishttp/blob/main/docs/idempotency.md"
@@ -164,44 +161,31 @@ func defaults() config {
 		fingerprint: payload, docs: defaultDocs, logger: slog.New(slog.DiscardHandler)}
 }
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-
 const maxBody = 64 << 20 // Redis sends a record in one piece
 
 func (c *config) validate(hasLocks, hasClient, hasScope bool) error {
-	var errs []error
-	check := func(ok bool, option, reason string) {
-		if !ok {
-			errs = append(errs, &OptionError{Option: option, Reason: reason})
-		}
-	}
+	check := &setting.Check{Package: "idempotency"}
 	docs, err := url.Parse(c.docs)
-	check(hasLocks, "locks", "is nil")
-	check(hasClient, "rdb", "is nil")
-	check(hasScope, "scope", "is nil: it must name the user, or be DangerouslyUnscoped")
-	check(validName.MatchString(c.name), "WithName", "does not match [A-Za-z0-9._-]{1,64}")
-	check(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
-	check(c.ttl >= time.Second, "WithTTL", fmt.Sprintf("%v is below 1s", c.ttl))
-	check(c.timeout > 0 && c.timeout <= time.Minute, "WithTimeout", fmt.Sprintf("%v is not within 0 and 1m", c.timeout))
-	check(len(c.methods) > 0 && !slices.ContainsFunc(c.methods, misspelled), "WithMethods", fmt.Sprintf("%q is empty or has a method that is not of upper-case letters: methods are compared as they are", c.methods))
-	check(c.maxRequest >= 0 && c.maxRequest <= maxBody, "WithMaxRequestBody", fmt.Sprintf("%d is not within 0 and %d", c.maxRequest, maxBody))
-	check(c.maxResponse >= 0 && c.maxResponse <= maxBody, "WithMaxResponseBody", fmt.Sprintf("%d is not within 0 and %d", c.maxResponse, maxBody))
-	check(c.keep != nil, "WithKeep", "is nil")
-	check(c.fingerprint != nil, "WithFingerprint", "is nil")
-	check(c.waitReplicas == 0 || c.waitReplicas > 0 && c.waitTimeout >= time.Millisecond, "WithWaitReplicas", fmt.Sprintf("%d within %v: neither is to be below 0, and the time not below 1ms", c.waitReplicas, c.waitTimeout))
-	check(err == nil && docs.IsAbs() && docs.Fragment == "" && docs.Host+docs.Opaque != "", "WithDocs", "is not an absolute URL without a fragment")
-	check(c.deny == nil || !nilValue(c.deny), "WithDenyHandler", fmt.Sprintf("is a nil %T", c.deny))
-	check(c.logger != nil, "WithLogger", "is nil")
-	return errors.Join(errs...)
+	check.That(hasLocks, "locks", "is nil")
+	check.That(hasClient, "rdb", "is nil")
+	check.That(hasScope, "scope", "is nil: it must name the user, or be DangerouslyUnscoped")
+	check.Name("WithName", c.name)
+	check.That(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
+	check.That(c.ttl >= time.Second, "WithTTL", "%v is below 1s", c.ttl)
+	check.That(c.timeout > 0 && c.timeout <= time.Minute, "WithTimeout", "%v is not within 0 and 1m", c.timeout)
+	check.That(len(c.methods) > 0 && !slices.ContainsFunc(c.methods, misspelled), "WithMethods", "%q is empty or has a method that is not of upper-case letters: methods are compared as they are", c.methods)
+	check.That(c.maxRequest >= 0 && c.maxRequest <= maxBody, "WithMaxRequestBody", "%d is not within 0 and %d", c.maxRequest, maxBody)
+	check.That(c.maxResponse >= 0 && c.maxResponse <= maxBody, "WithMaxResponseBody", "%d is not within 0 and %d", c.maxResponse, maxBody)
+	check.That(c.keep != nil, "WithKeepStatus", "is nil")
+	check.That(c.fingerprint != nil, "WithFingerprint", "is nil")
+	check.That(c.waitReplicas == 0 || c.waitReplicas > 0 && c.waitTimeout >= time.Millisecond, "WithWaitReplicas", "%d within %v: neither is to be below 0, and the time not below 1ms", c.waitReplicas, c.waitTimeout)
+	check.That(err == nil && docs.IsAbs() && docs.Fragment == "" && docs.Host+docs.Opaque != "", "WithDocs", "is not an absolute URL without a fragment")
+	check.That(c.deny == nil || !bounded.IsNil(c.deny), "WithDenyHandler", "is a nil %T", c.deny)
+	check.That(c.logger != nil, "WithLogger", "is nil")
+	return check.Err()
 }
 
 // misspelled reports whether a method would match no request that is meant.
 func misspelled(method string) bool {
 	return method == "" || strings.ContainsFunc(method, func(c rune) bool { return (c < 'A' || c > 'Z') && c != '-' })
-}
-
-// nilValue reports whether v holds a nil function or pointer.
-func nilValue(v any) bool {
-	value := reflect.ValueOf(v)
-	return (value.Kind() == reflect.Func || value.Kind() == reflect.Pointer) && value.IsNil()
 }

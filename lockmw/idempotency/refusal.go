@@ -2,11 +2,12 @@ package idempotency
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
+
+	"github.com/redishttp/redishttp/internal/problem"
 )
 
-// Refusal is an answer to a request that is neither run nor replayed.
+// Refusal is why a request is neither run nor replayed.
 type Refusal struct {
 	Reason Reason
 	Status int
@@ -14,14 +15,14 @@ type Refusal struct {
 
 type refusalKey struct{}
 
-// RefusalFromContext returns what the handler of [WithDenyHandler] is to
-// answer.
+// RefusalFromContext returns why the handler of [WithDenyHandler] is called, and
+// with which status it should respond.
 func RefusalFromContext(ctx context.Context) (Refusal, bool) {
 	ref, ok := ctx.Value(refusalKey{}).(Refusal)
 	return ref, ok
 }
 
-// refusals are the answers (section 2.7 of the draft and RFC 9457).
+// refusals are the responses (section 2.7 of the draft and RFC 9457).
 var refusals = map[Reason]struct {
 	status        int
 	retry         bool
@@ -39,40 +40,25 @@ var refusals = map[Reason]struct {
 	Misused:         {500, false, "Internal Server Error", ""},
 }
 
-// turnAway answers a request that [Keeper.Begin] was not asked about, or that it
-// had let run.
-func (k *Keeper) turnAway(w http.ResponseWriter, r *http.Request, reason Reason) {
+// reject rejects a request that [Keeper.Begin] was not called for, or that it had
+// let run.
+func (k *Keeper) reject(w http.ResponseWriter, r *http.Request, reason Reason) {
 	k.refused(r.Context(), reason)
-	k.answer(w, r, reason)
+	k.respond(w, r, reason)
 }
 
-// answer writes a refusal. A 409 without Retry-After stays: waiting does not
+// respond writes a refusal. A 409 without Retry-After stays: waiting does not
 // help.
-func (k *Keeper) answer(w http.ResponseWriter, r *http.Request, reason Reason) {
+func (k *Keeper) respond(w http.ResponseWriter, r *http.Request, reason Reason) {
 	ref, h := refusals[reason], w.Header()
 	if ref.retry {
 		h["Retry-After"] = []string{"1"} // the lease is no measure: most requests are done long before
 	}
-	h["Cache-Control"] = []string{"no-store"}
+	problem.NoStore(h)
 	if k.deny != nil {
 		ctx := context.WithValue(r.Context(), refusalKey{}, Refusal{Reason: reason, Status: ref.status})
 		k.deny.ServeHTTP(w, r.WithContext(ctx))
 		return
 	}
-	body, err := json.Marshal(struct {
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail,omitempty"`
-	}{k.docs + "#" + string(reason), ref.title, ref.status, ref.detail})
-	if err != nil {
-		http.Error(w, http.StatusText(ref.status), ref.status)
-		return
-	}
-	h["Content-Type"] = []string{"application/problem+json"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
-	w.WriteHeader(ref.status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(append(body, '\n'))
-	}
+	problem.Problem{Type: k.docs + "#" + string(reason), Title: ref.title, Status: ref.status, Detail: ref.detail}.Write(w, r)
 }

@@ -48,7 +48,7 @@ func (r *Run) Attempt() Attempt { return r.attempt }
 
 // Keep ends the run: the operation was done, and whoever asks for it again gets
 // result. It is tried until Redis takes it or for four times [WithTimeout]; then
-// it returns [lockmw.ErrUnavailable] and goes on in the background. The error is
+// it returns [ErrUnavailable] and goes on in the background. The error is
 // [ErrSuperseded] if the lock was lost and another attempt has begun since.
 // After [Forget] it forgets instead.
 func (r *Run) Keep(result []byte) error { return r.end(Kept, result) }
@@ -57,11 +57,11 @@ func (r *Run) Keep(result []byte) error { return r.end(Kept, result) }
 // gets [ErrNotKept]. The errors are those of Keep.
 func (r *Run) Spend() error { return r.end(NotKept, nil) }
 
-// Forget ends the run: nothing came of it, and whoever asks for it again does
-// it. The errors are those of Keep.
+// Forget ends the run: it had no effect, and a retry runs again. The errors are
+// those of Keep.
 func (r *Run) Forget() error { return r.end(Forgotten, nil) }
 
-// Release lets the lock go. The outcome of a run that was not ended is unknown.
+// Release releases the lock. The outcome of a run that was not ended is unknown.
 func (r *Run) Release() {
 	r.mu.Lock()
 	open := r.outcome == ""
@@ -72,10 +72,15 @@ func (r *Run) Release() {
 	if open {
 		r.ran(Unknown)
 	}
-	r.letGo()
+	r.releaseUnlessLate()
 }
 
-// begin notes the attempt. A reply that was lost is asked for again, which
+// holder is the attempt as the scripts take it.
+func (r *Run) holder() holder {
+	return holder{id: r.id, owner: r.owner, fence: r.attempt.Fence, fingerprint: r.op.Fingerprint[:], ttl: r.k.ttl}
+}
+
+// begin records the attempt. A reply that was lost is asked for again, which
 // begins nothing twice.
 func (r *Run) begin() (record, error) {
 	k, lost := r.k, r.lock.Context()
@@ -83,7 +88,7 @@ func (r *Run) begin() (record, error) {
 	var rec record
 	begun := false // perhaps
 	err := persist(2*k.timeout, lost.Done(), func() (err error) {
-		rec, err = k.store.begin(context.WithoutCancel(lost), r.id, r.owner, r.attempt.Fence, r.op.Fingerprint[:], k.ttl, k.rerun)
+		rec, err = k.store.begin(context.WithoutCancel(lost), r.holder(), k.rerun)
 		begun = begun || !refused(err)
 		return err
 	})
@@ -119,17 +124,17 @@ func (r *Run) end(o Outcome, result []byte) error {
 	mine, err := r.finish(4*r.k.timeout, o, result)
 	if err != nil {
 		r.finishLater(o, result, true)
-		return unavailable("finish", err)
+		return failure("finish", err)
 	}
 	return r.ended(o, mine)
 }
 
 var endings = map[Outcome]state{Kept: stateKept, NotKept: stateSpent, Forgotten: stateForgotten}
 
-// finish records the outcome, again and again if it must: it is recorded once.
+// finish records the outcome, with as many tries as it takes: it is recorded once.
 func (r *Run) finish(within time.Duration, o Outcome, result []byte) (mine bool, err error) {
 	err = persist(within, r.k.quit, func() (err error) {
-		mine, err = r.k.store.end(context.WithoutCancel(r.lock.Context()), r.id, r.owner, r.attempt.Fence, r.op.Fingerprint[:], r.k.ttl, endings[o], result)
+		mine, err = r.k.store.end(context.WithoutCancel(r.lock.Context()), r.holder(), endings[o], result)
 		return err
 	})
 	return mine, err
@@ -138,8 +143,8 @@ func (r *Run) finish(within time.Duration, o Outcome, result []byte) (mine bool,
 // lateFor is how long a Redis that is away is waited for, in the background.
 const lateFor = time.Minute
 
-// finishLater records the outcome in the background and lets the lock go then:
-// a retry that comes meanwhile comes again.
+// finishLater records the outcome in the background and releases the lock then:
+// until that, a retry gets 409 with Retry-After.
 func (r *Run) finishLater(o Outcome, result []byte, ran bool) {
 	r.mu.Lock()
 	r.late = true
@@ -148,7 +153,7 @@ func (r *Run) finishLater(o Outcome, result []byte, ran bool) {
 		mine, err := r.finish(within, o, result)
 		switch {
 		case err != nil:
-			r.k.failed(r.ctx, unavailable("finish", err))
+			r.k.failed(r.ctx, failure("finish", err))
 			r.k.logger.LogAttrs(r.ctx, slog.LevelError, "the outcome of a request could not be recorded: it stays unknown")
 		case ran:
 			_ = r.ended(o, mine)
@@ -175,7 +180,7 @@ func (r *Run) ran(o Outcome) {
 	}
 }
 
-func (r *Run) letGo() {
+func (r *Run) releaseUnlessLate() {
 	r.mu.Lock()
 	late := r.late
 	r.mu.Unlock()

@@ -116,7 +116,7 @@ func TestForgetAndKeep(t *testing.T) {
 		}
 		fmt.Fprint(w, "run ", n)
 	})
-	h := keeper(t, rdb, redistest.Prefix(t), idempotency.WithKeep(func(status int) bool { return status < 500 })).Handler(handler)
+	h := keeper(t, rdb, redistest.Prefix(t), idempotency.WithKeepStatus(func(status int) bool { return status < 500 })).Handler(handler)
 	for _, path := range []string{"/forget", "/keep"} {
 		runs.Store(0)
 		wantAnswer(t, path+" first", post(h, "k", "5", to(path)), 503, "run 1", false)

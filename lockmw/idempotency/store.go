@@ -41,7 +41,7 @@ type state string
 const (
 	stateNone      state = ""
 	stateBegun     state = "p"
-	stateOpen      state = "u" // an attempt that may have done something, and nobody's now
+	stateOpen      state = "u" // an attempt that may have had an effect, and has ended
 	stateKept      state = "d"
 	stateSpent     state = "x"
 	stateForgotten state = "f"
@@ -65,7 +65,7 @@ func (rec record) verdict(op Operation) ([]byte, error) {
 		return nil, nil
 	case stateBegun, stateOpen, stateKept, stateSpent:
 	default: // of a later version
-		return nil, unavailable("look", errReply)
+		return nil, failure("look", errReply)
 	}
 	switch {
 	case rec.fingerprint != string(op.Fingerprint[:]):
@@ -125,11 +125,11 @@ func decodeLook(v []any) (record, error) {
 
 func decodeRecord(s, fingerprint, kept any) (record, error) {
 	text, _ := s.(string)
-	print, _ := fingerprint.(string)
-	if text == "" || len(print) != sha256.Size {
+	hash, _ := fingerprint.(string)
+	if text == "" || len(hash) != sha256.Size {
 		return record{}, fmt.Errorf("%w: not a record", errReply)
 	}
-	rec := record{state: state(text), fingerprint: print}
+	rec := record{state: state(text), fingerprint: hash}
 	if rec.state == stateKept {
 		result, ok := kept.(string)
 		if !ok {
@@ -140,15 +140,29 @@ func decodeRecord(s, fingerprint, kept any) (record, error) {
 	return rec, nil
 }
 
-// begin notes that owner begins, unless a record stands against it.
-func (s *store) begin(ctx context.Context, id, owner string, fence uint64, fingerprint []byte, ttl time.Duration, rerun bool) (record, error) {
+// holder is the attempt that begins or ends, and its record.
+type holder struct {
+	id          string // of the record
+	owner       string
+	fence       uint64
+	fingerprint []byte
+	ttl         time.Duration
+}
+
+// args are the arguments with which both scripts begin.
+func (h holder) args(more ...any) []any {
+	return append([]any{h.owner, strconv.FormatUint(h.fence, 10), h.fingerprint, h.ttl.Milliseconds()}, more...)
+}
+
+// begin records that the attempt begins, unless a record stands against it.
+func (s *store) begin(ctx context.Context, h holder, rerun bool) (record, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	again := 0
 	if rerun {
 		again = 1
 	}
-	v, err := s.caller.Run(ctx, s.begins, []string{id}, owner, strconv.FormatUint(fence, 10), fingerprint, ttl.Milliseconds(), again).Slice()
+	v, err := s.caller.Run(ctx, s.begins, []string{h.id}, h.args(again)...).Slice()
 	if err != nil {
 		return record{}, err
 	}
@@ -188,9 +202,9 @@ const forgetFor = 10 * time.Minute
 
 // end records how an attempt ended. It reports false if another has begun
 // since.
-func (s *store) end(ctx context.Context, id, owner string, fence uint64, fingerprint []byte, ttl time.Duration, to state, result []byte) (bool, error) {
+func (s *store) end(ctx context.Context, h holder, to state, result []byte) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	code, err := s.caller.Run(ctx, s.ends, []string{id}, owner, strconv.FormatUint(fence, 10), fingerprint, ttl.Milliseconds(), string(to), result, forgetFor.Milliseconds()).Int64()
+	code, err := s.caller.Run(ctx, s.ends, []string{h.id}, h.args(string(to), result, forgetFor.Milliseconds())...).Int64()
 	return code == 1, err
 }
