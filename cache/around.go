@@ -142,8 +142,10 @@ func (c *Cache) permitted(r *http.Request, f found) found {
 }
 
 // deciding are the response fields that the decisions of the cache depend on.
-var deciding = map[string]bool{"Cache-Control": true, "Pragma": true, "Expires": true, "Vary": true, "Set-Cookie": true, "Content-Type": true,
-	"Surrogate-Key": true, "Cache-Tag": true, "Cache-Groups": true}
+var deciding = map[string]bool{
+	"Cache-Control": true, "Pragma": true, "Expires": true, "Vary": true, "Set-Cookie": true, "Content-Type": true,
+	"Surrogate-Key": true, "Cache-Tag": true, "Cache-Groups": true,
+}
 
 // around are the deciding fields of a header, by their canonical names.
 func (c *config) around(h http.Header) http.Header {

@@ -116,7 +116,7 @@ func TestWhatIsSaidAroundIsHeard(t *testing.T) {
 					c := newCache(t, redistest.Standalone(t).Client(t))
 					srv := server(t, h2, middleware(strings.Split(tc.around, "|")...)(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						n++
-						for _, line := range strings.Split(tc.own, "|") {
+						for line := range strings.SplitSeq(tc.own, "|") {
 							name, value, _ := strings.Cut(line, ": ")
 							w.Header().Set(name, value)
 						}
@@ -256,7 +256,7 @@ func TestFieldNamesInAnyCase(t *testing.T) {
 	} {
 		for _, h2 := range []bool{false, true} {
 			srv := server(t, h2, newCache(t, redistest.Standalone(t).Client(t)).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				for _, line := range strings.Split(lines, "|") {
+				for line := range strings.SplitSeq(lines, "|") {
 					name, value, _ := strings.Cut(line, ": ")
 					w.Header()[name] = []string{value}
 				}

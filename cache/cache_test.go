@@ -298,9 +298,15 @@ func TestConditionalAndRangeRequests(t *testing.T) {
 		status int
 		body   string
 	}{
-		{`If-None-Match: "v1"`, 304, ""}, {`If-None-Match: W/"v1", "x"`, 304, ""}, {`If-None-Match: "v2"`, 200, "0123456789"},
-		{"If-Modified-Since: Sat, 01 Nov 2025 00:00:00 GMT", 304, ""}, {"If-Modified-Since: Fri, 31 Oct 2025 00:00:00 GMT", 200, "0123456789"},
-		{"Range: bytes=2-4", 206, "234"}, {"Range: bytes=-3", 206, "789"}, {"Range: bytes=20-", 416, "invalid range: failed to overlap\n"}, {"Range: junk", 200, "0123456789"},
+		{`If-None-Match: "v1"`, 304, ""},
+		{`If-None-Match: W/"v1", "x"`, 304, ""},
+		{`If-None-Match: "v2"`, 200, "0123456789"},
+		{"If-Modified-Since: Sat, 01 Nov 2025 00:00:00 GMT", 304, ""},
+		{"If-Modified-Since: Fri, 31 Oct 2025 00:00:00 GMT", 200, "0123456789"},
+		{"Range: bytes=2-4", 206, "234"},
+		{"Range: bytes=-3", 206, "789"},
+		{"Range: bytes=20-", 416, "invalid range: failed to overlap\n"},
+		{"Range: junk", 200, "0123456789"},
 	}
 	for _, tc := range cases {
 		if w := do(h, "GET", "/", tc.line); w.Code != tc.status || w.Body.String() != tc.body {

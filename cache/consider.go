@@ -31,8 +31,10 @@ func (a *attempt) consider(status int, h http.Header) {
 func (a *attempt) assess(r *http.Request, e *entry, now time.Time) (detail string) {
 	t := a.c.terms(e.status, e.header, a.around, now)
 	var ok bool
-	e.tags, ok = tagsOf(http.Header{"Surrogate-Key": together("Surrogate-Key", e.header, a.around),
-		"Cache-Tag": together("Cache-Tag", e.header, a.around), "Cache-Groups": together("Cache-Groups", e.header, a.around)})
+	e.tags, ok = tagsOf(http.Header{
+		"Surrogate-Key": together("Surrogate-Key", e.header, a.around),
+		"Cache-Tag":     together("Cache-Tag", e.header, a.around), "Cache-Groups": together("Cache-Groups", e.header, a.around),
+	})
 	e.lives = a.c.lifetimes(r, e, t, now)
 	e.flags &^= sharedFlag | steadyFlag
 	if t.shared {

@@ -11,8 +11,10 @@ import (
 )
 
 func FuzzDecode(f *testing.F) {
-	e := &entry{target: "t", inc: "i", seq: 3, status: 200, age: time.Second, lives: lives{fresh: time.Minute, keep: time.Hour, strict: true},
-		tags: []string{"x"}, size: 4, header: http.Header{"A": {"1", "2"}}, body: []byte("body")}
+	e := &entry{
+		target: "t", inc: "i", seq: 3, status: 200, age: time.Second, lives: lives{fresh: time.Minute, keep: time.Hour, strict: true},
+		tags: []string{"x"}, size: 4, header: http.Header{"A": {"1", "2"}}, body: []byte("body"),
+	}
 	f.Add(e.encode())
 	f.Add([]byte{entryVersion, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, b []byte) {

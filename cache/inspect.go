@@ -31,8 +31,10 @@ func DecodeEntry(b []byte) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	e := Entry{Status: head.status, Header: head.header, Tags: head.tags, Size: head.size, Age: head.age, Fresh: head.fresh,
-		Stale: max(head.swr, head.sie), Keep: head.keep, inc: head.inc, seq: head.seq}
+	e := Entry{
+		Status: head.status, Header: head.header, Tags: head.tags, Size: head.size, Age: head.age, Fresh: head.fresh,
+		Stale: max(head.swr, head.sie), Keep: head.keep, inc: head.inc, seq: head.seq,
+	}
 	return e.named(head.target), nil
 }
 

@@ -10,9 +10,11 @@ import (
 )
 
 func sampleEntry() *entry {
-	return &entry{target: join(join("https", "shop.example", "/a", "?b=c"), "extra"), inc: "i", seq: 3, status: 200, age: time.Second,
+	return &entry{
+		target: join(join("https", "shop.example", "/a", "?b=c"), "extra"), inc: "i", seq: 3, status: 200, age: time.Second,
 		lives: lives{fresh: time.Minute, swr: time.Second, sie: 2 * time.Second, keep: time.Hour}, tags: []string{"x", "y"}, added: []string{"Link"}, size: 4,
-		header: http.Header{"A": {"1", "2"}}, body: []byte("body")}
+		header: http.Header{"A": {"1", "2"}}, body: []byte("body"),
+	}
 }
 
 // FuzzDecodeEntry: whatever stands in Redis, operators see it or an error, and

@@ -89,8 +89,10 @@ func (c *Cache) query(ctx context.Context, f found, k known, q wanted) (found, e
 // lease before has stored by now.
 func (c *Cache) looking(f *found, q wanted) []scriptCall {
 	f.lease = q.token
-	return []scriptCall{{[]string{f.log, f.leaseKey(f.variant), f.hitForMissKey(f.variant, q.class), f.largeKey(f.variant)},
-		[]any{rand.Text(), c.logTTL().Milliseconds(), q.token, c.leaseTTL.Milliseconds()}}}
+	return []scriptCall{{
+		[]string{f.log, f.leaseKey(f.variant), f.hitForMissKey(f.variant, q.class), f.largeKey(f.variant)},
+		[]any{rand.Text(), c.logTTL().Milliseconds(), q.token, c.leaseTTL.Milliseconds()},
+	}}
 }
 
 // checked takes in what look.lua said.

@@ -153,7 +153,8 @@ func mediaRanges(list string) string {
 // without the weight that it has anyway.
 func mediaRange(item string) string {
 	kind, rest := cutParam(item)
-	out := lower(strings.Trim(kind, ows))
+	var out strings.Builder
+	out.WriteString(lower(strings.Trim(kind, ows)))
 	for rest != "" {
 		var param string
 		param, rest = cutParam(rest)
@@ -161,15 +162,15 @@ func mediaRange(item string) string {
 		weight, ok := qvalue(value)
 		switch name = lower(name); {
 		case name != "q" || !ok:
-			out += ";" + name
+			out.WriteString(";" + name)
 			if assigned {
-				out += "=" + value
+				out.WriteString("=" + value)
 			}
 		case weight < 1000 || rest != "": // what follows is no parameter of the type
-			out += ";q=" + strconv.Itoa(weight)
+			out.WriteString(";q=" + strconv.Itoa(weight))
 		}
 	}
-	return out
+	return out.String()
 }
 
 // cutParam cuts at the next semicolon outside of quotes.

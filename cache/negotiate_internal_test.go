@@ -20,8 +20,19 @@ func TestNegotiationIsComparedByMeaning(t *testing.T) {
 			{"gzip, identity;q=0", "gzip, *;q=0", "gzip, *;q=0, br;q=0"},
 			{"identity", "identity, *;q=0"},
 			{"gzip, *;q=0.5"},
-			{"gzip, gzip;q=0"}, {"gzip;q=0, gzip"}, // contradictions: who knows
-			{"gzip;q=2"}, {"gzip;q=-1"}, {"gzip;q=0.0001"}, {"gzip;q=1e-3"}, {"gzip;q=nan"}, {"gzip;q=0x1p-2"}, {"gzip;q = 0"}, {"gzip;q"}, {"gzip;level=1"}, {";q=0"}, {"gzip br"},
+			{"gzip, gzip;q=0"},
+			{"gzip;q=0, gzip"}, // contradictions: who knows
+			{"gzip;q=2"},
+			{"gzip;q=-1"},
+			{"gzip;q=0.0001"},
+			{"gzip;q=1e-3"},
+			{"gzip;q=nan"},
+			{"gzip;q=0x1p-2"},
+			{"gzip;q = 0"},
+			{"gzip;q"},
+			{"gzip;level=1"},
+			{";q=0"},
+			{"gzip br"},
 			{"gzip;q=\u00a00"}, // not white space
 		},
 		"Accept-Language": {
@@ -29,8 +40,13 @@ func TestNegotiationIsComparedByMeaning(t *testing.T) {
 			{"de, en", "en,de"},
 			{"de, en;q=0.5", "en;q=0.500,\tde"},
 			{"en;q=0.5, de-AT", "de-at, en;q=0.5"},
-			{"*"}, {"*, de;q=0", "de;q=0,*"}, {"en"}, {"en, en-us;q=0"}, {""},
-			{"de;q=x"}, {"de;q=0.1, de;q=0.2"},
+			{"*"},
+			{"*, de;q=0", "de;q=0,*"},
+			{"en"},
+			{"en, en-us;q=0"},
+			{""},
+			{"de;q=x"},
+			{"de;q=0.1, de;q=0.2"},
 		},
 		"Accept-Charset": {
 			{"utf-8", "UTF-8", "utf-8, latin1;q=0"}, {"*"}, {"*, utf-8;q=0"}, {"utf-8;q=0.5"},
@@ -38,10 +54,20 @@ func TestNegotiationIsComparedByMeaning(t *testing.T) {
 		"Accept": {
 			{"text/html", "TEXT/HTML", " text/html\t", "text/html;q=1", "text/html ; Q=1.0"},
 			{"text/html;q=0.5", "text/html;\tq=0.50"},
-			{"text/html;q=0"}, {"text/html;q=0, */*", "text/html;q=0,*/*"}, {"*/*"}, {""},
-			{"text/html, application/json"}, {"application/json, text/html"}, // some handlers take the first
-			{"text/html;level=1", "text/html; LEVEL=1"}, {"text/html;level"}, {"text/html;level="}, {`text/html;a="x, y"`}, {`text/html;a="x,y"`},
-			{"text/html;q=1;x=2"}, {"text/html;x=2"}, {"text/html;q=7"},
+			{"text/html;q=0"},
+			{"text/html;q=0, */*", "text/html;q=0,*/*"},
+			{"*/*"},
+			{""},
+			{"text/html, application/json"},
+			{"application/json, text/html"}, // some handlers take the first
+			{"text/html;level=1", "text/html; LEVEL=1"},
+			{"text/html;level"},
+			{"text/html;level="},
+			{`text/html;a="x, y"`},
+			{`text/html;a="x,y"`},
+			{"text/html;q=1;x=2"},
+			{"text/html;x=2"},
+			{"text/html;q=7"},
 		},
 		"X-Other": {
 			{"a, b", "a,b", "a\t,b "}, {"b, a"}, {"A"}, {"a"}, {"a;q=1"},

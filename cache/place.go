@@ -59,6 +59,7 @@ func (p *place) largeKey(v string) string   { return p.base + "b:" + p.hash + ":
 func (p *place) hitForMissKey(v string, of class) string {
 	return p.base + "o:" + p.hash + ":" + v + ":" + string(of)
 }
+
 func (p *place) chunkKey(id string, n int) string { return p.base + "c:" + id + ":" + strconv.Itoa(n) }
 
 // bucket is the fixed part of the keys of one. It carries the number of buckets

@@ -27,8 +27,10 @@ func TestAPurgeFindsItsURLHoweverItIsWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			for request, urls := range map[string][]string{
-				"http://example.com/a": {"https://example.com/a", "http://example.com/a", "HTTPS://EXAMPLE.com/a", "https://example.com:443/a", "http://example.com:80/a",
-					"https://example.com./a", "https://example.com/%61", "https://example.com/a?", "https://example.com/a#part", "https://example.com/./a", "https://example.com/x/../a", "https://example.com/../a", "https://example.com/x/%2e%2E/a"},
+				"http://example.com/a": {
+					"https://example.com/a", "http://example.com/a", "HTTPS://EXAMPLE.com/a", "https://example.com:443/a", "http://example.com:80/a",
+					"https://example.com./a", "https://example.com/%61", "https://example.com/a?", "https://example.com/a#part", "https://example.com/./a", "https://example.com/x/../a", "https://example.com/../a", "https://example.com/x/%2e%2E/a",
+				},
 				"http://example.com/a/../g/":          {"https://example.com/g/", "https://example.com/g/.", "https://example.com/g/h/.."},
 				"https://example.com/b":               {"http://example.com/b", "https://example.com/b"},
 				"http://example.com:443/c":            {"https://example.com/c"}, // a proxy that names its port

@@ -39,6 +39,8 @@ func (n *counters) count(s Status) {
 // Stats returns the counters.
 func (c *Cache) Stats() Stats {
 	n := &c.stats
-	return Stats{Hits: n.hits.Load(), Stale: n.stale.Load(), Misses: n.misses.Load(), Collapsed: n.collapsed.Load(), Bypassed: n.bypassed.Load(),
-		Fills: n.fills.Load(), Evicted: n.evicted.Load(), Refreshes: n.refreshes.Load(), Purges: n.purges.Load(), Failures: n.failures.Load()}
+	return Stats{
+		Hits: n.hits.Load(), Stale: n.stale.Load(), Misses: n.misses.Load(), Collapsed: n.collapsed.Load(), Bypassed: n.bypassed.Load(),
+		Fills: n.fills.Load(), Evicted: n.evicted.Load(), Refreshes: n.refreshes.Load(), Purges: n.purges.Load(), Failures: n.failures.Load(),
+	}
 }

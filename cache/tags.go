@@ -36,25 +36,25 @@ func tagsOf(h http.Header) (tags []string, ok bool) {
 // one counts as absent (RFC 9875, section 2).
 func groups(lines []string) []string {
 	var out []string
-	for rest := strings.TrimSpace(strings.Join(lines, ",")); rest != ""; {
-		value, _, after, ok := bareItem(rest)
+	p := &fieldParser{rest: strings.TrimSpace(strings.Join(lines, ","))}
+	for p.rest != "" {
+		value, _, ok := p.item()
 		if !ok || !strings.HasPrefix(value, `"`) {
 			return nil
 		}
 		out = append(out, value[1:])
-		rest = strings.TrimLeft(after, " \t")
-		if strings.HasPrefix(rest, ";") { // parameters mean nothing here
-			if i := strings.IndexByte(rest, ','); i >= 0 {
-				rest = rest[i:]
-			} else {
-				rest = ""
+		p.rest = strings.TrimLeft(p.rest, " \t")
+		if strings.HasPrefix(p.rest, ";") { // parameters mean nothing here
+			_, after, more := strings.Cut(p.rest, ",")
+			if p.rest = ""; more {
+				p.rest = "," + after
 			}
 		}
-		if rest != "" {
-			if rest[0] != ',' {
+		if p.rest != "" {
+			if !p.skip(",") {
 				return nil
 			}
-			if rest = strings.TrimLeft(rest[1:], " \t"); rest == "" {
+			if p.rest = strings.TrimLeft(p.rest, " \t"); p.rest == "" {
 				return nil
 			}
 		}

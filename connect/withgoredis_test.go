@@ -72,8 +72,8 @@ func TestEveryGoRedisOptionIsCarriedOrRejected(t *testing.T) {
 			"ClientSideCacheStrategy ClientSideCacheRefreshOnInvalidate ClientSideCacheCoalesceMisses ClientSideCacheInvalidationBatchWindow",
 	}
 	for name, url := range map[string]string{"standalone": "redis://h", "cluster": "redis+cluster://h", "sentinel": "redis+sentinel://h/m"} {
-		for i := range reflect.TypeFor[redis.Options]().NumField() {
-			field := reflect.TypeFor[redis.Options]().Field(i)
+		for field := range reflect.TypeFor[redis.Options]().Fields() {
+			field := field
 			if !field.IsExported() {
 				continue
 			}

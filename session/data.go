@@ -15,7 +15,7 @@ const noSession = "session: no session in this context: pass the context of a re
 // in returns ctx if it has a session of this Manager, and panics otherwise.
 func (m *Manager) in(ctx context.Context) context.Context {
 	if ctx == nil || m.state(ctx) == nil {
-		panic(noSession)
+		panic(noSession) //nolint:forbidigo // as scs does: a mistake in the program
 	}
 	return ctx
 }
@@ -135,9 +135,9 @@ func (m *Manager) SetDeadline(ctx context.Context, expire time.Time) {
 	m.scs.SetDeadline(m.in(ctx), expire)
 }
 
-// RememberMe(ctx, true) keeps the session until its deadline, across restarts
-// of the browser and however seldom it is used: the cookie gets Max-Age, and
-// [WithIdleTimeout] does not apply. RememberMe(ctx, false) takes both back.
+// RememberMe sets whether the session is kept until its deadline, across restarts
+// of the browser and however seldom it is used: the cookie then gets Max-Age, and
+// [WithIdleTimeout] does not apply.
 func (m *Manager) RememberMe(ctx context.Context, val bool) { m.scs.RememberMe(m.in(ctx), val) }
 
 // Commit saves now what was changed, before the handler returns, and returns

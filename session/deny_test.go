@@ -24,7 +24,8 @@ var refusals = map[string]struct {
 }{
 	"too large": {
 		func(m *session.Manager, r *http.Request) { m.Put(r.Context(), "a", make([]byte, 100)) },
-		[]session.Option{session.WithMaxSize(50)}, 500, "", session.ErrTooLarge,
+		[]session.Option{session.WithMaxSize(50)},
+		500, "", session.ErrTooLarge,
 	},
 	"not encodable": {
 		func(m *session.Manager, r *http.Request) { m.Put(r.Context(), "a", make(chan int)) },
@@ -32,7 +33,8 @@ var refusals = map[string]struct {
 	},
 	"Redis is away": {
 		func(m *session.Manager, r *http.Request) { m.Put(r.Context(), "a", 1) },
-		[]session.Option{session.WithTimeouts(time.Nanosecond, time.Nanosecond)}, 503, "1", session.ErrUnavailable,
+		[]session.Option{session.WithTimeouts(time.Nanosecond, time.Nanosecond)},
+		503, "1", session.ErrUnavailable,
 	},
 }
 

@@ -47,7 +47,7 @@ type failures [len(kinds) + 1]struct {
 // sessions would repeat it.
 func (f *failures) due(kind int) (skipped int64, due bool) {
 	period := logEvery
-	if kind < len(kinds) && kinds[kind].is == ErrUnknownKey {
+	if kind < len(kinds) && errors.Is(kinds[kind].is, ErrUnknownKey) {
 		period = 100 * 365 * 24 * time.Hour
 	}
 	if !f[kind].gate.Open(period) {

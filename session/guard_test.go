@@ -252,10 +252,14 @@ func TestMerges(t *testing.T) {
 			{"removed and untouched", func(m *session.Manager, ctx context.Context) { m.Remove(ctx, "a") }, func(m *session.Manager, ctx context.Context) { m.Put(ctx, "b", 2) }, nil, "a=0 b=2"},
 			{"untouched and removed", func(m *session.Manager, ctx context.Context) { m.Put(ctx, "b", 2) }, func(m *session.Manager, ctx context.Context) { m.Remove(ctx, "a") }, nil, "a=0 b=2"},
 			{"cleared", func(m *session.Manager, ctx context.Context) { m.Put(ctx, "c", 9) }, func(m *session.Manager, ctx context.Context) { _ = m.Clear(ctx) }, nil, "a=0 b=0 c=9"},
-			{"counters add", func(m *session.Manager, ctx context.Context) { m.Put(ctx, "a", m.GetInt(ctx, "a")+10) }, func(m *session.Manager, ctx context.Context) { m.Put(ctx, "a", m.GetInt(ctx, "a")+5) },
-				func(_ string, base, mine, theirs any) any { return mine.(int) + theirs.(int) - base.(int) }, "a=16 b=1"},
-			{"the merge removes", func(m *session.Manager, ctx context.Context) { m.Put(ctx, "a", 2) }, func(m *session.Manager, ctx context.Context) { m.Remove(ctx, "a") },
-				func(string, any, any, any) any { return nil }, "a=0 b=1"},
+			{
+				"counters add", func(m *session.Manager, ctx context.Context) { m.Put(ctx, "a", m.GetInt(ctx, "a")+10) }, func(m *session.Manager, ctx context.Context) { m.Put(ctx, "a", m.GetInt(ctx, "a")+5) },
+				func(_ string, base, mine, theirs any) any { return mine.(int) + theirs.(int) - base.(int) }, "a=16 b=1",
+			},
+			{
+				"the merge removes", func(m *session.Manager, ctx context.Context) { m.Put(ctx, "a", 2) }, func(m *session.Manager, ctx context.Context) { m.Remove(ctx, "a") },
+				func(string, any, any, any) any { return nil }, "a=0 b=1",
+			},
 		} {
 			t.Run(tc.name, func(t *testing.T) {
 				var do func(m *session.Manager, ctx context.Context)

@@ -24,7 +24,7 @@ import (
 // nothing is saved.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		st := newState(m, r.Context(), m.tokens(r))
+		st := newState(r.Context(), m, m.tokens(r))
 		ctx := &st.ctx
 		var outer http.Header // what a refusal goes back to
 		if h := w.Header(); len(h) > 0 {
@@ -59,7 +59,7 @@ func (m *Manager) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		st := m.state(r.Context())
 		if st == nil {
-			m.logger.LogAttrs(r.Context(), slog.LevelError, "Require must be inside Handler")
+			m.logger.LogAttrs(r.Context(), slog.LevelError, "a handler of Require is not inside Handler")
 			problem.Of(http.StatusInternalServerError, "").Write(w, r)
 			return
 		}
@@ -261,6 +261,7 @@ func (st *state) saveLate(ctx context.Context) {
 		return
 	}
 	switch status {
+	case scs.Unmodified:
 	case scs.Modified:
 		if token := m.Token(ctx); token == "" || token != st.client {
 			m.failed(ctx, ErrHeadersSent)

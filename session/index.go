@@ -36,8 +36,10 @@ type index struct {
 }
 
 func newIndex(rdb redis.UniversalClient, m *Manager) *index {
-	return &index{m: m, rdb: rdb, caller: bounded.New(rdb).Watch(m.logger), enter: redis.NewScriptServerSHA(indexSource),
-		empty: redis.NewScriptServerSHA(revokeSource), timeout: m.saveTimeout}
+	return &index{
+		m: m, rdb: rdb, caller: bounded.New(rdb).Watch(m.logger), enter: redis.NewScriptServerSHA(indexSource),
+		empty: redis.NewScriptServerSHA(revokeSource), timeout: m.saveTimeout,
+	}
 }
 
 // keys are those of a user, whose name is hashed, for it may be an address.

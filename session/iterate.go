@@ -15,7 +15,7 @@ func (m *Manager) Iterate(ctx context.Context, fn func(ctx context.Context) erro
 			return nil
 		}
 		v := &value{hash, b, stored}
-		st := newState(m, ctx, []string{hash})
+		st := newState(ctx, m, []string{hash})
 		st.stored, st.hash, st.saved, st.base = hash, hash, v, v
 		visited := &st.ctx
 		if st.load(); m.Token(visited) == "" {

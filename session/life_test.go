@@ -36,9 +36,17 @@ func TestDeadlinesAreMerged(t *testing.T) {
 			deadline     time.Duration
 			remembered   bool
 		}{
-			{"long", "put", long, false}, {"put", "long", long, false}, {"long", "short", short, false}, {"short", "long", long, false},
-			{"remember", "put", 3 * time.Hour, true}, {"put", "remember", 3 * time.Hour, true}, {"remember", "long", long, true}, {"long", "remember", long, true},
-			{"remember2", "put", long, true}, {"remember2", "read", long, true}, {"short", "read", short, false},
+			{"long", "put", long, false},
+			{"put", "long", long, false},
+			{"long", "short", short, false},
+			{"short", "long", long, false},
+			{"remember", "put", 3 * time.Hour, true},
+			{"put", "remember", 3 * time.Hour, true},
+			{"remember", "long", long, true},
+			{"long", "remember", long, true},
+			{"remember2", "put", long, true},
+			{"remember2", "read", long, true},
+			{"short", "read", short, false},
 		} {
 			t.Run(tc.first+" then "+tc.later, func(t *testing.T) {
 				rdb, prefix := g.Client(t), redistest.Prefix(t)+":"

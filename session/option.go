@@ -33,7 +33,7 @@ type OptionError = setting.Error
 type FailureMode int
 
 const (
-	// FailClosed, the default, refuses the request with 503 and Retry-After.
+	// FailClosed rejects the request with 503 and Retry-After. It is the default.
 	FailClosed FailureMode = iota
 	// FailAnonymous serves the request with an empty session that cannot be
 	// changed: a request that changes it gets 503. The client keeps its cookie.
@@ -109,8 +109,8 @@ func WithLifetime(d time.Duration) Option { return optionFunc(func(c *config) { 
 // error.
 func WithIdleTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.idle = d }) }
 
-// WithAllowLongLifetime(true) allows lifetimes above 30 days. The default is
-// false, because a lifetime in the wrong unit should not go unnoticed.
+// WithAllowLongLifetime sets whether lifetimes above 30 days are allowed. The
+// default is false, because a lifetime in the wrong unit should not go unnoticed.
 func WithAllowLongLifetime(on bool) Option { return optionFunc(func(c *config) { c.long = on }) }
 
 // WithTimeouts sets the deadline of each read of a session, and of each write or
@@ -154,8 +154,8 @@ func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h
 // ten seconds. The default discards; nil is an error.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
-// WithRejectGone(true) returns 401 in place of the handler's response when the
-// session was logged out while the request ran and the request has changed it.
+// WithRejectGone sets whether 401 takes the place of the handler's response when
+// the session was logged out while the request ran and the request has changed it.
 // The default is false: the handler's response is sent, and removes the cookie.
 // Use it where no response may leave after a logout.
 func WithRejectGone(reject bool) Option {
@@ -183,7 +183,7 @@ func WithEncryption(keys ...[]byte) Option {
 	return optionFunc(func(c *config) { c.sealKeys, c.sealing = keys, true })
 }
 
-// WithReadPlaintext(true) also reads sessions that are not encrypted although
+// WithReadPlaintext sets whether sessions that are not encrypted are read although
 // [WithEncryption] is set, so that turning encryption on logs no user out. Remove
 // it when [WithLifetime] is over. The default is false.
 func WithReadPlaintext(on bool) Option { return optionFunc(func(c *config) { c.readPlain = on }) }

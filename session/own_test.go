@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -214,7 +215,7 @@ func TestEveryOrderInOneRequest(t *testing.T) {
 			}
 			for i := range steps {
 				if len(picked) < longest {
-					each(append(picked[:len(picked):len(picked)], i))
+					each(append(slices.Clip(picked), i))
 				}
 			}
 		}

@@ -339,9 +339,29 @@ func TestEveryMistakeIsReported(t *testing.T) {
 	path := func(path string) o { return cookie(session.Cookie{Name: "sid", Path: path}) }
 	cases := map[string][][]o{
 		"WithCookie: Name": {{session.WithCookie(session.Cookie{Name: "a b"})}, {session.WithCookie(session.Cookie{Name: "a;b"})}, {session.WithCookie(session.Cookie{Name: "a=b"})}, {session.WithCookie(session.Cookie{Name: "sitz\u00fcng"})}},
-		"WithCookie: Domain": {{cookie(session.Cookie{Domain: "example.com"})}, {domain("com")}, {domain(".com")}, {domain("localhost")}, {domain("192.0.2.1")}, {domain("::1")}, {domain("[::1]")},
-			{domain("example.com:8080")}, {domain("https://example.com")}, {domain("*.example.com")}, {domain("example.com.")}, {domain("a..com")}, {domain("-a.com")},
-			{domain("b\u00fccher.de")}, {domain("example.com; Path=/x")}, {domain("exam ple.com")}, {domain(strings.Repeat("a", 64) + ".com")}, {domain("1.2.3")}, {domain("co.uk")}, {domain("GitHub.io")}, {domain(".")}},
+		"WithCookie: Domain": {
+			{cookie(session.Cookie{Domain: "example.com"})},
+			{domain("com")},
+			{domain(".com")},
+			{domain("localhost")},
+			{domain("192.0.2.1")},
+			{domain("::1")},
+			{domain("[::1]")},
+			{domain("example.com:8080")},
+			{domain("https://example.com")},
+			{domain("*.example.com")},
+			{domain("example.com.")},
+			{domain("a..com")},
+			{domain("-a.com")},
+			{domain("b\u00fccher.de")},
+			{domain("example.com; Path=/x")},
+			{domain("exam ple.com")},
+			{domain(strings.Repeat("a", 64) + ".com")},
+			{domain("1.2.3")},
+			{domain("co.uk")},
+			{domain("GitHub.io")},
+			{domain(".")},
+		},
 		"WithCookie: Path":        {{cookie(session.Cookie{Path: "/app"})}, {path("app")}, {path("/a;b")}, {path("/a\nb")}, {path("/a\x7f")}, {path("/\u00fc")}, {path("/" + strings.Repeat("a", 1024))}, {path("/a?b")}},
 		"WithCookie: Insecure":    {{session.WithCookie(session.Cookie{Insecure: true, Name: "__Secure-x"})}, {session.WithCookie(session.Cookie{Insecure: true, Name: "__host-x"})}, {session.WithCookie(session.Cookie{Insecure: true, Name: "__Http-x"})}},
 		"WithCookie: SameSite":    {{session.WithCookie(session.Cookie{Insecure: true, SameSite: http.SameSiteNoneMode})}, {session.WithCookie(session.Cookie{SameSite: 17})}, {session.WithCookie(session.Cookie{SameSite: -1})}},
@@ -372,8 +392,15 @@ func TestEveryMistakeIsReported(t *testing.T) {
 		}
 	}
 	for i, opts := range [][]o{
-		{domain("example.com")}, {domain(".Example.co.uk")}, {domain("xn--bcher-kva.de")}, {path("/app/%C3%BC")}, {session.WithCookie(session.Cookie{SameSite: http.SameSiteStrictMode})},
-		{session.WithCookie(session.Cookie{SameSite: http.SameSiteDefaultMode})}, {session.WithCookie(session.Cookie{SameSite: http.SameSiteNoneMode, Partitioned: true})}, {session.WithEncryption(), session.WithEncryption(keyOf(1))}, {cookie(session.Cookie{Name: "__Secure-a", Domain: "a.example.com"})},
+		{domain("example.com")},
+		{domain(".Example.co.uk")},
+		{domain("xn--bcher-kva.de")},
+		{path("/app/%C3%BC")},
+		{session.WithCookie(session.Cookie{SameSite: http.SameSiteStrictMode})},
+		{session.WithCookie(session.Cookie{SameSite: http.SameSiteDefaultMode})},
+		{session.WithCookie(session.Cookie{SameSite: http.SameSiteNoneMode, Partitioned: true})},
+		{session.WithEncryption(), session.WithEncryption(keyOf(1))},
+		{cookie(session.Cookie{Name: "__Secure-a", Domain: "a.example.com"})},
 	} {
 		if _, err := session.New(rdb, opts...); err != nil {
 			t.Errorf("good options, case %d: %v", i, err)

@@ -92,7 +92,7 @@ func (c *plain) Value(key any) any {
 }
 
 // newState returns a state and its two contexts in one piece.
-func newState(m *Manager, parent context.Context, tokens []string) *state {
+func newState(parent context.Context, m *Manager, tokens []string) *state {
 	st := &state{m: m, tokens: tokens}
 	st.ctx, st.plain = lazy{parent, st}, plain{parent, st}
 	return st

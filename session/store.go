@@ -90,10 +90,11 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 	case hungUp: // the client, which says nothing about Redis
 		err = context.Canceled
 	case errors.As(err, &answer):
-		err = breaker.Answer{Err: answer}
+		err = breaker.AnswerError{Err: answer}
 		s.rights.See(ctx, err)
 	}
 	switch e := s.nodes.Report(call, err); e.Change {
+	case breaker.None:
 	case breaker.Opened:
 		s.m.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, sessions cannot be loaded", slog.String("addr", e.Addr))
 	case breaker.Closed:

@@ -146,7 +146,7 @@ func TestAPanicSavesNothing(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	a := newApp(t, rdb)
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler {
+		if p := recover(); p != http.ErrAbortHandler { //nolint:errorlint // a panic keeps its identity
 			t.Errorf("recovered %v, want the handler's panic", p)
 		}
 		if keys := a.keys(rdb); len(keys) != 0 {

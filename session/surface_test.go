@@ -22,8 +22,8 @@ var withheld = map[string]string{
 // nothing of scs is promoted: no field that does nothing.
 func TestTheSurfaceOfScs(t *testing.T) {
 	ours, theirs := reflect.TypeFor[*session.Manager](), reflect.TypeFor[*scs.SessionManager]()
-	for i := range theirs.NumMethod() {
-		name := theirs.Method(i).Name
+	for method := range theirs.Methods() {
+		name := method.Name
 		m, ok := ours.MethodByName(name)
 		if _, no := withheld[name]; no {
 			if ok {
@@ -36,7 +36,7 @@ func TestTheSurfaceOfScs(t *testing.T) {
 			t.Errorf("scs' %s is neither here nor withheld", name)
 			continue
 		}
-		want, got := theirs.Method(i).Type.String(), m.Type.String()
+		want, got := method.Type.String(), m.Type.String()
 		_, want, _ = strings.Cut(want, "*scs.SessionManager")
 		_, got, _ = strings.Cut(got, "*session.Manager")
 		if got != want {
@@ -46,8 +46,8 @@ func TestTheSurfaceOfScs(t *testing.T) {
 	for name := range withheld {
 		t.Errorf("scs has no %s any more", name)
 	}
-	for i := range ours.Elem().NumField() {
-		if f := ours.Elem().Field(i); f.IsExported() {
+	for f := range ours.Elem().Fields() {
+		if f := f; f.IsExported() {
 			t.Errorf("the field %s is exported", f.Name)
 		}
 	}

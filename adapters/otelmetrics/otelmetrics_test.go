@@ -227,8 +227,10 @@ func TestEveryHookIsCounted(t *testing.T) {
 			m.Cache("c").Failed(ctx, failure)
 			m.Locks("d", time.Second).Failed(ctx, failure)
 			m.Cron("e").Failed(ctx, "job", failure)
-		}, map[string]int64{"failures{middleware=ratelimit,redishttp.name=a}": 1, "failures{middleware=session,redishttp.name=b}": 1, "failures{middleware=cache,redishttp.name=c}": 1,
-			"failures{middleware=lock,redishttp.name=d}": 1, "failures{middleware=cron,redishttp.name=e}": 1}},
+		}, map[string]int64{
+			"failures{middleware=ratelimit,redishttp.name=a}": 1, "failures{middleware=session,redishttp.name=b}": 1, "failures{middleware=cache,redishttp.name=c}": 1,
+			"failures{middleware=lock,redishttp.name=d}": 1, "failures{middleware=cron,redishttp.name=e}": 1,
+		}},
 		"an outage begins and ends": {func(ctx context.Context, m *otelmetrics.Metrics) {
 			m.RateLimit("api").Outage(ctx, true)
 			m.RateLimit("api").Outage(ctx, false)
@@ -240,8 +242,10 @@ func TestEveryHookIsCounted(t *testing.T) {
 			h.Renewed(ctx, 5*time.Second, nil)
 			h.Renewed(ctx, 4*time.Second, nil)
 			h.Renewed(ctx, 9*time.Second, failure)
-		}, map[string]int64{"lock.renewals{outcome=ok,redishttp.name=orders}": 2, "lock.renewals{outcome=late,redishttp.name=orders}": 1,
-			"lock.renewals{outcome=failed,redishttp.name=orders}": 1}},
+		}, map[string]int64{
+			"lock.renewals{outcome=ok,redishttp.name=orders}": 2, "lock.renewals{outcome=late,redishttp.name=orders}": 1,
+			"lock.renewals{outcome=failed,redishttp.name=orders}": 1,
+		}},
 		"waits and holds of locks": {func(ctx context.Context, m *otelmetrics.Metrics) {
 			h := m.Locks("orders", time.Second)
 			h.Acquired(ctx, 1, time.Millisecond)

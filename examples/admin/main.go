@@ -72,8 +72,10 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: shop.handler(), ReadHeaderTimeout: 5 * time.Second,
-		BaseContext: func(net.Listener) context.Context { return ctx }} // so that streams end when the program does
+	srv := &http.Server{
+		Handler: shop.handler(), ReadHeaderTimeout: 5 * time.Second,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	} // so that streams end when the program does
 	base := "http://" + ln.Addr().String()
 	fmt.Fprintf(out, "listening on %s\n  the panel: %s/admin/  user operator, password %s\n  the shop:  %s/products/7\n", base, base, s.password, base)
 	done := make(chan error, 1)

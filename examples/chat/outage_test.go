@@ -67,8 +67,10 @@ func TestRedisIsKilledAndRestarted(t *testing.T) {
 func TestRedisLosesEverything(t *testing.T) {
 	server := redistest.NewServer(t)
 	future := fmt.Sprintf("%d-7", time.Now().Add(time.Hour).UnixMilli())
-	if err := server.Client(t).XAdd(t.Context(), &redis.XAddArgs{Stream: lobby, ID: future,
-		Values: []string{"from", "x", "name", "X", "text", "of the old master"}}).Err(); err != nil {
+	if err := server.Client(t).XAdd(t.Context(), &redis.XAddArgs{
+		Stream: lobby, ID: future,
+		Values: []string{"from", "x", "name", "X", "text", "of the old master"},
+	}).Err(); err != nil {
 		t.Fatal(err)
 	}
 	one := serve(t, server.URL())

@@ -66,8 +66,10 @@ func (a *app) hear(r *http.Request, room *room, by author, c *socketClient) {
 		}
 		// The error is that of Redis; the decision was made without it.
 		allowed, _ := a.posts.Allow(ctx, key)
-		o := outcome{Type: "refused", Nonce: d.Nonce, Status: http.StatusTooManyRequests, Detail: "Not so fast.",
-			Retry: int((allowed.RetryAfter + time.Second - 1) / time.Second)}
+		o := outcome{
+			Type: "refused", Nonce: d.Nonce, Status: http.StatusTooManyRequests, Detail: "Not so fast.",
+			Retry: int((allowed.RetryAfter + time.Second - 1) / time.Second),
+		}
 		if allowed.Allowed {
 			o = a.say(ctx, room, by, d)
 		}

@@ -160,8 +160,10 @@ func TestTies(t *testing.T) {
 		"who comes up is below":             {[]score{{"a", 5}, {"b", 9}, {"a", 9}}, "b9 a9"},
 		"who was there and left is too":     {[]score{{"a", 5}, {"b", 5}, {"a", 7}, {"b", 7}}, "a7 b7"},
 		"nothing is a score":                {[]score{{"a", 0}, {"b", -1}, {"c", 0}}, "a0 c0 b-1"},
-		"the largest and the smallest": {[]score{{"a", -maxScore}, {"b", maxScore - 1}, {"c", maxScore}, {"d", -maxScore + 1}, {"e", maxScore}},
-			fmt.Sprintf("c%d e%d b%d d%d a%d", maxScore, maxScore, maxScore-1, -maxScore+1, -maxScore)},
+		"the largest and the smallest": {
+			[]score{{"a", -maxScore}, {"b", maxScore - 1}, {"c", maxScore}, {"d", -maxScore + 1}, {"e", maxScore}},
+			fmt.Sprintf("c%d e%d b%d d%d a%d", maxScore, maxScore, maxScore-1, -maxScore+1, -maxScore),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachRedis(t, func(t *testing.T, url string) {
@@ -308,8 +310,16 @@ func TestScoresThatWouldNotBeExact(t *testing.T) {
 }
 
 func TestRepliesThatAreMalformed(t *testing.T) {
-	for _, reply := range [][]any{nil, {}, {int64(1)}, {int64(1), int64(1)}, {int64(1), int64(1), "1"},
-		{int64(1), int64(1), int64(1), "a"}, {int64(1), int64(1), int64(1), "a", "b", "c"}, {int64(1), int64(1), int64(1), "a", int64(1), int64(1)}} {
+	for _, reply := range [][]any{
+		nil,
+		{},
+		{int64(1)},
+		{int64(1), int64(1)},
+		{int64(1), int64(1), "1"},
+		{int64(1), int64(1), int64(1), "a"},
+		{int64(1), int64(1), int64(1), "a", "b", "c"},
+		{int64(1), int64(1), int64(1), "a", int64(1), int64(1)},
+	} {
 		if rows, err := decodeRows(reply); err == nil {
 			t.Errorf("%v became %+v", reply, rows)
 		}

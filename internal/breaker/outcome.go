@@ -40,21 +40,20 @@ func Of(err error, took time.Duration) Outcome {
 		}
 		return Failed
 	}
-	var answer redis.Error
-	if errors.As(err, &answer) {
+	if _, ok := errors.AsType[redis.Error](err); ok {
 		return Answered
 	}
 	return Void
 }
 
-// Answer marks an error as the words of Redis, as [redis.Error] does: for those
+// AnswerError marks an error as the words of Redis, as [redis.Error] does: for those
 // that came through another client than go-redis.
-type Answer struct{ Err error }
+type AnswerError struct{ Err error }
 
-func (a Answer) Error() string { return a.Err.Error() }
+func (a AnswerError) Error() string { return a.Err.Error() }
 
 // Unwrap returns the error itself.
-func (a Answer) Unwrap() error { return a.Err }
+func (a AnswerError) Unwrap() error { return a.Err }
 
 // RedisError makes it a [redis.Error].
-func (Answer) RedisError() {}
+func (AnswerError) RedisError() {}

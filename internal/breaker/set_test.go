@@ -247,7 +247,7 @@ func TestOf(t *testing.T) {
 		{answer("CLUSTERDOWN The cluster is down"), long, breaker.Answered},
 		{answer("TRYAGAIN Multiple keys"), long, breaker.Answered},
 		{fmt.Errorf("evalsha: %w", answer("NOSCRIPT")), long, breaker.Answered},
-		{breaker.Answer{Err: io.EOF}, long, breaker.Answered},
+		{breaker.AnswerError{Err: io.EOF}, long, breaker.Answered},
 		{answer("ERR max number of clients reached"), long, breaker.Failed},
 		{io.EOF, long, breaker.Failed},
 		{io.ErrUnexpectedEOF, long, breaker.Failed},

@@ -52,8 +52,8 @@ func (c *Conn) Bind(ctx context.Context) { c.ctx = ctx }
 // have set, so that an idle connection keeps no request alive.
 func (c *Conn) Unbind() { c.ctx, c.ttl, c.guard, c.expireIn, c.deleted = nil, 0, nil, 0, 0 }
 
-// TrackTTL(true) reads the key's time to live with every single GET, in the same
-// round trip. TTL returns it.
+// TrackTTL sets whether the key's time to live is read with every single GET, in
+// the same round trip. TTL returns it.
 func (c *Conn) TrackTTL(on bool) { c.trackTTL, c.ttl = on, 0 }
 
 // TTL returns the time to live of the key of the last GET. It is negative if the
@@ -198,8 +198,7 @@ func failed(reply any) (any, error) {
 // wrapped returns Redis' own errors in redigo's type. Other errors keep their
 // cause for errors.Is, and match unavailable.Err if they mean an outage.
 func wrapped(name string, err error) error {
-	var server goredis.Error
-	if errors.As(err, &server) {
+	if server, ok := errors.AsType[goredis.Error](err); ok {
 		return redis.Error(server.Error())
 	}
 	return fmt.Errorf("redigopool: %s: %w", strings.ToLower(name), unavailable.Wrap(err))

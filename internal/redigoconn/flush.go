@@ -168,7 +168,7 @@ func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
 	}
 	if all.err != nil {
 		all.reply = replies
-		return all, nil
+		return all, nil //nolint:nilerr // the error is in the reply, as redigo has it
 	}
 	return replies, nil
 }

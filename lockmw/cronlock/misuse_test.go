@@ -90,8 +90,10 @@ func TestMisuse(t *testing.T) {
 	wantMistake(t, "an interface with more methods", "J", err)
 	_, err = cronlock.Wrap[cronJob](nil, "w", minute)
 	wantMistake(t, "no runner", "runner", err)
-	for what, s := range map[string]cronlock.Schedule{"nil": nil, "a nil pointer": nilSchedule, "a nil func": nextFunc(nil), "never": never{},
-		"the past": nextFunc(func(time.Time) time.Time { return time.Unix(1, 0) }), "now": nextFunc(func(now time.Time) time.Time { return now })} {
+	for what, s := range map[string]cronlock.Schedule{
+		"nil": nil, "a nil pointer": nilSchedule, "a nil func": nextFunc(nil), "never": never{},
+		"the past": nextFunc(func(time.Time) time.Time { return time.Unix(1, 0) }), "now": nextFunc(func(now time.Time) time.Time { return now }),
+	} {
 		_, err = cronlock.Wrap[cronJob](r, "w", s)
 		wantMistake(t, "Wrap with "+what, "schedule", err)
 		_, err = first.Entry(s)
@@ -121,8 +123,10 @@ func (f nextFunc) Next(after time.Time) time.Time { return f(after) }
 // is a misfire.
 func TestFuncsThatNeverRun(t *testing.T) {
 	var nilSchedule *at
-	for what, s := range map[string]cronlock.Schedule{"nil": nil, "a nil pointer": nilSchedule, "a nil func": nextFunc(nil), "never": never{},
-		"the past": nextFunc(func(time.Time) time.Time { return time.Unix(1, 0) }), "now": nextFunc(func(now time.Time) time.Time { return now })} {
+	for what, s := range map[string]cronlock.Schedule{
+		"nil": nil, "a nil pointer": nilSchedule, "a nil func": nextFunc(nil), "never": never{},
+		"the past": nextFunc(func(time.Time) time.Time { return time.Unix(1, 0) }), "now": nextFunc(func(now time.Time) time.Time { return now }),
+	} {
 		var out log
 		var skipped []cronlock.Outcome
 		j := job(t, runner(t, redistest.Standalone(t).Client(t), out.option(), cronlock.WithHooks(cronlock.Hooks{

@@ -118,8 +118,10 @@ func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
 func defaults() config {
-	return config{prefix: "cron", name: "default", ttl: 30 * time.Second, timeout: 2 * time.Second, retention: 8 * 24 * time.Hour,
-		maxAhead: time.Minute, maxLate: 10 * time.Minute, now: time.Now, logger: slog.New(slog.DiscardHandler)}
+	return config{
+		prefix: "cron", name: "default", ttl: 30 * time.Second, timeout: 2 * time.Second, retention: 8 * 24 * time.Hour,
+		maxAhead: time.Minute, maxLate: 10 * time.Minute, now: time.Now, logger: slog.New(slog.DiscardHandler),
+	}
 }
 
 func (c *config) validate(hasClient bool) error {

@@ -71,9 +71,11 @@ type Runner struct {
 // mistakes are reported at once, as joined [*OptionError]. The options are the
 // defaults of its jobs.
 func New(rdb Client, opts ...Option) (*Runner, error) {
-	r := &Runner{config: defaults(), instance: rand.Text(),
+	r := &Runner{
+		config: defaults(), instance: rand.Text(),
 		begin: redis.NewScriptServerSHA(beginSource), renew: redis.NewScriptServerSHA(renewSource), finish: redis.NewScriptServerSHA(finishSource), misfired: redis.NewScriptServerSHA(misfireSource),
-		closing: make(chan struct{}), names: map[string]bool{}}
+		closing: make(chan struct{}), names: map[string]bool{},
+	}
 	host, _ := os.Hostname()
 	r.host = host + " " + strconv.Itoa(os.Getpid())
 	for _, opt := range opts {

@@ -265,7 +265,7 @@ func TestAnswersThatAreNeverRecorded(t *testing.T) {
 	}
 	s.Resume()
 	other := keeper(t, rdb, "p").Handler(paid(&runs))
-	var w = post(other, "k", "5")
+	w := post(other, "k", "5")
 	redistest.Eventually(t, patience, func() bool { w = post(other, "k", "5"); return w.Code != 503 && w.Header().Get("Retry-After") == "" }, "not decided")
 	// What was sent to the stopped server may have been executed after all.
 	if w.Code == 200 {

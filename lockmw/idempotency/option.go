@@ -156,9 +156,11 @@ func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.l
 const defaultDocs = "https://github.com/redishttp/redishttp/blob/main/docs/idempotency.md"
 
 func defaults() config {
-	return config{prefix: "idempotency", name: "default", ttl: 24 * time.Hour, timeout: 250 * time.Millisecond, required: true,
+	return config{
+		prefix: "idempotency", name: "default", ttl: 24 * time.Hour, timeout: 250 * time.Millisecond, required: true,
 		methods: []string{http.MethodPost, http.MethodPatch}, maxRequest: 1 << 20, maxResponse: 1 << 20, keep: func(int) bool { return true },
-		fingerprint: payload, docs: defaultDocs, logger: slog.New(slog.DiscardHandler)}
+		fingerprint: payload, docs: defaultDocs, logger: slog.New(slog.DiscardHandler),
+	}
 }
 
 const maxBody = 64 << 20 // Redis sends a record in one piece

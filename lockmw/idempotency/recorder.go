@@ -41,7 +41,7 @@ func (c *recorder) Header() http.Header { return c.w.Header() }
 // WriteHeader passes informational responses on.
 func (c *recorder) WriteHeader(status int) {
 	if status < 100 || status > 999 {
-		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as net/http does, while the handler can see it
+		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) //nolint:forbidigo // as net/http does, where the handler sees it
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		if c.status == 0 {

@@ -52,12 +52,13 @@ var hop = map[string]bool{
 // changes is what a handler made of the header.
 func changes(before, after http.Header) []field {
 	var all []field
-	named := ""
+	var connection []string
 	for name, values := range after {
 		if http.CanonicalHeaderKey(name) == "Connection" {
-			named += "," + strings.Join(values, ",")
+			connection = append(connection, values...)
 		}
 	}
+	named := strings.Join(connection, ",")
 	skip := func(name string) bool { // a handler may write names in lower case
 		return hop[http.CanonicalHeaderKey(name)] || strings.HasPrefix(name, http.TrailerPrefix) || listed(named, name)
 	}

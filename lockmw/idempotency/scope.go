@@ -19,12 +19,11 @@ import (
 type ScopeFunc func(*http.Request) (string, error)
 
 // DangerouslyUnscoped is a [ScopeFunc] for services that have no users, or one:
-// whoever sends the same key and the same request gets the response that was
-// kept for another.
+// a client that sends the same key and request as another one gets its response.
 func DangerouslyUnscoped(*http.Request) (string, error) { return "\x00unscoped", nil }
 
-// payload is the default [FingerprintFunc]. A middleware further out may have
-// read a form already.
+// payload is the default [FingerprintFunc]. An outer middleware may have read
+// a form already.
 func payload(r *http.Request, body []byte) []byte {
 	return append([]byte(lockmw.Join(r.URL.RawQuery, r.Header.Get("Content-Type"), r.PostForm.Encode())), body...)
 }
@@ -33,11 +32,11 @@ func payload(r *http.Request, body []byte) []byte {
 // retry under another name of the same service.
 func (k *Keeper) operation(r *http.Request, scope, key string, body []byte) Operation {
 	op := Operation{Scope: scope, Name: lockmw.Join(r.Method, spelledOneWay(r.URL.EscapedPath())), Key: key}
-	print := k.fingerprint(r, body)
+	payload := k.fingerprint(r, body)
 	sum := sha256.New()
 	_, _ = sum.Write(binary.AppendUvarint(nil, uint64(len(op.Name))))
 	_, _ = io.WriteString(sum, op.Name)
-	_, _ = sum.Write(print)
+	_, _ = sum.Write(payload)
 	copy(op.Fingerprint[:], sum.Sum(nil))
 	return op
 }
