@@ -333,7 +333,7 @@ func TestWhatIsSaidLateAroundA304(t *testing.T) {
 		if !strings.Contains(w.Header().Get("Cache-Status"), "fwd-status=304") {
 			t.Fatal(w.Header())
 		}
-		if want := int64(1 + i/4); int64(c.Stats().Fills) != want {
+		if want := int64(1 + i/4); c.Stats().Fills != want {
 			t.Errorf("%s: %d stored, want %d", line, c.Stats().Fills, want)
 		}
 	}

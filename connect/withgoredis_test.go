@@ -73,7 +73,6 @@ func TestEveryGoRedisOptionIsCarriedOrRejected(t *testing.T) {
 	}
 	for name, url := range map[string]string{"standalone": "redis://h", "cluster": "redis+cluster://h", "sentinel": "redis+sentinel://h/m"} {
 		for field := range reflect.TypeFor[redis.Options]().Fields() {
-			field := field
 			if !field.IsExported() {
 				continue
 			}

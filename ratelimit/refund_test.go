@@ -48,7 +48,7 @@ func TestARefundGivesBackWhatWasCharged(t *testing.T) {
 			if got := request(h, http.MethodGet).Code; got != 200 {
 				t.Fatalf("policy %d: got %d", policy, got)
 			}
-			want := 5 - max(int(later), 0) // what was used is charged in Redis
+			want := 5 - max(later, 0) // what was used is charged in Redis
 			if got := remaining(t, direct); got != want {
 				t.Errorf("policy %d, %d charged later: %d remaining, want %d", policy, later, got, want)
 			}

@@ -47,7 +47,7 @@ func TestTheSurfaceOfScs(t *testing.T) {
 		t.Errorf("scs has no %s any more", name)
 	}
 	for f := range ours.Elem().Fields() {
-		if f := f; f.IsExported() {
+		if f.IsExported() {
 			t.Errorf("the field %s is exported", f.Name)
 		}
 	}

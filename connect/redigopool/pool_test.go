@@ -36,7 +36,7 @@ func TestCommitIsOneCommandUnlessTransactionsAreKept(t *testing.T) {
 		c.Send("MULTI")
 		c.Send("SET", key, "v")
 		c.Send("PEXPIREAT", key, time.Now().Add(time.Minute).UnixMilli())
-		if got, err := redis.Values(c.Do("EXEC")); len(got) != 2 || err != nil || int(count.Commands()["pexpireat"]) != want {
+		if got, err := redis.Values(c.Do("EXEC")); len(got) != 2 || err != nil || count.Commands()["pexpireat"] != want {
 			t.Errorf("kept %t: got %v, %v, commands %v; want %d PEXPIREAT", kept, got, err, count.Commands(), want)
 		}
 		c.Close()

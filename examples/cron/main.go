@@ -25,9 +25,10 @@ import (
 )
 
 func main() {
-	every := flag.Duration("every", 5*time.Second, "how often the job is due")
-	takes := flag.Duration("takes", 2*time.Second, "how long it takes")
-	lease := flag.Duration("lease", 3*time.Second, "how long a dead holder keeps a tick from the others")
+	var p plan
+	flag.DurationVar(&p.every, "every", 5*time.Second, "how often the job is due")
+	flag.DurationVar(&p.takes, "takes", 2*time.Second, "how long it takes")
+	flag.DurationVar(&p.lease, "lease", 3*time.Second, "how long a dead holder keeps a tick from the others")
 	flag.Parse()
 	redisURL := os.Getenv("REDIS_URL")
 	if redisURL == "" {
@@ -35,14 +36,17 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, redisURL, *every, *takes, *lease, os.Stdout); err != nil {
+	if err := run(ctx, redisURL, p, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
+// plan is when the job runs, and for how long.
+type plan struct{ every, takes, lease time.Duration }
+
 // run schedules the job until ctx ends.
-func run(ctx context.Context, redisURL string, every, takes, lease time.Duration, out io.Writer) error {
+func run(ctx context.Context, redisURL string, p plan, out io.Writer) error {
 	conn, err := connect.Open(redisURL, connect.WithName("cron"))
 	if err != nil {
 		return err
@@ -56,7 +60,7 @@ func run(ctx context.Context, redisURL string, every, takes, lease time.Duration
 	say := func(format string, args ...any) {
 		fmt.Fprintf(out, "%s  pid %d  %s\n", time.Now().Format(time.TimeOnly), os.Getpid(), fmt.Sprintf(format, args...))
 	}
-	runner, err := cronlock.New(conn.Client(), cronlock.WithTTL(lease), cronlock.WithTimeout(lease/3), cronlock.WithTakeover(true),
+	runner, err := cronlock.New(conn.Client(), cronlock.WithTTL(p.lease), cronlock.WithTimeout(p.lease/3), cronlock.WithTakeover(true),
 		cronlock.WithHooks(cronlock.Hooks{
 			Skipped: func(_ context.Context, _ string, o cronlock.Outcome) { say("not here: %s", o) },
 			Failed:  func(_ context.Context, _ string, err error) { say("redis: %v", err) },
@@ -69,7 +73,7 @@ func run(ctx context.Context, redisURL string, every, takes, lease time.Duration
 		r, _ := cronlock.FromContext(ctx)
 		say("works on tick %s, attempt %d, fence %d", r.Tick.Format(time.TimeOnly), r.Attempt, r.Fence)
 		select {
-		case <-time.After(takes):
+		case <-time.After(p.takes):
 			say("has done tick %s", r.Tick.Format(time.TimeOnly))
 			return nil
 		case <-ctx.Done():
@@ -80,14 +84,14 @@ func run(ctx context.Context, redisURL string, every, takes, lease time.Duration
 	if err != nil {
 		return err
 	}
-	entry, err := job.Entry(aligned(every))
+	entry, err := job.Entry(aligned(p.every))
 	if err != nil {
 		return err
 	}
 	c := cron.New()
 	c.Schedule(entry, entry)
 	c.Start()
-	say("is there, the job is due every %v", every)
+	say("is there, the job is due every %v", p.every)
 	<-ctx.Done()
 	c.Stop()
 	return nil
