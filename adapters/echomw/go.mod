@@ -7,7 +7,6 @@ go 1.26.0
 replace github.com/redishttp/redishttp => ../..
 
 require (
-	github.com/go-redis/redis_rate/v10 v10.0.1
 	github.com/labstack/echo/v5 v5.3.1
 	github.com/redishttp/redishttp v0.0.0
 )
@@ -17,6 +16,7 @@ require (
 	github.com/alexedwards/scs/v2 v2.9.0 // indirect
 	github.com/alicebob/miniredis/v2 v2.40.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/go-redis/redis_rate/v10 v10.0.1 // indirect
 	github.com/gomodule/redigo v1.9.3 // indirect
 	github.com/redis/go-redis/v9 v9.23.0 // indirect
 	github.com/yuin/gopher-lua v1.1.1 // indirect
