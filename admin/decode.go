@@ -97,7 +97,7 @@ func (p *Panel) decodeLock(ctx context.Context, conn *connect.Conn, key string, 
 		d.say("State", r.State)
 		d.say("Held by", r.Mode)
 		if r.Grace {
-			d.say("Clock", "it may have been set: nobody else gets the lock for a lease more")
+			d.say("Clock", "it may have been set: the lock is not granted to others for one more lease")
 		}
 		d.say("Last fence", r.Fence)
 		d.say("Instances that wait", strconv.FormatInt(r.Waiters, 10))
@@ -169,7 +169,7 @@ func (p *Panel) decodeSession(ctx context.Context, conn *connect.Conn, key strin
 		return err
 	}
 	if d.say("User", s.User); s.User == "" {
-		d.say("User", "nobody has logged in")
+		d.say("User", "not logged in")
 	}
 	d.say("Address", s.Address)
 	d.say("Browser", s.UserAgent)

@@ -84,7 +84,7 @@ func (p *Panel) cachePage(w http.ResponseWriter, r *http.Request) {
 	p.show(w, r, page{View: "cache", Title: "Cache", Here: "cache", Conn: conn.Name(), Body: v})
 }
 
-// request is the one that somebody wants explained. It is not sent anywhere.
+// request is the one to explain. It is not sent anywhere.
 func request(ctx context.Context, raw, fields string) (*http.Request, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -47,7 +47,7 @@
 // 500, 502, 503, 504 and panics (RFC 5861). Neither beyond its window, nor with
 // must-revalidate, proxy-revalidate, s-maxage or no-cache. Shortly before a
 // response is stale one request refreshes it in the background
-// ([WithEarlyRefresh]), so that under steady traffic nobody waits.
+// ([WithEarlyRefresh]), so that under steady traffic no client waits.
 //
 // # Crowds
 //

@@ -184,7 +184,7 @@ func (p *pending) has(log string) bool {
 	return len(p.fields[log]) > 0 || p.whole[log]
 }
 
-// logs returns those with marks. If there are none, nobody writes them any more.
+// logs returns those with marks. If there are none, no goroutine writes them any more.
 func (p *pending) logs() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -88,7 +88,7 @@ type lives struct {
 	swr, sie time.Duration // after that, see RFC 5861
 	keep     time.Duration // in the store: for these, and to be validated
 	strict   bool          // never to be served stale
-	implicit bool          // nobody has said that it may be stored
+	implicit bool          // nothing says that it may be stored
 }
 
 // serves reports whether what is stored can be served without the handler, and

@@ -102,7 +102,7 @@ func (c *Cache) mark(ctx context.Context, logs, fields []string) error {
 func (c *Cache) markEach(ctx context.Context, logs, fields []string) (map[string]error, error) {
 	c.gen.Add(1)
 	c.stats.purges.Add(1)
-	defer c.forgetNear(fields) // after: what was read meanwhile is dropped too
+	defer c.forgetNear(fields) // after: what was read before that is dropped too
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.storeTimeout)
 	defer cancel()
 	args := []any{rand.Text(), c.logTTL().Milliseconds(), maxLogFields}

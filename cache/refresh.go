@@ -20,7 +20,7 @@ func (c *Cache) early(f *found) bool {
 	return float64(e.delta)*c.beta*-math.Log(1-rand.Float64()) >= float64(f.left())
 }
 
-// refresh makes a stored response anew in the background, once in the fleet. It
+// refresh renews a stored response in the background, once in the fleet. It
 // runs with the values of the request but not until its end.
 func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	if len(r.Header["Authorization"]) > 0 {

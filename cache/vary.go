@@ -29,7 +29,7 @@ func varyNames(h http.Header) []string {
 
 // unkeyed are fields that handlers take for part of the URL or method, though
 // a client may send any. They select a variant as if every response varied by
-// them, so nobody can put his page in another's place.
+// them, so no client can poison another's entry.
 var unkeyed = []string{
 	"Forwarded", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Scheme",
 	"X-Host", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "X-Original-Host", "X-Original-Url", "X-Rewrite-Url",

@@ -227,7 +227,7 @@ func WithEmbedded(start func() (EmbeddedServer, error)) Option {
 }
 
 // WithCloseClient sets whether [Conn.Close] closes the client that was passed to
-// [FromClient]. The default is false: whoever makes a client closes it. Turn it
+// [FromClient]. The default is false: the code that made a client closes it. Turn it
 // on to hand the client over. With [Open] and [New] it is a mistake.
 func WithCloseClient(on bool) Option {
 	return option{"WithCloseClient", func(s *settings) { s.closeClient = on }}

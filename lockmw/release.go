@@ -132,7 +132,7 @@ func (l *Locker) abandonInBackground(keys []string, owner string, twice bool) {
 // maxAbandonPause is short: after an outage a lock without a holder is free soon.
 const maxAbandonPause = 250 * time.Millisecond
 
-// abandonNow sends the release until it is answered, for the length of a lease. When
+// abandonNow sends the release until Redis replies, for the length of a lease. When
 // the Locker is closed it is sent once more, if Redis seems to answer, so that Close
 // does not wait for a server that is down.
 func (l *Locker) abandonNow(keys []string, owner string, twice bool) {

@@ -151,7 +151,7 @@ func TestConcurrencyAlone(t *testing.T) {
 		_, e4 := l.AllowN(t.Context(), "k", 1, ratelimit.Concurrency(2))
 		for i, err := range []error{e1, e2, e3, e4} {
 			if !errors.Is(err, errors.ErrUnsupported) {
-				t.Errorf("method %d of Allow, Charge, Refund, AllowLimits: got %v", i, err)
+				t.Errorf("method %d of Allow, Charge, Refund: got %v", i, err)
 			}
 		}
 		h := l.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -49,7 +49,7 @@
 // gets 503 with Retry-After in place of the handler's response, or 500 where
 // trying again cannot help; requests that do not use their session are served. [Manager.Require] answers before the handler
 // runs, [FailAnonymous] serves readers without a session. No cookie is removed,
-// so nobody is logged out. After five failures in a row Redis is asked once a
+// so no user is logged out. After five failures in a row Redis is asked once a
 // second. A failover may lose the last writes; a lost key is a user logged
 // out.
 //
@@ -73,7 +73,7 @@
 //
 // The data methods have the names and signatures of scs'; scs.LoadAndSave becomes
 // [Manager.Handler] (or LoadAndSave, its alias). [WithScsSessions] takes over
-// what scs and redisstore have written, so that nobody is logged out.
+// what scs and redisstore have written, so that no user is logged out.
 //
 // # What it is not
 //

@@ -11,7 +11,7 @@ import (
 )
 
 // commitGuarded replaces what this request has read. If others have committed
-// since, their changes and ours are merged, key by key, and it begins anew; if
+// since, their changes and ours are merged, key by key, and it starts again; if
 // the session is gone it stays gone. Each new beginning means that another
 // request has made progress; it goes on until the time for saving is over.
 func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine []byte) error {

@@ -59,7 +59,7 @@ func (m *Manager) state(ctx context.Context) *state {
 	return st
 }
 
-// lazy is a request's context in which the session is loaded when somebody
+// lazy is a request's context in which the session is loaded when a handler
 // looks for it.
 type lazy struct {
 	context.Context
@@ -247,7 +247,7 @@ func (st *state) rotated(hash string) bool {
 	return st.renewing
 }
 
-// drop forgets a value nobody can read.
+// drop forgets a value that cannot be read.
 func (st *state) drop(ctx context.Context, err error) {
 	st.corrupt = true
 	st.m.failed(ctx, err)
@@ -258,7 +258,7 @@ func (st *state) drop(ctx context.Context, err error) {
 	}
 }
 
-// personal tells a cache further in that the response may be about this client.
+// personal tells an inner cache that the response may be about this client.
 func (st *state) personal() bool { return st.touched() || personal.Touched(st.ctx.Context) }
 
 func (st *state) touched() bool {

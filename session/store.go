@@ -102,7 +102,7 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 	}
 }
 
-// FindCtx runs under the request's context: nobody waits for a session whose
+// FindCtx runs under the request's context: no one needs a session whose
 // client is gone.
 func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool, err error) {
 	st := s.m.state(ctx)
@@ -225,7 +225,7 @@ func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) 
 
 // touch moves the expiry of a session that was only read. It never writes the
 // value, so it cannot bring back what a logout deleted, and only ever extends:
-// another request may have given the session a later end meanwhile.
+// another request may have extended the session since.
 func (s *store) touch(ctx context.Context, hash string, life time.Duration) error {
 	return s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
 		conn := p.pool.Get()

@@ -7,7 +7,7 @@ import (
 
 // turns has requests of this process save one session one after the other: a
 // crowd on one session would otherwise mostly collide. It is a courtesy, not
-// the guard: whoever waits too long saves all the same.
+// the guard: a request that waits too long saves all the same.
 type turns struct {
 	mu  sync.Mutex
 	all map[string]*turn

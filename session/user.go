@@ -107,7 +107,7 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 		}
 		deadline, data, err := m.open(hashes[i], v.bytes)
 		if err != nil || data[userKey] != user {
-			continue // ended by itself, or of somebody else by now
+			continue // it has expired, or belongs to another user by now
 		}
 		d := Device{Handle: hashes[i][:handleSize], Deadline: deadline, Current: hashes[i] == current}
 		d.LastSeen = m.lastSeen(data, v)

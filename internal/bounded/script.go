@@ -9,7 +9,7 @@ import (
 // Run runs a script whose keys are in one slot, by its hash when the server
 // knows it. [redis.Script.Run] would ask every master of a cluster for the hash
 // of a script that is new to the process, and a master of a ring that has
-// nothing to do with the keys, and would hold a lock meanwhile: while one hangs,
+// nothing to do with the keys, and would hold a lock until all have replied: while one hangs,
 // every call on every key would wait for it, one after the other. Here only the
 // node of the keys is asked.
 func (c *Caller) Run(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {

@@ -50,7 +50,7 @@ const (
 type Ticket struct{ probe bool }
 
 // Breaker opens after five failures in a row (of a whole [Set] after more); then it lets one call through
-// each second, give or take a fifth, until one is answered. The zero value is
+// each second, give or take a fifth, until one gets a reply. The zero value is
 // closed, and it is safe for concurrent use. While it is closed and all is
 // well, a call costs two atomic loads.
 type Breaker struct {
@@ -76,7 +76,7 @@ func (b *Breaker) Allow() (Ticket, bool) {
 	if until == 0 {
 		return Ticket{}, true
 	}
-	// Whoever moves the time is the probe. One that never reports is followed
+	// The call that moves the time is the probe. One that never reports is followed
 	// by another after the pause.
 	if now() < until || !b.until.CompareAndSwap(until, next()) {
 		b.refused.Add(1)

@@ -32,7 +32,7 @@ func (s *Set) setClient(rdb any) {
 	}
 }
 
-// dead is a context with which go-redis asks nobody.
+// dead is a context with which go-redis sends nothing.
 func dead() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -1,5 +1,5 @@
-// Package personal lets a middleware that knows who asks tell those further in
-// that a response is about that client. The session says so when it is used,
+// Package personal lets a middleware that knows the client tell inner ones that
+// a response is about that client. The session says so when it is used,
 // and the cache does not store what then comes. It is here because neither may
 // import the other, and because the header cannot say it: the session's Vary
 // is written when the cache has already decided.
@@ -11,7 +11,7 @@ import "context"
 // client has been looked at.
 type Key struct{}
 
-// Touched reports whether somebody further out says so.
+// Touched reports whether an outer middleware says so.
 func Touched(ctx context.Context) bool {
 	touched, ok := ctx.Value(Key{}).(func() bool)
 	return ok && touched()

@@ -24,7 +24,7 @@ type Hooks struct {
 	// change the header map. The status is that of the handler: 200 or above,
 	// or 101 (also for a Hijack without a written header). It is 0 when the
 	// handler returned without writing anything; net/http then answers 200, but
-	// whether that was meant is unknown, so nobody should store it.
+	// whether that was meant is unknown, so it must not be stored.
 	// Informational responses (1xx but 101) pass without it.
 	//
 	// When it returns false it has answered on the underlying writer itself,
@@ -38,7 +38,7 @@ type Hooks struct {
 	// Body sees each piece of the body after the underlying writer took it,
 	// with what the writer returned. p holds just the n bytes written. It must
 	// not keep p. When set, io.ReaderFrom is served by copying, for bytes that
-	// go out by sendfile are seen by nobody.
+	// are sent by sendfile are not seen.
 	Body func(p []byte, err error)
 }
 

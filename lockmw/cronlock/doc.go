@@ -35,7 +35,7 @@
 //
 // With [WithTakeover] the instances that did not get the tick watch: if the
 // holder dies before it has reported the end, exactly one of them runs the same
-// tick again, and those that became due meanwhile follow in order. Without it the
+// tick again, and those that have become due since follow in order. Without it the
 // tick is lost, and the next one runs.
 //
 // # When Redis fails

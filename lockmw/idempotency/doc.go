@@ -54,7 +54,7 @@
 // # When Redis fails
 //
 // Each call has 250 ms ([WithTimeout]). A request that cannot be looked up,
-// locked or noted is answered 503 and does not run. A reply that was lost is
+// locked or recorded gets 503 and does not run. A reply that was lost is
 // asked for again, and what it stands for is done once. A result that Redis
 // does not take within a second goes to the client all the same; it is tried
 // for another minute to record it, the outcome is unknown after that.

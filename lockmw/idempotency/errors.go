@@ -11,7 +11,7 @@ import (
 var (
 	// ErrMismatch is a key that was used with another payload.
 	ErrMismatch = errors.New("idempotency: the key was used with another payload")
-	// ErrUnknown is an operation that began and of which nobody knows whether
+	// ErrUnknown is an operation that began and of which it is not known whether
 	// it was done.
 	ErrUnknown = errors.New("idempotency: the outcome is unknown")
 	// ErrNotKept is an operation that was done and whose result was not kept.
@@ -34,7 +34,7 @@ const (
 	TooLarge        Reason = "too-large"       // 413: the body
 	Mismatch        Reason = "mismatch"        // 422: the key was used with another payload
 	Busy            Reason = "busy"            // 409 and Retry-After: the same request is under way
-	UnknownOutcome  Reason = "unknown-outcome" // 409: it began, and nobody knows how it ended
+	UnknownOutcome  Reason = "unknown-outcome" // 409: it began, and it is not known how it ended
 	ResponseNotKept Reason = "not-kept"        // 409: it was done, what it answered was not kept
 	Unavailable     Reason = "unavailable"     // 503 and Retry-After: Redis does not answer
 	NoScope         Reason = "no-scope"        // 500: the ScopeFunc names no user

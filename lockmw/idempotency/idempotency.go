@@ -128,11 +128,11 @@ func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error)
 	switch {
 	case err != nil:
 		return nil, nil, failure("begin", err)
-	case rec.state == stateStale: // it lost the lock to another meanwhile
+	case rec.state == stateStale: // it has lost the lock to another since
 		return nil, nil, &lockmw.BusyError{RetryAfter: time.Second}
 	}
 	if kept, err = rec.verdict(op); err == nil && rec.state != stateKept {
-		err = ErrUnknown // nobody holds the lock
+		err = ErrUnknown // the lock is free
 	}
 	return nil, kept, err
 }

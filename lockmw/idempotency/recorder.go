@@ -20,7 +20,7 @@ import (
 type recorder struct {
 	w         http.ResponseWriter
 	ctx       context.Context // of the handler's request
-	before    http.Header     // fields of middlewares further out, on the same map
+	before    http.Header     // fields of outer middlewares, on the same map
 	header    http.Header     // as it was when the status was written
 	head      bool
 	limit     int64

@@ -22,7 +22,7 @@ type response struct {
 }
 
 // field is what a handler did to one header field. The map it was given may
-// have held fields of middlewares further out, which are theirs: they set them
+// have held fields of outer middlewares, which are theirs: they set them
 // again when the response is replayed.
 type field struct {
 	change change

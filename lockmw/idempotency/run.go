@@ -46,14 +46,14 @@ func (r *Run) Context() context.Context { return r.ctx }
 // Attempt says which attempt this is.
 func (r *Run) Attempt() Attempt { return r.attempt }
 
-// Keep ends the run: the operation was done, and whoever asks for it again gets
+// Keep ends the run: the operation was done, and a retry gets
 // result. It is tried until Redis takes it or for four times [WithTimeout]; then
 // it returns [ErrUnavailable] and goes on in the background. The error is
 // [ErrSuperseded] if the lock was lost and another attempt has begun since.
 // After [Forget] it forgets instead.
 func (r *Run) Keep(result []byte) error { return r.end(Kept, result) }
 
-// Spend ends the run: the operation was done, and whoever asks for it again
+// Spend ends the run: the operation was done, and a retry
 // gets [ErrNotKept]. The errors are those of Keep.
 func (r *Run) Spend() error { return r.end(NotKept, nil) }
 

@@ -14,8 +14,8 @@ import (
 // ScopeFunc names the user that a request belongs to, as the application knows
 // him: an account's id, not a name the client has chosen. Users do not see each
 // other's responses, whatever keys they send. It runs before the handler, so
-// who asks must be known by then: put authentication further out. An empty
-// scope or an error is answered 500: never one scope for all.
+// the user must be known by then: put authentication outside. An empty
+// scope or an error gets 500: never one scope for all.
 type ScopeFunc func(*http.Request) (string, error)
 
 // DangerouslyUnscoped is a [ScopeFunc] for services that have no users, or one:

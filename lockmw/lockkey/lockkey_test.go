@@ -25,7 +25,7 @@ func keyOf(t *testing.T, key lockkey.Func, method, target, host string) string {
 	return k
 }
 
-// inside is ByPattern, called as a handler inside mux calls it.
+// inside is Pattern, called as a handler inside mux calls it.
 func inside(mux http.Handler) lockkey.Func {
 	return func(r *http.Request) (key string, err error) {
 		ran := false
@@ -75,7 +75,7 @@ func TestOneThingHasOneKey(t *testing.T) {
 		"an escaped /":   {asks: []ask{{"GET", "/orders/a%2Fb", "a"}, {"PUT", "/orders/a%2fb", "a"}}},
 		"strange values": {asks: []ask{{"GET", "/orders/%C3%A4%20+%00", "a"}, {"PUT", "/orders/%c3%a4%20%2B%00", "a"}}},
 	} {
-		for by, key := range map[string]lockkey.Func{"ByPath": lockkey.Path, "ByRoute": lockkey.Route(mux), "ByPattern": inside(mux)} {
+		for by, key := range map[string]lockkey.Func{"Path": lockkey.Path, "Route": lockkey.Route(mux), "Pattern": inside(mux)} {
 			first := keyOf(t, key, tc.asks[0].method, tc.asks[0].target, tc.asks[0].host)
 			for _, a := range tc.asks[1:] {
 				if got := keyOf(t, key, a.method, a.target, a.host); got != first {
@@ -92,11 +92,11 @@ func TestOneThingHasOneKey(t *testing.T) {
 	}
 }
 
-// What is not one thing has not one key, and ByRoute around a mux has that of
-// ByPattern inside.
+// What is not one thing has not one key, and Route around a mux has that of
+// Pattern inside.
 func TestKeysDiffer(t *testing.T) {
 	mux := shop()
-	for by, key := range map[string]lockkey.Func{"ByPath": lockkey.Path, "ByRoute": lockkey.Route(mux), "ByPattern": inside(mux)} {
+	for by, key := range map[string]lockkey.Func{"Path": lockkey.Path, "Route": lockkey.Route(mux), "Pattern": inside(mux)} {
 		seen := map[string]string{}
 		for _, target := range []string{"/orders/1", "/orders/2", "/orders/%2531", "/orders/a%2Fb", "/orders/A", "/orders/a", "/files/", "/files/a", "/files/a/b", "/static/", "/static/a", "/static/a/b", "/exact/1/", "/exact/2/", "/"} {
 			k := keyOf(t, key, "GET", target, "a")
