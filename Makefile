@@ -49,7 +49,7 @@ LINT := go tool -modfile=$(CURDIR)/golangci.mod golangci-lint
 
 .PHONY: lint
 lint: ## golangci-lint with the list of .golangci.yml
-	@$(call each,$(LINT) run --config $(CURDIR)/.golangci.yml ./...)
+	@$(call each,$(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
 .PHONY: fmt
 fmt: ## gofumpt and goimports

@@ -18,7 +18,7 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.m.saveTimeout)
 	defer cancel()
 	hash, key := base.hash, s.m.prefix+base.hash
-	last, done := s.turns.take(wait, hash)
+	last, done := s.saves.acquire(wait, hash)
 	var written *value
 	defer func() { done(written) }()
 	if last != nil && !bytes.Equal(last.stored, base.stored) { // known to have changed: merge before asking

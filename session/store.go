@@ -28,7 +28,7 @@ type store struct {
 	all    *redis.Pool // for operators: without a deadline
 	nodes  *breaker.Set
 	rights *rights.Watch
-	turns  turns
+	saves  saveQueue
 	fresh  *fresh
 }
 

@@ -5,30 +5,30 @@ import (
 	"sync"
 )
 
-// turns has requests of this process save one session one after the other: a
-// crowd on one session would otherwise mostly collide. It is a courtesy, not
-// the guard: a request that waits too long saves all the same.
-type turns struct {
+// saveQueue has requests of this process save one session one after the other:
+// many of them at once would mostly collide in Redis. It only saves retries; what
+// keeps saves apart is the guard. A request that waits too long saves all the same.
+type saveQueue struct {
 	mu  sync.Mutex
-	all map[string]*turn
+	all map[string]*saveSlot
 }
 
-type turn struct {
+type saveSlot struct {
 	held  chan struct{} // of capacity 1
 	users int
 	last  *value // what the last of them wrote
 }
 
-// take waits for its turn. done gives it back, with what was written, nil for
-// nothing.
-func (t *turns) take(ctx context.Context, hash string) (last *value, done func(written *value)) {
+// acquire waits for the slot of a session. done releases it, with what was written,
+// nil for nothing.
+func (t *saveQueue) acquire(ctx context.Context, hash string) (last *value, done func(written *value)) {
 	t.mu.Lock()
 	if t.all == nil {
-		t.all = map[string]*turn{}
+		t.all = map[string]*saveSlot{}
 	}
 	u := t.all[hash]
 	if u == nil {
-		u = &turn{held: make(chan struct{}, 1)}
+		u = &saveSlot{held: make(chan struct{}, 1)}
 		t.all[hash] = u
 	}
 	u.users++
