@@ -18,7 +18,7 @@ import (
 func watched(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var read atomic.Bool
-		ctx := context.WithValue(r.Context(), personal.Key{}, func() bool { return read.Load() })
+		ctx := context.WithValue(r.Context(), personal.Key{}, reader{&read})
 		ctx = context.WithValue(ctx, readKey{}, &read)
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
@@ -111,3 +111,8 @@ func TestTrailersThatComeLate(t *testing.T) {
 		}
 	}
 }
+
+// reader is a session that was read, or not yet.
+type reader struct{ read *atomic.Bool }
+
+func (r reader) HasReadClient() bool { return r.read.Load() }

@@ -73,7 +73,7 @@ func (c *lazy) Value(key any) any {
 	case stateKey{c.st.m}:
 		return c.st
 	case personal.Key{}:
-		return func() bool { return c.st.personal() }
+		return c.st
 	}
 	return c.Context.Value(key)
 }
@@ -258,8 +258,8 @@ func (st *state) drop(ctx context.Context, err error) {
 	}
 }
 
-// personal tells an inner cache that the response may be about this client.
-func (st *state) personal() bool { return st.touched() || personal.Touched(st.ctx.Context) }
+// HasReadClient tells an inner cache that the response may be about this client.
+func (st *state) HasReadClient() bool { return st.touched() || personal.Touched(st.ctx.Context) }
 
 func (st *state) touched() bool {
 	st.mu.Lock()
