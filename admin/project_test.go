@@ -253,7 +253,7 @@ func TestTheCacheIsShownExplainedAndPurged(t *testing.T) {
 		if x, _, _ := responses.Lookup(t.Context(), mustRequest(t, "http://shop.example/products/8", "en")); x != nil {
 			t.Errorf("it is still there: %v", x)
 		}
-		b.see("cache", `<span class="dot">void`)
+		b.see("cache", `<span class="dot">purged`)
 		b.confirm("confirm" + q("action", "purge-tag", "conn", "default", "label", "pages", "tag", "shelf", "soft", "yes"))
 		events.last(t, "purge-tag")
 		if n := strings.Count(b.see("cache"), `<span class="dot warn">stale`); n != 2 {
@@ -261,8 +261,8 @@ func TestTheCacheIsShownExplainedAndPurged(t *testing.T) {
 		}
 		b.confirm("confirm" + q("action", "purge-all", "conn", "default", "label", "pages"))
 		events.last(t, "purge-all")
-		if n := strings.Count(b.see("cache"), `<span class="dot">void`); n != 3 {
-			t.Errorf("%d void entries", n)
+		if n := strings.Count(b.see("cache"), `<span class="dot">purged`); n != 3 {
+			t.Errorf("%d purged entries", n)
 		}
 	})
 }

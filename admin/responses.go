@@ -25,7 +25,7 @@ type entryRow struct {
 	Name      string // of the cache
 	Variant   string
 	Known     bool
-	State     string // fresh, stale or void
+	State     string // fresh, stale or purged
 	Now       time.Duration
 	Left      time.Duration // of its freshness
 	Gone      time.Time     // when Redis drops it
@@ -169,9 +169,9 @@ func (p *Panel) checkPurged(ctx context.Context, rdb redis.UniversalClient, rows
 		if logs[i] == nil {
 			continue
 		}
-		switch void, soft := rows[i].Purged(logs[i].Val()); {
-		case void:
-			rows[i].State = "void"
+		switch hard, soft := rows[i].Purged(logs[i].Val()); {
+		case hard:
+			rows[i].State = "purged"
 		case soft:
 			rows[i].State = "stale"
 		}

@@ -52,7 +52,7 @@ func (x *exchange) attempt() *attempt {
 }
 
 func (a *attempt) run() {
-	defer a.settle()
+	defer a.cleanUp()
 	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.write, Swallow: true})
 	a.wrapper = b
 	a.call(rw)

@@ -79,8 +79,8 @@ func (e Entry) PurgeFields() []string {
 }
 
 // Purged reports what the purge log says of the entry, by the values of
-// PurgeFields: that it is void, or that it is stale.
-func (e Entry) Purged(values []any) (void, soft bool) {
+// PurgeFields: that it is invalidated, or that it is stale.
+func (e Entry) Purged(values []any) (hard, soft bool) {
 	if len(values) != 4+2*len(e.Tags) {
 		return false, false
 	}
@@ -90,15 +90,15 @@ func (e Entry) Purged(values []any) (void, soft bool) {
 		return n > e.seq
 	}
 	inc, _ := values[0].(string)
-	void = inc != e.inc
+	hard = inc != e.inc
 	for i, v := range values[1:] {
 		if i < 2+len(e.Tags) {
-			void = void || after(v)
+			hard = hard || after(v)
 		} else {
 			soft = soft || after(v)
 		}
 	}
-	return void, soft
+	return hard, soft
 }
 
 // KeyPrefix is what all keys of the cache begin with.

@@ -25,7 +25,7 @@ func (x *exchange) passThrough() {
 		return
 	}
 	a := x.attempt()
-	defer a.settle()
+	defer a.cleanUp()
 	var w http.ResponseWriter
 	a.wrapper, w = respw.Wrap(x.w, respw.Hooks{Body: a.rec.write, Header: func(status int) bool {
 		h := own(a.before, a.w.Header())
@@ -72,7 +72,7 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 	return a.e != nil
 }
 
-// invalidate makes void what an unsafe request has changed: its URL, those of
+// invalidate invalidates what an unsafe request has changed: its URL, those of
 // the same origin that the response names, and the groups that it names (RFC
 // 9875, section 3).
 func (c *Cache) invalidate(r *http.Request, h http.Header) {
@@ -90,20 +90,20 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 	}
 	for target := range targets {
 		p := c.place(target, "")
-		c.void(r.Context(), []string{p.log}, []string{"u:" + p.url})
+		c.writePurge(r.Context(), []string{p.log}, []string{"u:" + p.url})
 	}
 	if groups := groups(h["Cache-Group-Invalidation"]); len(groups) > 0 {
 		fields := make([]string, len(groups))
 		for i, group := range groups {
 			fields[i] = "t:" + digest(group)
 		}
-		c.void(r.Context(), c.logs(), fields)
+		c.writePurge(r.Context(), c.logs(), fields)
 	}
 }
 
-// void marks, or keeps the marks for later if Redis is away. Unlike Purge this
+// writePurge writes the marks, or keeps the marks for later if Redis is away. Unlike Purge this
 // holds up a client, so it does not wait for a Redis that is known to be down.
-func (c *Cache) void(ctx context.Context, logs, fields []string) {
+func (c *Cache) writePurge(ctx context.Context, logs, fields []string) {
 	left, err := c.markReachable(ctx, logs, fields)
 	if err != nil { // if nothing is left, replicas have not confirmed it
 		c.failed(ctx, wrapped("invalidate", err))

@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// settle releases a lease that was not used, and removes the pieces of what was not
+// cleanUp releases a lease that was not used, and removes the pieces of what was not
 // stored, however the attempt ends.
-func (a *attempt) settle() {
+func (a *attempt) cleanUp() {
 	if !a.filled {
 		a.rec.drop()
 	}

@@ -80,5 +80,5 @@ func (c *config) bucketsOf() []bucket {
 
 // logTTL is longer than any entry lives: each fill and purge renews it, so a
 // log that expires leaves no entry behind, and one that is lost makes all
-// entries of its bucket void.
+// entries of its bucket invalid.
 func (c *Cache) logTTL() time.Duration { return 2*(2*c.maxTTL+c.retention) + time.Hour }

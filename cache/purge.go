@@ -48,7 +48,7 @@ func (c *Cache) purgeURLs(ctx context.Context, kind string, urls []string) error
 	return errors.Join(errs...)
 }
 
-// PurgeTags makes void what carries one of these tags (Surrogate-Key,
+// PurgeTags invalidates what carries one of these tags (Surrogate-Key,
 // Cache-Tag, Cache-Groups of RFC 9875), however many responses that are, in one
 // round trip to each node.
 func (c *Cache) PurgeTags(ctx context.Context, tags ...string) error {
@@ -74,7 +74,7 @@ func (c *Cache) purgeTags(ctx context.Context, kind string, tags []string) error
 	return nil
 }
 
-// PurgeAll makes every entry of this cache void, in one round trip to each
+// PurgeAll invalidates every entry of this cache, in one round trip to each
 // node. Other keys in the same Redis are not touched.
 func (c *Cache) PurgeAll(ctx context.Context) error {
 	if err := c.mark(ctx, c.logs(), nil); err != nil {

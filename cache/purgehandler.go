@@ -11,7 +11,7 @@ type PurgeRequest struct {
 	URLs []string `json:"urls,omitempty"`
 	Tags []string `json:"tags,omitempty"`
 	All  bool     `json:"all,omitempty"`
-	Soft bool     `json:"soft,omitempty"` // stale instead of void; not with All
+	Soft bool     `json:"soft,omitempty"` // stale instead of invalidated; not with All
 }
 
 const maxPurgeBody = 1 << 20

@@ -56,7 +56,7 @@ func (a *attempt) outdates(status int, h http.Header) {
 		same = false
 	}
 	if !same {
-		a.c.void(a.r.Context(), []string{a.f.log}, []string{"su:" + a.f.url})
+		a.c.writePurge(a.r.Context(), []string{a.f.log}, []string{"su:" + a.f.url})
 	}
 }
 

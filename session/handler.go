@@ -90,7 +90,7 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 			return err
 		}
 		m.removeCookie(h)
-		st.settle(ctx, "")
+		st.replaceData(ctx, "")
 		return nil
 	}
 	switch status {
@@ -109,17 +109,17 @@ func (st *state) save(ctx context.Context, h http.Header) error {
 		case errors.Is(err, ErrGone) && !m.rejectGone:
 			m.failed(ctx, err)
 			m.removeCookie(h)
-			st.settle(ctx, "")
+			st.replaceData(ctx, "")
 			return nil
 		case err != nil:
 			return err
 		}
-		st.settle(ctx, token) // others' changes are in it by now, the deadline and RememberMe too
+		st.replaceData(ctx, token) // others' changes are in it by now, the deadline and RememberMe too
 		m.setCookie(ctx, h, token)
 		st.stale = false
 	case scs.Destroyed:
 		m.removeCookie(h)
-		st.settle(ctx, "")
+		st.replaceData(ctx, "")
 	default:
 		if st.corrupt {
 			m.removeCookie(h)
@@ -229,9 +229,9 @@ func (st *state) spared(ctx context.Context, base *value) bool {
 	return err == nil && found
 }
 
-// settle replaces scs' data by what was just saved, as unmodified, so that a
+// replaceData replaces scs' data by what was just saved, as unmodified, so that a
 // later change shows. It costs no round trip: the store remembers the bytes.
-func (st *state) settle(ctx context.Context, token string) {
+func (st *state) replaceData(ctx context.Context, token string) {
 	loaded, err := st.m.scs.Load(&st.plain, token)
 	if err != nil {
 		return // a value that cannot be read back is saved again at return

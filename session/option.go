@@ -212,8 +212,8 @@ func defaults() config {
 
 const longest = 30 * 24 * time.Hour
 
-// settle derives what depends on other options and reports every mistake.
-func (c *config) settle(rdb redis.UniversalClient) error {
+// complete derives what depends on other options and reports every mistake.
+func (c *config) complete(rdb redis.UniversalClient) error {
 	check := setting.Check{Package: "session"}
 	check.That(!bounded.IsNil(rdb), "rdb", "is nil")
 	c.settleCookie(&check)

@@ -75,7 +75,7 @@ func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 			opt.apply(&m.config)
 		}
 	}
-	if err := m.settle(rdb); err != nil {
+	if err := m.complete(rdb); err != nil {
 		return nil, err
 	}
 	if !m.cookie.Secure {

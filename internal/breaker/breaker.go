@@ -30,9 +30,9 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	Answered Outcome = iota // by Redis, with whatever reply
-	Failed                  // no answer: refused, reset, timed out
-	Void                    // says nothing about Redis: cancelled, or refused by another breaker
+	Answered  Outcome = iota // by Redis, with whatever reply
+	Failed                   // no answer: refused, reset, timed out
+	NoVerdict                // says nothing about Redis: cancelled, or refused by another breaker
 )
 
 // Change is what a report changed; each is worth one line in a log.
@@ -97,7 +97,7 @@ func (b *Breaker) Report(t Ticket, o Outcome, err error) Change {
 		}
 	case Failed:
 		return b.fail(t, err)
-	case Void:
+	case NoVerdict:
 		if t.probe {
 			b.HalfOpen()
 		}

@@ -75,7 +75,7 @@ func TestVoidOutcomes(t *testing.T) {
 		var b breaker.Breaker
 		for range 100 {
 			ticket, _ := b.Allow()
-			b.Report(ticket, breaker.Void, nil)
+			b.Report(ticket, breaker.NoVerdict, nil)
 		}
 		if b.Open() {
 			t.Fatal("opened by cancelled calls")
@@ -83,7 +83,7 @@ func TestVoidOutcomes(t *testing.T) {
 		open(t, &b)
 		time.Sleep(1201 * time.Millisecond)
 		probe, _ := b.Allow()
-		b.Report(probe, breaker.Void, nil)
+		b.Report(probe, breaker.NoVerdict, nil)
 		if _, ok := b.Allow(); !ok {
 			t.Error("a cancelled probe is not followed by another")
 		}

@@ -31,19 +31,19 @@ func Of(err error, took time.Duration) Outcome {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.Is(err, ErrOpen), errors.Is(err, ErrShared): // of the connection, which sees more
-		return Void
+		return NoVerdict
 	case redis.HasErrorPrefix(err, "max number of clients"):
 		return Failed
 	case unavailable.Unreachable(err):
 		if errors.As(err, &timeout) && timeout.Timeout() && took < fairWait {
-			return Void
+			return NoVerdict
 		}
 		return Failed
 	}
 	if _, ok := errors.AsType[redis.Error](err); ok {
 		return Answered
 	}
-	return Void
+	return NoVerdict
 }
 
 // AnswerError marks an error as the words of Redis, as [redis.Error] does: for those

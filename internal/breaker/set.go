@@ -135,7 +135,7 @@ func (s *Set) Report(c Call, err error) Event {
 
 // ReportAs is Report for a caller who knows better what err means.
 func (s *Set) ReportAs(c Call, o Outcome, err error) Event {
-	if o != Void && !s.single {
+	if o != NoVerdict && !s.single {
 		s.learn(o, c.key)
 	}
 	var change Change

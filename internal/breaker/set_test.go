@@ -255,11 +255,11 @@ func TestOf(t *testing.T) {
 		{timeout, long, breaker.Failed},
 		{errors.New("redis: cluster has no nodes"), long, breaker.Failed},
 		{errors.New("redis: all ring shards are down"), long, breaker.Failed},
-		{context.DeadlineExceeded, short, breaker.Void},
-		{context.Canceled, long, breaker.Void},
-		{redis.ErrPoolTimeout, long, breaker.Void},
-		{breaker.ErrOpen, long, breaker.Void},
-		{errors.New("can't marshal"), long, breaker.Void},
+		{context.DeadlineExceeded, short, breaker.NoVerdict},
+		{context.Canceled, long, breaker.NoVerdict},
+		{redis.ErrPoolTimeout, long, breaker.NoVerdict},
+		{breaker.ErrOpen, long, breaker.NoVerdict},
+		{errors.New("can't marshal"), long, breaker.NoVerdict},
 	} {
 		if got := breaker.Of(tc.err, tc.took); got != tc.want {
 			t.Errorf("%v after %v: got %v, want %v", tc.err, tc.took, got, tc.want)
