@@ -123,6 +123,10 @@ func (c *Conn) Info() Info {
 // String returns the name and where the connection leads, without secrets.
 func (c *Conn) String() string { return fmt.Sprintf("%s (%s)", c.name, c.config) }
 
+// GoString is String: %#v would print the fields, while other goroutines use
+// them.
+func (c *Conn) GoString() string { return c.String() }
+
 // LogValue returns what String does.
 func (c *Conn) LogValue() slog.Value { return slog.StringValue(c.String()) }
 

@@ -158,3 +158,22 @@ func TestNoSecretIsEverShown(t *testing.T) {
 type logging struct{ w io.Writer }
 
 func (l *logging) Printf(context.Context, string, ...any) {}
+
+// %#v prints no fields, which other goroutines use.
+func TestGoStringIsString(t *testing.T) {
+	conn, err := connect.Open("redis://alice:secret@localhost:1", connect.WithName("shop"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	set := connect.NewSet()
+	if err := set.Add("shop", "redis://localhost:1"); err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close(context.WithoutCancel(t.Context()))
+	for _, v := range []fmt.Stringer{conn, set} {
+		if got := fmt.Sprintf("%#v", v); got != v.String() {
+			t.Errorf("got %s, want %s", got, v)
+		}
+	}
+}

@@ -180,6 +180,9 @@ func (s *Set) Names() []string {
 // String lists the names of the connections.
 func (s *Set) String() string { return "connections: " + strings.Join(s.Names(), ", ") }
 
+// GoString is String, see [Conn.GoString].
+func (s *Set) GoString() string { return s.String() }
+
 // All yields the connections sorted by name and makes those that have not been
 // used yet. It leaves out one that cannot be made; [Set.Get] returns its error.
 func (s *Set) All() iter.Seq2[string, *Conn] {
