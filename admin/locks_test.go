@@ -153,7 +153,7 @@ func TestStatesOfALock(t *testing.T) {
 	key := "lockmw:v1:" + redistest.Prefix(t) + ":{00112233445566778899aabbccddeeff}"
 	for value, want := range map[string]string{
 		fmt.Sprintf("ha:1|%d|9000|1000|0", now+3_600_000): "held",
-		fmt.Sprintf("ga:1|%d|9000|1000|1", now+3_600_000): "for a lease more",
+		fmt.Sprintf("ga:1|%d|9000|1000|1", now+3_600_000): "for one more lease",
 		fmt.Sprintf("ra:1|%d|100|1000|0", now+3_600_000):  "reserved",
 		fmt.Sprintf("ha:1|%d|9000|1000|0", now-1000):      "lapsed",
 		fmt.Sprintf("ra:1|%d|100|1000|0", now-1000):       "free",
