@@ -74,26 +74,6 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 	}
 }
 
-// conditional reports whether a request asks for something else than the whole.
-func conditional(r *http.Request) bool {
-	h := r.Header
-	return len(h["Range"]) > 0 || len(h["If-None-Match"]) > 0 || len(h["If-Modified-Since"]) > 0 || len(h["If-Match"]) > 0 || len(h["If-Unmodified-Since"]) > 0
-}
-
-// notModifiedSinceDate stands in for Last-Modified where there is none (RFC
-// 9111, section 4.3.2).
-func notModifiedSinceDate(r *http.Request, h http.Header) bool {
-	if len(r.Header["If-None-Match"]) > 0 {
-		return false
-	}
-	since, err := http.ParseTime(r.Header.Get("If-Modified-Since"))
-	if err != nil {
-		return false
-	}
-	made, err := http.ParseTime(h.Get("Date"))
-	return err == nil && !made.After(since)
-}
-
 // body reads a stored body: the inline part, then chunks, each when it is
 // needed. It holds one chunk at a time.
 type body struct {

@@ -82,7 +82,7 @@ func (x *exchange) collapse() {
 // if it may.
 func (x *exchange) serveUnstored(fl *flight) bool {
 	c := x.c
-	if fl.response == nil || c.gen.Load() != fl.gen || fl.response.variant != c.variant(fl.response.names, x.r.Header) {
+	if fl.response == nil || c.gen.Load() != fl.gen || fl.response.variant != c.rules.variant(fl.response.names, x.r.Header) {
 		return false
 	}
 	f := c.visible(x.r, *fl.response)

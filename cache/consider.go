@@ -26,35 +26,17 @@ func (a *attempt) consider(status int, h http.Header) {
 	a.e = &e
 }
 
-// assess sets what follows from the status, the header and the age of e, the
-// response to r, and from what outer middlewares say, or says why it must not be stored.
+// assess sets how e, the response to r, may be used, or says why it must not be
+// stored.
 func (a *attempt) assess(r *http.Request, e *entry, now time.Time) (detail string) {
-	t := a.c.terms(e.status, e.header, a.around, now)
-	var ok bool
-	e.tags, ok = tagsOf(http.Header{
-		"Surrogate-Key": together("Surrogate-Key", e.header, a.around),
-		"Cache-Tag":     together("Cache-Tag", e.header, a.around), "Cache-Groups": together("Cache-Groups", e.header, a.around),
-	})
-	e.lives = a.c.lifetimes(r, e, t, now)
+	v, detail := a.c.rules.assess(r, response{e.status, e.header, a.around, e.age, personal.Touched(a.r.Context())}, now)
+	e.lives, e.tags = v.lives, v.tags
 	e.flags &^= sharedFlag | steadyFlag
-	if t.shared {
+	if v.shared {
 		e.flags |= sharedFlag
 	}
-	if t.has("immutable") {
+	if v.steady {
 		e.flags |= steadyFlag
 	}
-	if detail := a.c.unstorable(r, e, a.around, t); detail != "" {
-		return detail
-	}
-	switch {
-	case !ok:
-		return "tags"
-	case !t.forAll && personal.Touched(a.r.Context()):
-		return "session" // the handler has read who asks
-	case e.keep >= time.Millisecond:
-		return ""
-	case t.has("no-cache"):
-		return "no-cache" // and nothing to validate with
-	}
-	return "not-fresh"
+	return detail
 }

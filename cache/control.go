@@ -2,7 +2,6 @@ package cache
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -87,30 +86,6 @@ func stricter(name, a, b string) string {
 	return a
 }
 
-// cutItem cuts at the next comma outside of quotes. A quote that is not closed is
-// an ordinary character, for it must not hide what comes after it.
-func cutItem(s string) (item, rest string) {
-	open := -1
-	for i := 0; i < len(s); i++ {
-		switch {
-		case open >= 0 && s[i] == '\\':
-			i++
-		case s[i] == '"' && open >= 0:
-			open = -1
-		case s[i] == '"':
-			open = i
-		case s[i] == ',' && open < 0:
-			return s[:i], s[i+1:]
-		}
-	}
-	if open >= 0 {
-		if i := strings.IndexByte(s[open:], ','); i >= 0 {
-			return s[:open+i], s[open+i+1:]
-		}
-	}
-	return s, ""
-}
-
 func (c control) has(name string) bool {
 	_, ok := c[name]
 	return ok
@@ -125,15 +100,4 @@ func (c control) seconds(name string) (d time.Duration, ok bool) {
 	}
 	d, _ = deltaSeconds(arg)
 	return d, true
-}
-
-func deltaSeconds(s string) (d time.Duration, ok bool) {
-	if s == "" || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil || n > 1<<31 {
-		n = 1 << 31
-	}
-	return time.Duration(n) * time.Second, true
 }

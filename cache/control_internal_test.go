@@ -10,7 +10,7 @@ import (
 // Of contradictory directives the most restrictive counts, in any order, in one
 // line or several, quoted or not.
 func TestContradictoryDirectives(t *testing.T) {
-	c := defaults(nil)
+	rs := Rules{MaxTTL: 24 * time.Hour}
 	now := time.Now()
 	for line, want := range map[string]time.Duration{
 		"max-age=60":                           time.Minute,
@@ -30,7 +30,7 @@ func TestContradictoryDirectives(t *testing.T) {
 		"\tmax-age=60\t,":                      time.Minute,
 	} {
 		for _, lines := range [][]string{{line}, strings.SplitAfter(line, "60, ")} {
-			if got := c.termsOf(200, http.Header{"Cache-Control": lines}, now); !got.explicit || got.fresh != want {
+			if got := rs.termsOf(200, http.Header{"Cache-Control": lines}, now); !got.explicit || got.fresh != want {
 				t.Errorf("%q: %v, want %v", lines, got.fresh, want)
 			}
 		}
@@ -84,10 +84,10 @@ func FuzzControl(f *testing.F) {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, own, around string) {
-		c := defaults(nil)
+		rs := Rules{MaxTTL: 24 * time.Hour}
 		now := time.Now()
 		a, b := http.Header{"Cache-Control": {own}}, http.Header{"Cache-Control": {around}}
-		x, y, both := c.termsOf(200, a, now), c.termsOf(200, b, now), c.terms(200, a, b, now)
+		x, y, both := rs.termsOf(200, a, now), rs.termsOf(200, b, now), rs.terms(response{status: 200, header: a, around: b}, now)
 		for _, name := range []string{"no-store", "private", "no-cache", "must-revalidate", "proxy-revalidate"} {
 			if both.has(name) != (x.has(name) || y.has(name)) {
 				t.Errorf("%s of %q and %q: %v", name, own, around, both.has(name))
@@ -146,13 +146,13 @@ func FuzzRange(f *testing.F) {
 
 // Prohibitions are heard in a field that has the wrong separators.
 func TestProhibitionsInInvalidFields(t *testing.T) {
-	c := defaults(nil)
+	rs := Rules{MaxTTL: 24 * time.Hour}
 	for line, want := range map[string]string{
 		"public; private, max-age=60": "private", "max-age=60; private": "private", "max-age=60\tprivate": "private", `s-maxage=60; private="a"`: "private",
 		"public; no-store, max-age=60": "no-store", "public No-Store, max-age=60": "no-store", "no-cache; no-store": "no-store", "s-maxage=60, public; no-cache": "no-cache",
 		`max-age=60, x="a; private"`: "", `max-age=60, x="a private b"`: "", "max-age=60, public; privately": "",
 	} {
-		d := c.termsOf(200, http.Header{"Cache-Control": {line}}, time.Now())
+		d := rs.termsOf(200, http.Header{"Cache-Control": {line}}, time.Now())
 		for _, name := range []string{"private", "no-store", "no-cache"} {
 			if got := d.has(name); got != (name == want) && !(name == "no-cache" && line == "no-cache; no-store") {
 				t.Errorf("%q: %s is %v", line, name, got)

@@ -42,7 +42,7 @@ func (x *exchange) lookup(lease bool) (decision, error) {
 		}
 	}
 	if c.pending.has(p.log) {
-		x.f = found{place: p, variant: c.variant(nil, r.Header)}
+		x.f = found{place: p, variant: c.rules.variant(nil, r.Header)}
 		return x.forward(forwardBypass, "store-error"), errPending
 	}
 	gen, begun := c.gen.Load(), time.Now()
@@ -137,4 +137,17 @@ func onError(d control, f *found) bool {
 	requested, _ := d.seconds("stale-if-error")
 	window := max(f.entry.sie, requested)
 	return window > 0 && -f.left() <= window
+}
+
+// bypass says why a request is none of the cache's business.
+func (c *config) bypass(r *http.Request) string {
+	switch {
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return "request-body" // its content is not part of the key
+	case len(r.Header["Upgrade"]) > 0:
+		return "upgrade"
+	case c.skip != nil && c.skip(r):
+		return "rule"
+	}
+	return ""
 }

@@ -47,7 +47,7 @@ func (x *exchange) attempt() *attempt {
 		a.given, a.around = o.given, o.around
 	}
 	a.before = x.w.Header().Clone() // fields of outer middlewares, on the same map
-	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.maxBody, over: a.tooLarge, lost: a.unkept}
+	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.rules.MaxBody, over: a.tooLarge, lost: a.unkept}
 	return a
 }
 
@@ -119,9 +119,6 @@ func (a *attempt) request() *http.Request {
 	}
 	return r
 }
-
-// preconditions are the fields that ask for less than the whole.
-var preconditions = map[string]bool{"If-Match": true, "If-None-Match": true, "If-Modified-Since": true, "If-Unmodified-Since": true, "If-Range": true, "Range": true}
 
 // header decides, when the handler's header is known, what becomes of it. It
 // returns false when a stored response has been sent instead.

@@ -44,11 +44,11 @@ func (c *Cache) fill(ctx context.Context, f found, h http.Header, e *entry) erro
 	}
 	e.target, e.inc, e.seq = f.target, f.inc, f.seq
 	e.stamp = int64(rand.Uint32())
-	variant, byLang := c.variant(names, h), ""
+	variant, byLang := c.rules.variant(names, h), ""
 	if lang != "" { // what those get who like it best
 		other := h.Clone()
 		other.Set("Accept-Language", lang[len(langMark):])
-		byLang = c.variant(names, other)
+		byLang = c.rules.variant(names, other)
 	}
 	if byLang == variant {
 		byLang = ""

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"encoding/binary"
 	"net/http"
 	"strconv"
 	"time"
@@ -49,19 +48,6 @@ func (e Entry) named(target string) Entry {
 		e.URL = parts[0] + "://" + parts[1] + parts[2] + parts[3]
 	}
 	return e
-}
-
-// split undoes join, nil if it cannot.
-func split(s string) []string {
-	var parts []string
-	for len(s) > 0 && len(parts) < 5 {
-		n, size := binary.Uvarint([]byte(s[:min(len(s), binary.MaxVarintLen64)]))
-		if size <= 0 || n > uint64(len(s)-size) {
-			return nil
-		}
-		parts, s = append(parts, s[size:size+int(n)]), s[size+int(n):]
-	}
-	return parts
 }
 
 // PurgeFields are the fields of the purge log that say whether the entry still

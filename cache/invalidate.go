@@ -57,7 +57,7 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 	if err != nil || ref.Host != "" && purgeHost(ref.Host) != purgeHost(a.r.Host) || target("", "", ref) != target("", "", sent) {
 		return false
 	}
-	if t := a.c.terms(status, h, a.around, time.Now()); !t.explicit || t.fresh <= 0 {
+	if t := a.c.rules.terms(response{status: status, header: h, around: a.around}, time.Now()); !t.explicit || t.fresh <= 0 {
 		return false
 	}
 	get := a.r.WithContext(a.r.Context())

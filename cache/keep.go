@@ -35,7 +35,7 @@ func (a *attempt) keep(e *entry) {
 	if a.f.inc == "" {
 		if a.lead != nil && e.id == "" {
 			names := varyNames(e.header)
-			a.lead.response = &found{place: a.f.place, names: names, variant: c.variant(names, a.r.Header), entry: e}
+			a.lead.response = &found{place: a.f.place, names: names, variant: c.rules.variant(names, a.r.Header), entry: e}
 			c.flights.finish(a.lead.key, a.lead.flight, stored)
 		}
 		return

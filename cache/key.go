@@ -27,10 +27,6 @@ func target(scheme, host string, u *url.URL) string {
 	return join(scheme, canonicalHost(scheme, host), path, query)
 }
 
-func (c *config) requestTarget(r *http.Request) string {
-	return target(c.schemeOf(r), r.Host, sentURL(r))
-}
-
 // sentURL is the URL of a request with the part of its path that an outer
 // handler has cut off ([http.StripPrefix]): /a/page and /b/page are two, also
 // where the handler sees /page.
@@ -151,4 +147,26 @@ func urlTarget(raw string) (string, error) {
 		return "", errURL
 	}
 	return target(u.Scheme, u.Host, u), nil
+}
+
+// targetID is the urlID of a primary key without what WithKey adds.
+func targetID(target string) string {
+	parts := split(target)
+	if len(parts) != 4 {
+		return digest(target)
+	}
+	return urlID(parts[1], parts[2], parts[3])
+}
+
+// split undoes join, nil if it cannot.
+func split(s string) []string {
+	var parts []string
+	for len(s) > 0 && len(parts) < 5 {
+		n, size := binary.Uvarint([]byte(s[:min(len(s), binary.MaxVarintLen64)]))
+		if size <= 0 || n > uint64(len(s)-size) {
+			return nil
+		}
+		parts, s = append(parts, s[size:size+int(n)]), s[size+int(n):]
+	}
+	return parts
 }

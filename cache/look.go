@@ -68,7 +68,7 @@ func (c *Cache) query(ctx context.Context, f found, k known, q wanted) (found, e
 		if e != nil {
 			tags = e.tags
 		}
-		f.names, f.variant = stored, c.variant(stored, q.h)
+		f.names, f.variant = stored, c.rules.variant(stored, q.h)
 		a = answer{}
 		if err := c.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, &f, tags) }); err != nil {
 			return f, err

@@ -11,8 +11,6 @@ import (
 // they mean: two that mean the same have one normal form, as far as that is
 // certain, and two that do not have two.
 
-const ows = " \t" // optional white space is nothing else
-
 // preference is a member of such a list.
 type preference struct {
 	name   string
@@ -171,35 +169,4 @@ func mediaRange(item string) string {
 		}
 	}
 	return out.String()
-}
-
-// cutParam cuts at the next semicolon outside of quotes.
-func cutParam(s string) (param, rest string) {
-	quoted := false
-	for i := 0; i < len(s); i++ {
-		switch {
-		case quoted && s[i] == '\\':
-			i++
-		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == ';' && !quoted:
-			return s[:i], s[i+1:]
-		}
-	}
-	return s, ""
-}
-
-// lower is s with ASCII letters in lower case. Others stay: what they are in
-// another case is not defined for a field value.
-func lower(s string) string {
-	if strings.IndexFunc(s, func(c rune) bool { return c >= 'A' && c <= 'Z' }) < 0 {
-		return s
-	}
-	b := []byte(s)
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"strings"
 	"time"
 
@@ -45,13 +44,12 @@ type Hooks struct {
 }
 
 type config struct {
+	rules        Rules
 	prefix       string
 	name         string
 	identifier   string
 	timeout      time.Duration
 	storeTimeout time.Duration
-	maxBody      int64
-	maxTTL       time.Duration
 	maxVariants  int
 	waitReplicas int
 	waitTimeout  time.Duration
@@ -65,12 +63,6 @@ type config struct {
 	proxies    []netip.Prefix
 	trusts     bool
 
-	targets        []string
-	heuristic      bool
-	defaultTTL     time.Duration
-	retention      time.Duration
-	vary           []string
-	varyCookie     bool
 	varyBy         func(*http.Request) string
 	skip           func(*http.Request) bool
 	compress       bool
@@ -106,12 +98,12 @@ func WithTimeouts(read, write time.Duration) Option {
 
 // WithMaxBody bounds a stored body in bytes; a larger one is forwarded and not
 // stored. The default is 8 MiB; 0 and less are mistakes.
-func WithMaxBody(n int64) Option { return optionFunc(func(c *config) { c.maxBody = n }) }
+func WithMaxBody(n int64) Option { return optionFunc(func(c *config) { c.rules.MaxBody = n }) }
 
 // WithMaxTTL bounds how long an entry is fresh, and how long it may be served
 // stale, whatever the response says. The default is 24h; less than 1s is a
 // mistake.
-func WithMaxTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.maxTTL = d }) }
+func WithMaxTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.rules.MaxTTL = d }) }
 
 // WithBuckets spreads the entries over n slots of a cluster, at most 4096. All
 // instances must agree, or they do not see each other's entries. The default is 1
@@ -129,8 +121,11 @@ func defaults(rdb Client) config {
 	c := config{
 		prefix: "cache", name: "default", identifier: "redishttp",
 		timeout: 50 * time.Millisecond, storeTimeout: time.Second,
-		maxBody: 8 << 20, maxTTL: 24 * time.Hour, maxVariants: 100, buckets: 1,
-		targets: []string{"Cdn-Cache-Control"}, heuristic: true, retention: 10 * time.Minute,
+		maxVariants: 100, buckets: 1,
+		rules: Rules{
+			Targets: []string{"Cdn-Cache-Control"}, Heuristic: true, Retention: 10 * time.Minute,
+			MaxBody: 8 << 20, MaxTTL: 24 * time.Hour,
+		},
 		waitMax: 3 * time.Second, leaseTTL: 10 * time.Second, beta: 1, refreshTimeout: 30 * time.Second,
 		logger: slog.New(slog.DiscardHandler),
 	}
@@ -140,8 +135,6 @@ func defaults(rdb Client) config {
 	return c
 }
 
-var validToken = regexp.MustCompile(`^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_|~:/-]{0,63}$`)
-
 func (c *config) validate(hasClient bool) error {
 	check := &setting.Check{Package: "cache"}
 	check.That(hasClient, "rdb", "is nil")
@@ -149,8 +142,8 @@ func (c *config) validate(hasClient bool) error {
 	check.That(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
 	check.That(validToken.MatchString(c.identifier), "WithIdentifier", "is not a structured field token (RFC 9651)")
 	check.That(c.timeout > 0 && c.storeTimeout > 0, "WithTimeouts", "are not above 0")
-	check.That(c.maxBody > 0, "WithMaxBody", "%d is not above 0", c.maxBody)
-	check.That(c.maxTTL >= time.Second, "WithMaxTTL", "%v is below 1s", c.maxTTL)
+	check.That(c.rules.MaxBody > 0, "WithMaxBody", "%d is not above 0", c.rules.MaxBody)
+	check.That(c.rules.MaxTTL >= time.Second, "WithMaxTTL", "%v is below 1s", c.rules.MaxTTL)
 	check.That(c.buckets >= 1 && c.buckets <= 4096, "WithBuckets", "%d is not within 1 and 4096", c.buckets)
 	c.checkHTTP(check)
 	c.checkStore(check)

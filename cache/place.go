@@ -33,15 +33,6 @@ func (c *Cache) place(target, extra string) place {
 	return p
 }
 
-// targetID is the urlID of a primary key without what WithKey adds.
-func targetID(target string) string {
-	parts := split(target)
-	if len(parts) != 4 {
-		return digest(target)
-	}
-	return urlID(parts[1], parts[2], parts[3])
-}
-
 func (c *Cache) placeOf(r *http.Request) place {
 	extra := ""
 	if c.varyBy != nil {
@@ -81,4 +72,4 @@ func (c *config) bucketsOf() []bucket {
 // logTTL is longer than any entry lives: each fill and purge renews it, so a
 // log that expires leaves no entry behind, and one that is lost makes all
 // entries of its bucket invalid.
-func (c *Cache) logTTL() time.Duration { return 2*(2*c.maxTTL+c.retention) + time.Hour }
+func (c *Cache) logTTL() time.Duration { return 2*(2*c.rules.MaxTTL+c.rules.Retention) + time.Hour }

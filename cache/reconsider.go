@@ -49,7 +49,7 @@ func (a *attempt) trails() bool {
 // for the client's cookie, if the handler itself says that its response is for all.
 func (a *attempt) alsoLate(status int) http.Header {
 	late := http.Header{}
-	for name, values := range a.c.around(a.w.Header()) {
+	for name, values := range a.c.rules.around(a.w.Header()) {
 		added := slices.DeleteFunc(slices.Clone(values), func(value string) bool {
 			return slices.Contains(a.own[name], value) || slices.Contains(a.around[name], value)
 		})
@@ -60,7 +60,7 @@ func (a *attempt) alsoLate(status int) http.Header {
 			late[name] = added
 		}
 	}
-	if len(late) > 0 && personal.Touched(a.r.Context()) && a.c.termsOf(status, a.own, time.Now()).forAll {
+	if len(late) > 0 && personal.Touched(a.r.Context()) && a.c.rules.termsOf(status, a.own, time.Now()).forAll {
 		late["Vary"] = withoutVary(late["Vary"], "Cookie")
 		if len(late["Set-Cookie"]) > 0 && slices.Equal(late["Cache-Control"], []string{"no-store"}) {
 			delete(late, "Cache-Control")

@@ -84,3 +84,7 @@ func lastProto(field string, lines []string) string {
 	proto, _ := forwarded.Param(last[comma+1:], "proto")
 	return proto
 }
+
+func (c *config) requestTarget(r *http.Request) string {
+	return target(c.schemeOf(r), r.Host, sentURL(r))
+}

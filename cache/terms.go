@@ -17,8 +17,8 @@ type terms struct {
 }
 
 // termsOf reads them from one header.
-func (c *config) termsOf(status int, h http.Header, now time.Time) terms {
-	d, targeted := c.directives(h)
+func (rs *Rules) termsOf(status int, h http.Header, now time.Time) terms {
+	d, targeted := rs.directives(h)
 	if d.has("must-understand") && understood(status) && d.has("no-store") {
 		d = maps.Clone(d)
 		delete(d, "no-store") // RFC 9111, section 5.2.2.3
@@ -45,12 +45,12 @@ var permissions = map[string]bool{"public": true, "immutable": true, "stale-whil
 // terms are those of a handler and of the middlewares around it. The most
 // restrictive of all holds: each may forbid and shorten; what the handler has
 // spoken about no other may permit.
-func (c *config) terms(status int, own, around http.Header, now time.Time) terms {
-	t := c.termsOf(status, own, now)
-	if len(around) == 0 {
+func (rs *Rules) terms(res response, now time.Time) terms {
+	t := rs.termsOf(res.status, res.header, now)
+	if len(res.around) == 0 {
 		return t
 	}
-	o := c.termsOf(status, around, now)
+	o := rs.termsOf(res.status, res.around, now)
 	spoken := t.spoken()
 	d := control{}
 	maps.Copy(d, t.control)

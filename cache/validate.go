@@ -5,25 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
-
-// identifies reports whether a 304 with these fields is about the response that
-// is stored (RFC 9111, section 4.3.4): its validators are those of that one.
-// Without any it answers our condition.
-func identifies(h, stored http.Header) bool {
-	if etag := h.Get("Etag"); etag != "" {
-		if !strings.HasPrefix(etag, "W/") {
-			return etag == stored.Get("Etag")
-		}
-		return opaque(etag) == opaque(stored.Get("Etag"))
-	}
-	modified := h.Get("Last-Modified")
-	return modified == "" || modified == stored.Get("Last-Modified")
-}
-
-func opaque(etag string) string { return strings.TrimPrefix(etag, "W/") }
 
 // retry calls the handler once more, without our condition: its 304 was about
 // another response than the stored one, which is of no use then.

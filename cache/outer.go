@@ -2,11 +2,9 @@ package cache
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -34,7 +32,7 @@ func (c *Cache) outerOf(ctx context.Context) *outer {
 // hear returns the request to decide by. Fields have their canonical names
 // there, and its context has what outer middlewares wrote into the header h.
 func (c *Cache) annotate(h http.Header, r *http.Request) *http.Request {
-	header, around := canonicalHeader(r.Header), c.around(h)
+	header, around := canonicalHeader(r.Header), c.rules.around(h)
 	if len(around) == 0 && header == nil && c.outerOf(r.Context()) == nil {
 		return r
 	}
@@ -89,7 +87,7 @@ func (c *Cache) respelled(r *http.Request) *http.Request {
 // interpret reads what is said around: the same words that decide whether the
 // response is stored decide whether a stored one may answer.
 func (c *Cache) interpret(q *outer) {
-	t := c.termsOf(http.StatusOK, q.around, time.Now())
+	t := c.rules.termsOf(http.StatusOK, q.around, time.Now())
 	q.vary, q.strict, q.validate = varyNames(q.around), t.strict(), t.has("no-cache")
 	q.limited, q.fresh = t.explicit, t.fresh
 	switch {
@@ -97,7 +95,7 @@ func (c *Cache) interpret(q *outer) {
 		q.forbids = "no-store"
 	case t.has("private"):
 		q.forbids = "private"
-	case c.unselectable(q.vary):
+	case c.rules.unselectable(q.vary):
 		q.forbids = "vary"
 	}
 }
@@ -139,86 +137,4 @@ func (c *Cache) permitted(r *http.Request, f found) found {
 		f.hitForMiss = f.hitForMiss || was && !f.fresh()
 	}
 	return f
-}
-
-// deciding are the response fields that the decisions of the cache depend on.
-var deciding = map[string]bool{
-	"Cache-Control": true, "Pragma": true, "Expires": true, "Vary": true, "Set-Cookie": true, "Content-Type": true,
-	"Surrogate-Key": true, "Cache-Tag": true, "Cache-Groups": true,
-}
-
-// around are the deciding fields of a header, by their canonical names.
-func (c *config) around(h http.Header) http.Header {
-	var out http.Header
-	for name, values := range h {
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		if len(values) == 0 || !deciding[name] && !slices.Contains(c.targets, name) {
-			continue
-		}
-		if out == nil {
-			out = http.Header{}
-		}
-		out[name] = append(out[name], values...)
-	}
-	return out
-}
-
-// together are the values that all have given to a field.
-func together(name string, own, around http.Header) []string {
-	if len(around[name]) == 0 {
-		return own[name]
-	}
-	return slices.Concat(around[name], own[name])
-}
-
-// canonicalHeader is h with canonical names, nil if it has no others. Code that
-// writes into the map itself can use any.
-func canonicalHeader(h http.Header) http.Header {
-	canonical := true
-	for name := range h {
-		canonical = canonical && textproto.CanonicalMIMEHeaderKey(name) == name
-	}
-	if canonical {
-		return nil
-	}
-	out := make(http.Header, len(h))
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		key := textproto.CanonicalMIMEHeaderKey(name)
-		out[key] = append(out[key], h[name]...)
-	}
-	return out
-}
-
-// addVary has h name these fields too.
-func addVary(h http.Header, names []string) {
-	have := varyNames(h)
-	for _, name := range names {
-		if !slices.Contains(have, name) {
-			h["Vary"] = append(slices.Clip(h["Vary"]), name)
-		}
-	}
-}
-
-// addVaryLines adds the lines that name something new.
-func addVaryLines(h http.Header, lines []string) {
-	if len(h["Vary"]) == 0 {
-		h["Vary"] = slices.Clip(lines)
-		return
-	}
-	have := varyNames(h)
-	for _, line := range lines {
-		if slices.ContainsFunc(varyNames(http.Header{"Vary": {line}}), func(name string) bool { return !slices.Contains(have, name) }) {
-			h["Vary"] = append(slices.Clip(h["Vary"]), line)
-		}
-	}
-}
-
-// withoutVary is a list of Vary lines less one name.
-func withoutVary(lines []string, name string) []string {
-	names := varyNames(http.Header{"Vary": lines})
-	names = slices.DeleteFunc(names, func(n string) bool { return n == name })
-	if len(names) == 0 {
-		return nil
-	}
-	return []string{strings.Join(names, ", ")}
 }

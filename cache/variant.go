@@ -1,0 +1,119 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// unkeyed are fields that handlers take for part of the URL or method, though
+// a client may send any. They select a variant as if every response varied by
+// them, so no client can poison another's entry.
+var unkeyed = []string{
+	"Forwarded", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Scheme",
+	"X-Host", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "X-Original-Host", "X-Original-Url", "X-Rewrite-Url",
+}
+
+// variant is the secondary key: a hash of the selecting header values, as
+// normalised as RFC 9111, section 4.1, allows.
+func (rs *Rules) variant(names []string, h http.Header) string {
+	var sum hash.Hash
+	add := func(name string) {
+		values := h[name]
+		if len(values) == 0 {
+			return
+		}
+		if sum == nil {
+			sum = sha256.New()
+		}
+		sum.Write([]byte(join(name, normalized(name, values, names))))
+	}
+	for _, name := range unkeyed {
+		add(name)
+	}
+	for _, name := range rs.Vary {
+		add(name)
+	}
+	fields := fieldsOf(names)
+	for _, name := range fields {
+		add(name)
+	}
+	suffix := "0" // no header selects
+	if sum != nil {
+		suffix = hex.EncodeToString(sum.Sum(nil)[:16])
+	}
+	if len(fields) == 0 {
+		return suffix
+	}
+	return suffix + "." + digest(join(fields...))[:8]
+}
+
+// Among the names that are stored for a target are the languages in which it
+// was seen, marked so that they cannot be field names.
+const langMark = "{"
+
+// fieldsOf are the names without the languages.
+func fieldsOf(names []string) []string {
+	isLang := func(name string) bool { return strings.HasPrefix(name, langMark) }
+	if !slices.ContainsFunc(names, isLang) {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), isLang)
+}
+
+// languagesOf counts the languages among the names.
+func languagesOf(names []string) int { return len(names) - len(fieldsOf(names)) }
+
+// language is the mark for a response that varies by Accept-Language and says
+// in which one it is, "" for others.
+func language(fields []string, h http.Header) string {
+	lang := strings.ToLower(strings.TrimSpace(h.Get("Content-Language")))
+	if !slices.Contains(fields, "Accept-Language") || len(h["Content-Language"]) != 1 || !validToken.MatchString(lang) {
+		return ""
+	}
+	return langMark + lang
+}
+
+// normalized makes one of the many ways to write the same: lines folded, white
+// space around list members dropped, and of the negotiation fields what else
+// means nothing; see negotiate.go.
+//
+// A client with one preferred language, in which the target is known to exist,
+// gets that whatever else it takes: a handler would choose it too.
+func normalized(name string, values, known []string) string {
+	list := strings.Join(values, ",")
+	switch name {
+	case "Accept-Language":
+		normal, best := languages(list)
+		if best != "" && slices.Contains(known, langMark+best) {
+			return langMark + best
+		}
+		return normal
+	case "Accept-Encoding":
+		return encodings(list)
+	case "Accept-Charset":
+		return charsets(list)
+	case "Accept":
+		return mediaRanges(list)
+	}
+	if len(values) == 1 && !strings.Contains(values[0], ",") {
+		return strings.Trim(values[0], ows)
+	}
+	return strings.Join(items(list), ",")
+}
+
+// items are the members of a list without the white space around them.
+func items(list string) []string {
+	var out []string
+	for rest := list; ; {
+		var item string
+		item, rest = cutItem(rest)
+		out = append(out, strings.Trim(item, ows))
+		if rest == "" {
+			return out
+		}
+	}
+}
