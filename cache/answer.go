@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // answer answers from the store. What outer middlewares have set stays.
@@ -21,7 +22,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 	e, h := f.entry, w.Header()
 	for name, values := range e.header {
 		if name == "Vary" {
-			addVaryLines(h, values)
+			rules.AddVaryLines(h, values)
 			continue
 		}
 		if slices.Contains(e.added, name) {
@@ -47,16 +48,16 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 		if _, typed := h["Content-Type"]; !typed {
 			h["Content-Type"] = nil // as it was: none, not a guess
 		}
-		if conditional(r) {
+		if rules.Conditional(r) {
 			modified := time.Time{}
 			if lm := h.Get("Last-Modified"); lm != "" {
 				modified, _ = http.ParseTime(lm)
-			} else if notModifiedSinceDate(r, h) {
+			} else if rules.NotModifiedSinceDate(r, h) {
 				w.WriteHeader(http.StatusNotModified)
 				return
 			}
 			// Conditional and range requests (RFC 9110, sections 13 and 14).
-			http.ServeContent(w, servable(r, e.header, e.size), "", modified, b)
+			http.ServeContent(w, rules.Servable(r, e.header, e.size), "", modified, b)
 			return
 		}
 		h["Accept-Ranges"] = []string{"bytes"}

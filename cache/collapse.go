@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // maxRounds is how often a request waits for others whose responses do not help
@@ -19,7 +21,7 @@ func unshared(r *http.Request) string {
 		return "method"
 	case len(h["Authorization"]) > 0 || len(h["Range"]) > 0:
 		return "partial"
-	case conditional(r):
+	case rules.Conditional(r):
 		return "conditional"
 	}
 	return ""
@@ -82,7 +84,7 @@ func (x *exchange) collapse() {
 // if it may.
 func (x *exchange) serveUnstored(fl *flight) bool {
 	c := x.c
-	if fl.response == nil || c.gen.Load() != fl.gen || fl.response.variant != c.rules.variant(fl.response.names, x.r.Header) {
+	if fl.response == nil || c.gen.Load() != fl.gen || fl.response.variant != c.rules.Variant(fl.response.names, x.r.Header) {
 		return false
 	}
 	f := c.visible(x.r, *fl.response)

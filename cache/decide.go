@@ -3,6 +3,8 @@ package cache
 import (
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // decision is what is done with a request.
@@ -42,7 +44,7 @@ func (x *exchange) lookup(lease bool) (decision, error) {
 		}
 	}
 	if c.pending.has(p.log) {
-		x.f = found{place: p, variant: c.rules.variant(nil, r.Header)}
+		x.f = found{place: p, variant: c.rules.Variant(nil, r.Header)}
 		return x.forward(forwardBypass, "store-error"), errPending
 	}
 	gen, begun := c.gen.Load(), time.Now()
@@ -82,14 +84,14 @@ func (x *exchange) forward(reason forwardReason, detail string) decision {
 
 // unstored reports why a request is neither answered from the store nor stored,
 // "" if it may be.
-func (c *Cache) unstored(r *http.Request, d control) (reason forwardReason, detail string) {
+func (c *Cache) unstored(r *http.Request, d rules.Control) (reason forwardReason, detail string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return forwardMethod, "" // first: it may invalidate
 	}
 	if detail := c.bypass(r); detail != "" {
 		return forwardBypass, detail
 	}
-	if d.has("no-store") {
+	if d.Has("no-store") {
 		return forwardRequest, "no-store"
 	}
 	if o := c.outerOf(r.Context()); o != nil && o.forbids != "" {
@@ -101,28 +103,28 @@ func (c *Cache) unstored(r *http.Request, d control) (reason forwardReason, deta
 // visible is what a request may see of what was found: with Authorization only
 // what is for all, with a cookie only what was said to be storable.
 func (c *Cache) visible(r *http.Request, f found) found {
-	if e := f.entry; e != nil && (e.flags&sharedFlag == 0 && len(r.Header["Authorization"]) > 0 || e.implicit && len(r.Header["Cookie"]) > 0) {
+	if e := f.entry; e != nil && (e.flags&sharedFlag == 0 && len(r.Header["Authorization"]) > 0 || e.Implicit && len(r.Header["Cookie"]) > 0) {
 		f.entry, f.reason = nil, forwardRequest
 	}
 	return c.permitted(r, f)
 }
 
 // decide says what may be done with what was found (RFC 9111, section 4).
-func (c *Cache) decide(d control, r *http.Request, f *found) decision {
+func (c *Cache) decide(d rules.Control, r *http.Request, f *found) decision {
 	if f.entry == nil {
 		return forward
 	}
 	left := f.left()
 	switch {
-	case !wants(d, r.Header, f.age(), left):
+	case !rules.Wants(d, r.Header, f.age(), left):
 		return forward
 	case left > 0:
 		return serve
-	case f.entry.strict:
+	case f.entry.Strict:
 		return forward
-	case toleratesStale(d, left):
+	case rules.ToleratesStale(d, left):
 		return serve
-	case f.entry.swr > 0 && -left <= f.entry.swr:
+	case f.entry.StaleWhileRevalidate > 0 && -left <= f.entry.StaleWhileRevalidate:
 		return serveStale
 	}
 	return forward
@@ -130,12 +132,12 @@ func (c *Cache) decide(d control, r *http.Request, f *found) decision {
 
 // onError reports whether a stale response may be served instead of an error (RFC
 // 5861, section 4).
-func onError(d control, f *found) bool {
-	if f.entry == nil || f.entry.strict || d.has("no-cache") {
+func onError(d rules.Control, f *found) bool {
+	if f.entry == nil || f.entry.Strict || d.Has("no-cache") {
 		return false
 	}
-	requested, _ := d.seconds("stale-if-error")
-	window := max(f.entry.sie, requested)
+	requested, _ := d.Seconds("stale-if-error")
+	window := max(f.entry.StaleIfError, requested)
 	return window > 0 && -f.left() <= window
 }
 

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // entry is a stored response. In Redis it is one string:
@@ -26,7 +28,7 @@ type entry struct {
 	seq    int64  // of the purge log when the handler was called
 	status int
 	age    time.Duration // when it was stored
-	lives
+	rules.Lives
 	delta  time.Duration // what the handler took
 	flags  flags
 	size   int64  // of the whole body
@@ -62,10 +64,10 @@ func (e *entry) chunks() int {
 
 func (e *entry) encode() []byte {
 	flags := e.flags
-	if flags &^= strictFlag | implicitFlag; e.strict {
+	if flags &^= strictFlag | implicitFlag; e.Strict {
 		flags |= strictFlag
 	}
-	if e.implicit {
+	if e.Implicit {
 		flags |= implicitFlag
 	}
 	b := make([]byte, 0, 512+len(e.target)+len(e.body))
@@ -77,7 +79,7 @@ func (e *entry) encode() []byte {
 	str(e.target)
 	str(e.inc)
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
-	for _, n := range []int64{e.seq, int64(e.status), ms(e.age), ms(e.fresh), ms(e.swr), ms(e.sie), ms(e.keep), ms(e.delta), int64(flags), e.size, e.stamp} {
+	for _, n := range []int64{e.seq, int64(e.status), ms(e.age), ms(e.Fresh), ms(e.StaleWhileRevalidate), ms(e.StaleIfError), ms(e.Keep), ms(e.delta), int64(flags), e.size, e.stamp} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
 	str(e.id)
@@ -165,12 +167,12 @@ func decodeHead(b []byte) (*entry, *reader, error) {
 	}
 	r := &reader{b: b[1:], ok: true}
 	e := &entry{target: string(r.bytes()), inc: string(r.bytes()), seq: r.number(), status: int(r.number()), age: r.duration()}
-	e.fresh, e.swr, e.sie, e.keep, e.delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
+	e.Fresh, e.StaleWhileRevalidate, e.StaleIfError, e.Keep, e.delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
 	e.flags, e.size, e.stamp = flags(r.number()), r.number(), r.number()
-	e.strict, e.implicit = e.flags&strictFlag != 0, e.flags&implicitFlag != 0
+	e.Strict, e.Implicit = e.flags&strictFlag != 0, e.flags&implicitFlag != 0
 	e.id = string(r.bytes())
 	tags := r.number()
-	if !r.ok || tags > maxTags || e.status < 200 || e.status > 999 {
+	if !r.ok || tags > rules.MaxTags || e.status < 200 || e.status > 999 {
 		return nil, nil, errEntry
 	}
 	for range tags {

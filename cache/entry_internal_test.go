@@ -5,11 +5,13 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 func FuzzDecode(f *testing.F) {
 	e := &entry{
-		target: "t", inc: "i", seq: 3, status: 200, age: time.Second, lives: lives{fresh: time.Minute, keep: time.Hour, strict: true},
+		target: "t", inc: "i", seq: 3, status: 200, age: time.Second, Lives: rules.Lives{Fresh: time.Minute, Keep: time.Hour, Strict: true},
 		tags: []string{"x"}, size: 4, header: http.Header{"A": {"1", "2"}}, body: []byte("body"),
 	}
 	f.Add(e.encode())

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // Explanation says what the cache would do with a request, and why.
@@ -27,7 +29,7 @@ type Explanation struct {
 // Explain looks a request up without answering it, for operators.
 func (c *Cache) Explain(ctx context.Context, r *http.Request) (Explanation, error) {
 	f, s, err := c.lookup(ctx, r)
-	x := Explanation{Status: s, Log: f.log, Vary: fieldsOf(f.names), Purges: f.seq, HitForMiss: f.hitForMiss}
+	x := Explanation{Status: s, Log: f.log, Vary: rules.FieldsOf(f.names), Purges: f.seq, HitForMiss: f.hitForMiss}
 	if f.target != "" {
 		x.URL, x.Key = Entry{}.named(f.target).URL, f.entryKey(f.variant)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/internal/respw"
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
@@ -107,7 +108,7 @@ func (a *attempt) request() *http.Request {
 		r.URL = &u
 	}
 	for name := range r.Header {
-		if preconditions[textproto.CanonicalMIMEHeaderKey(name)] {
+		if rules.Preconditions[textproto.CanonicalMIMEHeaderKey(name)] {
 			delete(r.Header, name)
 		}
 	}
@@ -123,10 +124,10 @@ func (a *attempt) request() *http.Request {
 // header decides, when the handler's header is known, what becomes of it. It
 // returns false when a stored response has been sent instead.
 func (a *attempt) header(status int) bool {
-	h := own(a.before, a.w.Header())
+	h := rules.Own(a.before, a.w.Header())
 	a.own, a.s.ForwardStatus = h, status
 	switch {
-	case a.asks && status == http.StatusNotModified && !identifies(h, a.f.entry.header):
+	case a.asks && status == http.StatusNotModified && !rules.Identifies(h, a.f.entry.header):
 		a.retry()
 		return false
 	case a.asks && status == http.StatusNotModified:
@@ -149,7 +150,7 @@ func (a *attempt) record(h http.Header) {
 	if a.e == nil {
 		return
 	}
-	a.e.added = addedTo(a.before, a.w.Header())
+	a.e.added = rules.AddedTo(a.before, a.w.Header())
 	if a.quiet && a.f.entry != nil { // nothing is around a refresh
 		a.e.added = a.f.entry.added
 	}

@@ -3,7 +3,10 @@ package cache
 import (
 	"cmp"
 	"context"
-	_ "embed" // for the script
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+
+	_ "embed"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -11,6 +14,8 @@ import (
 	"strconv"
 	"time"
 )
+
+// for the script
 
 //go:embed fill.lua
 var fillSource string
@@ -24,31 +29,31 @@ const maxLanguages = 64
 // out by who reads it: a purge since the look-up has a higher number. Chunks
 // are there already.
 func (c *Cache) fill(ctx context.Context, f found, h http.Header, e *entry) error {
-	names := varyNames(e.header)
+	names := rules.VaryNames(e.header)
 	for _, name := range f.names {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
-	if len(fieldsOf(names)) > 2*maxVary {
+	if len(rules.FieldsOf(names)) > 2*rules.MaxVary {
 		return errVary
 	}
-	lang := language(fieldsOf(names), e.header)
-	if lang != "" && !slices.Contains(names, lang) && languagesOf(names) < maxLanguages {
+	lang := rules.Language(rules.FieldsOf(names), e.header)
+	if lang != "" && !slices.Contains(names, lang) && rules.LanguagesOf(names) < maxLanguages {
 		names = append(names, lang)
 		slices.Sort(names)
 	}
-	if c.compress && e.id == "" && e.size >= minCompress && compressible(e.header) {
+	if c.compress && e.id == "" && e.size >= rules.MinCompress && rules.Compressible(e.header) {
 		e.shrink()
 	}
 	e.target, e.inc, e.seq = f.target, f.inc, f.seq
 	e.stamp = int64(rand.Uint32())
-	variant, byLang := c.rules.variant(names, h), ""
+	variant, byLang := c.rules.Variant(names, h), ""
 	if lang != "" { // what those get who like it best
 		other := h.Clone()
-		other.Set("Accept-Language", lang[len(langMark):])
-		byLang = c.rules.variant(names, other)
+		other.Set("Accept-Language", lang[len(rules.LangMark):])
+		byLang = c.rules.Variant(names, other)
 	}
 	if byLang == variant {
 		byLang = ""
@@ -65,7 +70,7 @@ func (c *Cache) fill(ctx context.Context, f found, h http.Header, e *entry) erro
 	}
 	c.stats.evicted.Add(deleted[0])
 	c.memo.change(f.hash, func(k *known) {
-		*k = known{names: names, tags: memorable(e.tags), until: time.Now().Add(e.fresh + e.beyond())}
+		*k = known{names: names, tags: memorable(e.tags), until: time.Now().Add(e.Fresh + e.Beyond())}
 	})
 	return nil
 }
@@ -85,7 +90,7 @@ func (c *Cache) filling(f *found, e *entry, at goesTo) []any {
 		return f.hash + ":" + variant
 	}
 	args := make([]any, 0, 10+len(at.names))
-	args = append(args, e.encode(), e.keep.Milliseconds(), c.logTTL().Milliseconds(), f.lease, c.maxVariants,
+	args = append(args, e.encode(), e.Keep.Milliseconds(), c.logTTL().Milliseconds(), f.lease, c.maxVariants,
 		member(at.variant), e.id+":"+strconv.Itoa(e.chunks()), member(at.byLang), f.base, chunkGrace.Milliseconds())
 	for _, name := range at.names {
 		args = append(args, name)

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"testing"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 var statusField = regexp.MustCompile(`^redishttp(; hit; ttl=-?\d+)?(; fwd=[a-z-]+)?(; fwd-status=\d+)?(; stored)?(; collapsed)?(; detail=[a-z-]+)?$`)
@@ -25,12 +27,12 @@ func FuzzRequest(f *testing.F) {
 			if field := c.identifier + a.s.String(); !statusField.MatchString(field) {
 				t.Errorf("Cache-Status: %q", field)
 			}
-			if a.e != nil && (a.e.fresh < 0 || a.e.keep < a.e.fresh) {
-				t.Errorf("lives: %+v", a.e.lives)
+			if a.e != nil && (a.e.Fresh < 0 || a.e.Keep < a.e.Fresh) {
+				t.Errorf("lives: %+v", a.e.Lives)
 			}
-			c.rules.variant(varyNames(h), r.Header)
+			c.rules.Variant(rules.VaryNames(h), r.Header)
 		}
-		wants(parseControl(r.Header), r.Header, time.Second, time.Second)
+		rules.Wants(rules.ParseControl(r.Header), r.Header, time.Second, time.Second)
 	})
 }
 

@@ -3,6 +3,8 @@ package cache
 import (
 	"context"
 	"net/http"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // Handler answers GET and HEAD requests from the store when it may, and stores
@@ -34,7 +36,7 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 			x.serve()
 		case x.s.Forward == string(forwardMethod):
 			x.passThrough()
-		case x.d.has("only-if-cached") && x.s.Detail != "upgrade":
+		case x.d.Has("only-if-cached") && x.s.Detail != "upgrade":
 			x.gatewayTimeout()
 		case x.collapsible():
 			x.collapse()
@@ -51,9 +53,9 @@ type exchange struct {
 	w    http.ResponseWriter
 	r    *http.Request // as the cache reads it, see [Cache.annotate]
 	next http.Handler
-	d    control // what the request demands
-	f    found   // what the store has
-	s    Status  // what was done
+	d    rules.Control // what the request demands
+	f    found         // what the store has
+	s    Status        // what was done
 	// lead is the flight that this exchange makes the response for, nil if no
 	// request waits for it.
 	lead *leading

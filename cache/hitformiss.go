@@ -19,7 +19,7 @@ const (
 // opened lets those go who wait for a response that will not help them, before
 // its body is there, once that was seen twice running. After the first time the next one tries.
 func (a *attempt) releaseWaiters() {
-	if a.e != nil && a.e.serves() && !a.f.large || a.r.Context().Err() != nil {
+	if a.e != nil && a.e.Serves() && !a.f.large || a.r.Context().Err() != nil {
 		return // of a client that left, the response says nothing
 	}
 	d := hitForMissFor

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
 )
 
 // Entry is a stored response without its body, for operators.
@@ -31,20 +33,20 @@ func DecodeEntry(b []byte) (Entry, error) {
 		return Entry{}, err
 	}
 	e := Entry{
-		Status: head.status, Header: head.header, Tags: head.tags, Size: head.size, Age: head.age, Fresh: head.fresh,
-		Stale: max(head.swr, head.sie), Keep: head.keep, inc: head.inc, seq: head.seq,
+		Status: head.status, Header: head.header, Tags: head.tags, Size: head.size, Age: head.age, Fresh: head.Fresh,
+		Stale: max(head.StaleWhileRevalidate, head.StaleIfError), Keep: head.Keep, inc: head.inc, seq: head.seq,
 	}
 	return e.named(head.target), nil
 }
 
 // named is the entry with the URL of a primary key.
 func (e Entry) named(target string) Entry {
-	parts := split(target)
+	parts := cachekey.Split(target)
 	if len(parts) == 2 {
 		target, e.Extra = parts[0], parts[1]
-		parts = split(target)
+		parts = cachekey.Split(target)
 	}
-	if e.url = targetID(target); len(parts) == 4 {
+	if e.url = cachekey.PurgeID(target); len(parts) == 4 {
 		e.URL = parts[0] + "://" + parts[1] + parts[2] + parts[3]
 	}
 	return e
@@ -55,11 +57,11 @@ func (e Entry) named(target string) Entry {
 func (e Entry) PurgeFields() []string {
 	fields := []string{"_inc", "_floor", "u:" + e.url}
 	for _, tag := range e.Tags {
-		fields = append(fields, "t:"+digest(tag))
+		fields = append(fields, "t:"+cachekey.Digest(tag))
 	}
 	fields = append(fields, "su:"+e.url)
 	for _, tag := range e.Tags {
-		fields = append(fields, "st:"+digest(tag))
+		fields = append(fields, "st:"+cachekey.Digest(tag))
 	}
 	return fields
 }

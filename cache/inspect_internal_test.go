@@ -7,12 +7,15 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 func sampleEntry() *entry {
 	return &entry{
-		target: join(join("https", "shop.example", "/a", "?b=c"), "extra"), inc: "i", seq: 3, status: 200, age: time.Second,
-		lives: lives{fresh: time.Minute, swr: time.Second, sie: 2 * time.Second, keep: time.Hour}, tags: []string{"x", "y"}, added: []string{"Link"}, size: 4,
+		target: cachekey.Join(cachekey.Join("https", "shop.example", "/a", "?b=c"), "extra"), inc: "i", seq: 3, status: 200, age: time.Second,
+		Lives: rules.Lives{Fresh: time.Minute, StaleWhileRevalidate: time.Second, StaleIfError: 2 * time.Second, Keep: time.Hour}, tags: []string{"x", "y"}, added: []string{"Link"}, size: 4,
 		header: http.Header{"A": {"1", "2"}}, body: []byte("body"),
 	}
 }
@@ -44,7 +47,7 @@ func FuzzDecodeEntry(f *testing.F) {
 			t.Fatalf("of %q all is %+v, %v and its head %+v, %v", b, got, err, head, headErr)
 		}
 		if got.Status != e.status || got.Size != e.size || !reflect.DeepEqual(got.Header, e.header) || !slices.Equal(got.Tags, e.tags) ||
-			got.Age != e.age || got.Fresh != e.fresh || got.Keep != e.keep || got.seq != e.seq || got.inc != e.inc {
+			got.Age != e.age || got.Fresh != e.Fresh || got.Keep != e.Keep || got.seq != e.seq || got.inc != e.inc {
 			t.Errorf("of %q the cache reads %+v, operators %+v", b, e, got)
 		}
 	})
@@ -58,7 +61,7 @@ func TestDecodeEntry(t *testing.T) {
 	if e.URL != "https://shop.example/a?b=c" || e.Extra != "extra" || e.Status != 200 || e.Size != 4 || e.Stale != 2*time.Second || e.Keep != time.Hour {
 		t.Errorf("got %+v", e)
 	}
-	if want := []string{"_inc", "_floor", "u:" + urlID("shop.example", "/a", "?b=c"), "t:" + digest("x"), "t:" + digest("y")}; !slices.Equal(e.PurgeFields()[:5], want) {
+	if want := []string{"_inc", "_floor", "u:" + cachekey.PurgeID(cachekey.Join("https", "shop.example", "/a", "?b=c")), "t:" + cachekey.Digest("x"), "t:" + cachekey.Digest("y")}; !slices.Equal(e.PurgeFields()[:5], want) {
 		t.Errorf("got %q, want %q", e.PurgeFields(), want)
 	}
 	const n = 8 // _inc, _floor, u, t, t, su, st, st

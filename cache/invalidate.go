@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/respw"
 )
@@ -28,9 +30,9 @@ func (x *exchange) passThrough() {
 	defer a.cleanUp()
 	var w http.ResponseWriter
 	a.wrapper, w = respw.Wrap(x.w, respw.Hooks{Body: a.rec.write, Header: func(status int) bool {
-		h := own(a.before, a.w.Header())
+		h := rules.Own(a.before, a.w.Header())
 		if x.s.ForwardStatus = status; status < 400 {
-			x.c.invalidate(a.r, own(nil, a.w.Header()))
+			x.c.invalidate(a.r, rules.Own(nil, a.w.Header()))
 		}
 		x.s.Stored = a.ofPost(status, h)
 		x.c.write(a.w.Header(), x.s)
@@ -49,15 +51,15 @@ func (x *exchange) passThrough() {
 // ofPost reports whether the response to a POST is stored as that to a GET: it
 // says that it is one, and how long it is fresh (RFC 9110, section 9.3.3).
 func (a *attempt) ofPost(status int, h http.Header) bool {
-	if a.r.Method != http.MethodPost || !successful(status) || h.Get("Content-Location") == "" {
+	if a.r.Method != http.MethodPost || !rules.Successful(status) || h.Get("Content-Location") == "" {
 		return false
 	}
-	sent := sentURL(a.r)
+	sent := cachekey.SentURL(a.r)
 	ref, err := sent.Parse(h.Get("Content-Location"))
-	if err != nil || ref.Host != "" && purgeHost(ref.Host) != purgeHost(a.r.Host) || target("", "", ref) != target("", "", sent) {
+	if err != nil || ref.Host != "" && cachekey.PurgeHost(ref.Host) != cachekey.PurgeHost(a.r.Host) || cachekey.Target("", "", ref) != cachekey.Target("", "", sent) {
 		return false
 	}
-	if t := a.c.rules.terms(response{status: status, header: h, around: a.around}, time.Now()); !t.explicit || t.fresh <= 0 {
+	if t := a.c.rules.Terms(rules.Response{Status: status, Header: h, Around: a.around}, time.Now()); !t.Explicit || t.Fresh <= 0 {
 		return false
 	}
 	get := a.r.WithContext(a.r.Context())
@@ -79,10 +81,10 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 	targets := map[string]bool{c.requestTarget(r): true}
 	for _, name := range []string{"Location", "Content-Location"} {
 		ref, err := url.Parse(h.Get(name))
-		if err != nil || h.Get(name) == "" || ref.Host != "" && purgeHost(ref.Host) != purgeHost(r.Host) {
+		if err != nil || h.Get(name) == "" || ref.Host != "" && cachekey.PurgeHost(ref.Host) != cachekey.PurgeHost(r.Host) {
 			continue
 		}
-		base := *sentURL(r)
+		base := *cachekey.SentURL(r)
 		base.Host = r.Host
 		named := *r
 		named.URL, named.RequestURI = base.ResolveReference(ref), ""
@@ -92,10 +94,10 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 		p := c.place(target, "")
 		c.writePurge(r.Context(), []string{p.log}, []string{"u:" + p.url})
 	}
-	if groups := groups(h["Cache-Group-Invalidation"]); len(groups) > 0 {
+	if groups := rules.Groups(h["Cache-Group-Invalidation"]); len(groups) > 0 {
 		fields := make([]string, len(groups))
 		for i, group := range groups {
-			fields[i] = "t:" + digest(group)
+			fields[i] = "t:" + cachekey.Digest(group)
 		}
 		c.writePurge(r.Context(), c.logs(), fields)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // cleanUp releases a lease that was not used, and removes the pieces of what was not
@@ -34,8 +36,8 @@ func (a *attempt) keep(e *entry) {
 	c := a.c
 	if a.f.inc == "" {
 		if a.lead != nil && e.id == "" {
-			names := varyNames(e.header)
-			a.lead.response = &found{place: a.f.place, names: names, variant: c.rules.variant(names, a.r.Header), entry: e}
+			names := rules.VaryNames(e.header)
+			a.lead.response = &found{place: a.f.place, names: names, variant: c.rules.Variant(names, a.r.Header), entry: e}
 			c.flights.finish(a.lead.key, a.lead.flight, stored)
 		}
 		return

@@ -3,7 +3,10 @@ package cache
 import (
 	"context"
 	"crypto/rand"
-	_ "embed" // for the script
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
+
+	_ "embed"
 	"fmt"
 	"net/http"
 	"slices"
@@ -12,6 +15,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 )
+
+// for the script
 
 //go:embed look.lua
 var lookSource string
@@ -68,7 +73,7 @@ func (c *Cache) query(ctx context.Context, f found, k known, q wanted) (found, e
 		if e != nil {
 			tags = e.tags
 		}
-		f.names, f.variant = stored, c.rules.variant(stored, q.h)
+		f.names, f.variant = stored, c.rules.Variant(stored, q.h)
 		a = answer{}
 		if err := c.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, &f, tags) }); err != nil {
 			return f, err
@@ -141,7 +146,7 @@ func (a *answer) queue(ctx context.Context, pipe redis.Pipeliner, f *found, tags
 	fields := make([]string, 0, 5+2*len(tags))
 	fields = append(fields, "_inc", "_seq", "_floor", "u:"+f.url, "su:"+f.url)
 	for _, tag := range tags {
-		d := digest(tag)
+		d := cachekey.Digest(tag)
 		fields = append(fields, "t:"+d, "st:"+d)
 	}
 	// The log before the entry: what is stored in between is newer than both.
@@ -157,7 +162,7 @@ func (a *answer) entry(f *found) *entry {
 		return nil
 	}
 	e, err := decodeEntry(b)
-	if err != nil || e.target != f.target || a.ttl.Val() > e.keep {
+	if err != nil || e.target != f.target || a.ttl.Val() > e.Keep {
 		return nil
 	}
 	return e
@@ -199,14 +204,14 @@ func (f *found) accept(e *entry, a *answer) {
 	if e.seq < a.floor || e.seq < a.purged || e.seq > f.seq {
 		return
 	}
-	f.entry, f.elapsed, f.soft = e, e.keep-a.ttl.Val(), e.seq < a.soft
+	f.entry, f.elapsed, f.soft = e, e.Keep-a.ttl.Val(), e.seq < a.soft
 }
 
 func (c *Cache) remember(f *found) {
 	c.memo.change(f.hash, func(k *known) {
 		k.names, k.until = f.names, time.Time{}
 		if f.entry != nil {
-			k.tags, k.until = memorable(f.entry.tags), time.Now().Add(f.left()+f.entry.beyond())
+			k.tags, k.until = memorable(f.entry.tags), time.Now().Add(f.left()+f.entry.Beyond())
 		}
 	})
 }

@@ -51,7 +51,7 @@ func (n *near) get(c *config, p place, h http.Header) (found, bool) {
 	if group == nil {
 		return found{}, false
 	}
-	el := group.variants[c.rules.variant(group.names, h)]
+	el := group.variants[c.rules.Variant(group.names, h)]
 	if el == nil {
 		return found{}, false
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
+	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/setting"
 )
@@ -44,7 +44,7 @@ type Hooks struct {
 }
 
 type config struct {
-	rules        Rules
+	rules        rules.Rules
 	prefix       string
 	name         string
 	identifier   string
@@ -122,7 +122,7 @@ func defaults(rdb Client) config {
 		prefix: "cache", name: "default", identifier: "redishttp",
 		timeout: 50 * time.Millisecond, storeTimeout: time.Second,
 		maxVariants: 100, buckets: 1,
-		rules: Rules{
+		rules: rules.Rules{
 			Targets: []string{"Cdn-Cache-Control"}, Heuristic: true, Retention: 10 * time.Minute,
 			MaxBody: 8 << 20, MaxTTL: 24 * time.Hour,
 		},
@@ -140,7 +140,7 @@ func (c *config) validate(hasClient bool) error {
 	check.That(hasClient, "rdb", "is nil")
 	check.Name("WithName", c.name)
 	check.That(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
-	check.That(validToken.MatchString(c.identifier), "WithIdentifier", "is not a structured field token (RFC 9651)")
+	check.That(rules.ValidToken.MatchString(c.identifier), "WithIdentifier", "is not a structured field token (RFC 9651)")
 	check.That(c.timeout > 0 && c.storeTimeout > 0, "WithTimeouts", "are not above 0")
 	check.That(c.rules.MaxBody > 0, "WithMaxBody", "%d is not above 0", c.rules.MaxBody)
 	check.That(c.rules.MaxTTL >= time.Second, "WithMaxTTL", "%v is below 1s", c.rules.MaxTTL)

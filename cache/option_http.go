@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
@@ -111,7 +112,7 @@ func WithNearTier(bytes int64, ttl time.Duration) Option {
 
 func (c *config) checkHTTP(check *setting.Check) {
 	valid := func(names []string) bool {
-		return !slices.ContainsFunc(names, func(name string) bool { return !validToken.MatchString(name) })
+		return !slices.ContainsFunc(names, func(name string) bool { return !rules.ValidToken.MatchString(name) })
 	}
 	check.That(valid(c.rules.Targets), "WithTargets", "is not a field name")
 	check.That(valid(c.rules.Vary), "WithVary", "is not a field name")

@@ -6,6 +6,8 @@ import (
 	"net/textproto"
 	"slices"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // asked is a request as the cache reads it, beside the one that the handler
@@ -32,7 +34,7 @@ func (c *Cache) outerOf(ctx context.Context) *outer {
 // hear returns the request to decide by. Fields have their canonical names
 // there, and its context has what outer middlewares wrote into the header h.
 func (c *Cache) annotate(h http.Header, r *http.Request) *http.Request {
-	header, around := canonicalHeader(r.Header), c.rules.around(h)
+	header, around := rules.CanonicalHeader(r.Header), c.rules.Around(h)
 	if len(around) == 0 && header == nil && c.outerOf(r.Context()) == nil {
 		return r
 	}
@@ -87,26 +89,26 @@ func (c *Cache) respelled(r *http.Request) *http.Request {
 // interpret reads what is said around: the same words that decide whether the
 // response is stored decide whether a stored one may answer.
 func (c *Cache) interpret(q *outer) {
-	t := c.rules.termsOf(http.StatusOK, q.around, time.Now())
-	q.vary, q.strict, q.validate = varyNames(q.around), t.strict(), t.has("no-cache")
-	q.limited, q.fresh = t.explicit, t.fresh
+	t := c.rules.TermsOf(http.StatusOK, q.around, time.Now())
+	q.vary, q.strict, q.validate = rules.VaryNames(q.around), t.Strict(), t.Has("no-cache")
+	q.limited, q.fresh = t.Explicit, t.Fresh
 	switch {
-	case t.has("no-store"):
+	case t.Has("no-store"):
 		q.forbids = "no-store"
-	case t.has("private"):
+	case t.Has("private"):
 		q.forbids = "private"
-	case c.rules.unselectable(q.vary):
+	case c.rules.Unselectable(q.vary):
 		q.forbids = "vary"
 	}
 }
 
 // demands are what a request wants of a stored response, and what outer
 // middlewares do.
-func (c *Cache) demands(r *http.Request) control {
-	d := parseControl(r.Header)
+func (c *Cache) demands(r *http.Request) rules.Control {
+	d := rules.ParseControl(r.Header)
 	if q := c.outerOf(r.Context()); q != nil && q.validate {
 		if d == nil {
-			d = control{}
+			d = rules.Control{}
 		}
 		d["no-cache"] = ""
 	}
@@ -126,13 +128,13 @@ func (c *Cache) permitted(r *http.Request, f found) found {
 			return f
 		}
 	}
-	strict, fresh := q.strict || f.entry.strict, f.entry.fresh
+	strict, fresh := q.strict || f.entry.Strict, f.entry.Fresh
 	if q.limited {
 		fresh = min(fresh, q.fresh-f.entry.age)
 	}
-	if strict != f.entry.strict || fresh != f.entry.fresh {
+	if strict != f.entry.Strict || fresh != f.entry.Fresh {
 		e, was := *f.entry, f.fresh() // others have found it too
-		e.strict, e.fresh = strict, fresh
+		e.Strict, e.Fresh = strict, fresh
 		f.entry = &e
 		f.hitForMiss = f.hitForMiss || was && !f.fresh()
 	}

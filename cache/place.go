@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
 )
 
 // place is where a target lives: all its keys are in one slot, with the purge
@@ -21,11 +23,11 @@ type place struct {
 
 // place of a request; extra is what WithKey adds to the URL.
 func (c *Cache) place(target, extra string) place {
-	p := place{target: target, url: targetID(target)}
+	p := place{target: target, url: cachekey.PurgeID(target)}
 	if extra != "" {
-		p.target = join(target, extra)
+		p.target = cachekey.Join(target, extra)
 	}
-	p.hash = digest(p.target)
+	p.hash = cachekey.Digest(p.target)
 	n, _ := strconv.ParseUint(p.url[:8], 16, 64)
 	p.bucket = n % uint64(c.buckets)
 	bucket := &c.bases[p.bucket]

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
-
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
@@ -36,7 +36,7 @@ func (c *Cache) SoftPurge(ctx context.Context, urls ...string) error {
 func (c *Cache) purgeURLs(ctx context.Context, kind string, urls []string) error {
 	var errs []error
 	for _, raw := range urls {
-		target, err := urlTarget(raw)
+		target, err := cachekey.ParseURL(raw)
 		if err == nil {
 			p := c.place(target, "")
 			err = c.mark(ctx, []string{p.log}, []string{kind + p.url})
@@ -66,7 +66,7 @@ func (c *Cache) purgeTags(ctx context.Context, kind string, tags []string) error
 	}
 	fields := make([]string, len(tags))
 	for i, tag := range tags {
-		fields[i] = kind + digest(tag)
+		fields[i] = kind + cachekey.Digest(tag)
 	}
 	if err := c.mark(ctx, c.logs(), fields); err != nil {
 		return wrapped("purge tags", err)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
 	"github.com/redishttp/redishttp/internal/forwarded"
 )
 
@@ -86,5 +87,5 @@ func lastProto(field string, lines []string) string {
 }
 
 func (c *config) requestTarget(r *http.Request) string {
-	return target(c.schemeOf(r), r.Host, sentURL(r))
+	return cachekey.Target(c.schemeOf(r), r.Host, cachekey.SentURL(r))
 }

@@ -80,7 +80,7 @@ func (s *shares) finish(key string, sh *share, mine *sharedFind) {
 // missing.
 func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
 	k := c.memo.get(p.hash)
-	guess := found{place: p, names: k.names, variant: c.rules.variant(k.names, h)}
+	guess := found{place: p, names: k.names, variant: c.rules.Variant(k.names, h)}
 	q := wanted{h: h, class: classOf(h), probe: !time.Now().Before(k.until)}
 	key := p.hash + guess.variant
 	if q.probe {
@@ -96,7 +96,7 @@ func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (f
 		return c.findNow(ctx, guess, k, q)
 	})
 	if err == nil && f.variant != guess.variant {
-		if variant := c.rules.variant(f.names, h); f.variant != variant {
+		if variant := c.rules.Variant(f.names, h); f.variant != variant {
 			// The request that looked up for us has other values in selecting headers.
 			// Only now it is known which these are.
 			q.token = ""

@@ -34,7 +34,7 @@ func (f *found) age() time.Duration { return f.entry.age + f.elapsed }
 
 // left is the freshness that is left, negative for a stale entry.
 func (f *found) left() time.Duration {
-	left := f.entry.fresh - f.elapsed
+	left := f.entry.Fresh - f.elapsed
 	if f.soft {
 		return min(left, -time.Millisecond)
 	}

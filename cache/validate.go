@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // retry calls the handler once more, without our condition: its 304 was about
@@ -48,11 +50,11 @@ func (a *attempt) outdates(status int, h http.Header) {
 func (a *attempt) validated(h http.Header) {
 	c, now := a.c, time.Now()
 	merged := *a.f.entry
-	merged.header = updated(a.f.entry.header, h, now)
-	merged.added = slices.Concat(merged.added, addedTo(a.before, a.w.Header()))
+	merged.header = rules.Updated(a.f.entry.header, h, now)
+	merged.added = slices.Concat(merged.added, rules.AddedTo(a.before, a.w.Header()))
 	slices.Sort(merged.added)
 	merged.added = slices.Compact(merged.added)
-	merged.age = initialAge(merged.header, now)
+	merged.age = rules.InitialAge(merged.header, now)
 	if len(h["Age"]) == 0 && len(h["Date"]) == 0 { // as old as its validation
 		merged.age = 0
 		merged.header.Set("Date", now.UTC().Format(http.TimeFormat))
@@ -61,7 +63,7 @@ func (a *attempt) validated(h http.Header) {
 	get := *a.r
 	get.Method = http.MethodGet // which what is stored answers, also to a HEAD
 	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.inc != ""
-	addVary(merged.header, varyNames(a.around))
+	rules.AddVary(merged.header, rules.VaryNames(a.around))
 	restore(a.w.Header(), a.before)
 	for _, line := range h["Set-Cookie"] { // of this client alone
 		a.w.Header().Add("Set-Cookie", line)
@@ -69,7 +71,7 @@ func (a *attempt) validated(h http.Header) {
 	shown := a.f
 	shown.entry, shown.elapsed, shown.soft = &merged, 0, false
 	a.e = nil
-	if !merged.serves() || !a.s.Stored {
+	if !merged.Serves() || !a.s.Stored {
 		a.releaseWaiters()
 	}
 	a.own = maps.Clone(merged.header) // what is shown; more than that has come late
@@ -77,7 +79,7 @@ func (a *attempt) validated(h http.Header) {
 	a.after = func() {
 		a.around = a.alsoLate(merged.status)
 		if a.s.Stored && a.assess(&get, &merged, now) == "" { // as the handler left it
-			addVary(merged.header, varyNames(a.around))
+			rules.AddVary(merged.header, rules.VaryNames(a.around))
 			a.keep(&merged)
 		}
 	}

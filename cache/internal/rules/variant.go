@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"crypto/sha256"
@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
 )
 
 // unkeyed are fields that handlers take for part of the URL or method, though
@@ -19,7 +21,7 @@ var unkeyed = []string{
 
 // variant is the secondary key: a hash of the selecting header values, as
 // normalised as RFC 9111, section 4.1, allows.
-func (rs *Rules) variant(names []string, h http.Header) string {
+func (rs *Rules) Variant(names []string, h http.Header) string {
 	var sum hash.Hash
 	add := func(name string) {
 		values := h[name]
@@ -29,7 +31,7 @@ func (rs *Rules) variant(names []string, h http.Header) string {
 		if sum == nil {
 			sum = sha256.New()
 		}
-		sum.Write([]byte(join(name, normalized(name, values, names))))
+		sum.Write([]byte(cachekey.Join(name, normalized(name, values, names))))
 	}
 	for _, name := range unkeyed {
 		add(name)
@@ -37,7 +39,7 @@ func (rs *Rules) variant(names []string, h http.Header) string {
 	for _, name := range rs.Vary {
 		add(name)
 	}
-	fields := fieldsOf(names)
+	fields := FieldsOf(names)
 	for _, name := range fields {
 		add(name)
 	}
@@ -48,16 +50,16 @@ func (rs *Rules) variant(names []string, h http.Header) string {
 	if len(fields) == 0 {
 		return suffix
 	}
-	return suffix + "." + digest(join(fields...))[:8]
+	return suffix + "." + cachekey.Digest(cachekey.Join(fields...))[:8]
 }
 
 // Among the names that are stored for a target are the languages in which it
 // was seen, marked so that they cannot be field names.
-const langMark = "{"
+const LangMark = "{"
 
 // fieldsOf are the names without the languages.
-func fieldsOf(names []string) []string {
-	isLang := func(name string) bool { return strings.HasPrefix(name, langMark) }
+func FieldsOf(names []string) []string {
+	isLang := func(name string) bool { return strings.HasPrefix(name, LangMark) }
 	if !slices.ContainsFunc(names, isLang) {
 		return names
 	}
@@ -65,16 +67,16 @@ func fieldsOf(names []string) []string {
 }
 
 // languagesOf counts the languages among the names.
-func languagesOf(names []string) int { return len(names) - len(fieldsOf(names)) }
+func LanguagesOf(names []string) int { return len(names) - len(FieldsOf(names)) }
 
 // language is the mark for a response that varies by Accept-Language and says
 // in which one it is, "" for others.
-func language(fields []string, h http.Header) string {
+func Language(fields []string, h http.Header) string {
 	lang := strings.ToLower(strings.TrimSpace(h.Get("Content-Language")))
-	if !slices.Contains(fields, "Accept-Language") || len(h["Content-Language"]) != 1 || !validToken.MatchString(lang) {
+	if !slices.Contains(fields, "Accept-Language") || len(h["Content-Language"]) != 1 || !ValidToken.MatchString(lang) {
 		return ""
 	}
-	return langMark + lang
+	return LangMark + lang
 }
 
 // normalized makes one of the many ways to write the same: lines folded, white
@@ -88,8 +90,8 @@ func normalized(name string, values, known []string) string {
 	switch name {
 	case "Accept-Language":
 		normal, best := languages(list)
-		if best != "" && slices.Contains(known, langMark+best) {
-			return langMark + best
+		if best != "" && slices.Contains(known, LangMark+best) {
+			return LangMark + best
 		}
 		return normal
 	case "Accept-Encoding":

@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"net/http"
@@ -8,16 +8,16 @@ import (
 
 // control is a Cache-Control field: directives in lower case with their
 // arguments (RFC 9111, section 5.2).
-type control map[string]string
+type Control map[string]string
 
 // parseControl reads all lines; of a directive given twice the more restrictive
 // one counts.
-func parseControl(h http.Header) control {
+func ParseControl(h http.Header) Control {
 	lines := h["Cache-Control"]
 	if len(lines) == 0 {
 		return nil
 	}
-	c := control{}
+	c := Control{}
 	for _, line := range lines {
 		for line != "" {
 			var item string
@@ -29,7 +29,7 @@ func parseControl(h http.Header) control {
 			}
 			c.prohibitions(item)
 			if name != "" {
-				c.add(control{name: strings.Trim(strings.Trim(arg, " \t"), `"`)})
+				c.add(Control{name: strings.Trim(strings.Trim(arg, " \t"), `"`)})
 			}
 		}
 	}
@@ -38,7 +38,7 @@ func parseControl(h http.Header) control {
 
 // prohibitions adds those of an item that is no valid directive, but clear enough:
 // "private; max-age=60", "max-age=60 no-store".
-func (c control) prohibitions(item string) {
+func (c Control) prohibitions(item string) {
 	if !strings.ContainsAny(item, "; \t") {
 		return
 	}
@@ -56,7 +56,7 @@ func (c control) prohibitions(item string) {
 }
 
 // add has c say what d says too.
-func (c control) add(d control) {
+func (c Control) add(d Control) {
 	for name, arg := range d {
 		if have, both := c[name]; both {
 			arg = stricter(name, have, arg)
@@ -86,14 +86,14 @@ func stricter(name, a, b string) string {
 	return a
 }
 
-func (c control) has(name string) bool {
+func (c Control) Has(name string) bool {
 	_, ok := c[name]
 	return ok
 }
 
 // seconds is a delta-seconds argument. What is too large is very long (RFC
 // 9111, section 1.2.2), what is no number counts as 0: stale.
-func (c control) seconds(name string) (d time.Duration, ok bool) {
+func (c Control) Seconds(name string) (d time.Duration, ok bool) {
 	arg, ok := c[name]
 	if !ok {
 		return 0, false

@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"maps"
@@ -14,7 +14,7 @@ var deciding = map[string]bool{
 }
 
 // around are the deciding fields of a header, by their canonical names.
-func (rs *Rules) around(h http.Header) http.Header {
+func (rs *Rules) Around(h http.Header) http.Header {
 	var out http.Header
 	for name, values := range h {
 		name = textproto.CanonicalMIMEHeaderKey(name)
@@ -39,7 +39,7 @@ func together(name string, own, around http.Header) []string {
 
 // canonicalHeader is h with canonical names, nil if it has no others. Code that
 // writes into the map itself can use any.
-func canonicalHeader(h http.Header) http.Header {
+func CanonicalHeader(h http.Header) http.Header {
 	canonical := true
 	for name := range h {
 		canonical = canonical && textproto.CanonicalMIMEHeaderKey(name) == name

@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"net/http"
@@ -30,8 +30,8 @@ func TestContradictoryDirectives(t *testing.T) {
 		"\tmax-age=60\t,":                      time.Minute,
 	} {
 		for _, lines := range [][]string{{line}, strings.SplitAfter(line, "60, ")} {
-			if got := rs.termsOf(200, http.Header{"Cache-Control": lines}, now); !got.explicit || got.fresh != want {
-				t.Errorf("%q: %v, want %v", lines, got.fresh, want)
+			if got := rs.TermsOf(200, http.Header{"Cache-Control": lines}, now); !got.Explicit || got.Fresh != want {
+				t.Errorf("%q: %v, want %v", lines, got.Fresh, want)
 			}
 		}
 	}
@@ -44,8 +44,8 @@ func TestContradictoryDirectives(t *testing.T) {
 		"max-age=60,,\tprivate": "private",
 		"x-no-store":            "",
 	} {
-		d := parseControl(http.Header{"Cache-Control": {line}})
-		if got := d.has("no-store") || d.has("private"); got != (want != "") || got && !d.has(want) {
+		d := ParseControl(http.Header{"Cache-Control": {line}})
+		if got := d.Has("no-store") || d.Has("private"); got != (want != "") || got && !d.Has(want) {
 			t.Errorf("%q: %v, want %q", line, d, want)
 		}
 	}
@@ -57,12 +57,12 @@ func TestContradictoryDirectives(t *testing.T) {
 		`x="no-cache"`:              true,
 	} {
 		h := http.Header{"Cache-Control": {line}}
-		if got := wants(parseControl(h), h, 10*time.Second, 20*time.Second); got != want {
+		if got := Wants(ParseControl(h), h, 10*time.Second, 20*time.Second); got != want {
 			t.Errorf("request %q: %v, want %v", line, got, want)
 		}
 	}
 	for line, want := range map[string]bool{"max-stale": true, "max-stale=5": false, "max-stale, max-stale=5": false, "max-stale=5, max-stale": false, "max-stale=junk": false} {
-		if got := toleratesStale(parseControl(http.Header{"Cache-Control": {line}}), -10*time.Second); got != want {
+		if got := ToleratesStale(ParseControl(http.Header{"Cache-Control": {line}}), -10*time.Second); got != want {
 			t.Errorf("request %q: %v, want %v", line, got, want)
 		}
 	}
@@ -87,30 +87,30 @@ func FuzzControl(f *testing.F) {
 		rs := Rules{MaxTTL: 24 * time.Hour}
 		now := time.Now()
 		a, b := http.Header{"Cache-Control": {own}}, http.Header{"Cache-Control": {around}}
-		x, y, both := rs.termsOf(200, a, now), rs.termsOf(200, b, now), rs.terms(response{status: 200, header: a, around: b}, now)
+		x, y, both := rs.TermsOf(200, a, now), rs.TermsOf(200, b, now), rs.Terms(Response{Status: 200, Header: a, Around: b}, now)
 		for _, name := range []string{"no-store", "private", "no-cache", "must-revalidate", "proxy-revalidate"} {
-			if both.has(name) != (x.has(name) || y.has(name)) {
-				t.Errorf("%s of %q and %q: %v", name, own, around, both.has(name))
+			if both.Has(name) != (x.Has(name) || y.Has(name)) {
+				t.Errorf("%s of %q and %q: %v", name, own, around, both.Has(name))
 			}
 		}
 		for _, one := range []terms{x, y} {
-			if one.explicit && (!both.explicit || both.fresh > one.fresh) {
-				t.Errorf("%q and %q: %v, longer than %v", own, around, both.fresh, one.fresh)
+			if one.Explicit && (!both.Explicit || both.Fresh > one.Fresh) {
+				t.Errorf("%q and %q: %v, longer than %v", own, around, both.Fresh, one.Fresh)
 			}
 		}
-		if both.shared && !x.shared && x.spoken() || both.forAll != x.forAll {
+		if both.shared && !x.shared && x.spoken() || both.ForAll != x.ForAll {
 			t.Errorf("%q around %q permits what that does not", around, own)
 		}
-		one, other := parseControl(http.Header{"Cache-Control": {own, around}}), parseControl(http.Header{"Cache-Control": {around, own}})
+		one, other := ParseControl(http.Header{"Cache-Control": {own, around}}), ParseControl(http.Header{"Cache-Control": {around, own}})
 		for name := range one {
-			d1, _ := one.seconds(name)
-			d2, ok := other.seconds(name)
+			d1, _ := one.Seconds(name)
+			d2, ok := other.Seconds(name)
 			if known := name == "max-age" || name == "s-maxage" || name == "min-fresh"; !ok || known && d1 != d2 {
 				t.Errorf("%s of %q and %q: %v one way round, %v the other", name, own, around, d1, d2)
 			}
 		}
 		h := http.Header{"Cache-Control": {own, around}}
-		if wants(parseControl(h), h, 10*time.Second, 20*time.Second) && !(wants(parseControl(a), a, 10*time.Second, 20*time.Second) && wants(parseControl(b), b, 10*time.Second, 20*time.Second)) {
+		if Wants(ParseControl(h), h, 10*time.Second, 20*time.Second) && !(Wants(ParseControl(a), a, 10*time.Second, 20*time.Second) && Wants(ParseControl(b), b, 10*time.Second, 20*time.Second)) {
 			t.Errorf("%q and %q ask for less together", own, around)
 		}
 	})
@@ -137,7 +137,7 @@ func FuzzRange(f *testing.F) {
 			t.Errorf("%q of %d: %+v", value, size, all)
 		}
 		r := &http.Request{Method: "GET", Header: http.Header{"Range": {value}}}
-		line := servable(r, http.Header{}, size).Header.Get("Range")
+		line := Servable(r, http.Header{}, size).Header.Get("Range")
 		if again, ignore := ranges([]string{line}, size); ignore || len(again) != len(all) {
 			t.Errorf("%q of %d became %q: %+v", value, size, line, again)
 		}
@@ -152,9 +152,9 @@ func TestProhibitionsInInvalidFields(t *testing.T) {
 		"public; no-store, max-age=60": "no-store", "public No-Store, max-age=60": "no-store", "no-cache; no-store": "no-store", "s-maxage=60, public; no-cache": "no-cache",
 		`max-age=60, x="a; private"`: "", `max-age=60, x="a private b"`: "", "max-age=60, public; privately": "",
 	} {
-		d := rs.termsOf(200, http.Header{"Cache-Control": {line}}, time.Now())
+		d := rs.TermsOf(200, http.Header{"Cache-Control": {line}}, time.Now())
 		for _, name := range []string{"private", "no-store", "no-cache"} {
-			if got := d.has(name); got != (name == want) && !(name == "no-cache" && line == "no-cache; no-store") {
+			if got := d.Has(name); got != (name == want) && !(name == "no-cache" && line == "no-cache; no-store") {
 				t.Errorf("%q: %s is %v", line, name, got)
 			}
 		}

@@ -1,4 +1,4 @@
-package cache
+package cachekey
 
 import (
 	"crypto/sha256"
@@ -15,7 +15,7 @@ import (
 
 // target is the primary key: the URL as the client wrote it, see [sentURL]. The path is not
 // decoded, for /a%2Fb and /a/b, or /a%3Fq=1 and /a?q=1, are different.
-func target(scheme, host string, u *url.URL) string {
+func Target(scheme, host string, u *url.URL) string {
 	query := u.RawQuery
 	if u.ForceQuery || query != "" {
 		query = "?" + query
@@ -24,13 +24,13 @@ func target(scheme, host string, u *url.URL) string {
 	if path == "" {
 		path = "/"
 	}
-	return join(scheme, canonicalHost(scheme, host), path, query)
+	return Join(scheme, canonicalHost(scheme, host), path, query)
 }
 
 // sentURL is the URL of a request with the part of its path that an outer
 // handler has cut off ([http.StripPrefix]): /a/page and /b/page are two, also
 // where the handler sees /page.
-func sentURL(r *http.Request) *url.URL {
+func SentURL(r *http.Request) *url.URL {
 	sent, _, _ := strings.Cut(r.RequestURI, "?")
 	path := r.URL.EscapedPath()
 	if sent == path || len(sent) <= len(path) {
@@ -63,7 +63,7 @@ func canonicalHost(scheme, host string) string {
 
 // join prefixes each part with its length, so that ("a:b", "c") is not ("a",
 // "b:c").
-func join(parts ...string) string {
+func Join(parts ...string) string {
 	var b []byte
 	for _, part := range parts {
 		b = binary.AppendUvarint(b, uint64(len(part)))
@@ -72,7 +72,7 @@ func join(parts ...string) string {
 	return string(b)
 }
 
-func digest(s string) string {
+func Digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:16])
 }
@@ -93,7 +93,7 @@ func urlID(host, path, query string) string {
 	if path == "" {
 		path = "/"
 	}
-	return digest(join(purgeHost(host), withoutDots(path), query))
+	return Digest(Join(PurgeHost(host), withoutDots(path), query))
 }
 
 // withoutDots is a path without the segments "." and "..", which browsers resolve
@@ -118,7 +118,7 @@ func withoutDots(path string) string {
 }
 
 // purgeHost is a host in one spelling, without the port that http or https has anyway.
-func purgeHost(host string) string {
+func PurgeHost(host string) string {
 	host = strings.ToLower(host)
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
@@ -134,32 +134,32 @@ func purgeHost(host string) string {
 	return net.JoinHostPort(name, port)
 }
 
-var errURL = errors.New("not an absolute http or https URL with a host in ASCII")
+var ErrURL = errors.New("not an absolute http or https URL with a host in ASCII")
 
 // urlTarget is the primary key of a URL to purge.
-func urlTarget(raw string) (string, error) {
+func ParseURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", errURL
+		return "", ErrURL
 	}
 	// Browsers send a host in its ASCII form (RFC 5891): any other is never a key.
 	if strings.ContainsFunc(u.Host, func(c rune) bool { return c > unicode.MaxASCII }) {
-		return "", errURL
+		return "", ErrURL
 	}
-	return target(u.Scheme, u.Host, u), nil
+	return Target(u.Scheme, u.Host, u), nil
 }
 
 // targetID is the urlID of a primary key without what WithKey adds.
-func targetID(target string) string {
-	parts := split(target)
+func PurgeID(target string) string {
+	parts := Split(target)
 	if len(parts) != 4 {
-		return digest(target)
+		return Digest(target)
 	}
 	return urlID(parts[1], parts[2], parts[3])
 }
 
 // split undoes join, nil if it cannot.
-func split(s string) []string {
+func Split(s string) []string {
 	var parts []string
 	for len(s) > 0 && len(parts) < 5 {
 		n, size := binary.Uvarint([]byte(s[:min(len(s), binary.MaxVarintLen64)]))

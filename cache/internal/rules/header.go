@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"net/http"
@@ -18,7 +18,7 @@ var hop = map[string]bool{
 }
 
 // storedHeader is what of a handler's header goes into the store.
-func storedHeader(h http.Header, now time.Time) http.Header {
+func StoredHeader(h http.Header, now time.Time) http.Header {
 	out := make(http.Header, len(h)+1)
 	named := strings.Join(h["Connection"], ",")
 	for name, values := range h {
@@ -38,9 +38,9 @@ func storedHeader(h http.Header, now time.Time) http.Header {
 var notUpdated = map[string]bool{"Content-Encoding": true, "Content-Length": true, "Content-Md5": true, "Content-Range": true, "Etag": true, "Set-Cookie": true}
 
 // updated is a stored header after a 304 with these fields.
-func updated(stored, fields http.Header, now time.Time) http.Header {
+func Updated(stored, fields http.Header, now time.Time) http.Header {
 	out := stored.Clone()
-	for name, values := range storedHeader(fields, now) {
+	for name, values := range StoredHeader(fields, now) {
 		if !notUpdated[name] {
 			out[name] = values
 		}
@@ -59,7 +59,7 @@ func listed(list, name string) bool {
 
 // addedTo are the fields to which the handler has added values: those of outer
 // middlewares stand before its own.
-func addedTo(before, after http.Header) []string {
+func AddedTo(before, after http.Header) []string {
 	var names []string
 	for name, old := range before {
 		now := after[name]
@@ -75,7 +75,7 @@ func addedTo(before, after http.Header) []string {
 // were there before belong to outer middlewares, which write to the same map,
 // and so do the first values of a field that was added to. The names are
 // canonical, whatever the handler wrote into the map.
-func own(before, after http.Header) http.Header {
+func Own(before, after http.Header) http.Header {
 	out := make(http.Header, len(after))
 	for name, values := range after {
 		if len(values) == 0 {

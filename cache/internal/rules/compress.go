@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"net/http"
@@ -6,12 +6,12 @@ import (
 )
 
 // minCompress is below what compression does not pay.
-const minCompress = 1 << 10
+const MinCompress = 1 << 10
 
 // compressible reports whether a body is likely to shrink and may be touched.
 // What clients get is the same bytes, so ETag and Vary stay the handler's.
-func compressible(h http.Header) bool {
-	if h.Get("Content-Encoding") != "" || parseControl(h).has("no-transform") {
+func Compressible(h http.Header) bool {
+	if h.Get("Content-Encoding") != "" || ParseControl(h).Has("no-transform") {
 		return false
 	}
 	kind, _, _ := strings.Cut(strings.ToLower(h.Get("Content-Type")), ";")

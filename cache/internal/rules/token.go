@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"regexp"
@@ -42,7 +42,7 @@ func deltaSeconds(s string) (d time.Duration, ok bool) {
 	return time.Duration(n) * time.Second, true
 }
 
-var validToken = regexp.MustCompile(`^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_|~:/-]{0,63}$`)
+var ValidToken = regexp.MustCompile(`^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_|~:/-]{0,63}$`)
 
 const ows = " \t" // optional white space is nothing else
 

@@ -1,4 +1,4 @@
-package cache
+package cachekey
 
 import (
 	"net/url"
@@ -19,11 +19,11 @@ func FuzzPurgedURL(f *testing.F) {
 		if err != nil || full.Host != host || full.Fragment != "" || full.RawQuery != u.RawQuery || full.Path != u.Path {
 			return
 		}
-		raw, err := urlTarget("https://" + host + uri)
+		raw, err := ParseURL("https://" + host + uri)
 		if err != nil {
 			return
 		}
-		if a, b := targetID(raw), targetID(target("http", host, u)); a != b {
+		if a, b := PurgeID(raw), PurgeID(Target("http", host, u)); a != b {
 			t.Errorf("%q %q: a purge does not find it", host, uri)
 		}
 	})

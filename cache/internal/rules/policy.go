@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"net/http"
@@ -12,8 +12,8 @@ import (
 
 // unstorable says why a response must not be stored (RFC 9111, section 3), "" if
 // it may be. t is what the handler and outer middlewares say.
-func (rs *Rules) unstorable(r *http.Request, res response, t terms) string {
-	status, h := res.status, res.header
+func (rs *Rules) unstorable(r *http.Request, res Response, t terms) string {
+	status, h := res.Status, res.Header
 	switch {
 	case r.Method != http.MethodGet:
 		return "method"
@@ -21,21 +21,21 @@ func (rs *Rules) unstorable(r *http.Request, res response, t terms) string {
 		return "nothing-written"
 	case status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified:
 		return "status"
-	case t.has("must-understand") && !understood(status):
+	case t.Has("must-understand") && !understood(status):
 		return "status"
-	case len(h["Set-Cookie"]) > 0 || len(res.around["Set-Cookie"]) > 0:
+	case len(h["Set-Cookie"]) > 0 || len(res.Around["Set-Cookie"]) > 0:
 		return "set-cookie"
 	case len(h["Trailer"]) > 0:
 		return "trailer"
-	case t.has("no-store"):
+	case t.Has("no-store"):
 		return "no-store"
-	case t.has("private"):
+	case t.Has("private"):
 		return "private"
 	case len(r.Header["Authorization"]) > 0 && !t.shared:
 		return "authorization"
 	case slices.ContainsFunc(res.all("Content-Type"), eventStream):
 		return "event-stream"
-	case rs.unselectable(varyNames(http.Header{"Vary": res.all("Vary")})):
+	case rs.Unselectable(VaryNames(http.Header{"Vary": res.all("Vary")})):
 		return "vary"
 	}
 	if n := h.Get("Content-Length"); n != "" {
@@ -52,16 +52,16 @@ func eventStream(contentType string) bool {
 }
 
 // unselectable reports whether nothing is stored that varies by these fields.
-func (rs *Rules) unselectable(names []string) bool {
-	return len(names) > maxVary || slices.ContainsFunc(names, func(name string) bool {
+func (rs *Rules) Unselectable(names []string) bool {
+	return len(names) > MaxVary || slices.ContainsFunc(names, func(name string) bool {
 		return name == "*" || name == "Authorization" || name == "Cookie" && !rs.VaryCookie
 	})
 }
 
 // forAll reports whether a response to a request with Authorization may be
 // shared (RFC 9111, section 3.5).
-func forAll(d control) bool {
-	return d.has("public") || d.has("must-revalidate") || d.has("s-maxage")
+func forAll(d Control) bool {
+	return d.Has("public") || d.Has("must-revalidate") || d.Has("s-maxage")
 }
 
 // understood are the final status codes this cache knows the meaning of

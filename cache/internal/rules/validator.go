@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"net/http"
@@ -8,7 +8,7 @@ import (
 // identifies reports whether a 304 with these fields is about the response that
 // is stored (RFC 9111, section 4.3.4): its validators are those of that one.
 // Without any it answers our condition.
-func identifies(h, stored http.Header) bool {
+func Identifies(h, stored http.Header) bool {
 	if etag := h.Get("Etag"); etag != "" {
 		if !strings.HasPrefix(etag, "W/") {
 			return etag == stored.Get("Etag")

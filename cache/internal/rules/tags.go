@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"net/http"
@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxTags      = 128 // of one response; further ones make it unstorable
+	MaxTags      = 128 // of one response; further ones make it unstorable
 	maxTagLength = 1024
 )
 
@@ -25,16 +25,16 @@ func tagsOf(h http.Header) (tags []string, ok bool) {
 			}
 		}
 	}
-	tags = append(tags, groups(h["Cache-Groups"])...)
+	tags = append(tags, Groups(h["Cache-Groups"])...)
 	slices.Sort(tags)
 	tags = slices.Compact(tags)
 	tooLong := slices.ContainsFunc(tags, func(tag string) bool { return len(tag) > maxTagLength })
-	return tags, len(tags) <= maxTags && !tooLong
+	return tags, len(tags) <= MaxTags && !tooLong
 }
 
 // groups reads a list of strings (RFC 9651, section 3.1); a field that is not
 // one counts as absent (RFC 9875, section 2).
-func groups(lines []string) []string {
+func Groups(lines []string) []string {
 	var out []string
 	p := &fieldParser{rest: strings.TrimSpace(strings.Join(lines, ","))}
 	for p.rest != "" {

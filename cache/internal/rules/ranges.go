@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import (
 	"math"
@@ -96,7 +96,7 @@ func overlapping(all []byteRange) bool {
 // servable is a request for [http.ServeContent], which takes some fields for
 // something else: Range only for GET and as read here, If-Range only with a
 // strong validator, and list fields in one line. h is the stored header.
-func servable(r *http.Request, h http.Header, size int64) *http.Request {
+func Servable(r *http.Request, h http.Header, size int64) *http.Request {
 	if len(r.Header["Range"]) == 0 && len(r.Header["If-None-Match"]) < 2 && len(r.Header["If-Match"]) < 2 {
 		return r
 	}

@@ -1,4 +1,4 @@
-package cache
+package rules
 
 import "strings"
 
@@ -6,8 +6,8 @@ import "strings"
 // directives: integers, strings, tokens and booleans; parameters are ignored.
 // Anything that is not a dictionary makes it all invalid, and of a key given
 // twice the last counts.
-func parseDictionary(s string) (control, bool) {
-	d := control{}
+func parseDictionary(s string) (Control, bool) {
+	d := Control{}
 	p := &fieldParser{rest: strings.Trim(s, " ")}
 	for p.rest != "" {
 		if !p.member(d) {
@@ -49,7 +49,7 @@ func (p *fieldParser) take(n int) string {
 
 // member reads one key with its value and parameters. A value of false switches
 // the directive off.
-func (p *fieldParser) member(d control) bool {
+func (p *fieldParser) member(d Control) bool {
 	name, ok := p.key()
 	if !ok {
 		return false
