@@ -45,7 +45,7 @@ func (x *exchange) collapse() {
 	of := classOf(r.Header)
 	for rounds := 0; rounds < maxRounds; {
 		key := x.f.hash + x.f.variant
-		fl, leads := c.flights.join(key, c.gen.Load(), of)
+		fl, leads := c.flights.join(key, c.store.generation(), of)
 		if leads {
 			x.lead = &leading{fl, key, begun}
 			x.leads(ctx)
@@ -84,7 +84,7 @@ func (x *exchange) collapse() {
 // if it may.
 func (x *exchange) serveUnstored(fl *flight) bool {
 	c := x.c
-	if fl.response == nil || c.gen.Load() != fl.gen || fl.response.variant != c.rules.Variant(fl.response.names, x.r.Header) {
+	if fl.response == nil || c.store.generation() != fl.gen || fl.response.variant != c.rules.Variant(fl.response.names, x.r.Header) {
 		return false
 	}
 	f := c.visible(x.r, *fl.response)
@@ -98,7 +98,7 @@ func (x *exchange) serveUnstored(fl *flight) bool {
 
 // fetchAlone calls the handler for one request only.
 func (x *exchange) fetchAlone() {
-	x.c.releaseUnused(&x.f)
+	x.c.store.releaseUnused(&x.f)
 	x.f.lease, x.s.Collapsed, x.lead = "", false, nil
 	x.fetch()
 }
@@ -108,7 +108,7 @@ func (x *exchange) fetchAlone() {
 func (x *exchange) leads(ctx context.Context) {
 	flights, lead := &x.c.flights, x.lead
 	defer flights.finish(lead.key, lead.flight, abandoned)
-	if x.f.inc != "" && !x.acquire(ctx) {
+	if x.f.reachable() && !x.acquire(ctx) {
 		// Another instance has made it, or none will, or the time is up.
 		switch {
 		case x.serveFound():
@@ -140,7 +140,7 @@ func (x *exchange) clientGone() bool {
 
 // find looks the store up again.
 func (x *exchange) find() error {
-	f, err := x.c.find(x.r.Context(), x.f.place, x.r.Header, false)
+	f, err := x.c.store.find(x.r.Context(), x.f.place, x.r.Header, false)
 	if err == nil {
 		x.f = x.c.visible(x.r, f)
 	}
@@ -151,14 +151,14 @@ func (x *exchange) find() error {
 // handler.
 func (x *exchange) serveFound() bool {
 	d := x.c.decide(x.d, x.r, &x.f)
-	if d == forward || !x.c.readable(x.r.Context(), &x.f) {
+	if d == forward || !x.c.store.readable(x.r.Context(), &x.f) {
 		return false
 	}
 	x.s.Collapsed = true
 	if d == serveStale {
 		x.c.refresh(x.r, x.next, x.f)
 	} else {
-		x.c.releaseUnused(&x.f)
+		x.c.store.releaseUnused(&x.f)
 	}
 	x.serve()
 	return true
@@ -169,24 +169,24 @@ func (x *exchange) serveFound() bool {
 // not stored, or the time is up.
 func (x *exchange) acquire(ctx context.Context) bool {
 	c, f := x.c, &x.f
-	if f.lease != "" && c.leases.claim(f.leaseKey(f.variant), f.lease) != "" {
+	if f.lease != "" && c.store.claim(f.leaseKey(f.variant), f.lease) != "" {
 		return true // what f says is as new as the lease
 	}
-	if c.ended.Load() {
+	if c.store.closing() {
 		return true // no one would release a lease
 	}
 	for {
 		lease := f.leaseKey(f.variant)
-		token := c.leases.claim(lease, "")
-		now, err := c.find(ctx, f.place, x.r.Header, token == "")
+		token := c.store.claim(lease, "")
+		now, err := c.store.find(ctx, f.place, x.r.Header, token == "")
 		if err != nil { // without a store there is no lease
 			f.lease = ""
-			c.release(returned{key: lease, token: token})
+			c.store.release(returned{key: lease, token: token})
 			return true
 		}
 		*f = c.visible(x.r, now)
 		if token == "" && f.lease != "" {
-			token, lease = c.leases.claim(f.leaseKey(f.variant), f.lease), f.leaseKey(f.variant)
+			token, lease = c.store.claim(f.leaseKey(f.variant), f.lease), f.leaseKey(f.variant)
 		}
 		f.lease = token
 		same := lease == f.leaseKey(f.variant)
@@ -195,7 +195,7 @@ func (x *exchange) acquire(ctx context.Context) bool {
 		case token != "" && same && !made:
 			return true
 		case token != "":
-			c.release(returned{key: lease, token: token})
+			c.store.release(returned{key: lease, token: token})
 			f.lease = ""
 		}
 		if made || f.hitForMiss {

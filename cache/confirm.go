@@ -15,17 +15,17 @@ var ErrUnconfirmed = errors.New("cache: purged, but not confirmed by the replica
 
 // confirm waits until replicas have what was written to these logs, whose TTL is
 // written again behind it.
-func (c *Cache) confirm(ctx context.Context, logs []string) error {
-	if c.waitReplicas == 0 {
+func (s *Store) confirm(ctx context.Context, logs []string) error {
+	if s.set.Replicas.N == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.storeTimeout+c.waitTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.WriteTimeout+s.set.Replicas.Patience)
 	defer cancel()
-	if !bounded.TellsNodes(c.rdb) {
+	if !bounded.TellsNodes(s.rdb) {
 		return errors.Join(ErrUnconfirmed, errors.New("the client does not tell the master of a key"))
 	}
-	err := c.caller.Confirm(ctx, logs, func(p redis.Pipeliner, log string) { p.PExpire(ctx, log, c.logTTL()) },
-		bounded.Replicas{N: c.waitReplicas, Patience: c.waitTimeout})
+	err := s.caller.Confirm(ctx, logs, func(p redis.Pipeliner, log string) { p.PExpire(ctx, log, s.logTTL()) },
+		bounded.Replicas{N: s.set.Replicas.N, Patience: s.set.Replicas.Patience})
 	if err != nil {
 		return errors.Join(ErrUnconfirmed, err)
 	}

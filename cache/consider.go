@@ -11,7 +11,7 @@ import (
 // consider decides whether the response is stored.
 func (a *attempt) consider(status int, h http.Header) {
 	now := time.Now()
-	if a.f.target == "" || a.s.Detail != "" && a.f.inc != "" {
+	if a.f.target == "" || a.s.Detail != "" && a.f.reachable() {
 		return // none of the cache's business
 	}
 	e := entry{status: status, age: rules.InitialAge(h, now), delta: now.Sub(a.begun), header: h}
@@ -21,7 +21,7 @@ func (a *attempt) consider(status int, h http.Header) {
 		}
 		return
 	}
-	a.s.Stored = a.f.inc != ""
+	a.s.Stored = a.f.reachable()
 	e.header = rules.StoredHeader(h, now)
 	rules.AddVary(e.header, rules.VaryNames(a.around))
 	a.e = &e

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
@@ -16,19 +15,6 @@ const (
 	serveStale                 // from the store, and refresh it (RFC 5861, section 3)
 )
 
-// forwardReason is why the handler is called, the fwd parameter of Cache-Status
-// (RFC 9211, section 2.2).
-type forwardReason string
-
-const (
-	forwardMethod  forwardReason = "method"
-	forwardBypass  forwardReason = "bypass"
-	forwardRequest forwardReason = "request"
-	forwardStale   forwardReason = "stale"
-	forwardURI     forwardReason = "uri-miss"
-	forwardVary    forwardReason = "vary-miss"
-)
-
 // lookup finds out what the store has for the request, and decides what is done
 // with it. lease says whether this request would make what is missing.
 func (x *exchange) lookup(lease bool) (decision, error) {
@@ -37,28 +23,20 @@ func (x *exchange) lookup(lease bool) (decision, error) {
 		return x.forward(reason, detail), nil
 	}
 	p := c.placeOf(r)
-	if f, ok := c.near.get(&c.config, p, r.Header); ok {
+	if f, ok := c.store.nearby(p, r.Header); ok {
 		if f = c.visible(r, f); c.decide(x.d, r, &f) == serve {
 			x.f = f
 			return x.hit(serve), nil
 		}
 	}
-	if c.pending.has(p.log) {
-		x.f = found{place: p, variant: c.rules.Variant(nil, r.Header)}
-		return x.forward(forwardBypass, "store-error"), errPending
-	}
-	gen, begun := c.gen.Load(), time.Now()
-	f, err := c.find(r.Context(), p, r.Header, lease)
+	f, err := c.store.lookup(r.Context(), p, r.Header, lease && c.waitMax > 0)
 	if err != nil {
 		x.f = f
 		return x.forward(forwardBypass, "store-error"), wrapped("lookup", err)
 	}
-	if f.fresh() && c.gen.Load() == gen {
-		c.near.put(f, begun)
-	}
 	x.f = c.visible(r, f)
 	d := c.decide(x.d, r, &x.f)
-	if d != forward && !c.readable(r.Context(), &x.f) {
+	if d != forward && !c.store.readable(r.Context(), &x.f) {
 		x.f.entry, d = nil, forward
 	}
 	switch {

@@ -149,7 +149,7 @@ func (r *reader) duration() time.Duration {
 // decodeEntry trusts nothing: Redis is shared, and versions differ during a
 // deploy. The body shares b's memory.
 func decodeEntry(b []byte) (*entry, error) {
-	e, r, err := decodeHead(b)
+	e, r, err := readHead(b)
 	if err != nil {
 		return nil, err
 	}
@@ -160,8 +160,15 @@ func decodeEntry(b []byte) (*entry, error) {
 	return e, nil
 }
 
-// decodeHead reads what stands before the body, and returns what reads on.
-func decodeHead(b []byte) (*entry, *reader, error) {
+// decodeHead reads what stands before the body, of which the beginning of an entry
+// will do.
+func decodeHead(b []byte) (*entry, error) {
+	e, _, err := readHead(b)
+	return e, err
+}
+
+// readHead is decodeHead, and returns what reads on.
+func readHead(b []byte) (*entry, *reader, error) {
 	if len(b) == 0 || b[0] != entryVersion {
 		return nil, nil, errEntry
 	}

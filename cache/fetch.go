@@ -9,7 +9,6 @@ import (
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/internal/respw"
-	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // attempt is one call of the handler. Its exchange has a request of its own,
@@ -48,7 +47,7 @@ func (x *exchange) attempt() *attempt {
 		a.given, a.around = o.given, o.around
 	}
 	a.before = x.w.Header().Clone() // fields of outer middlewares, on the same map
-	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.rules.MaxBody, over: a.tooLarge, lost: a.unkept}
+	a.rec = c.store.record(r.Context(), &a.f, a.tooLarge, a.unkept)
 	return a
 }
 
@@ -97,7 +96,7 @@ func (a *attempt) request() *http.Request {
 		return a.given
 	}
 	etag, modified := a.f.entry.header.Get("Etag"), a.f.entry.header.Get("Last-Modified")
-	if etag == "" && modified == "" || !a.c.readable(a.r.Context(), &a.f) {
+	if etag == "" && modified == "" || !a.c.store.readable(a.r.Context(), &a.f) {
 		return a.given
 	}
 	a.asks = true
@@ -161,9 +160,4 @@ func (a *attempt) record(h http.Header) {
 		a.s.Stored, a.s.Detail = false, "too-large"
 	}
 	a.rec.on = true
-}
-
-// wrapped is an error of the package. It matches [ErrUnavailable] if Redis is away.
-func wrapped(what string, err error) error {
-	return fmt.Errorf("cache: %s: %w", what, unavailable.Wrap(err))
 }

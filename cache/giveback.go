@@ -38,16 +38,16 @@ const (
 )
 
 // release gives a lease back, in the background unless Close was called.
-func (c *Cache) release(l returned) {
+func (s *Store) release(l returned) {
 	if l.token == "" {
 		return
 	}
-	l.due, l.until = time.Now(), time.Now().Add(max(c.leaseTTL, c.refreshTimeout))
-	if c.returns.add(l) && !c.background(c.giveLeasesBack) {
-		c.returns.stopped()
-		ctx, cancel := context.WithTimeout(context.Background(), c.storeTimeout)
+	l.due, l.until = time.Now(), time.Now().Add(max(s.set.LeaseTTL, s.set.RefreshTimeout))
+	if s.returns.add(l) && !s.background(s.giveLeasesBack) {
+		s.returns.stopped()
+		ctx, cancel := context.WithTimeout(context.Background(), s.set.WriteTimeout)
 		defer cancel()
-		c.returnAll(ctx)
+		s.returnAll(ctx)
 	}
 }
 
@@ -98,21 +98,21 @@ func (rs *returns) take() (batch []returned, pause time.Duration, wake <-chan st
 }
 
 // giveLeasesBack runs until all are back, or Close, which gives back the rest.
-func (c *Cache) giveLeasesBack(ctx context.Context) {
+func (s *Store) giveLeasesBack(ctx context.Context) {
 	for {
-		batch, pause, wake, over := c.returns.take()
+		batch, pause, wake, over := s.returns.take()
 		switch {
 		case over:
 			return
 		case len(batch) > 0:
-			c.returns.keep(c.endLeases(ctx, batch))
+			s.returns.keep(s.endLeases(ctx, batch))
 			if ctx.Err() == nil {
 				continue
 			}
 		}
 		select {
 		case <-ctx.Done():
-			c.returns.stopped()
+			s.returns.stopped()
 			return
 		case <-wake:
 		case <-time.After(pause):
@@ -132,14 +132,14 @@ func (rs *returns) keep(left []returned) {
 }
 
 // endLeases returns those that have to be tried once more.
-func (c *Cache) endLeases(ctx context.Context, batch []returned) (left []returned) {
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.storeTimeout)
+func (s *Store) endLeases(ctx context.Context, batch []returned) (left []returned) {
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.WriteTimeout)
 	defer cancel()
 	calls := make([]scriptCall, len(batch))
 	for i, l := range batch {
 		calls[i] = scriptCall{[]string{l.key}, []any{l.token, l.stay.Milliseconds(), 0}}
 	}
-	say, err := c.scripted(bound, &c.endScript, calls, func(redis.Pipeliner) {})
+	say, err := s.scripted(bound, &s.endScript, calls, func(redis.Pipeliner) {})
 	if err != nil {
 		for i := range batch {
 			batch[i].unsure = true
@@ -155,15 +155,15 @@ func (c *Cache) endLeases(ctx context.Context, batch []returned) (left []returne
 }
 
 // returnAll gives back what is left at the end, once.
-func (c *Cache) returnAll(ctx context.Context) {
-	c.returns.mu.Lock()
-	all := c.returns.all
-	c.returns.all = nil
-	c.returns.mu.Unlock()
-	for batch := range slices.Chunk(append(all, c.leases.all()...), returnBatch) {
+func (s *Store) returnAll(ctx context.Context) {
+	s.returns.mu.Lock()
+	all := s.returns.all
+	s.returns.all = nil
+	s.returns.mu.Unlock()
+	for batch := range slices.Chunk(append(all, s.leases.all()...), returnBatch) {
 		if ctx.Err() != nil {
 			return
 		}
-		c.endLeases(ctx, batch)
+		s.endLeases(ctx, batch)
 	}
 }

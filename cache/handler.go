@@ -26,7 +26,7 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 		}
 		if x.f.lease != "" {
 			taken := x.f
-			defer c.releaseUnused(&taken)
+			defer c.store.releaseUnused(&taken)
 		}
 		switch {
 		case decision != forward:

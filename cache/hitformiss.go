@@ -31,9 +31,9 @@ func (a *attempt) releaseWaiters() {
 		// No request waits for this one, because of the mark. Renew it now and then, or
 		// many would wait for a header each time that it expires.
 		if a.f.hitForMiss && !a.f.large && a.f.hitForMissLeft < hitForMissFor/2 && d == hitForMissFor && unshared(a.r) == "" {
-			a.c.markHitForMiss(a.r.Context(), &a.f, classOf(a.r.Header), d)
+			a.c.store.markHitForMiss(a.r.Context(), &a.f, classOf(a.r.Header), d)
 		}
-	case a.f.large || a.c.markHitForMiss(a.r.Context(), &a.f, a.lead.of, d):
+	case a.f.large || a.c.store.markHitForMiss(a.r.Context(), &a.f, a.lead.of, d):
 		a.c.flights.finish(a.lead.key, a.lead.flight, notStored)
 	default:
 		a.c.flights.finish(a.lead.key, a.lead.flight, abandoned)
@@ -46,7 +46,7 @@ func (a *attempt) tooLarge() {
 	a.e = nil
 	if !a.f.large {
 		a.f.large = true
-		a.c.markLarge(a.r.Context(), &a.f)
+		a.c.store.markLarge(a.r.Context(), &a.f)
 	}
 	a.unkept()
 }

@@ -28,7 +28,7 @@ type Entry struct {
 // DecodeEntry reads the value of a key …:e:…, of which the beginning will do: all
 // before the body. It trusts nothing.
 func DecodeEntry(b []byte) (Entry, error) {
-	head, _, err := decodeHead(b)
+	head, err := decodeHead(b)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -90,4 +90,4 @@ func (e Entry) Purged(values []any) (hard, soft bool) {
 }
 
 // KeyPrefix is what all keys of the cache begin with.
-func (c *Cache) KeyPrefix() string { return c.prefix + ":v2:" + c.name + ":" }
+func (c *Cache) KeyPrefix() string { return c.settings.Prefix + ":v2:" + c.settings.Name + ":" }

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
@@ -14,9 +13,7 @@ func (a *attempt) cleanUp() {
 	if !a.filled {
 		a.rec.drop()
 	}
-	lease := returned{key: a.f.leaseKey(a.f.variant), token: a.f.lease}
-	a.f.lease = ""
-	a.c.release(lease)
+	a.c.store.release(a.f.detach())
 }
 
 // finish stores what was recorded, if it is whole.
@@ -34,7 +31,7 @@ func (a *attempt) finish() {
 // keep stores an entry, or hands it to the requests that wait if Redis is away.
 func (a *attempt) keep(e *entry) {
 	c := a.c
-	if a.f.inc == "" {
+	if !a.f.reachable() {
 		if a.lead != nil && e.id == "" {
 			names := rules.VaryNames(e.header)
 			a.lead.response = &found{place: a.f.place, names: names, variant: c.rules.Variant(names, a.r.Header), entry: e}
@@ -42,18 +39,10 @@ func (a *attempt) keep(e *entry) {
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.r.Context()), c.storeTimeout)
-	defer cancel()
-	err := ErrUnavailable
-	if call, ok := c.nodes.Allow(a.f.log); ok {
-		err = c.fill(ctx, a.f, a.r.Header, e)
-		c.report(a.r.Context(), call, err)
-	}
+	err := c.store.fill(a.r.Context(), a.f, a.r.Header, e)
 	switch {
 	case err == nil:
 		a.filled, a.f.lease = true, ""
-		c.stats.fills.Add(1)
-		c.near.forget(a.f.url)
 		if a.lead != nil {
 			c.flights.finish(a.lead.key, a.lead.flight, stored)
 		}

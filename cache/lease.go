@@ -3,28 +3,11 @@ package cache
 import (
 	"context"
 	"crypto/rand"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
-
-// class is what requests have in common that a response like "private" or
-// Set-Cookie is for: that of a first visit says nothing of those with a cookie.
-type class byte
-
-const (
-	plain      class = 'n'
-	withCookie class = 'c'
-)
-
-func classOf(h http.Header) class {
-	if len(h["Cookie"]) > 0 {
-		return withCookie
-	}
-	return plain
-}
 
 // leases are those that this process holds and no request uses yet: the one
 // that makes the response need not be the one whose look-up took the lease.
@@ -87,75 +70,33 @@ func (l *leases) all() []returned {
 	return out
 }
 
-// giveBack releases a lease that a look-up took and no request used.
-func (c *Cache) releaseUnused(f *found) {
+// claim takes a lease that this process holds for the caller, see [leases.claim].
+func (s *Store) claim(key, token string) string { return s.leases.claim(key, token) }
+
+// releaseUnused releases a lease that a look-up took and no request used.
+func (s *Store) releaseUnused(f *found) {
 	if f.lease == "" {
 		return
 	}
 	key := f.leaseKey(f.variant)
-	if c.leases.claim(key, f.lease) != "" {
-		c.release(returned{key: key, token: f.lease})
+	if s.leases.claim(key, f.lease) != "" {
+		s.release(returned{key: key, token: f.lease})
 	}
-}
-
-// markOpen ends a lease and notes, for all instances, that the response to a request of
-// this class is not stored. It reports whether that was seen twice running, so that
-// requests of the class need not wait for each other: one odd answer says nothing.
-func (c *Cache) markHitForMiss(ctx context.Context, f *found, of class, d time.Duration) bool {
-	if f.inc == "" { // without Redis, for this process
-		seen := 1
-		c.memo.change(f.hash, func(k *known) {
-			if k.unstoredOf == of && time.Now().Before(k.unstoredUntil) {
-				seen += k.unstored
-			}
-			k.unstoredUntil, k.unstoredOf, k.unstored = time.Now().Add(d), of, seen
-		})
-		return seen > 1
-	}
-	return c.endAndMark(ctx, f, f.hitForMissKey(f.variant, of), d) != 1
-}
-
-// markLarge ends a lease and notes that the body was too large to be stored.
-func (c *Cache) markLarge(ctx context.Context, f *found) {
-	if f.inc != "" {
-		c.endAndMark(ctx, f, f.largeKey(f.variant), largeFor)
-	}
-}
-
-// endAndMark returns how often the mark was set, 0 if Redis does not tell.
-func (c *Cache) endAndMark(ctx context.Context, f *found, mark string, d time.Duration) int64 {
-	lease := returned{key: f.leaseKey(f.variant), token: f.lease}
-	f.lease = ""
-	call, ok := c.nodes.Allow(f.log)
-	if !ok {
-		c.release(lease)
-		return 0
-	}
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
-	defer cancel()
-	say, err := c.run(bound, &c.endScript, []string{lease.key, mark}, lease.token, 0, d.Milliseconds())
-	c.report(ctx, call, err)
-	if err != nil || len(say) != 2 {
-		lease.unsure = true
-		c.release(lease)
-		return 0
-	}
-	return say[1]
 }
 
 // take gets the lease for a refresh, "" if another instance has it.
-func (c *Cache) acquireRefresh(ctx context.Context, key string) string {
-	bound, cancel := context.WithTimeout(ctx, c.storeTimeout)
+func (s *Store) acquireRefresh(ctx context.Context, key string) string {
+	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
 	defer cancel()
 	token := rand.Text()
 	var held *redis.StringCmd
-	err := c.pipeline(bound, func(p redis.Pipeliner) {
-		p.SetNX(bound, key, token, c.refreshTimeout+time.Second)
+	err := s.pipeline(bound, func(p redis.Pipeliner) {
+		p.SetNX(bound, key, token, s.set.RefreshTimeout+time.Second)
 		held = p.Get(bound, key)
 	})
 	switch {
 	case err != nil:
-		c.release(returned{key: key, token: token, unsure: true})
+		s.release(returned{key: key, token: token, unsure: true})
 		return ""
 	case held.Val() != token:
 		return ""

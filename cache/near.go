@@ -6,14 +6,17 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // near keeps small entries in the process for a moment, so that a hit costs no
 // round trip. What another instance purges is served for at most that moment,
 // what this one purges is gone at once. A nil near keeps nothing.
 type near struct {
-	ttl time.Duration
-	max int64 // bytes
+	rules *rules.Rules
+	ttl   time.Duration
+	max   int64 // bytes
 
 	mu    sync.Mutex
 	used  int64
@@ -34,14 +37,14 @@ type nearEntry struct {
 	size int64
 }
 
-func newNear(budget int64, ttl time.Duration) *near {
+func newNear(budget int64, ttl time.Duration, rs *rules.Rules) *near {
 	if budget == 0 {
 		return nil
 	}
-	return &near{ttl: ttl, max: budget, order: list.New(), all: map[string]*nearGroup{}, urls: map[string]map[string]bool{}}
+	return &near{rules: rs, ttl: ttl, max: budget, order: list.New(), all: map[string]*nearGroup{}, urls: map[string]map[string]bool{}}
 }
 
-func (n *near) get(c *config, p place, h http.Header) (found, bool) {
+func (n *near) get(p place, h http.Header) (found, bool) {
 	if n == nil {
 		return found{}, false
 	}
@@ -51,7 +54,7 @@ func (n *near) get(c *config, p place, h http.Header) (found, bool) {
 	if group == nil {
 		return found{}, false
 	}
-	el := group.variants[c.rules.Variant(group.names, h)]
+	el := group.variants[n.rules.Variant(group.names, h)]
 	if el == nil {
 		return found{}, false
 	}

@@ -44,19 +44,12 @@ type Hooks struct {
 }
 
 type config struct {
-	rules        rules.Rules
-	prefix       string
-	name         string
-	identifier   string
-	timeout      time.Duration
-	storeTimeout time.Duration
-	maxVariants  int
-	waitReplicas int
-	waitTimeout  time.Duration
-	waits        bool
-	buckets      int
-	hooks        Hooks
-	logger       *slog.Logger
+	settings   Settings // of the store; New adds what is missing
+	rules      rules.Rules
+	identifier string
+	waits      bool
+	hooks      Hooks
+	logger     *slog.Logger
 
 	scheme     func(*http.Request) string
 	protoField string // of the proxies
@@ -65,24 +58,21 @@ type config struct {
 
 	varyBy         func(*http.Request) string
 	skip           func(*http.Request) bool
-	compress       bool
 	waitMax        time.Duration
-	leaseTTL       time.Duration
 	beta           float64
-	refreshTimeout time.Duration
 	refreshContext func(context.Context) context.Context
-	nearBytes      int64
-	nearTTL        time.Duration
 }
 
 // WithName tells caches apart that share a Redis; caches of one name share
 // their entries. It matches [A-Za-z0-9._-]{1,64}. The default is "default". Use it
 // for applications whose URLs mean different things.
-func WithName(name string) Option { return optionFunc(func(c *config) { c.name = name }) }
+func WithName(name string) Option { return optionFunc(func(c *config) { c.settings.Name = name }) }
 
 // WithKeyPrefix sets the first part of every Redis key. The default is "cache";
 // it must not be empty or have braces.
-func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c.prefix = prefix }) }
+func WithKeyPrefix(prefix string) Option {
+	return optionFunc(func(c *config) { c.settings.Prefix = prefix })
+}
 
 // WithIdentifier sets the name of this cache in Cache-Status, a token (RFC 9211,
 // section 2). The default is "redishttp". Use it where a CDN or another cache in
@@ -93,7 +83,7 @@ func WithIdentifier(id string) Option { return optionFunc(func(c *config) { c.id
 // or a purge. The defaults are 50ms and 1s; 0 and less are mistakes. A request waits
 // no longer than read before it is forwarded.
 func WithTimeouts(read, write time.Duration) Option {
-	return optionFunc(func(c *config) { c.timeout, c.storeTimeout = read, write })
+	return optionFunc(func(c *config) { c.settings.ReadTimeout, c.settings.WriteTimeout = read, write })
 }
 
 // WithMaxBody bounds a stored body in bytes; a larger one is forwarded and not
@@ -108,7 +98,7 @@ func WithMaxTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.
 // WithBuckets spreads the entries over n slots of a cluster, at most 4096. All
 // instances must agree, or they do not see each other's entries. The default is 1
 // for a client of one server or sentinel group, and 64 for any other.
-func WithBuckets(n int) Option { return optionFunc(func(c *config) { c.buckets = n }) }
+func WithBuckets(n int) Option { return optionFunc(func(c *config) { c.settings.Buckets = n }) }
 
 // WithHooks sets the observers. The default is none.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
@@ -119,18 +109,20 @@ func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.l
 
 func defaults(rdb Client) config {
 	c := config{
-		prefix: "cache", name: "default", identifier: "redishttp",
-		timeout: 50 * time.Millisecond, storeTimeout: time.Second,
-		maxVariants: 100, buckets: 1,
+		identifier: "redishttp",
+		settings: Settings{
+			Prefix: "cache", Name: "default", Buckets: 1, ReadTimeout: 50 * time.Millisecond, WriteTimeout: time.Second,
+			MaxVariants: 100, LeaseTTL: 10 * time.Second, RefreshTimeout: 30 * time.Second,
+		},
 		rules: rules.Rules{
 			Targets: []string{"Cdn-Cache-Control"}, Heuristic: true, Retention: 10 * time.Minute,
 			MaxBody: 8 << 20, MaxTTL: 24 * time.Hour,
 		},
-		waitMax: 3 * time.Second, leaseTTL: 10 * time.Second, beta: 1, refreshTimeout: 30 * time.Second,
+		waitMax: 3 * time.Second, beta: 1,
 		logger: slog.New(slog.DiscardHandler),
 	}
 	if _, single := bounded.Unwrap(rdb).(interface{ Options() *redis.Options }); !single {
-		c.buckets = 64 // a cluster, a ring, or it cannot be known
+		c.settings.Buckets = 64 // a cluster, a ring, or it cannot be known
 	}
 	return c
 }
@@ -138,13 +130,13 @@ func defaults(rdb Client) config {
 func (c *config) validate(hasClient bool) error {
 	check := &setting.Check{Package: "cache"}
 	check.That(hasClient, "rdb", "is nil")
-	check.Name("WithName", c.name)
-	check.That(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
+	check.Name("WithName", c.settings.Name)
+	check.That(c.settings.Prefix != "" && !strings.ContainsAny(c.settings.Prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
 	check.That(rules.ValidToken.MatchString(c.identifier), "WithIdentifier", "is not a structured field token (RFC 9651)")
-	check.That(c.timeout > 0 && c.storeTimeout > 0, "WithTimeouts", "are not above 0")
+	check.That(c.settings.ReadTimeout > 0 && c.settings.WriteTimeout > 0, "WithTimeouts", "are not above 0")
 	check.That(c.rules.MaxBody > 0, "WithMaxBody", "%d is not above 0", c.rules.MaxBody)
 	check.That(c.rules.MaxTTL >= time.Second, "WithMaxTTL", "%v is below 1s", c.rules.MaxTTL)
-	check.That(c.buckets >= 1 && c.buckets <= 4096, "WithBuckets", "%d is not within 1 and 4096", c.buckets)
+	check.That(c.settings.Buckets >= 1 && c.settings.Buckets <= 4096, "WithBuckets", "%d is not within 1 and 4096", c.settings.Buckets)
 	c.checkHTTP(check)
 	c.checkStore(check)
 	check.That(c.logger != nil, "WithLogger", "is nil")

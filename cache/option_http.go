@@ -71,7 +71,7 @@ func WithSkip(skip func(*http.Request) bool) Option {
 // WithCompression sets whether stored bodies of text above 1 KiB and up to 64 KiB
 // are compressed, if that saves a fifth. Clients do not see it. The default is
 // false. Use it where Redis' memory or the network is scarce.
-func WithCompression(on bool) Option { return optionFunc(func(c *config) { c.compress = on }) }
+func WithCompression(on bool) Option { return optionFunc(func(c *config) { c.settings.Compress = on }) }
 
 // WithCollapseTimeout sets how long a request that misses waits for another one
 // that is making the same response, before it calls the handler itself. The default is
@@ -89,7 +89,7 @@ func WithEarlyRefresh(beta float64) Option { return optionFunc(func(c *config) {
 // WithRefreshTimeout bounds a refresh in the background. The default is 30s; 0
 // and less are mistakes.
 func WithRefreshTimeout(d time.Duration) Option {
-	return optionFunc(func(c *config) { c.refreshTimeout = d })
+	return optionFunc(func(c *config) { c.settings.RefreshTimeout = d })
 }
 
 // WithRefreshContext is for routers that recycle request-context values when a
@@ -107,7 +107,7 @@ func WithRefreshContext(f func(context.Context) context.Context) Option {
 // instance is not seen, while one by this instance is. The default is none, also for
 // 0 bytes; ttl is above 0 and at most a minute.
 func WithNearTier(bytes int64, ttl time.Duration) Option {
-	return optionFunc(func(c *config) { c.nearBytes, c.nearTTL = bytes, ttl })
+	return optionFunc(func(c *config) { c.settings.NearBytes, c.settings.NearTTL = bytes, ttl })
 }
 
 func (c *config) checkHTTP(check *setting.Check) {
@@ -121,8 +121,8 @@ func (c *config) checkHTTP(check *setting.Check) {
 	check.That(c.rules.Retention >= 0, "WithRetention", "is below 0")
 	check.That(c.waitMax >= 0, "WithCollapseTimeout", "is below 0")
 	check.That(c.beta >= 0, "WithEarlyRefresh", "is below 0")
-	check.That(c.refreshTimeout > 0, "WithRefreshTimeout", "is not above 0")
-	check.That(c.nearBytes >= 0 && (c.nearBytes == 0 || c.nearTTL > 0 && c.nearTTL <= time.Minute), "WithNearTier", "needs bytes above 0 and a time within 0 and a minute")
+	check.That(c.settings.RefreshTimeout > 0, "WithRefreshTimeout", "is not above 0")
+	check.That(c.settings.NearBytes >= 0 && (c.settings.NearBytes == 0 || c.settings.NearTTL > 0 && c.settings.NearTTL <= time.Minute), "WithNearTier", "needs bytes above 0 and a time within 0 and a minute")
 }
 
 func canonical(fields []string) []string {

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -22,25 +21,17 @@ type place struct {
 }
 
 // place of a request; extra is what WithKey adds to the URL.
-func (c *Cache) place(target, extra string) place {
+func (s *Store) place(target, extra string) place {
 	p := place{target: target, url: cachekey.PurgeID(target)}
 	if extra != "" {
 		p.target = cachekey.Join(target, extra)
 	}
 	p.hash = cachekey.Digest(p.target)
 	n, _ := strconv.ParseUint(p.url[:8], 16, 64)
-	p.bucket = n % uint64(c.buckets)
-	bucket := &c.bases[p.bucket]
+	p.bucket = n % uint64(s.set.Buckets)
+	bucket := &s.bases[p.bucket]
 	p.base, p.log = bucket.base, bucket.log
 	return p
-}
-
-func (c *Cache) placeOf(r *http.Request) place {
-	extra := ""
-	if c.varyBy != nil {
-		extra = c.varyBy(r)
-	}
-	return c.place(c.requestTarget(r), extra)
 }
 
 func (p *place) vary() string               { return p.base + "v:" + p.hash }
@@ -62,10 +53,10 @@ type bucket struct {
 	checked   atomic.Int64 // when its log was last seen to be of this master, since the start of the cache
 }
 
-func (c *config) bucketsOf() []bucket {
-	all := make([]bucket, c.buckets)
+func bucketsOf(set Settings) []bucket {
+	all := make([]bucket, set.Buckets)
 	for n := range all {
-		base := fmt.Sprintf("%s:v2:%s:{%d.%d}:", c.prefix, c.name, c.buckets, n)
+		base := fmt.Sprintf("%s:v2:%s:{%d.%d}:", set.Prefix, set.Name, set.Buckets, n)
 		all[n].base, all[n].log = base, base+"log"
 	}
 	return all
@@ -74,4 +65,6 @@ func (c *config) bucketsOf() []bucket {
 // logTTL is longer than any entry lives: each fill and purge renews it, so a
 // log that expires leaves no entry behind, and one that is lost makes all
 // entries of its bucket invalid.
-func (c *Cache) logTTL() time.Duration { return 2*(2*c.rules.MaxTTL+c.rules.Retention) + time.Hour }
+func (s *Store) logTTL() time.Duration {
+	return 2*(2*s.set.Rules.MaxTTL+s.set.Rules.Retention) + time.Hour
+}

@@ -28,7 +28,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 	}
 	// Not that of those who miss: beyond its window noClient waits for a refresh.
 	key := "refresh " + f.hash + f.variant
-	fl, leads := c.flights.join(key, c.gen.Load(), classOf(r.Header))
+	fl, leads := c.flights.join(key, c.store.generation(), classOf(r.Header))
 	if !leads {
 		return
 	}
@@ -42,7 +42,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 		from = c.carry(c.refreshContext(from), r)
 	}
 	clone := r.Clone(from) // while the request is here: what is around may change it afterwards
-	started := c.background(func(ctx context.Context) {
+	started := c.store.background(func(ctx context.Context) {
 		defer c.flights.finish(key, fl, abandoned)
 		defer c.refreshing.Add(-1)
 		defer func() {
@@ -50,7 +50,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 				c.failed(from, fmt.Errorf("cache: refresh: the handler panicked: %v", p))
 			}
 		}()
-		ctx, cancel := context.WithTimeout(ctx, c.refreshTimeout)
+		ctx, cancel := context.WithTimeout(ctx, c.settings.RefreshTimeout)
 		defer cancel()
 		c.refreshNow(values{ctx, from}, clone, next, f)
 	})
@@ -63,14 +63,14 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 // refreshNow calls the handler if this process gets the lease for it and what is
 // stored is still what the refresh was for.
 func (c *Cache) refreshNow(ctx context.Context, r *http.Request, next http.Handler, f found) {
-	lease := returned{key: f.refreshKey(f.variant), token: c.acquireRefresh(ctx, f.refreshKey(f.variant))}
+	lease := returned{key: f.refreshKey(f.variant), token: c.store.acquireRefresh(ctx, f.refreshKey(f.variant))}
 	if lease.token == "" {
 		return // another instance does it
 	}
 	// A refresh that failed is not repeated at once: each request would set one off.
 	lease.stay = refreshPause
-	defer func() { c.release(lease) }()
-	now, err := c.find(ctx, f.place, r.Header, false)
+	defer func() { c.store.release(lease) }()
+	now, err := c.store.find(ctx, f.place, r.Header, false)
 	if err != nil || now.entry == nil || now.entry.stamp != f.entry.stamp || now.variant != f.variant {
 		lease.stay = 0
 		return // it has been done since, or there is nothing to refresh

@@ -89,3 +89,11 @@ func lastProto(field string, lines []string) string {
 func (c *config) requestTarget(r *http.Request) string {
 	return cachekey.Target(c.schemeOf(r), r.Host, cachekey.SentURL(r))
 }
+
+func (c *Cache) placeOf(r *http.Request) place {
+	extra := ""
+	if c.varyBy != nil {
+		extra = c.varyBy(r)
+	}
+	return c.store.place(c.requestTarget(r), extra)
+}

@@ -4,11 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 // script is a Lua script. Its hash is what a server says: under FIPS 140-3 there
@@ -31,14 +28,14 @@ type scriptCall struct {
 // scripted is pipeline with calls of a script before the other commands. Its
 // replies are integers. A server that does not know the script gets its text,
 // and then all is asked once more: calls must bear that.
-func (c *Cache) scripted(ctx context.Context, s *script, calls []scriptCall, fn func(redis.Pipeliner)) ([][]int64, error) {
+func (s *Store) scripted(ctx context.Context, sc *script, calls []scriptCall, fn func(redis.Pipeliner)) ([][]int64, error) {
 	if len(calls) == 0 {
-		return nil, c.pipeline(ctx, fn)
+		return nil, s.pipeline(ctx, fn)
 	}
 	say := make([]*redis.Cmd, len(calls))
-	hash := s.hash.Load()
+	hash := sc.hash.Load()
 	if hash != nil {
-		err := c.pipelineBut(ctx, unknownScript, func(p redis.Pipeliner) {
+		err := s.pipelineBut(ctx, unknownScript, func(p redis.Pipeliner) {
 			for i, call := range calls {
 				say[i] = p.EvalSha(ctx, *hash, call.keys, call.args...)
 			}
@@ -50,18 +47,18 @@ func (c *Cache) scripted(ctx context.Context, s *script, calls []scriptCall, fn 
 	}
 	if hash == nil || slices.ContainsFunc(say, func(cmd *redis.Cmd) bool { return unknownScript(cmd) }) {
 		var learnt *redis.Cmd
-		err := c.pipeline(ctx, func(p redis.Pipeliner) {
+		err := s.pipeline(ctx, func(p redis.Pipeliner) {
 			for i, call := range calls {
-				say[i] = p.Eval(ctx, s.source, call.keys, call.args...)
+				say[i] = p.Eval(ctx, sc.source, call.keys, call.args...)
 			}
-			learnt = p.Eval(ctx, hashSource, calls[0].keys[:1], s.source)
+			learnt = p.Eval(ctx, hashSource, calls[0].keys[:1], sc.source)
 			fn(p)
 		})
 		if err != nil {
 			return nil, err
 		}
 		if text, err := learnt.Text(); err == nil {
-			s.hash.Store(&text)
+			sc.hash.Store(&text)
 		}
 	}
 	replies := make([][]int64, len(say))
@@ -77,41 +74,23 @@ func (c *Cache) scripted(ctx context.Context, s *script, calls []scriptCall, fn 
 func unknownScript(cmd redis.Cmder) bool { return redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") }
 
 // run is one call of a script by itself.
-func (c *Cache) run(ctx context.Context, s *script, keys []string, args ...any) ([]int64, error) {
-	if hash := s.hash.Load(); hash != nil {
-		cmd := c.caller.EvalSha(ctx, *hash, keys, args...)
+func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) ([]int64, error) {
+	if hash := sc.hash.Load(); hash != nil {
+		cmd := s.caller.EvalSha(ctx, *hash, keys, args...)
 		if !unknownScript(cmd) {
 			return cmd.Int64Slice()
 		}
 	}
-	say, err := c.caller.Eval(ctx, s.source, keys, args...).Int64Slice()
+	say, err := s.caller.Eval(ctx, sc.source, keys, args...).Int64Slice()
 	if err == nil {
-		c.learn(ctx, s, keys[0])
+		s.learn(ctx, sc, keys[0])
 	}
 	return say, err
 }
 
 // learn asks the server of a key for the hash of a script.
-func (c *Cache) learn(ctx context.Context, s *script, key string) {
-	if hash, err := c.caller.Eval(ctx, hashSource, []string{key}, s.source).Text(); err == nil {
-		s.hash.Store(&hash)
-	}
-}
-
-// nudgeEvery is how often, at most.
-const nudgeEvery = 500 * time.Millisecond
-
-// nudge has a cluster client learn of a failover, after a purge that failed: that
-// is not reported to the breakers, which do so for look-ups. go-redis (9.23) loads the
-// slots again when a node redirects, and once a minute; a master that is dead
-// redirects nothing.
-func (c *Cache) nudge(ctx context.Context) {
-	cluster, ok := bounded.Unwrap(c.rdb).(interface{ ReloadState(context.Context) })
-	if !ok {
-		return
-	}
-	last, now := c.nudged.Load(), int64(time.Since(c.begun))
-	if (last == 0 || now-last >= int64(nudgeEvery)) && c.nudged.CompareAndSwap(last, now) {
-		cluster.ReloadState(ctx) // in the background
+func (s *Store) learn(ctx context.Context, sc *script, key string) {
+	if hash, err := s.caller.Eval(ctx, hashSource, []string{key}, sc.source).Text(); err == nil {
+		sc.hash.Store(&hash)
 	}
 }

@@ -3,12 +3,9 @@ package cache
 import (
 	"context"
 	"crypto/rand"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/redishttp/redishttp/internal/breaker"
 )
 
 // shares has many requests for the same response share their look-ups: a request
@@ -75,32 +72,49 @@ func (s *shares) finish(key string, sh *share, mine *sharedFind) {
 	}
 }
 
+// nearby returns what this process keeps at a place.
+func (s *Store) nearby(p place, h http.Header) (found, bool) { return s.near.get(p, h) }
+
+// lookup is what the store has at a place, see [Store.find], and keeps it near. It
+// fails as long as an invalidation of the bucket is still to be written.
+func (s *Store) lookup(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
+	if s.pending.has(p.log) {
+		return found{place: p, variant: s.set.Rules.Variant(nil, h)}, errPending
+	}
+	gen, begun := s.gen.Load(), time.Now()
+	f, err := s.find(ctx, p, h, lease)
+	if err == nil && f.fresh() && s.gen.Load() == gen {
+		s.near.put(f, begun)
+	}
+	return f, err
+}
+
 // find looks up what the store has at a place, unless Redis is known to be down.
 // With lease it takes the lease to make the response, if it is likely to be
 // missing.
-func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
-	k := c.memo.get(p.hash)
-	guess := found{place: p, names: k.names, variant: c.rules.Variant(k.names, h)}
+func (s *Store) find(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
+	k := s.memo.get(p.hash)
+	guess := found{place: p, names: k.names, variant: s.set.Rules.Variant(k.names, h)}
 	q := wanted{h: h, class: classOf(h), probe: !time.Now().Before(k.until)}
 	key := p.hash + guess.variant
 	if q.probe {
 		key += string(q.class)
 	}
-	if lease = lease && q.probe && c.waitMax > 0 && !c.ended.Load(); lease {
+	if lease = lease && q.probe && !s.ended.Load(); lease {
 		key += "+"
 	}
-	f, err := c.shares.do(key, func() (found, error) {
+	f, err := s.shares.do(key, func() (found, error) {
 		if lease { // before it is sent: a reply that is late must not leave it behind
 			q.token = rand.Text()
 		}
-		return c.findNow(ctx, guess, k, q)
+		return s.findNow(ctx, guess, k, q)
 	})
 	if err == nil && f.variant != guess.variant {
-		if variant := c.rules.Variant(f.names, h); f.variant != variant {
+		if variant := s.set.Rules.Variant(f.names, h); f.variant != variant {
 			// The request that looked up for us has other values in selecting headers.
 			// Only now it is known which these are.
 			q.token = ""
-			f, err = c.findNow(ctx, found{place: p, names: f.names, variant: variant}, c.memo.get(p.hash), q)
+			f, err = s.findNow(ctx, found{place: p, names: f.names, variant: variant}, s.memo.get(p.hash), q)
 		}
 	}
 	if err != nil {
@@ -110,35 +124,25 @@ func (c *Cache) find(ctx context.Context, p place, h http.Header, lease bool) (f
 	return f, nil
 }
 
-func (c *Cache) findNow(ctx context.Context, guess found, k known, q wanted) (found, error) {
-	call, ok := c.nodes.Allow(guess.log)
+func (s *Store) findNow(ctx context.Context, guess found, k known, q wanted) (found, error) {
+	call, ok := s.nodes.Allow(guess.log)
 	if !ok {
 		return guess, ErrUnavailable
 	}
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.ReadTimeout)
 	defer cancel()
-	f, err := c.query(bound, guess, k, q)
-	c.report(ctx, call, err)
+	f, err := s.query(bound, guess, k, q)
+	s.report(ctx, call, err)
 	switch {
 	case err != nil:
-		c.doubtAll()
-		c.release(returned{key: guess.leaseKey(guess.variant), token: q.token, unsure: true})
+		s.doubtAll()
+		s.release(returned{key: guess.leaseKey(guess.variant), token: q.token, unsure: true})
 		f.lease = ""
 	case f.lease != "" && f.fresh():
-		c.release(returned{key: f.leaseKey(f.variant), token: f.lease})
+		s.release(returned{key: f.leaseKey(f.variant), token: f.lease})
 		f.lease = ""
 	case f.lease != "":
-		c.release(c.leases.offer(f.leaseKey(f.variant), f.lease, c.leaseTTL))
+		s.release(s.leases.offer(f.leaseKey(f.variant), f.lease, s.set.LeaseTTL))
 	}
 	return f, err
-}
-
-func (c *Cache) report(ctx context.Context, call breaker.Call, err error) {
-	switch e := c.nodes.Report(call, err); e.Change {
-	case breaker.None:
-	case breaker.Opened:
-		c.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, nothing is cached", slog.String("addr", e.Addr))
-	case breaker.Closed:
-		c.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, responses are cached again", slog.String("addr", e.Addr))
-	}
 }

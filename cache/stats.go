@@ -17,7 +17,7 @@ type Stats struct {
 }
 
 type counters struct {
-	hits, stale, misses, collapsed, bypassed, fills, evicted, refreshes, purges, failures atomic.Int64
+	hits, stale, misses, collapsed, bypassed, refreshes, failures atomic.Int64
 }
 
 func (n *counters) count(s Status) {
@@ -38,9 +38,9 @@ func (n *counters) count(s Status) {
 
 // Stats returns the counters.
 func (c *Cache) Stats() Stats {
-	n := &c.stats
+	n, stored := &c.stats, &c.store.Counts
 	return Stats{
 		Hits: n.hits.Load(), Stale: n.stale.Load(), Misses: n.misses.Load(), Collapsed: n.collapsed.Load(), Bypassed: n.bypassed.Load(),
-		Fills: n.fills.Load(), Evicted: n.evicted.Load(), Refreshes: n.refreshes.Load(), Purges: n.purges.Load(), Failures: n.failures.Load(),
+		Fills: stored.Fills.Load(), Evicted: stored.Evicted.Load(), Refreshes: n.refreshes.Load(), Purges: stored.Purges.Load(), Failures: n.failures.Load(),
 	}
 }

@@ -2,73 +2,118 @@ package cache
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/breaker"
 )
 
-// found is what a look-up brings. It is shared by the requests that asked
-// together and not changed.
-type found struct {
-	place
-	names   []string // headers that select among variants
-	variant string
-	inc     string // of the log: what is stored later must carry them,
-	seq     int64  // for a purge in between must win
-	entry   *entry // nil if there is none that counts; it may be stale
-	elapsed time.Duration
-	soft    bool   // purged softly: stale, whatever it says
-	lease   string // that this look-up took, "" for none
-	// hitForMiss says that nothing is stored for requests of this class, so they
-	// need not wait for each other.
-	hitForMiss bool
-	large      bool // the body was too large to be stored
-	// hitForMissLeft is what is left of the mark that says so.
-	hitForMissLeft time.Duration
-	reason         forwardReason // for which it is no hit
+// client is what a [Store] needs of go-redis.
+type client interface {
+	redis.Scripter
+	Process(ctx context.Context, cmd redis.Cmder) error
+	Pipeline() redis.Pipeliner
 }
 
-// age is by Redis' clock alone: what is left of the life it was stored for.
-func (f *found) age() time.Duration { return f.entry.age + f.elapsed }
+// Settings are those of a [Store]. None is optional.
+type Settings struct {
+	Prefix, Name   string
+	Buckets        int
+	ReadTimeout    time.Duration // of a look-up
+	WriteTimeout   time.Duration // of anything else
+	MaxVariants    int           // of one URL
+	Compress       bool
+	LeaseTTL       time.Duration
+	RefreshTimeout time.Duration // of a refresh, and of its lease
+	Replicas       bounded.Replicas
+	NearBytes      int64 // 0 for no near tier
+	NearTTL        time.Duration
+	Rules          *rules.Rules
+	Logger         *slog.Logger
+	Failed         func(ctx context.Context, err error) // observes calls that failed beside those that return an error
+}
 
-// left is the freshness that is left, negative for a stale entry.
-func (f *found) left() time.Duration {
-	left := f.entry.Fresh - f.elapsed
-	if f.soft {
-		return min(left, -time.Millisecond)
+// Counts count what a store has done since it was made.
+type Counts struct{ Evicted, Fills, Purges atomic.Int64 }
+
+// Store keeps responses in Redis, each with the purge log that says whether it
+// still counts. It is safe for concurrent use.
+type Store struct {
+	Counts Counts
+
+	set        Settings
+	rdb        client
+	caller     *bounded.Caller
+	nodes      *breaker.Set
+	purge      script
+	lookScript script
+	fillScript script
+	endScript  script // of leases
+	bases      []bucket
+	memo       memo
+	shares     shares
+	leases     leases
+	returns    returns
+	near       *near
+	pending    pending
+	gen        atomic.Uint64 // of the purges that this process knows of
+	begun      time.Time
+	nudged     atomic.Int64 // since begun
+	doubt      atomic.Int64 // since begun: what was seen of masters before does not count
+	ended      atomic.Bool
+	warnOnce   sync.Once
+
+	mu     sync.Mutex // of closed and of what is added to work
+	closed bool
+	work   sync.WaitGroup
+	base   context.Context // of work
+	cancel context.CancelFunc
+}
+
+// NewStore returns a Store that uses rdb, and does not dial.
+func newStore(rdb client, set Settings) *Store {
+	s := &Store{set: set, rdb: rdb, memo: newMemo(), begun: time.Now()}
+	s.purge.source, s.lookScript.source, s.fillScript.source, s.endScript.source = purgeSource, lookSource, fillSource, releaseSource
+	s.caller, s.nodes = bounded.New(rdb).Watch(set.Logger), breaker.NewSet(rdb)
+	s.bases = bucketsOf(set)
+	s.near = newNear(set.NearBytes, set.NearTTL, set.Rules)
+	s.base, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// generation counts the purges that this process knows of.
+func (s *Store) generation() uint64 { return s.gen.Load() }
+
+// closing reports whether Close was called.
+func (s *Store) closing() bool { return s.ended.Load() }
+
+// shutDown ends what runs in the background, releases the leases of this process and
+// waits for both until ctx ends.
+func (s *Store) shutDown(ctx context.Context) error {
+	s.ended.Store(true)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
+		defer cancel()
+		s.returnAll(bound)
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cache: close: %w", context.Cause(ctx))
 	}
-	return left
-}
-
-func (f *found) fresh() bool { return f.entry != nil && f.left() > 0 }
-
-// pipeline runs one round trip; absent keys are no error. The commands are
-// made here and only sent under the bound: a call that is left behind must not
-// read what the request goes on with.
-func (c *Cache) pipeline(ctx context.Context, fn func(redis.Pipeliner)) error {
-	return c.pipelineBut(ctx, func(redis.Cmder) bool { return false }, fn)
-}
-
-// pipelineBut is pipeline, but some commands may fail.
-func (c *Cache) pipelineBut(ctx context.Context, may func(redis.Cmder) bool, fn func(redis.Pipeliner)) error {
-	p := c.rdb.Pipeline()
-	fn(p)
-	return c.caller.Do(ctx, func(ctx context.Context) error {
-		cmds, err := p.Exec(ctx)
-		failed := false
-		for _, cmd := range cmds {
-			switch e := cmd.Err(); {
-			case e == nil || errors.Is(e, redis.Nil):
-			case may(cmd):
-				failed = true
-			default:
-				return e
-			}
-		}
-		if failed || errors.Is(err, redis.Nil) {
-			return nil
-		}
-		return err
-	})
 }

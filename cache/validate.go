@@ -41,7 +41,7 @@ func (a *attempt) outdates(status int, h http.Header) {
 		same = false
 	}
 	if !same {
-		a.c.writePurge(a.r.Context(), []string{a.f.log}, []string{"su:" + a.f.url})
+		a.c.store.writePurge(a.r.Context(), a.f.mark(true))
 	}
 }
 
@@ -62,7 +62,7 @@ func (a *attempt) validated(h http.Header) {
 	}
 	get := *a.r
 	get.Method = http.MethodGet // which what is stored answers, also to a HEAD
-	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.inc != ""
+	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.reachable()
 	rules.AddVary(merged.header, rules.VaryNames(a.around))
 	restore(a.w.Header(), a.before)
 	for _, line := range h["Set-Cookie"] { // of this client alone

@@ -22,7 +22,7 @@ const (
 // Redis, chunk by chunk. It never holds more than one chunk beside the first
 // part.
 type recorder struct {
-	c      *Cache
+	s      *Store
 	ctx    context.Context // the request's values
 	f      *found
 	max    int64
@@ -32,8 +32,15 @@ type recorder struct {
 	size   int64
 	id     string
 	chunks int
-	over   func() // called once when the body turns out to be too large
-	lost   func() // called once when the store cannot keep it
+	over   func()
+	lost   func()
+}
+
+// record returns a recorder of the body of the response to a look-up that missed.
+// over is called once if the body turns out to be too large, lost if the store
+// cannot keep it.
+func (s *Store) record(ctx context.Context, f *found, over, lost func()) *recorder {
+	return &recorder{s: s, ctx: ctx, f: f, max: s.set.Rules.MaxBody, over: over, lost: lost}
 }
 
 func (t *recorder) write(p []byte, err error) {
@@ -80,14 +87,14 @@ func (t *recorder) flush() {
 	if t.id == "" {
 		t.id = rand.Text()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), t.c.storeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), t.s.set.WriteTimeout)
 	defer cancel()
 	value := t.rest
-	err := t.c.pipeline(ctx, func(p redis.Pipeliner) { p.Set(ctx, t.f.chunkKey(t.id, t.chunks), value, chunkLife) })
+	err := t.s.pipeline(ctx, func(p redis.Pipeliner) { p.Set(ctx, t.f.chunkKey(t.id, t.chunks), value, chunkLife) })
 	t.chunks++
 	t.rest = nil // a call that was left behind may still read it
 	if err != nil {
-		t.c.failed(t.ctx, wrapped("store", err))
+		t.s.set.Failed(t.ctx, wrapped("store", err))
 		t.drop()
 		t.lost()
 	}
@@ -104,10 +111,10 @@ func (t *recorder) drop() {
 		keys[n] = t.f.chunkKey(t.id, n)
 	}
 	t.chunks = 0
-	t.c.background(func(ctx context.Context) {
-		bound, cancel := context.WithTimeout(ctx, t.c.storeTimeout)
+	t.s.background(func(ctx context.Context) {
+		bound, cancel := context.WithTimeout(ctx, t.s.set.WriteTimeout)
 		defer cancel()
-		_ = t.c.pipeline(bound, func(p redis.Pipeliner) { p.Unlink(bound, keys...) }) // they expire anyway
+		_ = t.s.pipeline(bound, func(p redis.Pipeliner) { p.Unlink(bound, keys...) }) // they expire anyway
 	})
 }
 

@@ -1,0 +1,17 @@
+package cache
+
+import (
+	"context"
+	_ "embed"
+)
+
+// background runs fn on a goroutine that Close waits for; false after Close.
+func (s *Store) background(fn func(ctx context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.work.Go(func() { fn(s.base) })
+	return true
+}
