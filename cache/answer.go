@@ -9,40 +9,41 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // answer answers from the store. What outer middlewares have set stays.
-func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Status) {
+func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *store.Found, s Status) {
 	if s.Collapsed {
 		s.Hit, s.ForwardStatus = false, 0
 	}
 	c.served(r.Context(), s)
-	e, h := f.entry, w.Header()
-	for name, values := range e.header {
+	e, h := f.Entry, w.Header()
+	for name, values := range e.Header {
 		if name == "Vary" {
 			rules.AddVaryLines(h, values)
 			continue
 		}
-		if slices.Contains(e.added, name) {
+		if slices.Contains(e.Added, name) {
 			values = slices.Concat(h[name], values)
 		}
 		h[name] = slices.Clip(values) // shared with other requests: an append copies
 	}
-	h["Age"] = []string{strconv.FormatInt(int64(f.age()/time.Second), 10)}
+	h["Age"] = []string{strconv.FormatInt(int64(f.Age()/time.Second), 10)}
 	c.write(h, s)
-	inline, err := e.inline()
+	inline, err := e.Inline()
 	if err != nil {
-		c.failed(r.Context(), wrapped("read", err))
+		c.failed(r.Context(), store.Wrap("read", err))
 		panic(http.ErrAbortHandler) //nolint:forbidigo // the header is out: only an abort tells the client
 	}
-	b := c.store.open(r.Context(), f, inline)
+	b := c.store.Open(r.Context(), f, inline)
 	defer func() {
-		if b.err != nil { // the client must not take a part for the whole
-			c.failed(r.Context(), wrapped("read", b.err))
+		if b.Err() != nil { // the client must not take a part for the whole
+			c.failed(r.Context(), store.Wrap("read", b.Err()))
 			panic(http.ErrAbortHandler) //nolint:forbidigo // as above
 		}
 	}()
-	if e.status == http.StatusOK {
+	if e.Status == http.StatusOK {
 		if _, typed := h["Content-Type"]; !typed {
 			h["Content-Type"] = nil // as it was: none, not a guess
 		}
@@ -55,18 +56,18 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *found, s Statu
 				return
 			}
 			// Conditional and range requests (RFC 9110, sections 13 and 14).
-			http.ServeContent(w, rules.Servable(r, e.header, e.size), "", modified, b)
+			http.ServeContent(w, rules.Servable(r, e.Header, e.Size), "", modified, b)
 			return
 		}
 		h["Accept-Ranges"] = []string{"bytes"}
 	}
-	if e.size > 0 || e.status == http.StatusOK {
-		h["Content-Length"] = []string{strconv.FormatInt(e.size, 10)}
+	if e.Size > 0 || e.Status == http.StatusOK {
+		h["Content-Length"] = []string{strconv.FormatInt(e.Size, 10)}
 	}
-	w.WriteHeader(e.status)
+	w.WriteHeader(e.Status)
 	switch {
 	case r.Method == http.MethodHead:
-	case e.id == "":
+	case e.Id == "":
 		_, _ = w.Write(inline)
 	default:
 		_, _ = io.Copy(w, b)

@@ -2,12 +2,12 @@ package cache
 
 import (
 	"context"
-	_ "embed" // for the script
 	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
 
+	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
@@ -18,6 +18,10 @@ var (
 	// reached or cannot serve now. It is the ErrUnavailable of every package of this
 	// module.
 	ErrUnavailable = unavailable.Err
+	// ErrUnconfirmed is returned by purges that were done, but that fewer replicas
+	// have confirmed in time than [WithWaitReplicas] asks for. It is safe to purge
+	// again.
+	ErrUnconfirmed = store.ErrUnconfirmed
 )
 
 // Cache is a shared response cache. It is safe for concurrent use. It starts
@@ -25,7 +29,7 @@ var (
 // released and for invalidations that have to be retried; Close waits for them.
 type Cache struct {
 	config
-	store      *Store
+	store      *store.Store
 	flights    flights
 	stats      counters
 	refreshing atomic.Int64
@@ -46,14 +50,14 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 	}
 	set := c.settings
 	set.Rules, set.Logger, set.Failed = &c.rules, c.logger, c.failed
-	c.store = newStore(rdb, set)
+	c.store = store.New(rdb, set)
 	return c, nil
 }
 
 // Close ends what runs in the background, releases the leases of this process and
 // waits for both until ctx ends. The client stays open. Requests are still served,
 // without refreshes and without waiting for other instances.
-func (c *Cache) Close(ctx context.Context) error { return c.store.shutDown(ctx) }
+func (c *Cache) Close(ctx context.Context) error { return c.store.Close(ctx) }
 
 // Response is a stored response.
 type Response struct {
@@ -69,21 +73,21 @@ type Response struct {
 // and refreshes nothing.
 func (c *Cache) Lookup(ctx context.Context, r *http.Request) (*Response, Status, error) {
 	f, s, err := c.lookup(ctx, r)
-	if err != nil || !s.Hit || f.left() <= 0 {
+	if err != nil || !s.Hit || f.Left() <= 0 {
 		return nil, s, err
 	}
-	inline, err := f.entry.inline()
-	if err == nil && f.entry.id != "" {
-		inline, err = io.ReadAll(c.store.open(ctx, &f, inline))
+	inline, err := f.Entry.Inline()
+	if err == nil && f.Entry.Id != "" {
+		inline, err = io.ReadAll(c.store.Open(ctx, &f, inline))
 	}
 	if err != nil {
-		return nil, s, wrapped("read", err)
+		return nil, s, store.Wrap("read", err)
 	}
-	return &Response{Status: f.entry.status, Header: f.entry.header.Clone(), Body: inline, Age: f.age(), TTL: f.left()}, s, nil
+	return &Response{Status: f.Entry.Status, Header: f.Entry.Header.Clone(), Body: inline, Age: f.Age(), TTL: f.Left()}, s, nil
 }
 
 // lookup is that of a request without a response writer, and without hooks.
-func (c *Cache) lookup(ctx context.Context, r *http.Request) (found, Status, error) {
+func (c *Cache) lookup(ctx context.Context, r *http.Request) (store.Found, Status, error) {
 	if ctx != r.Context() {
 		r = r.WithContext(ctx)
 	}

@@ -5,39 +5,40 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/personal"
 )
 
 // consider decides whether the response is stored.
 func (a *attempt) consider(status int, h http.Header) {
 	now := time.Now()
-	if a.f.target == "" || a.s.Detail != "" && a.f.reachable() {
+	if a.f.Target == "" || a.s.Detail != "" && a.f.Reachable() {
 		return // none of the cache's business
 	}
-	e := entry{status: status, age: rules.InitialAge(h, now), delta: now.Sub(a.begun), header: h}
+	e := store.Entry{Status: status, Age: rules.InitialAge(h, now), Delta: now.Sub(a.begun), Header: h}
 	if detail := a.assess(a.r, &e, now); detail != "" {
 		if a.s.Detail == "" {
 			a.s.Detail = detail
 		}
 		return
 	}
-	a.s.Stored = a.f.reachable()
-	e.header = rules.StoredHeader(h, now)
-	rules.AddVary(e.header, rules.VaryNames(a.around))
+	a.s.Stored = a.f.Reachable()
+	e.Header = rules.StoredHeader(h, now)
+	rules.AddVary(e.Header, rules.VaryNames(a.around))
 	a.e = &e
 }
 
 // assess sets how e, the response to r, may be used, or says why it must not be
 // stored.
-func (a *attempt) assess(r *http.Request, e *entry, now time.Time) (detail string) {
-	v, detail := a.c.rules.Assess(r, rules.Response{Status: e.status, Header: e.header, Around: a.around, Age: e.age, Mine: personal.Touched(a.r.Context())}, now)
-	e.Lives, e.tags = v.Lives, v.Tags
-	e.flags &^= sharedFlag | steadyFlag
+func (a *attempt) assess(r *http.Request, e *store.Entry, now time.Time) (detail string) {
+	v, detail := a.c.rules.Assess(r, rules.Response{Status: e.Status, Header: e.Header, Around: a.around, Age: e.Age, Mine: personal.Touched(a.r.Context())}, now)
+	e.Lives, e.Tags = v.Lives, v.Tags
+	e.Flags &^= store.SharedFlag | store.SteadyFlag
 	if v.Shared {
-		e.flags |= sharedFlag
+		e.Flags |= store.SharedFlag
 	}
 	if v.Steady {
-		e.flags |= steadyFlag
+		e.Flags |= store.SteadyFlag
 	}
 	return detail
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // decision is what is done with a request.
@@ -23,86 +24,86 @@ func (x *exchange) lookup(lease bool) (decision, error) {
 		return x.forward(reason, detail), nil
 	}
 	p := c.placeOf(r)
-	if f, ok := c.store.nearby(p, r.Header); ok {
+	if f, ok := c.store.Near(p, r.Header); ok {
 		if f = c.visible(r, f); c.decide(x.d, r, &f) == serve {
 			x.f = f
 			return x.hit(serve), nil
 		}
 	}
-	f, err := c.store.lookup(r.Context(), p, r.Header, lease && c.waitMax > 0)
+	f, err := c.store.Lookup(r.Context(), p, r.Header, lease && c.waitMax > 0)
 	if err != nil {
 		x.f = f
-		return x.forward(forwardBypass, "store-error"), wrapped("lookup", err)
+		return x.forward(rules.ForwardBypass, "store-error"), store.Wrap("lookup", err)
 	}
 	x.f = c.visible(r, f)
 	d := c.decide(x.d, r, &x.f)
-	if d != forward && !c.store.readable(r.Context(), &x.f) {
-		x.f.entry, d = nil, forward
+	if d != forward && !c.store.Readable(r.Context(), &x.f) {
+		x.f.Entry, d = nil, forward
 	}
 	switch {
 	case d != forward:
 		return x.hit(d), nil
-	case x.f.entry != nil && x.f.left() > 0:
-		return x.forward(forwardRequest, ""), nil
-	case x.f.entry != nil:
-		return x.forward(forwardStale, ""), nil
+	case x.f.Entry != nil && x.f.Left() > 0:
+		return x.forward(rules.ForwardRequest, ""), nil
+	case x.f.Entry != nil:
+		return x.forward(rules.ForwardStale, ""), nil
 	}
-	return x.forward(x.f.reason, ""), nil
+	return x.forward(x.f.Reason, ""), nil
 }
 
 func (x *exchange) hit(d decision) decision {
-	x.s = Status{Hit: true, TTL: x.f.left()}
+	x.s = Status{Hit: true, TTL: x.f.Left()}
 	return d
 }
 
-func (x *exchange) forward(reason forwardReason, detail string) decision {
+func (x *exchange) forward(reason rules.ForwardReason, detail string) decision {
 	x.s = Status{Forward: string(reason), Detail: detail}
 	return forward
 }
 
 // unstored reports why a request is neither answered from the store nor stored,
 // "" if it may be.
-func (c *Cache) unstored(r *http.Request, d rules.Control) (reason forwardReason, detail string) {
+func (c *Cache) unstored(r *http.Request, d rules.Control) (reason rules.ForwardReason, detail string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return forwardMethod, "" // first: it may invalidate
+		return rules.ForwardMethod, "" // first: it may invalidate
 	}
 	if detail := c.bypass(r); detail != "" {
-		return forwardBypass, detail
+		return rules.ForwardBypass, detail
 	}
 	if d.Has("no-store") {
-		return forwardRequest, "no-store"
+		return rules.ForwardRequest, "no-store"
 	}
 	if o := c.outerOf(r.Context()); o != nil && o.forbids != "" {
-		return forwardBypass, o.forbids
+		return rules.ForwardBypass, o.forbids
 	}
 	return "", ""
 }
 
 // visible is what a request may see of what was found: with Authorization only
 // what is for all, with a cookie only what was said to be storable.
-func (c *Cache) visible(r *http.Request, f found) found {
-	if e := f.entry; e != nil && (e.flags&sharedFlag == 0 && len(r.Header["Authorization"]) > 0 || e.Implicit && len(r.Header["Cookie"]) > 0) {
-		f.entry, f.reason = nil, forwardRequest
+func (c *Cache) visible(r *http.Request, f store.Found) store.Found {
+	if e := f.Entry; e != nil && (e.Flags&store.SharedFlag == 0 && len(r.Header["Authorization"]) > 0 || e.Implicit && len(r.Header["Cookie"]) > 0) {
+		f.Entry, f.Reason = nil, rules.ForwardRequest
 	}
 	return c.permitted(r, f)
 }
 
 // decide says what may be done with what was found (RFC 9111, section 4).
-func (c *Cache) decide(d rules.Control, r *http.Request, f *found) decision {
-	if f.entry == nil {
+func (c *Cache) decide(d rules.Control, r *http.Request, f *store.Found) decision {
+	if f.Entry == nil {
 		return forward
 	}
-	left := f.left()
+	left := f.Left()
 	switch {
-	case !rules.Wants(d, r.Header, f.age(), left):
+	case !rules.Wants(d, r.Header, f.Age(), left):
 		return forward
 	case left > 0:
 		return serve
-	case f.entry.Strict:
+	case f.Entry.Strict:
 		return forward
 	case rules.ToleratesStale(d, left):
 		return serve
-	case f.entry.StaleWhileRevalidate > 0 && -left <= f.entry.StaleWhileRevalidate:
+	case f.Entry.StaleWhileRevalidate > 0 && -left <= f.Entry.StaleWhileRevalidate:
 		return serveStale
 	}
 	return forward
@@ -110,13 +111,13 @@ func (c *Cache) decide(d rules.Control, r *http.Request, f *found) decision {
 
 // onError reports whether a stale response may be served instead of an error (RFC
 // 5861, section 4).
-func onError(d rules.Control, f *found) bool {
-	if f.entry == nil || f.entry.Strict || d.Has("no-cache") {
+func onError(d rules.Control, f *store.Found) bool {
+	if f.Entry == nil || f.Entry.Strict || d.Has("no-cache") {
 		return false
 	}
 	requested, _ := d.Seconds("stale-if-error")
-	window := max(f.entry.StaleIfError, requested)
-	return window > 0 && -f.left() <= window
+	window := max(f.Entry.StaleIfError, requested)
+	return window > 0 && -f.Left() <= window
 }
 
 // bypass says why a request is none of the cache's business.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
@@ -22,9 +23,9 @@ type attempt struct {
 	begun   time.Time
 	asks    bool // with a condition of ours
 	quiet   bool // there is no client
-	e       *entry
+	e       *store.Entry
 	length  int64 // what Content-Length promises, -1 for nothing
-	rec     *recorder
+	rec     *store.Recorder
 	wrapper *respw.Writer
 	after   func() // what is to be stored instead of the handler's response
 	filled  bool   // something was stored
@@ -47,13 +48,13 @@ func (x *exchange) attempt() *attempt {
 		a.given, a.around = o.given, o.around
 	}
 	a.before = x.w.Header().Clone() // fields of outer middlewares, on the same map
-	a.rec = c.store.record(r.Context(), &a.f, a.tooLarge, a.unkept)
+	a.rec = c.store.Record(r.Context(), &a.f, a.tooLarge, a.unkept)
 	return a
 }
 
 func (a *attempt) run() {
 	defer a.cleanUp()
-	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.write, Swallow: true})
+	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.Write, Swallow: true})
 	a.wrapper = b
 	a.call(rw)
 	if a.after != nil {
@@ -78,7 +79,7 @@ func (a *attempt) call(rw http.ResponseWriter) {
 			a.c.failed(a.r.Context(), fmt.Errorf("cache: the handler panicked: %v", p))
 			a.stale(http.StatusInternalServerError)
 		default:
-			a.rec.drop()
+			a.rec.Drop()
 			if a.e = nil; a.wrapper.Status() == 0 {
 				a.s.ForwardStatus = http.StatusInternalServerError
 			}
@@ -92,11 +93,11 @@ func (a *attempt) call(rw http.ResponseWriter) {
 // request is what the handler gets: the client's, with the condition of a
 // stored response in place of the client's own if there is one.
 func (a *attempt) request() *http.Request {
-	if a.f.entry == nil || a.f.entry.status != http.StatusOK {
+	if a.f.Entry == nil || a.f.Entry.Status != http.StatusOK {
 		return a.given
 	}
-	etag, modified := a.f.entry.header.Get("Etag"), a.f.entry.header.Get("Last-Modified")
-	if etag == "" && modified == "" || !a.c.store.readable(a.r.Context(), &a.f) {
+	etag, modified := a.f.Entry.Header.Get("Etag"), a.f.Entry.Header.Get("Last-Modified")
+	if etag == "" && modified == "" || !a.c.store.Readable(a.r.Context(), &a.f) {
 		return a.given
 	}
 	a.asks = true
@@ -126,7 +127,7 @@ func (a *attempt) header(status int) bool {
 	h := rules.Own(a.before, a.w.Header())
 	a.own, a.s.ForwardStatus = h, status
 	switch {
-	case a.asks && status == http.StatusNotModified && !rules.Identifies(h, a.f.entry.header):
+	case a.asks && status == http.StatusNotModified && !rules.Identifies(h, a.f.Entry.Header):
 		a.retry()
 		return false
 	case a.asks && status == http.StatusNotModified:
@@ -149,15 +150,15 @@ func (a *attempt) record(h http.Header) {
 	if a.e == nil {
 		return
 	}
-	a.e.added = rules.AddedTo(a.before, a.w.Header())
-	if a.quiet && a.f.entry != nil { // nothing is around a refresh
-		a.e.added = a.f.entry.added
+	a.e.Added = rules.AddedTo(a.before, a.w.Header())
+	if a.quiet && a.f.Entry != nil { // nothing is around a refresh
+		a.e.Added = a.f.Entry.Added
 	}
 	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
 		a.length = n
-	} else if a.f.large { // as it was: what an entry holds itself is kept, in case it has become small
-		a.rec.max = min(a.rec.max, inlineSize)
+	} else if a.f.Large { // as it was: what an entry holds itself is kept, in case it has become small
+		a.rec.Max = min(a.rec.Max, store.InlineSize)
 		a.s.Stored, a.s.Detail = false, "too-large"
 	}
-	a.rec.on = true
+	a.rec.On = true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 var statusField = regexp.MustCompile(`^redishttp(; hit; ttl=-?\d+)?(; fwd=[a-z-]+)?(; fwd-status=\d+)?(; stored)?(; collapsed)?(; detail=[a-z-]+)?$`)
@@ -22,7 +23,7 @@ func FuzzRequest(f *testing.F) {
 		for name, line := range map[string]string{"Cdn-Cache-Control": control, "Cache-Groups": vary, "Surrogate-Key": encoding} {
 			h.Set(name, line)
 			c := &Cache{config: defaults(nil)}
-			a := &attempt{exchange: exchange{c: c, r: r, f: found{place: place{target: "t"}, inc: "i"}, s: Status{Forward: "uri-miss", ForwardStatus: 200}}}
+			a := &attempt{exchange: exchange{c: c, r: r, f: store.Found{Place: store.Place{Target: "t"}, Inc: "i"}, s: Status{Forward: "uri-miss", ForwardStatus: 200}}}
 			a.consider(200, h)
 			if field := c.identifier + a.s.String(); !statusField.MatchString(field) {
 				t.Errorf("Cache-Status: %q", field)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // Handler answers GET and HEAD requests from the store when it may, and stores
@@ -24,9 +25,9 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 		if err != nil {
 			c.failed(r.Context(), err)
 		}
-		if x.f.lease != "" {
+		if x.f.Lease != "" {
 			taken := x.f
-			defer c.store.releaseUnused(&taken)
+			defer c.store.ReleaseUnused(&taken)
 		}
 		switch {
 		case decision != forward:
@@ -34,14 +35,14 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 				c.refresh(x.r, next, x.f)
 			}
 			x.serve()
-		case x.s.Forward == string(forwardMethod):
+		case x.s.Forward == string(rules.ForwardMethod):
 			x.passThrough()
 		case x.d.Has("only-if-cached") && x.s.Detail != "upgrade":
 			x.gatewayTimeout()
 		case x.collapsible():
 			x.collapse()
 		default:
-			x.f.lease = "" // it belongs to the requests that collapse
+			x.f.Lease = "" // it belongs to the requests that collapse
 			x.fetch()
 		}
 	})
@@ -54,7 +55,7 @@ type exchange struct {
 	r    *http.Request // as the cache reads it, see [Cache.annotate]
 	next http.Handler
 	d    rules.Control // what the request demands
-	f    found         // what the store has
+	f    store.Found   // what the store has
 	s    Status        // what was done
 	// lead is the flight that this exchange makes the response for, nil if no
 	// request waits for it.

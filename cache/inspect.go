@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // Entry is a stored response without its body, for operators.
@@ -28,15 +29,15 @@ type Entry struct {
 // DecodeEntry reads the value of a key …:e:…, of which the beginning will do: all
 // before the body. It trusts nothing.
 func DecodeEntry(b []byte) (Entry, error) {
-	head, err := decodeHead(b)
+	head, err := store.DecodeHead(b)
 	if err != nil {
 		return Entry{}, err
 	}
 	e := Entry{
-		Status: head.status, Header: head.header, Tags: head.tags, Size: head.size, Age: head.age, Fresh: head.Fresh,
-		Stale: max(head.StaleWhileRevalidate, head.StaleIfError), Keep: head.Keep, inc: head.inc, seq: head.seq,
+		Status: head.Status, Header: head.Header, Tags: head.Tags, Size: head.Size, Age: head.Age, Fresh: head.Fresh,
+		Stale: max(head.StaleWhileRevalidate, head.StaleIfError), Keep: head.Keep, inc: head.Inc, seq: head.Seq,
 	}
-	return e.named(head.target), nil
+	return e.named(head.Target), nil
 }
 
 // named is the entry with the URL of a primary key.

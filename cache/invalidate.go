@@ -23,7 +23,7 @@ func (x *exchange) passThrough() {
 	a := x.attempt()
 	defer a.cleanUp()
 	var w http.ResponseWriter
-	a.wrapper, w = respw.Wrap(x.w, respw.Hooks{Body: a.rec.write, Header: func(status int) bool {
+	a.wrapper, w = respw.Wrap(x.w, respw.Hooks{Body: a.rec.Write, Header: func(status int) bool {
 		h := rules.Own(a.before, a.w.Header())
 		if x.s.ForwardStatus = status; status < 400 {
 			x.c.invalidate(a.r, rules.Own(nil, a.w.Header()))
@@ -58,7 +58,7 @@ func (a *attempt) ofPost(status int, h http.Header) bool {
 	}
 	get := a.r.WithContext(a.r.Context())
 	get.Method = http.MethodGet
-	f, err := a.c.store.find(get.Context(), a.c.placeOf(get), get.Header, false)
+	f, err := a.c.store.Find(get.Context(), a.c.placeOf(get), get.Header, false)
 	if err != nil {
 		return false
 	}
@@ -85,10 +85,10 @@ func (c *Cache) invalidate(r *http.Request, h http.Header) {
 		targets[c.requestTarget(&named)] = true
 	}
 	for target := range targets {
-		p := c.store.place(target, "")
-		c.store.writePurge(r.Context(), p.mark(false))
+		p := c.store.Place(target, "")
+		c.store.Invalidate(r.Context(), p.Mark(false))
 	}
 	if groups := rules.Groups(h["Cache-Group-Invalidation"]); len(groups) > 0 {
-		c.store.writePurge(r.Context(), c.store.tagged(groups, false))
+		c.store.Invalidate(r.Context(), c.store.Tagged(groups, false))
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/setting"
 )
@@ -44,7 +46,7 @@ type Hooks struct {
 }
 
 type config struct {
-	settings   Settings // of the store; New adds what is missing
+	settings   store.Settings // of the store; New adds what is missing
 	rules      rules.Rules
 	identifier string
 	waits      bool
@@ -110,7 +112,7 @@ func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.l
 func defaults(rdb Client) config {
 	c := config{
 		identifier: "redishttp",
-		settings: Settings{
+		settings: store.Settings{
 			Prefix: "cache", Name: "default", Buckets: 1, ReadTimeout: 50 * time.Millisecond, WriteTimeout: time.Second,
 			MaxVariants: 100, LeaseTTL: 10 * time.Second, RefreshTimeout: 30 * time.Second,
 		},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // asked is a request as the cache reads it, beside the one that the handler
@@ -116,27 +117,27 @@ func (c *Cache) demands(r *http.Request) rules.Control {
 }
 
 // suits is what was found as far as outer middlewares let it answer r.
-func (c *Cache) permitted(r *http.Request, f found) found {
+func (c *Cache) permitted(r *http.Request, f store.Found) store.Found {
 	q := c.outerOf(r.Context())
-	if q == nil || f.entry == nil {
+	if q == nil || f.Entry == nil {
 		return f
 	}
 	for _, name := range q.vary {
-		if !slices.Contains(f.names, name) { // it was stored for any value of this field
-			f.hitForMiss = f.hitForMiss || f.fresh() // who makes one like it waits for none
-			f.entry, f.reason = nil, forwardVary
+		if !slices.Contains(f.Names, name) { // it was stored for any value of this field
+			f.HitForMiss = f.HitForMiss || f.Fresh() // who makes one like it waits for none
+			f.Entry, f.Reason = nil, rules.ForwardVary
 			return f
 		}
 	}
-	strict, fresh := q.strict || f.entry.Strict, f.entry.Fresh
+	strict, fresh := q.strict || f.Entry.Strict, f.Entry.Fresh
 	if q.limited {
-		fresh = min(fresh, q.fresh-f.entry.age)
+		fresh = min(fresh, q.fresh-f.Entry.Age)
 	}
-	if strict != f.entry.Strict || fresh != f.entry.Fresh {
-		e, was := *f.entry, f.fresh() // others have found it too
+	if strict != f.Entry.Strict || fresh != f.Entry.Fresh {
+		e, was := *f.Entry, f.Fresh() // others have found it too
 		e.Strict, e.Fresh = strict, fresh
-		f.entry = &e
-		f.hitForMiss = f.hitForMiss || was && !f.fresh()
+		f.Entry = &e
+		f.HitForMiss = f.HitForMiss || was && !f.Fresh()
 	}
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // Purge invalidates the stored responses of absolute URLs, all variants, in one
@@ -30,11 +31,11 @@ func (c *Cache) purgeURLs(ctx context.Context, urls []string, soft bool) error {
 	for _, raw := range urls {
 		target, err := cachekey.ParseURL(raw)
 		if err == nil {
-			p := c.store.place(target, "")
-			err = c.store.purgeNow(ctx, p.mark(soft))
+			p := c.store.Place(target, "")
+			err = c.store.Purge(ctx, p.Mark(soft))
 		}
 		if err != nil {
-			errs = append(errs, wrapped("purge", err)) // the URL may hold a secret
+			errs = append(errs, store.Wrap("purge", err)) // the URL may hold a secret
 		}
 	}
 	return errors.Join(errs...)
@@ -56,8 +57,8 @@ func (c *Cache) purgeTags(ctx context.Context, tags []string, soft bool) error {
 	if len(tags) == 0 {
 		return nil
 	}
-	if err := c.store.purgeNow(ctx, c.store.tagged(tags, soft)); err != nil {
-		return wrapped("purge tags", err)
+	if err := c.store.Purge(ctx, c.store.Tagged(tags, soft)); err != nil {
+		return store.Wrap("purge tags", err)
 	}
 	return nil
 }
@@ -65,8 +66,8 @@ func (c *Cache) purgeTags(ctx context.Context, tags []string, soft bool) error {
 // PurgeAll invalidates every entry of this cache, in one round trip to each
 // node. Other keys in the same Redis are not touched.
 func (c *Cache) PurgeAll(ctx context.Context) error {
-	if err := c.store.purgeNow(ctx, c.store.everything()); err != nil {
-		return wrapped("purge all", err)
+	if err := c.store.Purge(ctx, c.store.Everything()); err != nil {
+		return store.Wrap("purge all", err)
 	}
 	return nil
 }

@@ -17,16 +17,16 @@ func (a *attempt) reconsider() {
 	if a.e == nil {
 		return
 	}
-	a.around = a.alsoLate(a.e.status)
+	a.around = a.alsoLate(a.e.Status)
 	detail := a.assess(a.r, a.e, time.Now())
-	rules.AddVary(a.e.header, rules.VaryNames(a.around))
+	rules.AddVary(a.e.Header, rules.VaryNames(a.around))
 	if detail == "" && a.trails() {
 		detail = "trailer"
 	}
 	if detail == "" {
 		return
 	}
-	a.rec.drop()
+	a.rec.Drop()
 	a.e, a.s.Stored = nil, false
 	if a.s.Detail == "" {
 		a.s.Detail = detail

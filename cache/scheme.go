@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/forwarded"
 )
 
@@ -90,10 +91,10 @@ func (c *config) requestTarget(r *http.Request) string {
 	return cachekey.Target(c.schemeOf(r), r.Host, cachekey.SentURL(r))
 }
 
-func (c *Cache) placeOf(r *http.Request) place {
+func (c *Cache) placeOf(r *http.Request) store.Place {
 	extra := ""
 	if c.varyBy != nil {
 		extra = c.varyBy(r)
 	}
-	return c.store.place(c.requestTarget(r), extra)
+	return c.store.Place(c.requestTarget(r), extra)
 }

@@ -1,15 +1,16 @@
-package cache
+package store
 
 import (
 	"context"
 	"crypto/rand"
-	_ "embed"
+	_ "embed" // for the script
 	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/cache/internal/cachekey"
 	"github.com/redishttp/redishttp/internal/bounded"
 )
@@ -25,12 +26,12 @@ const maxLogFields = 50_000
 type Mark struct{ logs, fields []string }
 
 // Mark concerns the URL of a place; soft makes its responses stale.
-func (p *place) mark(soft bool) Mark {
-	return Mark{[]string{p.log}, []string{field("u:", p.url, soft)}}
+func (p *Place) Mark(soft bool) Mark {
+	return Mark{[]string{p.Log}, []string{field("u:", p.url, soft)}}
 }
 
 // tagged concerns what carries one of these tags.
-func (s *Store) tagged(tags []string, soft bool) Mark {
+func (s *Store) Tagged(tags []string, soft bool) Mark {
 	fields := make([]string, len(tags))
 	for i, tag := range tags {
 		fields[i] = field("t:", cachekey.Digest(tag), soft)
@@ -39,7 +40,7 @@ func (s *Store) tagged(tags []string, soft bool) Mark {
 }
 
 // everything concerns every entry.
-func (s *Store) everything() Mark { return Mark{logs: s.logs()} }
+func (s *Store) Everything() Mark { return Mark{logs: s.logs()} }
 
 // field is the name of a URL or tag in a purge log.
 func field(kind, hash string, soft bool) string {
@@ -59,7 +60,7 @@ func (s *Store) logs() []string {
 
 // purgeNow writes to purge logs. It goes on when the client has gone: the change
 // it follows has happened.
-func (s *Store) purgeNow(ctx context.Context, m Mark) error {
+func (s *Store) Purge(ctx context.Context, m Mark) error {
 	_, err := s.markEach(ctx, m.logs, m.fields)
 	return err
 }

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"context"
@@ -14,10 +14,10 @@ import (
 var releaseSource string
 
 // returned is a lease on its way back.
-type returned struct {
-	key, token string
+type Lease struct {
+	Key, Token string
 	unsure     bool          // its command may not have reached Redis yet: it is asked for until it is found
-	stay       time.Duration // for which it stays taken
+	Stay       time.Duration // for which it stays taken
 	tries      int
 	due, until time.Time
 }
@@ -26,7 +26,7 @@ type returned struct {
 // waits for that. It runs while there are any.
 type returns struct {
 	mu      sync.Mutex
-	all     []returned
+	all     []Lease
 	wake    chan struct{} // closed when one is added; nil while no goroutine runs
 	running bool
 }
@@ -38,12 +38,12 @@ const (
 )
 
 // release gives a lease back, in the background unless Close was called.
-func (s *Store) release(l returned) {
-	if l.token == "" {
+func (s *Store) Release(l Lease) {
+	if l.Token == "" {
 		return
 	}
 	l.due, l.until = time.Now(), time.Now().Add(max(s.set.LeaseTTL, s.set.RefreshTimeout))
-	if s.returns.add(l) && !s.background(s.giveLeasesBack) {
+	if s.returns.add(l) && !s.Background(s.giveLeasesBack) {
 		s.returns.stopped()
 		ctx, cancel := context.WithTimeout(context.Background(), s.set.WriteTimeout)
 		defer cancel()
@@ -52,7 +52,7 @@ func (s *Store) release(l returned) {
 }
 
 // add reports whether a goroutine has to be started.
-func (rs *returns) add(l returned) (start bool) {
+func (rs *returns) add(l Lease) (start bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if len(rs.all) >= maxReturns {
@@ -75,12 +75,12 @@ func (rs *returns) stopped() {
 }
 
 // take returns what is due, or for how long to wait. It is over when nothing is left.
-func (rs *returns) take() (batch []returned, pause time.Duration, wake <-chan struct{}, over bool) {
+func (rs *returns) take() (batch []Lease, pause time.Duration, wake <-chan struct{}, over bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	now := time.Now()
 	pause = time.Hour
-	rs.all = slices.DeleteFunc(rs.all, func(l returned) bool {
+	rs.all = slices.DeleteFunc(rs.all, func(l Lease) bool {
 		switch {
 		case now.After(l.until):
 			return true // it has expired
@@ -121,7 +121,7 @@ func (s *Store) giveLeasesBack(ctx context.Context) {
 }
 
 // keep puts back what has to be tried once more.
-func (rs *returns) keep(left []returned) {
+func (rs *returns) keep(left []Lease) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	for _, l := range left {
@@ -132,12 +132,12 @@ func (rs *returns) keep(left []returned) {
 }
 
 // endLeases returns those that have to be tried once more.
-func (s *Store) endLeases(ctx context.Context, batch []returned) (left []returned) {
+func (s *Store) endLeases(ctx context.Context, batch []Lease) (left []Lease) {
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.WriteTimeout)
 	defer cancel()
 	calls := make([]scriptCall, len(batch))
 	for i, l := range batch {
-		calls[i] = scriptCall{[]string{l.key}, []any{l.token, l.stay.Milliseconds(), 0}}
+		calls[i] = scriptCall{[]string{l.Key}, []any{l.Token, l.Stay.Milliseconds(), 0}}
 	}
 	say, err := s.scripted(bound, &s.endScript, calls, func(redis.Pipeliner) {})
 	if err != nil {

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"container/list"
@@ -32,7 +32,7 @@ type nearGroup struct {
 }
 
 type nearEntry struct {
-	f    found
+	f    Found
 	at   time.Time // before Redis was asked
 	size int64
 }
@@ -44,38 +44,38 @@ func newNear(budget int64, ttl time.Duration, rs *rules.Rules) *near {
 	return &near{rules: rs, ttl: ttl, max: budget, order: list.New(), all: map[string]*nearGroup{}, urls: map[string]map[string]bool{}}
 }
 
-func (n *near) get(p place, h http.Header) (found, bool) {
+func (n *near) get(p Place, h http.Header) (Found, bool) {
 	if n == nil {
-		return found{}, false
+		return Found{}, false
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	group := n.all[p.hash]
+	group := n.all[p.Hash]
 	if group == nil {
-		return found{}, false
+		return Found{}, false
 	}
 	el := group.variants[n.rules.Variant(group.names, h)]
 	if el == nil {
-		return found{}, false
+		return Found{}, false
 	}
 	ne, _ := el.Value.(*nearEntry)
 	gone := time.Since(ne.at)
-	if ne.f.target != p.target || gone >= n.ttl || gone >= ne.f.left() {
+	if ne.f.Target != p.Target || gone >= n.ttl || gone >= ne.f.Left() {
 		n.remove(el)
-		return found{}, false
+		return Found{}, false
 	}
 	n.order.MoveToFront(el)
 	f := ne.f
-	f.elapsed += gone
+	f.Elapsed += gone
 	return f, true
 }
 
-func (n *near) put(f found, at time.Time) {
-	if n == nil || f.entry.id != "" {
+func (n *near) put(f Found, at time.Time) {
+	if n == nil || f.Entry.Id != "" {
 		return
 	}
-	size := int64(512 + len(f.entry.target) + len(f.entry.body))
-	for name, values := range f.entry.header {
+	size := int64(512 + len(f.Entry.Target) + len(f.Entry.Body))
+	for name, values := range f.Entry.Header {
 		for _, v := range values {
 			size += int64(len(name) + len(v) + 48)
 		}
@@ -83,23 +83,23 @@ func (n *near) put(f found, at time.Time) {
 	if size > n.max/8 {
 		return
 	}
-	f.lease = ""
+	f.Lease = ""
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	group := n.all[f.hash]
-	if group == nil || !slices.Equal(group.names, f.names) {
-		n.drop(f.hash)
-		group = &nearGroup{names: f.names, variants: map[string]*list.Element{}}
+	group := n.all[f.Hash]
+	if group == nil || !slices.Equal(group.names, f.Names) {
+		n.drop(f.Hash)
+		group = &nearGroup{names: f.Names, variants: map[string]*list.Element{}}
 	}
-	if el := group.variants[f.variant]; el != nil {
+	if el := group.variants[f.Variant]; el != nil {
 		n.remove(el)
 	}
-	n.all[f.hash] = group
+	n.all[f.Hash] = group
 	if n.urls[f.url] == nil {
 		n.urls[f.url] = map[string]bool{}
 	}
-	n.urls[f.url][f.hash] = true
-	group.variants[f.variant] = n.order.PushFront(&nearEntry{f, at, size})
+	n.urls[f.url][f.Hash] = true
+	group.variants[f.Variant] = n.order.PushFront(&nearEntry{f, at, size})
 	for n.used += size; n.used > n.max; {
 		n.remove(n.order.Back())
 	}
@@ -108,10 +108,10 @@ func (n *near) put(f found, at time.Time) {
 func (n *near) remove(el *list.Element) {
 	ne, _ := n.order.Remove(el).(*nearEntry)
 	n.used -= ne.size
-	group := n.all[ne.f.hash]
-	if delete(group.variants, ne.f.variant); len(group.variants) == 0 {
-		delete(n.all, ne.f.hash)
-		if delete(n.urls[ne.f.url], ne.f.hash); len(n.urls[ne.f.url]) == 0 {
+	group := n.all[ne.f.Hash]
+	if delete(group.variants, ne.f.Variant); len(group.variants) == 0 {
+		delete(n.all, ne.f.Hash)
+		if delete(n.urls[ne.f.url], ne.f.Hash); len(n.urls[ne.f.url]) == 0 {
 			delete(n.urls, ne.f.url)
 		}
 	}

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"context"
@@ -15,17 +15,17 @@ import (
 
 // writePurge writes the marks, or keeps the marks for later if Redis is away. Unlike Purge this
 // holds up a client, so it does not wait for a Redis that is known to be down.
-func (s *Store) writePurge(ctx context.Context, m Mark) {
+func (s *Store) Invalidate(ctx context.Context, m Mark) {
 	left, err := s.markReachable(ctx, m.logs, m.fields)
 	if err != nil { // if nothing is left, replicas have not confirmed it
-		s.set.Failed(ctx, wrapped("invalidate", err))
+		s.set.Failed(ctx, Wrap("invalidate", err))
 	}
 	if len(left) == 0 {
 		return
 	}
 	s.forgetNear(m.fields)
 	s.pending.add(left, m.fields)
-	s.background(s.retry)
+	s.Background(s.retry)
 }
 
 // markReachable marks the logs whose nodes are not known to be down, in one
@@ -37,7 +37,7 @@ func (s *Store) markReachable(ctx context.Context, logs, fields []string) (left 
 		sent = append(sent, call.Keys...)
 	}
 	if left = refused; len(refused) > 0 {
-		err = ErrUnavailable
+		err = unavailable.Err
 	}
 	if len(sent) == 0 {
 		return left, err

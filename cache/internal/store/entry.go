@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"bytes"
@@ -22,91 +22,91 @@ import (
 // nothing after. The target is the whole primary key, so that an entry of
 // another URL, by whatever accident, is a miss. A body above [inlineSize] goes
 // on in chunks, whose keys hold the id.
-type entry struct {
-	target string
-	inc    string // of the purge log when the handler was called
-	seq    int64  // of the purge log when the handler was called
-	status int
-	age    time.Duration // when it was stored
+type Entry struct {
+	Target string
+	Inc    string // of the purge log when the handler was called
+	Seq    int64  // of the purge log when the handler was called
+	Status int
+	Age    time.Duration // when it was stored
 	rules.Lives
-	delta  time.Duration // what the handler took
-	flags  flags
-	size   int64  // of the whole body
-	stamp  int64  // random, another each time that something is stored
-	id     string // of the chunks, "" for none
-	tags   []string
-	added  []string // fields that stand beside those of outer middlewares, not in their place
-	header http.Header
-	body   []byte // the inline part
+	Delta  time.Duration // what the handler took
+	Flags  flags
+	Size   int64  // of the whole body
+	Stamp  int64  // random, another each time that something is stored
+	Id     string // of the chunks, "" for none
+	Tags   []string
+	Added  []string // fields that stand beside those of outer middlewares, not in their place
+	Header http.Header
+	Body   []byte // the inline part
 }
 
 type flags uint64
 
 const (
 	strictFlag   flags = 1 << iota
-	sharedFlag         // may answer requests with Authorization
-	steadyFlag         // immutable (RFC 8246): no validation, no early refresh
+	SharedFlag         // may answer requests with Authorization
+	SteadyFlag         // immutable (RFC 8246): no validation, no early refresh
 	flateFlag          // body is compressed; there are no chunks
 	implicitFlag       // not for requests with a cookie
 )
 
 const (
-	entryVersion = 4
-	inlineSize   = 64 << 10
+	EntryVersion = 4
+	InlineSize   = 64 << 10
 	chunkSize    = 256 << 10
 )
 
 var errEntry = errors.New("not an entry")
 
-func (e *entry) chunks() int {
-	return int((e.size - min(e.size, inlineSize) + chunkSize - 1) / chunkSize)
+func (e *Entry) chunks() int {
+	return int((e.Size - min(e.Size, InlineSize) + chunkSize - 1) / chunkSize)
 }
 
-func (e *entry) encode() []byte {
-	flags := e.flags
+func (e *Entry) Encode() []byte {
+	flags := e.Flags
 	if flags &^= strictFlag | implicitFlag; e.Strict {
 		flags |= strictFlag
 	}
 	if e.Implicit {
 		flags |= implicitFlag
 	}
-	b := make([]byte, 0, 512+len(e.target)+len(e.body))
-	b = append(b, entryVersion)
+	b := make([]byte, 0, 512+len(e.Target)+len(e.Body))
+	b = append(b, EntryVersion)
 	str := func(s string) {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	str(e.target)
-	str(e.inc)
+	str(e.Target)
+	str(e.Inc)
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
-	for _, n := range []int64{e.seq, int64(e.status), ms(e.age), ms(e.Fresh), ms(e.StaleWhileRevalidate), ms(e.StaleIfError), ms(e.Keep), ms(e.delta), int64(flags), e.size, e.stamp} {
+	for _, n := range []int64{e.Seq, int64(e.Status), ms(e.Age), ms(e.Fresh), ms(e.StaleWhileRevalidate), ms(e.StaleIfError), ms(e.Keep), ms(e.Delta), int64(flags), e.Size, e.Stamp} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	str(e.id)
-	b = binary.AppendUvarint(b, uint64(len(e.tags)))
-	for _, tag := range e.tags {
+	str(e.Id)
+	b = binary.AppendUvarint(b, uint64(len(e.Tags)))
+	for _, tag := range e.Tags {
 		str(tag)
 	}
-	b = binary.AppendUvarint(b, uint64(len(e.added)))
-	for _, name := range e.added {
+	b = binary.AppendUvarint(b, uint64(len(e.Added)))
+	for _, name := range e.Added {
 		str(name)
 	}
 	fields := 0
-	names := make([]string, 0, len(e.header))
-	for name, values := range e.header {
+	names := make([]string, 0, len(e.Header))
+	for name, values := range e.Header {
 		names = append(names, name)
 		fields += len(values)
 	}
 	b = binary.AppendUvarint(b, uint64(fields))
 	slices.Sort(names)
 	for _, name := range names {
-		for _, value := range e.header[name] {
+		for _, value := range e.Header[name] {
 			str(name)
 			str(value)
 		}
 	}
-	b = binary.AppendUvarint(b, uint64(len(e.body)))
-	return append(b, e.body...)
+	b = binary.AppendUvarint(b, uint64(len(e.Body)))
+	return append(b, e.Body...)
 }
 
 // reader takes an entry apart; its first failure sticks.
@@ -148,12 +148,12 @@ func (r *reader) duration() time.Duration {
 
 // decodeEntry trusts nothing: Redis is shared, and versions differ during a
 // deploy. The body shares b's memory.
-func decodeEntry(b []byte) (*entry, error) {
+func DecodeEntry(b []byte) (*Entry, error) {
 	e, r, err := readHead(b)
 	if err != nil {
 		return nil, err
 	}
-	e.body = r.bytes()
+	e.Body = r.bytes()
 	if !r.ok || len(r.b) != 0 || !e.whole() {
 		return nil, errEntry
 	}
@@ -162,80 +162,80 @@ func decodeEntry(b []byte) (*entry, error) {
 
 // decodeHead reads what stands before the body, of which the beginning of an entry
 // will do.
-func decodeHead(b []byte) (*entry, error) {
+func DecodeHead(b []byte) (*Entry, error) {
 	e, _, err := readHead(b)
 	return e, err
 }
 
 // readHead is decodeHead, and returns what reads on.
-func readHead(b []byte) (*entry, *reader, error) {
-	if len(b) == 0 || b[0] != entryVersion {
+func readHead(b []byte) (*Entry, *reader, error) {
+	if len(b) == 0 || b[0] != EntryVersion {
 		return nil, nil, errEntry
 	}
 	r := &reader{b: b[1:], ok: true}
-	e := &entry{target: string(r.bytes()), inc: string(r.bytes()), seq: r.number(), status: int(r.number()), age: r.duration()}
-	e.Fresh, e.StaleWhileRevalidate, e.StaleIfError, e.Keep, e.delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
-	e.flags, e.size, e.stamp = flags(r.number()), r.number(), r.number()
-	e.Strict, e.Implicit = e.flags&strictFlag != 0, e.flags&implicitFlag != 0
-	e.id = string(r.bytes())
+	e := &Entry{Target: string(r.bytes()), Inc: string(r.bytes()), Seq: r.number(), Status: int(r.number()), Age: r.duration()}
+	e.Fresh, e.StaleWhileRevalidate, e.StaleIfError, e.Keep, e.Delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
+	e.Flags, e.Size, e.Stamp = flags(r.number()), r.number(), r.number()
+	e.Strict, e.Implicit = e.Flags&strictFlag != 0, e.Flags&implicitFlag != 0
+	e.Id = string(r.bytes())
 	tags := r.number()
-	if !r.ok || tags > rules.MaxTags || e.status < 200 || e.status > 999 {
+	if !r.ok || tags > rules.MaxTags || e.Status < 200 || e.Status > 999 {
 		return nil, nil, errEntry
 	}
 	for range tags {
-		e.tags = append(e.tags, string(r.bytes()))
+		e.Tags = append(e.Tags, string(r.bytes()))
 	}
 	added := r.number()
 	if !r.ok || added > int64(len(r.b)) {
 		return nil, nil, errEntry
 	}
 	for range added {
-		e.added = append(e.added, string(r.bytes()))
+		e.Added = append(e.Added, string(r.bytes()))
 	}
 	fields := r.number()
 	if !r.ok || fields > int64(len(r.b)) {
 		return nil, nil, errEntry
 	}
-	e.header = make(http.Header, min(fields, 32))
+	e.Header = make(http.Header, min(fields, 32))
 	for range fields {
 		name, value := string(r.bytes()), string(r.bytes())
 		if !r.ok {
 			return nil, nil, errEntry
 		}
-		e.header[name] = append(e.header[name], value)
+		e.Header[name] = append(e.Header[name], value)
 	}
 	return e, r, nil
 }
 
 // whole reports whether size, chunks and inline part go together.
-func (e *entry) whole() bool {
-	if e.flags&flateFlag != 0 {
-		return e.id == "" && e.size <= inlineSize
+func (e *Entry) whole() bool {
+	if e.Flags&flateFlag != 0 {
+		return e.Id == "" && e.Size <= InlineSize
 	}
-	return int64(len(e.body)) == min(e.size, inlineSize) && (e.id != "") == (e.size > inlineSize) && e.size < 1<<40
+	return int64(len(e.Body)) == min(e.Size, InlineSize) && (e.Id != "") == (e.Size > InlineSize) && e.Size < 1<<40
 }
 
 // shrink compresses the body if that saves a fifth.
-func (e *entry) shrink() {
+func (e *Entry) shrink() {
 	var buf bytes.Buffer
 	w, err := flate.NewWriter(&buf, flate.BestSpeed)
 	if err != nil {
 		return
 	}
-	if _, err := w.Write(e.body); err != nil || w.Close() != nil || buf.Len() > len(e.body)*4/5 {
+	if _, err := w.Write(e.Body); err != nil || w.Close() != nil || buf.Len() > len(e.Body)*4/5 {
 		return
 	}
-	e.body = buf.Bytes()
-	e.flags |= flateFlag
+	e.Body = buf.Bytes()
+	e.Flags |= flateFlag
 }
 
 // inline is the inline part of the body as it was.
-func (e *entry) inline() ([]byte, error) {
-	if e.flags&flateFlag == 0 {
-		return e.body, nil
+func (e *Entry) Inline() ([]byte, error) {
+	if e.Flags&flateFlag == 0 {
+		return e.Body, nil
 	}
-	b, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(e.body)), e.size+1))
-	if err != nil || int64(len(b)) != e.size {
+	b, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(e.Body)), e.Size+1))
+	if err != nil || int64(len(b)) != e.Size {
 		return nil, errors.Join(errEntry, err)
 	}
 	return b, nil

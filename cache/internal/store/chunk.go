@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"context"
@@ -21,15 +21,15 @@ const (
 // recorder keeps a body as it passes: the first part in memory, the rest in
 // Redis, chunk by chunk. It never holds more than one chunk beside the first
 // part.
-type recorder struct {
+type Recorder struct {
 	s      *Store
 	ctx    context.Context // the request's values
-	f      *found
-	max    int64
-	on     bool
+	f      *Found
+	Max    int64
+	On     bool
 	first  []byte // at most inlineSize
 	rest   []byte // of the chunk that is being filled
-	size   int64
+	Size   int64
 	id     string
 	chunks int
 	over   func()
@@ -39,34 +39,34 @@ type recorder struct {
 // record returns a recorder of the body of the response to a look-up that missed.
 // over is called once if the body turns out to be too large, lost if the store
 // cannot keep it.
-func (s *Store) record(ctx context.Context, f *found, over, lost func()) *recorder {
-	return &recorder{s: s, ctx: ctx, f: f, max: s.set.Rules.MaxBody, over: over, lost: lost}
+func (s *Store) Record(ctx context.Context, f *Found, over, lost func()) *Recorder {
+	return &Recorder{s: s, ctx: ctx, f: f, Max: s.set.Rules.MaxBody, over: over, lost: lost}
 }
 
-func (t *recorder) write(p []byte, err error) {
-	if !t.on {
+func (t *Recorder) Write(p []byte, err error) {
+	if !t.On {
 		return
 	}
-	t.size += int64(len(p))
+	t.Size += int64(len(p))
 	switch {
 	case err != nil:
-		t.drop()
+		t.Drop()
 		return
-	case t.size > t.max:
-		t.drop()
+	case t.Size > t.Max:
+		t.Drop()
 		t.over()
 		return
-	case t.f.inc == "" && t.size > inlineSize:
-		t.drop() // without a store the first part is all that can be kept
+	case t.f.Inc == "" && t.Size > InlineSize:
+		t.Drop() // without a store the first part is all that can be kept
 		t.lost()
 		return
 	}
-	if room := inlineSize - len(t.first); room > 0 {
+	if room := InlineSize - len(t.first); room > 0 {
 		n := min(room, len(p))
 		t.first = append(t.first, p[:n]...)
 		p = p[n:]
 	}
-	for len(p) > 0 && t.on {
+	for len(p) > 0 && t.On {
 		n := min(chunkSize-len(t.rest), len(p))
 		if t.rest == nil {
 			t.rest = make([]byte, 0, chunkSize)
@@ -80,8 +80,8 @@ func (t *recorder) write(p []byte, err error) {
 }
 
 // flush writes a chunk. The handler waits: it must not run ahead of Redis.
-func (t *recorder) flush() {
-	if len(t.rest) == 0 || !t.on {
+func (t *Recorder) flush() {
+	if len(t.rest) == 0 || !t.On {
 		return
 	}
 	if t.id == "" {
@@ -94,15 +94,15 @@ func (t *recorder) flush() {
 	t.chunks++
 	t.rest = nil // a call that was left behind may still read it
 	if err != nil {
-		t.s.set.Failed(t.ctx, wrapped("store", err))
-		t.drop()
+		t.s.set.Failed(t.ctx, Wrap("store", err))
+		t.Drop()
 		t.lost()
 	}
 }
 
 // drop gives up; chunks that were written are removed, or expire.
-func (t *recorder) drop() {
-	t.on, t.first, t.rest = false, nil, nil
+func (t *Recorder) Drop() {
+	t.On, t.first, t.rest = false, nil, nil
 	if t.chunks == 0 {
 		return
 	}
@@ -111,7 +111,7 @@ func (t *recorder) drop() {
 		keys[n] = t.f.chunkKey(t.id, n)
 	}
 	t.chunks = 0
-	t.s.background(func(ctx context.Context) {
+	t.s.Background(func(ctx context.Context) {
 		bound, cancel := context.WithTimeout(ctx, t.s.set.WriteTimeout)
 		defer cancel()
 		_ = t.s.pipeline(bound, func(p redis.Pipeliner) { p.Unlink(bound, keys...) }) // they expire anyway
@@ -119,11 +119,11 @@ func (t *recorder) drop() {
 }
 
 // finish puts the body into an entry; false if it was not kept.
-func (t *recorder) finish(e *entry) bool {
+func (t *Recorder) Finish(e *Entry) bool {
 	t.flush()
-	if !t.on {
+	if !t.On {
 		return false
 	}
-	e.body, e.size, e.id = t.first, t.size, t.id
+	e.Body, e.Size, e.Id = t.first, t.Size, t.id
 	return true
 }

@@ -1,12 +1,9 @@
-package cache
+package store
 
-import (
-	"context"
-	_ "embed"
-)
+import "context"
 
 // background runs fn on a goroutine that Close waits for; false after Close.
-func (s *Store) background(fn func(ctx context.Context)) bool {
+func (s *Store) Background(fn func(ctx context.Context)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

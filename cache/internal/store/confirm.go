@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-// ErrUnconfirmed is returned by purges that were done, but that fewer replicas
-// have confirmed in time than [WithWaitReplicas] asks for. It is safe to purge again.
+// ErrUnconfirmed is returned when fewer replicas have confirmed a purge in time
+// than [Settings] ask for.
 var ErrUnconfirmed = errors.New("cache: purged, but not confirmed by the replicas")
 
 // confirm waits until replicas have what was written to these logs, whose TTL is

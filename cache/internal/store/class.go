@@ -1,17 +1,17 @@
-package cache
+package store
 
 import "net/http"
 
 // class is what requests have in common that a response like "private" or
 // Set-Cookie is for: that of a first visit says nothing of those with a cookie.
-type class byte
+type Class byte
 
 const (
-	plain      class = 'n'
-	withCookie class = 'c'
+	plain      Class = 'n'
+	withCookie Class = 'c'
 )
 
-func classOf(h http.Header) class {
+func ClassOf(h http.Header) Class {
 	if len(h["Cookie"]) > 0 {
 		return withCookie
 	}

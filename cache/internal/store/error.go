@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"fmt"
@@ -7,6 +7,6 @@ import (
 )
 
 // wrapped is an error of the package. It matches [ErrUnavailable] if Redis is away.
-func wrapped(what string, err error) error {
+func Wrap(what string, err error) error {
 	return fmt.Errorf("cache: %s: %w", what, unavailable.Wrap(err))
 }

@@ -1,27 +1,24 @@
-package cache
+package store
 
 import (
 	"cmp"
 	"context"
-
-	"github.com/redishttp/redishttp/cache/internal/rules"
-	"github.com/redishttp/redishttp/internal/unavailable"
-
-	_ "embed"
+	_ "embed" // for the script
 	"errors"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
-)
 
-// for the script
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/internal/unavailable"
+)
 
 //go:embed fill.lua
 var fillSource string
 
-var errVary = errors.New("too many selecting headers")
+var ErrVary = errors.New("too many selecting headers")
 
 // maxLanguages bounds what a handler can make the store remember of a target.
 const maxLanguages = 64
@@ -29,8 +26,8 @@ const maxLanguages = 64
 // fill stores an entry, in one round trip, also if the client has gone. Whether it
 // still counts is found out by who reads it: a purge since the look-up has a higher
 // number. Chunks are there already. It returns ErrVary if too many fields select.
-func (s *Store) fill(ctx context.Context, f found, h http.Header, e *entry) error {
-	call, ok := s.nodes.Allow(f.log)
+func (s *Store) Fill(ctx context.Context, f Found, h http.Header, e *Entry) error {
+	call, ok := s.nodes.Allow(f.Log)
 	if !ok {
 		return unavailable.Err
 	}
@@ -45,27 +42,27 @@ func (s *Store) fill(ctx context.Context, f found, h http.Header, e *entry) erro
 	return err
 }
 
-func (s *Store) fillNow(ctx context.Context, f found, h http.Header, e *entry) error {
-	names := rules.VaryNames(e.header)
-	for _, name := range f.names {
+func (s *Store) fillNow(ctx context.Context, f Found, h http.Header, e *Entry) error {
+	names := rules.VaryNames(e.Header)
+	for _, name := range f.Names {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	if len(rules.FieldsOf(names)) > 2*rules.MaxVary {
-		return errVary
+		return ErrVary
 	}
-	lang := rules.Language(rules.FieldsOf(names), e.header)
+	lang := rules.Language(rules.FieldsOf(names), e.Header)
 	if lang != "" && !slices.Contains(names, lang) && rules.LanguagesOf(names) < maxLanguages {
 		names = append(names, lang)
 		slices.Sort(names)
 	}
-	if s.set.Compress && e.id == "" && e.size >= rules.MinCompress && rules.Compressible(e.header) {
+	if s.set.Compress && e.Id == "" && e.Size >= rules.MinCompress && rules.Compressible(e.Header) {
 		e.shrink()
 	}
-	e.target, e.inc, e.seq = f.target, f.inc, f.seq
-	e.stamp = int64(rand.Uint32())
+	e.Target, e.Inc, e.Seq = f.Target, f.Inc, f.Seq
+	e.Stamp = int64(rand.Uint32())
 	variant, byLang := s.set.Rules.Variant(names, h), ""
 	if lang != "" { // what those get who like it best
 		other := h.Clone()
@@ -76,8 +73,8 @@ func (s *Store) fillNow(ctx context.Context, f found, h http.Header, e *entry) e
 		byLang = ""
 	}
 	deleted, err := s.run(ctx, &s.fillScript, []string{
-		f.entryKey(variant), f.index(), f.vary(), f.log, f.leaseKey(f.variant),
-		f.hitForMissKey(f.variant, plain), f.hitForMissKey(f.variant, withCookie), f.largeKey(f.variant), f.entryKey(cmp.Or(byLang, variant)),
+		f.EntryKey(variant), f.index(), f.vary(), f.Log, f.LeaseKey(f.Variant),
+		f.hitForMissKey(f.Variant, plain), f.hitForMissKey(f.Variant, withCookie), f.largeKey(f.Variant), f.EntryKey(cmp.Or(byLang, variant)),
 	}, s.filling(&f, e, goesTo{names, variant, byLang})...)
 	switch {
 	case err != nil:
@@ -86,8 +83,8 @@ func (s *Store) fillNow(ctx context.Context, f found, h http.Header, e *entry) e
 		return errChunk
 	}
 	s.Counts.Evicted.Add(deleted[0])
-	s.memo.change(f.hash, func(k *known) {
-		*k = known{names: names, tags: memorable(e.tags), until: time.Now().Add(e.Fresh + e.Beyond())}
+	s.memo.change(f.Hash, func(k *known) {
+		*k = known{names: names, tags: memorable(e.Tags), until: time.Now().Add(e.Fresh + e.Beyond())}
 	})
 	return nil
 }
@@ -99,16 +96,16 @@ type goesTo struct {
 }
 
 // filling are the arguments of fill.lua.
-func (s *Store) filling(f *found, e *entry, at goesTo) []any {
+func (s *Store) filling(f *Found, e *Entry, at goesTo) []any {
 	member := func(variant string) string {
 		if variant == "" {
 			return ""
 		}
-		return f.hash + ":" + variant
+		return f.Hash + ":" + variant
 	}
 	args := make([]any, 0, 10+len(at.names))
-	args = append(args, e.encode(), e.Keep.Milliseconds(), s.logTTL().Milliseconds(), f.lease, s.set.MaxVariants,
-		member(at.variant), e.id+":"+strconv.Itoa(e.chunks()), member(at.byLang), f.base, chunkGrace.Milliseconds())
+	args = append(args, e.Encode(), e.Keep.Milliseconds(), s.logTTL().Milliseconds(), f.Lease, s.set.MaxVariants,
+		member(at.variant), e.Id+":"+strconv.Itoa(e.chunks()), member(at.byLang), f.base, chunkGrace.Milliseconds())
 	for _, name := range at.names {
 		args = append(args, name)
 	}

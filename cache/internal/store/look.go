@@ -1,19 +1,18 @@
-package cache
+package store
 
 import (
 	"context"
 	"crypto/rand"
-
-	_ "embed"
+	_ "embed" // for the script
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-)
 
-// for the script
+	"github.com/redishttp/redishttp/cache/internal/rules"
+)
 
 //go:embed look.lua
 var lookSource string
@@ -21,7 +20,7 @@ var lookSource string
 // wanted is what a look-up is for.
 type wanted struct {
 	h     http.Header // of the request
-	class class
+	class Class
 	probe bool   // the entry is likely to be missing: see whether it is being made, or is not stored
 	token string // of the lease to take if it is missing, "" for none
 }
@@ -35,7 +34,7 @@ const checkEvery = 100 * time.Millisecond
 // headers, the entry that the guessed names and variant lead to, its TTL and the purge
 // log, and, when the entry is likely to be missing, the lease to make it. A second
 // one is needed only when this process knew other names or tags.
-func (s *Store) query(ctx context.Context, f found, k known, q wanted) (found, error) {
+func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, error) {
 	begun := time.Now()
 	var (
 		names *redis.StringSliceCmd
@@ -59,23 +58,23 @@ func (s *Store) query(ctx context.Context, f found, k known, q wanted) (found, e
 	e := a.entry(&f)
 	stored := names.Val()
 	slices.Sort(stored)
-	known := slices.Equal(stored, f.names)
-	if !known || e != nil && !covers(a.tags, e.tags) {
+	known := slices.Equal(stored, f.Names)
+	if !known || e != nil && !covers(a.tags, e.Tags) {
 		// Another variant, or tags whose purges are not known yet.
 		if !known {
-			s.release(returned{key: f.leaseKey(f.variant), token: f.lease})
-			f.lease, f.hitForMiss, f.large = "", false, false // they are of the other variant
+			s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
+			f.Lease, f.HitForMiss, f.Large = "", false, false // they are of the other variant
 		}
 		tags := a.tags
 		if e != nil {
-			tags = e.tags
+			tags = e.Tags
 		}
-		f.names, f.variant = stored, s.set.Rules.Variant(stored, q.h)
+		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
 		a = answer{}
 		if err := s.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, &f, tags) }); err != nil {
 			return f, err
 		}
-		if e = a.entry(&f); e != nil && !covers(a.tags, e.tags) {
+		if e = a.entry(&f); e != nil && !covers(a.tags, e.Tags) {
 			e = nil // changed again: a miss
 		}
 	}
@@ -89,16 +88,16 @@ func (s *Store) query(ctx context.Context, f found, k known, q wanted) (found, e
 
 // looking is the script before a look-up: it begins the log, and who held the
 // lease before has stored by now.
-func (s *Store) looking(f *found, q wanted) []scriptCall {
-	f.lease = q.token
+func (s *Store) looking(f *Found, q wanted) []scriptCall {
+	f.Lease = q.token
 	return []scriptCall{{
-		[]string{f.log, f.leaseKey(f.variant), f.hitForMissKey(f.variant, q.class), f.largeKey(f.variant)},
+		[]string{f.Log, f.LeaseKey(f.Variant), f.hitForMissKey(f.Variant, q.class), f.largeKey(f.Variant)},
 		[]any{rand.Text(), s.logTTL().Milliseconds(), q.token, s.set.LeaseTTL.Milliseconds()},
 	}}
 }
 
 // checked takes in what look.lua said.
-func (s *Store) checked(f *found, begun time.Time, say []int64) {
+func (s *Store) checked(f *Found, begun time.Time, say []int64) {
 	const lease, marks, known, left = 0, 1, 2, 3
 	if len(say) != 4 {
 		return
@@ -106,10 +105,10 @@ func (s *Store) checked(f *found, begun time.Time, say []int64) {
 	s.bases[f.bucket].checked.Store(int64(begun.Sub(s.begun)))
 	// A server that takes no lease, because it is full or cannot save, takes
 	// no response either; what it has can still be read.
-	f.hitForMiss, f.large = say[marks] != 0 || say[lease] < 0, say[marks]&2 != 0
-	f.hitForMissLeft = time.Duration(say[left]) * time.Millisecond
+	f.HitForMiss, f.Large = say[marks] != 0 || say[lease] < 0, say[marks]&2 != 0
+	f.HitForMissLeft = time.Duration(say[left]) * time.Millisecond
 	if say[lease] != 1 {
-		f.lease = ""
+		f.Lease = ""
 	}
 	if say[known] == 0 {
 		s.warnOnce.Do(func() {
@@ -119,7 +118,7 @@ func (s *Store) checked(f *found, begun time.Time, say []int64) {
 }
 
 // doubtful reports whether the log of a bucket may be another master's.
-func (s *Store) doubtful(f *found) bool {
+func (s *Store) doubtful(f *Found) bool {
 	checked, doubt := s.bases[f.bucket].checked.Load(), s.doubt.Load()
 	return checked == 0 || checked <= doubt || int64(time.Since(s.begun))-checked > int64(checkEvery)
 }
@@ -129,37 +128,37 @@ func (s *Store) doubtAll() { s.doubt.Store(int64(time.Since(s.begun))) }
 
 // accept takes the entry if it counts: of this log, and not purged since its
 // handler was called.
-func (f *found) accept(e *entry, a *answer) {
-	f.reason = forwardURI
-	if len(f.names) > 0 {
-		f.reason = forwardVary
+func (f *Found) accept(e *Entry, a *answer) {
+	f.Reason = rules.ForwardURI
+	if len(f.Names) > 0 {
+		f.Reason = rules.ForwardVary
 	}
-	if e == nil || e.inc != f.inc {
+	if e == nil || e.Inc != f.Inc {
 		return
 	}
-	f.reason = forwardStale
+	f.Reason = rules.ForwardStale
 	// A sequence above the log's was given out by a master that has since
 	// been replaced by one that did not know of it.
-	if e.seq < a.floor || e.seq < a.purged || e.seq > f.seq {
+	if e.Seq < a.floor || e.Seq < a.purged || e.Seq > f.Seq {
 		return
 	}
-	f.entry, f.elapsed, f.soft = e, e.Keep-a.ttl.Val(), e.seq < a.soft
+	f.Entry, f.Elapsed, f.Soft = e, e.Keep-a.ttl.Val(), e.Seq < a.soft
 }
 
-func (s *Store) remember(f *found) {
-	s.memo.change(f.hash, func(k *known) {
-		k.names, k.until = f.names, time.Time{}
-		if f.entry != nil {
-			k.tags, k.until = memorable(f.entry.tags), time.Now().Add(f.left()+f.entry.Beyond())
+func (s *Store) remember(f *Found) {
+	s.memo.change(f.Hash, func(k *known) {
+		k.names, k.until = f.Names, time.Time{}
+		if f.Entry != nil {
+			k.tags, k.until = memorable(f.Entry.Tags), time.Now().Add(f.Left()+f.Entry.Beyond())
 		}
 	})
 }
 
 // begin starts a purge log that was lost.
-func (s *Store) begin(ctx context.Context, f *found) (inc string, seq int64, err error) {
+func (s *Store) begin(ctx context.Context, f *Found) (inc string, seq int64, err error) {
 	var now *redis.SliceCmd
 	other := *f // of which no lease is taken
-	_, err = s.scripted(ctx, &s.lookScript, s.looking(&other, wanted{}), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.log, "_inc", "_seq") })
+	_, err = s.scripted(ctx, &s.lookScript, s.looking(&other, wanted{}), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.Log, "_inc", "_seq") })
 	if err != nil {
 		return "", 0, err
 	}

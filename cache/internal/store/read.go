@@ -1,11 +1,11 @@
-package cache
+package store
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/cache/internal/cachekey"
 )
 
@@ -20,7 +20,7 @@ type answer struct {
 	purged, soft int64
 }
 
-func (a *answer) queue(ctx context.Context, pipe redis.Pipeliner, f *found, tags []string) {
+func (a *answer) queue(ctx context.Context, pipe redis.Pipeliner, f *Found, tags []string) {
 	a.tags = tags
 	fields := make([]string, 0, 5+2*len(tags))
 	fields = append(fields, "_inc", "_seq", "_floor", "u:"+f.url, "su:"+f.url)
@@ -29,31 +29,31 @@ func (a *answer) queue(ctx context.Context, pipe redis.Pipeliner, f *found, tags
 		fields = append(fields, "t:"+d, "st:"+d)
 	}
 	// The log before the entry: what is stored in between is newer than both.
-	a.log = pipe.HMGet(ctx, f.log, fields...)
-	a.body = pipe.Get(ctx, f.entryKey(f.variant))
-	a.ttl = pipe.PTTL(ctx, f.entryKey(f.variant))
+	a.log = pipe.HMGet(ctx, f.Log, fields...)
+	a.body = pipe.Get(ctx, f.EntryKey(f.Variant))
+	a.ttl = pipe.PTTL(ctx, f.EntryKey(f.Variant))
 }
 
 // entry is what is stored, if it can be read and is of this target.
-func (a *answer) entry(f *found) *entry {
+func (a *answer) entry(f *Found) *Entry {
 	b, err := a.body.Bytes()
 	if err != nil || a.ttl.Val() <= 0 {
 		return nil
 	}
-	e, err := decodeEntry(b)
-	if err != nil || e.target != f.target || a.ttl.Val() > e.Keep {
+	e, err := DecodeEntry(b)
+	if err != nil || e.Target != f.Target || a.ttl.Val() > e.Keep {
 		return nil
 	}
 	return e
 }
 
-func (a *answer) numbers(ctx context.Context, s *Store, f *found) (err error) {
+func (a *answer) numbers(ctx context.Context, s *Store, f *Found) (err error) {
 	log := a.log.Val()
 	if len(log) != 5+2*len(a.tags) {
 		return fmt.Errorf("log of %d fields", len(log))
 	}
-	f.inc, _ = log[0].(string)
-	f.seq, a.floor = integer(log[1]), integer(log[2])
+	f.Inc, _ = log[0].(string)
+	f.Seq, a.floor = integer(log[1]), integer(log[2])
 	for i, v := range log[3:] {
 		if i%2 == 0 {
 			a.purged = max(a.purged, integer(v))
@@ -61,8 +61,8 @@ func (a *answer) numbers(ctx context.Context, s *Store, f *found) (err error) {
 			a.soft = max(a.soft, integer(v))
 		}
 	}
-	if f.inc == "" { // it was lost since it was checked
-		f.inc, f.seq, err = s.begin(ctx, f)
+	if f.Inc == "" { // it was lost since it was checked
+		f.Inc, f.Seq, err = s.begin(ctx, f)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"sync"
@@ -23,7 +23,7 @@ type known struct {
 	// Hit-for-miss while Redis is away: until when nothing is stored for requests
 	// of this class, and how often that was seen running.
 	unstoredUntil time.Time
-	unstoredOf    class
+	unstoredOf    Class
 	unstored      int
 }
 

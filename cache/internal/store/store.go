@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"context"
@@ -78,7 +78,7 @@ type Store struct {
 }
 
 // NewStore returns a Store that uses rdb, and does not dial.
-func newStore(rdb client, set Settings) *Store {
+func New(rdb client, set Settings) *Store {
 	s := &Store{set: set, rdb: rdb, memo: newMemo(), begun: time.Now()}
 	s.purge.source, s.lookScript.source, s.fillScript.source, s.endScript.source = purgeSource, lookSource, fillSource, releaseSource
 	s.caller, s.nodes = bounded.New(rdb).Watch(set.Logger), breaker.NewSet(rdb)
@@ -89,14 +89,14 @@ func newStore(rdb client, set Settings) *Store {
 }
 
 // generation counts the purges that this process knows of.
-func (s *Store) generation() uint64 { return s.gen.Load() }
+func (s *Store) Generation() uint64 { return s.gen.Load() }
 
 // closing reports whether Close was called.
-func (s *Store) closing() bool { return s.ended.Load() }
+func (s *Store) Closing() bool { return s.ended.Load() }
 
 // shutDown ends what runs in the background, releases the leases of this process and
 // waits for both until ctx ends.
-func (s *Store) shutDown(ctx context.Context) error {
+func (s *Store) Close(ctx context.Context) error {
 	s.ended.Store(true)
 	s.mu.Lock()
 	s.closed = true

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"fmt"
@@ -11,40 +11,40 @@ import (
 
 // place is where a target lives: all its keys are in one slot, with the purge
 // log of its bucket.
-type place struct {
-	target string // the whole primary key
-	hash   string // of it
+type Place struct {
+	Target string // the whole primary key
+	Hash   string // of it
 	url    string // hash of the URL alone, by which it is purged; see urlID
 	bucket uint64
 	base   string // of the keys of the bucket
-	log    string
+	Log    string
 }
 
 // place of a request; extra is what WithKey adds to the URL.
-func (s *Store) place(target, extra string) place {
-	p := place{target: target, url: cachekey.PurgeID(target)}
+func (s *Store) Place(target, extra string) Place {
+	p := Place{Target: target, url: cachekey.PurgeID(target)}
 	if extra != "" {
-		p.target = cachekey.Join(target, extra)
+		p.Target = cachekey.Join(target, extra)
 	}
-	p.hash = cachekey.Digest(p.target)
+	p.Hash = cachekey.Digest(p.Target)
 	n, _ := strconv.ParseUint(p.url[:8], 16, 64)
 	p.bucket = n % uint64(s.set.Buckets)
 	bucket := &s.bases[p.bucket]
-	p.base, p.log = bucket.base, bucket.log
+	p.base, p.Log = bucket.base, bucket.log
 	return p
 }
 
-func (p *place) vary() string               { return p.base + "v:" + p.hash }
-func (p *place) entryKey(v string) string   { return p.base + "e:" + p.hash + ":" + v }
-func (p *place) leaseKey(v string) string   { return p.base + "l:" + p.hash + ":" + v }
-func (p *place) refreshKey(v string) string { return p.base + "r:" + p.hash + ":" + v }
-func (p *place) index() string              { return p.base + "n:" + p.url }
-func (p *place) largeKey(v string) string   { return p.base + "b:" + p.hash + ":" + v }
-func (p *place) hitForMissKey(v string, of class) string {
-	return p.base + "o:" + p.hash + ":" + v + ":" + string(of)
+func (p *Place) vary() string               { return p.base + "v:" + p.Hash }
+func (p *Place) EntryKey(v string) string   { return p.base + "e:" + p.Hash + ":" + v }
+func (p *Place) LeaseKey(v string) string   { return p.base + "l:" + p.Hash + ":" + v }
+func (p *Place) RefreshKey(v string) string { return p.base + "r:" + p.Hash + ":" + v }
+func (p *Place) index() string              { return p.base + "n:" + p.url }
+func (p *Place) largeKey(v string) string   { return p.base + "b:" + p.Hash + ":" + v }
+func (p *Place) hitForMissKey(v string, of Class) string {
+	return p.base + "o:" + p.Hash + ":" + v + ":" + string(of)
 }
 
-func (p *place) chunkKey(id string, n int) string { return p.base + "c:" + id + ":" + strconv.Itoa(n) }
+func (p *Place) chunkKey(id string, n int) string { return p.base + "c:" + id + ":" + strconv.Itoa(n) }
 
 // bucket is the fixed part of the keys of one. It carries the number of buckets
 // as well, so that instances that disagree about it never meet.

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // shares has many requests for the same response share their look-ups: a request
@@ -23,12 +25,12 @@ type share struct {
 
 type sharedFind struct {
 	done chan struct{}
-	f    found
+	f    Found
 	err  error
 }
 
 // do returns what find returns, or has returned to a request that waited with us.
-func (s *shares) do(key string, find func() (found, error)) (found, error) {
+func (s *shares) do(key string, find func() (Found, error)) (Found, error) {
 	s.mu.Lock()
 	if s.all == nil {
 		s.all = map[string]*share{}
@@ -73,17 +75,17 @@ func (s *shares) finish(key string, sh *share, mine *sharedFind) {
 }
 
 // nearby returns what this process keeps at a place.
-func (s *Store) nearby(p place, h http.Header) (found, bool) { return s.near.get(p, h) }
+func (s *Store) Near(p Place, h http.Header) (Found, bool) { return s.near.get(p, h) }
 
 // lookup is what the store has at a place, see [Store.find], and keeps it near. It
 // fails as long as an invalidation of the bucket is still to be written.
-func (s *Store) lookup(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
-	if s.pending.has(p.log) {
-		return found{place: p, variant: s.set.Rules.Variant(nil, h)}, errPending
+func (s *Store) Lookup(ctx context.Context, p Place, h http.Header, lease bool) (Found, error) {
+	if s.pending.has(p.Log) {
+		return Found{Place: p, Variant: s.set.Rules.Variant(nil, h)}, errPending
 	}
 	gen, begun := s.gen.Load(), time.Now()
-	f, err := s.find(ctx, p, h, lease)
-	if err == nil && f.fresh() && s.gen.Load() == gen {
+	f, err := s.Find(ctx, p, h, lease)
+	if err == nil && f.Fresh() && s.gen.Load() == gen {
 		s.near.put(f, begun)
 	}
 	return f, err
@@ -92,42 +94,42 @@ func (s *Store) lookup(ctx context.Context, p place, h http.Header, lease bool) 
 // find looks up what the store has at a place, unless Redis is known to be down.
 // With lease it takes the lease to make the response, if it is likely to be
 // missing.
-func (s *Store) find(ctx context.Context, p place, h http.Header, lease bool) (found, error) {
-	k := s.memo.get(p.hash)
-	guess := found{place: p, names: k.names, variant: s.set.Rules.Variant(k.names, h)}
-	q := wanted{h: h, class: classOf(h), probe: !time.Now().Before(k.until)}
-	key := p.hash + guess.variant
+func (s *Store) Find(ctx context.Context, p Place, h http.Header, lease bool) (Found, error) {
+	k := s.memo.get(p.Hash)
+	guess := Found{Place: p, Names: k.names, Variant: s.set.Rules.Variant(k.names, h)}
+	q := wanted{h: h, class: ClassOf(h), probe: !time.Now().Before(k.until)}
+	key := p.Hash + guess.Variant
 	if q.probe {
 		key += string(q.class)
 	}
 	if lease = lease && q.probe && !s.ended.Load(); lease {
 		key += "+"
 	}
-	f, err := s.shares.do(key, func() (found, error) {
+	f, err := s.shares.do(key, func() (Found, error) {
 		if lease { // before it is sent: a reply that is late must not leave it behind
 			q.token = rand.Text()
 		}
 		return s.findNow(ctx, guess, k, q)
 	})
-	if err == nil && f.variant != guess.variant {
-		if variant := s.set.Rules.Variant(f.names, h); f.variant != variant {
+	if err == nil && f.Variant != guess.Variant {
+		if variant := s.set.Rules.Variant(f.Names, h); f.Variant != variant {
 			// The request that looked up for us has other values in selecting headers.
 			// Only now it is known which these are.
 			q.token = ""
-			f, err = s.findNow(ctx, found{place: p, names: f.names, variant: variant}, s.memo.get(p.hash), q)
+			f, err = s.findNow(ctx, Found{Place: p, Names: f.Names, Variant: variant}, s.memo.get(p.Hash), q)
 		}
 	}
 	if err != nil {
-		guess.hitForMiss = k.unstored > 1 && k.unstoredOf == q.class && time.Now().Before(k.unstoredUntil)
+		guess.HitForMiss = k.unstored > 1 && k.unstoredOf == q.class && time.Now().Before(k.unstoredUntil)
 		return guess, err
 	}
 	return f, nil
 }
 
-func (s *Store) findNow(ctx context.Context, guess found, k known, q wanted) (found, error) {
-	call, ok := s.nodes.Allow(guess.log)
+func (s *Store) findNow(ctx context.Context, guess Found, k known, q wanted) (Found, error) {
+	call, ok := s.nodes.Allow(guess.Log)
 	if !ok {
-		return guess, ErrUnavailable
+		return guess, unavailable.Err
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.ReadTimeout)
 	defer cancel()
@@ -136,13 +138,13 @@ func (s *Store) findNow(ctx context.Context, guess found, k known, q wanted) (fo
 	switch {
 	case err != nil:
 		s.doubtAll()
-		s.release(returned{key: guess.leaseKey(guess.variant), token: q.token, unsure: true})
-		f.lease = ""
-	case f.lease != "" && f.fresh():
-		s.release(returned{key: f.leaseKey(f.variant), token: f.lease})
-		f.lease = ""
-	case f.lease != "":
-		s.release(s.leases.offer(f.leaseKey(f.variant), f.lease, s.set.LeaseTTL))
+		s.Release(Lease{Key: guess.LeaseKey(guess.Variant), Token: q.token, unsure: true})
+		f.Lease = ""
+	case f.Lease != "" && f.Fresh():
+		s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
+		f.Lease = ""
+	case f.Lease != "":
+		s.Release(s.leases.offer(f.LeaseKey(f.Variant), f.Lease, s.set.LeaseTTL))
 	}
 	return f, err
 }

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"context"
@@ -25,7 +25,7 @@ const maxFree = 10_000
 
 // offer keeps a lease for the request that will use it, and returns another if
 // there are too many.
-func (l *leases) offer(key, token string, d time.Duration) (drop returned) {
+func (l *leases) offer(key, token string, d time.Duration) (drop Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.free == nil {
@@ -36,7 +36,7 @@ func (l *leases) offer(key, token string, d time.Duration) (drop returned) {
 			break
 		}
 		delete(l.free, other)
-		drop = returned{key: other, token: free.token}
+		drop = Lease{Key: other, Token: free.token}
 	}
 	l.free[key] = freeLease{token, time.Now().Add(d / 2)}
 	return drop
@@ -59,33 +59,33 @@ func (l *leases) claim(key, token string) string {
 }
 
 // all takes every lease.
-func (l *leases) all() []returned {
+func (l *leases) all() []Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]returned, 0, len(l.free))
+	out := make([]Lease, 0, len(l.free))
 	for key, free := range l.free {
-		out = append(out, returned{key: key, token: free.token})
+		out = append(out, Lease{Key: key, Token: free.token})
 	}
 	clear(l.free)
 	return out
 }
 
 // claim takes a lease that this process holds for the caller, see [leases.claim].
-func (s *Store) claim(key, token string) string { return s.leases.claim(key, token) }
+func (s *Store) Claim(key, token string) string { return s.leases.claim(key, token) }
 
 // releaseUnused releases a lease that a look-up took and no request used.
-func (s *Store) releaseUnused(f *found) {
-	if f.lease == "" {
+func (s *Store) ReleaseUnused(f *Found) {
+	if f.Lease == "" {
 		return
 	}
-	key := f.leaseKey(f.variant)
-	if s.leases.claim(key, f.lease) != "" {
-		s.release(returned{key: key, token: f.lease})
+	key := f.LeaseKey(f.Variant)
+	if s.leases.claim(key, f.Lease) != "" {
+		s.Release(Lease{Key: key, Token: f.Lease})
 	}
 }
 
 // take gets the lease for a refresh, "" if another instance has it.
-func (s *Store) acquireRefresh(ctx context.Context, key string) string {
+func (s *Store) AcquireRefresh(ctx context.Context, key string) string {
 	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
 	defer cancel()
 	token := rand.Text()
@@ -96,7 +96,7 @@ func (s *Store) acquireRefresh(ctx context.Context, key string) string {
 	})
 	switch {
 	case err != nil:
-		s.release(returned{key: key, token: token, unsure: true})
+		s.Release(Lease{Key: key, Token: token, unsure: true})
 		return ""
 	case held.Val() != token:
 		return ""

@@ -1,4 +1,4 @@
-package cache
+package store
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// body reads a stored body: the inline part, then chunks, each when it is
+// Body reads a stored body: the inline part, then chunks, each when it is
 // needed. It holds one chunk at a time.
-type body struct {
+type Body struct {
 	ctx    context.Context
 	s      *Store
-	f      *found
+	f      *Found
 	inline []byte
 	at     int64
 	chunk  []byte
@@ -21,22 +21,27 @@ type body struct {
 }
 
 // open returns a reader of the body of what was found, whose inline part this is.
-func (s *Store) open(ctx context.Context, f *found, inline []byte) *body {
-	return &body{ctx: ctx, s: s, f: f, inline: inline}
+func (s *Store) Open(ctx context.Context, f *Found, inline []byte) *Body {
+	return &Body{ctx: ctx, s: s, f: f, inline: inline}
 }
 
-func (b *body) Seek(offset int64, whence int) (int64, error) {
+// Err returns the error that ended reading, nil if there was none.
+func (b *Body) Err() error { return b.err }
+
+// Seek is that of [io.Seeker].
+func (b *Body) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
 		offset += b.at
 	case io.SeekEnd:
-		offset += b.f.entry.size
+		offset += b.f.Entry.Size
 	}
 	b.at = offset
 	return offset, nil
 }
 
-func (b *body) Read(p []byte) (int, error) {
+// Read is that of [io.Reader]. It returns an error if a piece is gone.
+func (b *Body) Read(p []byte) (int, error) {
 	part, err := b.part()
 	if err != nil {
 		return 0, err
@@ -47,12 +52,12 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // part is what there is from here on, in one piece.
-func (b *body) part() ([]byte, error) {
-	e := b.f.entry
+func (b *Body) part() ([]byte, error) {
+	e := b.f.Entry
 	switch {
 	case b.err != nil:
 		return nil, b.err
-	case b.at >= e.size:
+	case b.at >= e.Size:
 		return nil, io.EOF
 	case b.at < int64(len(b.inline)):
 		return b.inline[b.at:], nil
@@ -67,15 +72,15 @@ func (b *body) part() ([]byte, error) {
 	return b.chunk[(b.at-int64(len(b.inline)))%chunkSize:], nil
 }
 
-func (s *Store) readChunk(ctx context.Context, f *found, n int) ([]byte, error) {
+func (s *Store) readChunk(ctx context.Context, f *Found, n int) ([]byte, error) {
 	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
 	defer cancel()
 	var got *redis.StringCmd
-	if err := s.pipeline(bound, func(p redis.Pipeliner) { got = p.Get(bound, f.chunkKey(f.entry.id, n)) }); err != nil {
+	if err := s.pipeline(bound, func(p redis.Pipeliner) { got = p.Get(bound, f.chunkKey(f.Entry.Id, n)) }); err != nil {
 		return nil, err
 	}
 	b, err := got.Bytes()
-	want := min(chunkSize, f.entry.size-inlineSize-int64(n)*chunkSize)
+	want := min(chunkSize, f.Entry.Size-InlineSize-int64(n)*chunkSize)
 	if err != nil || int64(len(b)) != want {
 		return nil, errChunk
 	}
@@ -83,13 +88,13 @@ func (s *Store) readChunk(ctx context.Context, f *found, n int) ([]byte, error) 
 }
 
 // readable reports whether all chunks of a body are there.
-func (s *Store) readable(ctx context.Context, f *found) bool {
-	if f.entry == nil || f.entry.id == "" {
+func (s *Store) Readable(ctx context.Context, f *Found) bool {
+	if f.Entry == nil || f.Entry.Id == "" {
 		return true
 	}
-	keys := make([]string, f.entry.chunks())
+	keys := make([]string, f.Entry.chunks())
 	for n := range keys {
-		keys[n] = f.chunkKey(f.entry.id, n)
+		keys[n] = f.chunkKey(f.Entry.Id, n)
 	}
 	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
 	defer cancel()
