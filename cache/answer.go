@@ -67,7 +67,7 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *store.Found, s
 	w.WriteHeader(e.Status)
 	switch {
 	case r.Method == http.MethodHead:
-	case e.Id == "":
+	case e.ID == "":
 		_, _ = w.Write(inline)
 	default:
 		_, _ = io.Copy(w, b)
@@ -79,3 +79,6 @@ func restore(h, before http.Header) {
 	clear(h)
 	maps.Copy(h, before)
 }
+
+// serve answers from the store.
+func (x *exchange) serve() { x.c.answer(x.w, x.r, &x.f, x.s) }

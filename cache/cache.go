@@ -2,10 +2,7 @@ package cache
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/bounded"
@@ -58,41 +55,3 @@ func New(rdb Client, opts ...Option) (*Cache, error) {
 // waits for both until ctx ends. The client stays open. Requests are still served,
 // without refreshes and without waiting for other instances.
 func (c *Cache) Close(ctx context.Context) error { return c.store.Close(ctx) }
-
-// Response is a stored response.
-type Response struct {
-	Status int
-	Header http.Header
-	Body   []byte
-	Age    time.Duration // since the origin made it
-	TTL    time.Duration // for which it stays fresh
-}
-
-// Lookup returns the stored response for a GET or HEAD request, nil if there is
-// none that is fresh and suits the request's Cache-Control. It runs no handler
-// and refreshes nothing.
-func (c *Cache) Lookup(ctx context.Context, r *http.Request) (*Response, Status, error) {
-	f, s, err := c.lookup(ctx, r)
-	if err != nil || !s.Hit || f.Left() <= 0 {
-		return nil, s, err
-	}
-	inline, err := f.Entry.Inline()
-	if err == nil && f.Entry.Id != "" {
-		inline, err = io.ReadAll(c.store.Open(ctx, &f, inline))
-	}
-	if err != nil {
-		return nil, s, store.Wrap("read", err)
-	}
-	return &Response{Status: f.Entry.Status, Header: f.Entry.Header.Clone(), Body: inline, Age: f.Age(), TTL: f.Left()}, s, nil
-}
-
-// lookup is that of a request without a response writer, and without hooks.
-func (c *Cache) lookup(ctx context.Context, r *http.Request) (store.Found, Status, error) {
-	if ctx != r.Context() {
-		r = r.WithContext(ctx)
-	}
-	r = c.annotate(nil, r)
-	x := exchange{c: c, r: r, d: c.demands(r)}
-	_, err := x.lookup(false)
-	return x.f, x.s, err
-}

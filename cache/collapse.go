@@ -14,20 +14,6 @@ import (
 // it. After one that was abandoned it waits for the next, until its time is up.
 const maxRounds = 3
 
-// unshared says why a request does not wait for others, "" if it does.
-func unshared(r *http.Request) string {
-	h := r.Header
-	switch {
-	case r.Method != http.MethodGet:
-		return "method"
-	case len(h["Authorization"]) > 0 || len(h["Range"]) > 0:
-		return "partial"
-	case rules.Conditional(r):
-		return "conditional"
-	}
-	return ""
-}
-
 // collapsible reports whether the request can wait for others: the response that
 // they get would do for it too.
 func (x *exchange) collapsible() bool {

@@ -31,14 +31,7 @@ func (a *attempt) consider(status int, h http.Header) {
 // assess sets how e, the response to r, may be used, or says why it must not be
 // stored.
 func (a *attempt) assess(r *http.Request, e *store.Entry, now time.Time) (detail string) {
-	v, detail := a.c.rules.Assess(r, rules.Response{Status: e.Status, Header: e.Header, Around: a.around, Age: e.Age, Mine: personal.Touched(a.r.Context())}, now)
-	e.Lives, e.Tags = v.Lives, v.Tags
-	e.Flags &^= store.SharedFlag | store.SteadyFlag
-	if v.Shared {
-		e.Flags |= store.SharedFlag
-	}
-	if v.Steady {
-		e.Flags |= store.SteadyFlag
-	}
+	res := rules.Response{Status: e.Status, Header: e.Header, Around: a.around, Age: e.Age, Personal: personal.Touched(a.r.Context())}
+	e.Verdict, detail = a.c.rules.Assess(r, res, now)
 	return detail
 }

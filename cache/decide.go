@@ -16,51 +16,6 @@ const (
 	serveStale                 // from the store, and refresh it (RFC 5861, section 3)
 )
 
-// lookup finds out what the store has for the request, and decides what is done
-// with it. lease says whether this request would make what is missing.
-func (x *exchange) lookup(lease bool) (decision, error) {
-	c, r := x.c, x.r
-	if reason, detail := c.unstored(r, x.d); reason != "" {
-		return x.forward(reason, detail), nil
-	}
-	p := c.placeOf(r)
-	if f, ok := c.store.Near(p, r.Header); ok {
-		if f = c.visible(r, f); c.decide(x.d, r, &f) == serve {
-			x.f = f
-			return x.hit(serve), nil
-		}
-	}
-	f, err := c.store.Lookup(r.Context(), p, r.Header, lease && c.waitMax > 0)
-	if err != nil {
-		x.f = f
-		return x.forward(rules.ForwardBypass, "store-error"), store.Wrap("lookup", err)
-	}
-	x.f = c.visible(r, f)
-	d := c.decide(x.d, r, &x.f)
-	if d != forward && !c.store.Readable(r.Context(), &x.f) {
-		x.f.Entry, d = nil, forward
-	}
-	switch {
-	case d != forward:
-		return x.hit(d), nil
-	case x.f.Entry != nil && x.f.Left() > 0:
-		return x.forward(rules.ForwardRequest, ""), nil
-	case x.f.Entry != nil:
-		return x.forward(rules.ForwardStale, ""), nil
-	}
-	return x.forward(x.f.Reason, ""), nil
-}
-
-func (x *exchange) hit(d decision) decision {
-	x.s = Status{Hit: true, TTL: x.f.Left()}
-	return d
-}
-
-func (x *exchange) forward(reason rules.ForwardReason, detail string) decision {
-	x.s = Status{Forward: string(reason), Detail: detail}
-	return forward
-}
-
 // unstored reports why a request is neither answered from the store nor stored,
 // "" if it may be.
 func (c *Cache) unstored(r *http.Request, d rules.Control) (reason rules.ForwardReason, detail string) {
@@ -82,7 +37,7 @@ func (c *Cache) unstored(r *http.Request, d rules.Control) (reason rules.Forward
 // visible is what a request may see of what was found: with Authorization only
 // what is for all, with a cookie only what was said to be storable.
 func (c *Cache) visible(r *http.Request, f store.Found) store.Found {
-	if e := f.Entry; e != nil && (e.Flags&store.SharedFlag == 0 && len(r.Header["Authorization"]) > 0 || e.Implicit && len(r.Header["Cookie"]) > 0) {
+	if e := f.Entry; e != nil && (!e.Shared && len(r.Header["Authorization"]) > 0 || e.Implicit && len(r.Header["Cookie"]) > 0) {
 		f.Entry, f.Reason = nil, rules.ForwardRequest
 	}
 	return c.permitted(r, f)

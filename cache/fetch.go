@@ -12,25 +12,6 @@ import (
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
-// attempt is one call of the handler. Its exchange has a request of its own,
-// because the handler may change the one that it gets.
-type attempt struct {
-	exchange
-	given   *http.Request // the handler's
-	before  http.Header
-	around  http.Header // what outer middlewares say, see [config.around]
-	own     http.Header // what the handler says
-	begun   time.Time
-	asks    bool // with a condition of ours
-	quiet   bool // there is no client
-	e       *store.Entry
-	length  int64 // what Content-Length promises, -1 for nothing
-	rec     *store.Recorder
-	wrapper *respw.Writer
-	after   func() // what is to be stored instead of the handler's response
-	filled  bool   // something was stored
-}
-
 // fetch calls the handler and stores its response if it may be.
 func (x *exchange) fetch() { x.attempt().run() }
 
@@ -161,4 +142,18 @@ func (a *attempt) record(h http.Header) {
 		a.s.Stored, a.s.Detail = false, "too-large"
 	}
 	a.rec.On = true
+}
+
+// retry calls the handler once more, without our condition: its 304 was about
+// another response than the stored one, which is of no use then.
+func (a *attempt) retry() {
+	restore(a.w.Header(), a.before)
+	a.after = func() {
+		x := a.exchange
+		x.f.Entry, x.s.ForwardStatus = nil, 0
+		b := x.attempt()
+		b.given, b.around, b.quiet = a.given, a.around, a.quiet
+		a.f.Lease = "" // it is that one's now
+		b.run()
+	}
 }

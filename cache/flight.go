@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"net/http"
 	"sync"
 	"time"
 
+	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
@@ -65,4 +67,18 @@ func (fs *flights) finish(key string, f *flight, how outcome) {
 		f.how = how
 		close(f.done)
 	})
+}
+
+// unshared says why a request does not wait for others, "" if it does.
+func unshared(r *http.Request) string {
+	h := r.Header
+	switch {
+	case r.Method != http.MethodGet:
+		return "method"
+	case len(h["Authorization"]) > 0 || len(h["Range"]) > 0:
+		return "partial"
+	case rules.Conditional(r):
+		return "conditional"
+	}
+	return ""
 }

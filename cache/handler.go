@@ -1,11 +1,9 @@
 package cache
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
-	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // Handler answers GET and HEAD requests from the store when it may, and stores
@@ -48,27 +46,10 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// exchange is one request in the cache, from its look-up to its response.
-type exchange struct {
-	c    *Cache
-	w    http.ResponseWriter
-	r    *http.Request // as the cache reads it, see [Cache.annotate]
-	next http.Handler
-	d    rules.Control // what the request demands
-	f    store.Found   // what the store has
-	s    Status        // what was done
-	// lead is the flight that this exchange makes the response for, nil if no
-	// request waits for it.
-	lead *leading
-}
-
 func (c *Cache) exchange(w http.ResponseWriter, r *http.Request, next http.Handler) *exchange {
 	r = c.annotate(w.Header(), r)
 	return &exchange{c: c, w: w, r: r, next: next, d: c.demands(r)}
 }
-
-// serve answers from the store.
-func (x *exchange) serve() { x.c.answer(x.w, x.r, &x.f, x.s) }
 
 // gatewayTimeout rejects a request that must not be forwarded (RFC 9111, section
 // 5.2.1.7).
@@ -83,18 +64,4 @@ func (x *exchange) reject(status int) {
 	x.c.write(x.w.Header(), x.s)
 	x.w.Header().Set("Cache-Control", "no-store")
 	http.Error(x.w, http.StatusText(status), status)
-}
-
-func (c *Cache) served(ctx context.Context, s Status) {
-	c.stats.count(s)
-	if c.hooks.Served != nil {
-		c.hooks.Served(ctx, s)
-	}
-}
-
-func (c *Cache) failed(ctx context.Context, err error) {
-	c.stats.failures.Add(1)
-	if c.hooks.Failed != nil {
-		c.hooks.Failed(ctx, err)
-	}
 }

@@ -16,7 +16,11 @@ import (
 func sampleEntry() *store.Entry {
 	return &store.Entry{
 		Target: cachekey.Join(cachekey.Join("https", "shop.example", "/a", "?b=c"), "extra"), Inc: "i", Seq: 3, Status: 200, Age: time.Second,
-		Lives: rules.Lives{Fresh: time.Minute, StaleWhileRevalidate: time.Second, StaleIfError: 2 * time.Second, Keep: time.Hour}, Tags: []string{"x", "y"}, Added: []string{"Link"}, Size: 4,
+		Verdict: rules.Verdict{
+			Lives: rules.Lives{Fresh: time.Minute, StaleWhileRevalidate: time.Second, StaleIfError: 2 * time.Second, Keep: time.Hour},
+			Tags:  []string{"x", "y"},
+		},
+		Added: []string{"Link"}, Size: 4,
 		Header: http.Header{"A": {"1", "2"}}, Body: []byte("body"),
 	}
 }

@@ -33,7 +33,7 @@ func (a *attempt) finish() {
 func (a *attempt) keep(e *store.Entry) {
 	c := a.c
 	if !a.f.Reachable() {
-		if a.lead != nil && e.Id == "" {
+		if a.lead != nil && e.ID == "" {
 			names := rules.VaryNames(e.Header)
 			a.lead.response = &store.Found{Place: a.f.Place, Names: names, Variant: c.rules.Variant(names, a.r.Header), Entry: e}
 			c.flights.finish(a.lead.key, a.lead.flight, stored)

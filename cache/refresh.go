@@ -17,7 +17,7 @@ import (
 // et al., Optimal Probabilistic Cache Stampede Prevention, 2015).
 func (c *Cache) early(f *store.Found) bool {
 	e := f.Entry
-	if c.beta == 0 || e.Delta <= 0 || e.Flags&store.SteadyFlag != 0 || f.Left() <= 0 {
+	if c.beta == 0 || e.Delta <= 0 || e.Immutable || f.Left() <= 0 {
 		return false
 	}
 	return float64(e.Delta)*c.beta*-math.Log(1-rand.Float64()) >= float64(f.Left())
@@ -66,8 +66,8 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f store.Found) {
 // refreshNow calls the handler if this process gets the lease for it and what is
 // stored is still what the refresh was for.
 func (c *Cache) refreshNow(ctx context.Context, r *http.Request, next http.Handler, f store.Found) {
-	lease := store.Lease{Key: f.RefreshKey(f.Variant), Token: c.store.AcquireRefresh(ctx, f.RefreshKey(f.Variant))}
-	if lease.Token == "" {
+	lease, ok := c.store.AcquireRefresh(ctx, &f)
+	if !ok {
 		return // another instance does it
 	}
 	// A refresh that failed is not repeated at once: each request would set one off.

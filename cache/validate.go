@@ -10,20 +10,6 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
-// retry calls the handler once more, without our condition: its 304 was about
-// another response than the stored one, which is of no use then.
-func (a *attempt) retry() {
-	restore(a.w.Header(), a.before)
-	a.after = func() {
-		x := a.exchange
-		x.f.Entry, x.s.ForwardStatus = nil, 0
-		b := x.attempt()
-		b.given, b.around, b.quiet = a.given, a.around, a.quiet
-		a.f.Lease = "" // it is that one's now
-		b.run()
-	}
-}
-
 // outdates makes a stored response stale that the response to a HEAD shows to be
 // another than the current one (RFC 9111, section 4.3.5).
 func (a *attempt) outdates(status int, h http.Header) {

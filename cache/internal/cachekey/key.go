@@ -1,3 +1,5 @@
+// Package cachekey makes the primary key of a request (RFC 9111, section 2), and the
+// hash by which a URL is purged.
 package cachekey
 
 import (
@@ -13,7 +15,7 @@ import (
 	"unicode"
 )
 
-// target is the primary key: the URL as the client wrote it, see [sentURL]. The path is not
+// Target is the primary key: the URL as the client wrote it, see [sentURL]. The path is not
 // decoded, for /a%2Fb and /a/b, or /a%3Fq=1 and /a?q=1, are different.
 func Target(scheme, host string, u *url.URL) string {
 	query := u.RawQuery
@@ -27,7 +29,7 @@ func Target(scheme, host string, u *url.URL) string {
 	return Join(scheme, canonicalHost(scheme, host), path, query)
 }
 
-// sentURL is the URL of a request with the part of its path that an outer
+// SentURL is the URL of a request with the part of its path that an outer
 // handler has cut off ([http.StripPrefix]): /a/page and /b/page are two, also
 // where the handler sees /page.
 func SentURL(r *http.Request) *url.URL {
@@ -61,7 +63,7 @@ func canonicalHost(scheme, host string) string {
 	return host
 }
 
-// join prefixes each part with its length, so that ("a:b", "c") is not ("a",
+// Join prefixes each part with its length, so that ("a:b", "c") is not ("a",
 // "b:c").
 func Join(parts ...string) string {
 	var b []byte
@@ -72,6 +74,7 @@ func Join(parts ...string) string {
 	return string(b)
 }
 
+// Digest is a short hash of s for a Redis key: 32 hexadecimal digits.
 func Digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:16])
@@ -117,7 +120,7 @@ func withoutDots(path string) string {
 	return strings.Join(out, "/")
 }
 
-// purgeHost is a host in one spelling, without the port that http or https has anyway.
+// PurgeHost is a host in one spelling, without the port that http or https has anyway.
 func PurgeHost(host string) string {
 	host = strings.ToLower(host)
 	name, port, err := net.SplitHostPort(host)
@@ -134,9 +137,10 @@ func PurgeHost(host string) string {
 	return net.JoinHostPort(name, port)
 }
 
+// ErrURL is returned for a URL that no key can have.
 var ErrURL = errors.New("not an absolute http or https URL with a host in ASCII")
 
-// urlTarget is the primary key of a URL to purge.
+// ParseURL returns the primary key of a URL to purge.
 func ParseURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -149,7 +153,7 @@ func ParseURL(raw string) (string, error) {
 	return Target(u.Scheme, u.Host, u), nil
 }
 
-// targetID is the urlID of a primary key without what WithKey adds.
+// PurgeID is the hash by which a primary key is purged, that of a primary key without what WithKey adds.
 func PurgeID(target string) string {
 	parts := Split(target)
 	if len(parts) != 4 {
@@ -158,7 +162,7 @@ func PurgeID(target string) string {
 	return urlID(parts[1], parts[2], parts[3])
 }
 
-// split undoes join, nil if it cannot.
+// Split undoes join, nil if it cannot.
 func Split(s string) []string {
 	var parts []string
 	for len(s) > 0 && len(parts) < 5 {

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// minCompress is below what compression does not pay.
+// MinCompress is below what compression does not pay.
 const MinCompress = 1 << 10
 
-// compressible reports whether a body is likely to shrink and may be touched.
+// Compressible reports whether a body is likely to shrink and may be touched.
 // What clients get is the same bytes, so ETag and Vary stay the handler's.
 func Compressible(h http.Header) bool {
 	if h.Get("Content-Encoding") != "" || ParseControl(h).Has("no-transform") {

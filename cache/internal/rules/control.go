@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// control is a Cache-Control field: directives in lower case with their
+// Control is a Cache-Control field: directives in lower case with their
 // arguments (RFC 9111, section 5.2).
 type Control map[string]string
 
-// parseControl reads all lines; of a directive given twice the more restrictive
+// ParseControl reads all lines; of a directive given twice the more restrictive
 // one counts.
 func ParseControl(h http.Header) Control {
 	lines := h["Cache-Control"]
@@ -86,12 +86,13 @@ func stricter(name, a, b string) string {
 	return a
 }
 
+// Has reports whether a directive is given, with or without an argument.
 func (c Control) Has(name string) bool {
 	_, ok := c[name]
 	return ok
 }
 
-// seconds is a delta-seconds argument. What is too large is very long (RFC
+// Seconds is a delta-seconds argument. What is too large is very long (RFC
 // 9111, section 1.2.2), what is no number counts as 0: stale.
 func (c Control) Seconds(name string) (d time.Duration, ok bool) {
 	arg, ok := c[name]

@@ -93,7 +93,7 @@ func FuzzControl(f *testing.F) {
 				t.Errorf("%s of %q and %q: %v", name, own, around, both.Has(name))
 			}
 		}
-		for _, one := range []terms{x, y} {
+		for _, one := range []Terms{x, y} {
 			if one.Explicit && (!both.Explicit || both.Fresh > one.Fresh) {
 				t.Errorf("%q and %q: %v, longer than %v", own, around, both.Fresh, one.Fresh)
 			}

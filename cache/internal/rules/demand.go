@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// wants says whether a request takes an answer of this age with so much
+// Wants says whether a request takes an answer of this age with so much
 // freshness left, which may be negative (section 5.2.1).
 func Wants(d Control, h http.Header, age, fresh time.Duration) bool {
 	if d.Has("no-cache") || len(h["Cache-Control"]) == 0 && strings.EqualFold(strings.TrimSpace(h.Get("Pragma")), "no-cache") {
@@ -21,7 +21,7 @@ func Wants(d Control, h http.Header, age, fresh time.Duration) bool {
 	return true
 }
 
-// toleratesStale is max-stale, with or without a limit.
+// ToleratesStale is max-stale, with or without a limit.
 func ToleratesStale(d Control, fresh time.Duration) bool {
 	arg, ok := d["max-stale"]
 	if !ok {

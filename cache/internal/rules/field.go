@@ -13,7 +13,7 @@ var deciding = map[string]bool{
 	"Surrogate-Key": true, "Cache-Tag": true, "Cache-Groups": true,
 }
 
-// around are the deciding fields of a header, by their canonical names.
+// Around are the deciding fields of a header, by their canonical names.
 func (rs *Rules) Around(h http.Header) http.Header {
 	var out http.Header
 	for name, values := range h {
@@ -37,7 +37,7 @@ func together(name string, own, around http.Header) []string {
 	return slices.Concat(around[name], own[name])
 }
 
-// canonicalHeader is h with canonical names, nil if it has no others. Code that
+// CanonicalHeader is h with canonical names, nil if it has no others. Code that
 // writes into the map itself can use any.
 func CanonicalHeader(h http.Header) http.Header {
 	canonical := true

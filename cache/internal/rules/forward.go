@@ -1,9 +1,10 @@
 package rules
 
-// forwardReason is why the handler is called, the fwd parameter of Cache-Status
+// ForwardReason is why the handler is called, the fwd parameter of Cache-Status
 // (RFC 9211, section 2.2).
 type ForwardReason string
 
+// The reasons, in the words of the RFC.
 const (
 	ForwardMethod  ForwardReason = "method"
 	ForwardBypass  ForwardReason = "bypass"

@@ -17,7 +17,7 @@ var hop = map[string]bool{
 	"Ratelimit": true, "Ratelimit-Policy": true, "Retry-After": true,
 }
 
-// storedHeader is what of a handler's header goes into the store.
+// StoredHeader is what of a handler's header goes into the store.
 func StoredHeader(h http.Header, now time.Time) http.Header {
 	out := make(http.Header, len(h)+1)
 	named := strings.Join(h["Connection"], ",")
@@ -37,7 +37,7 @@ func StoredHeader(h http.Header, now time.Time) http.Header {
 // and do not replace what is stored (RFC 9111, section 3.2).
 var notUpdated = map[string]bool{"Content-Encoding": true, "Content-Length": true, "Content-Md5": true, "Content-Range": true, "Etag": true, "Set-Cookie": true}
 
-// updated is a stored header after a 304 with these fields.
+// Updated is a stored header after a 304 with these fields.
 func Updated(stored, fields http.Header, now time.Time) http.Header {
 	out := stored.Clone()
 	for name, values := range StoredHeader(fields, now) {
@@ -57,7 +57,7 @@ func listed(list, name string) bool {
 	return false
 }
 
-// addedTo are the fields to which the handler has added values: those of outer
+// AddedTo are the fields to which the handler has added values: those of outer
 // middlewares stand before its own.
 func AddedTo(before, after http.Header) []string {
 	var names []string
@@ -71,7 +71,7 @@ func AddedTo(before, after http.Header) []string {
 	return slices.Compact(names)
 }
 
-// own is what the handler made of the header map it was given: fields that
+// Own is what the handler made of the header map it was given: fields that
 // were there before belong to outer middlewares, which write to the same map,
 // and so do the first values of a field that was added to. The names are
 // canonical, whatever the handler wrote into the map.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// lives is for how long a response may be used, from the moment it is stored.
+// Lives is for how long a response may be used, from the moment it is stored.
 type Lives struct {
 	Fresh                              time.Duration // at most 0: it must be validated each time
 	StaleWhileRevalidate, StaleIfError time.Duration // after that, see RFC 5861
@@ -16,11 +16,11 @@ type Lives struct {
 	Implicit                           bool          // nothing says that it may be stored
 }
 
-// serves reports whether what is stored can be served without the handler, and
+// Serves reports whether what is stored can be served without the handler, and
 // be it while it is refreshed.
 func (l Lives) Serves() bool { return l.Fresh > 0 || l.StaleWhileRevalidate > 0 && !l.Strict }
 
-// beyond is how long a response may be served after it was fresh, while it is refreshed.
+// Beyond is how long a response may be served after it was fresh, while it is refreshed.
 func (l Lives) Beyond() time.Duration {
 	if l.Strict {
 		return 0
@@ -34,7 +34,7 @@ const maxHeuristic = 24 * time.Hour
 // lifetimes of a response (RFC 9111, section 4.2.1): s-maxage, then max-age,
 // then Expires, then what the options say, then a guess. The last two are
 // implicit: not for requests with a cookie.
-func (rs *Rules) lifetimes(r *http.Request, res Response, t terms, now time.Time) Lives {
+func (rs *Rules) lifetimes(r *http.Request, res Response, t Terms, now time.Time) Lives {
 	h, fresh, implicit := res.Header, t.Fresh, false
 	switch {
 	case t.Explicit:
@@ -66,24 +66,7 @@ func (rs *Rules) lifetimes(r *http.Request, res Response, t terms, now time.Time
 	return l
 }
 
-func explicitFreshness(h http.Header, d Control, targeted bool, now time.Time) (fresh time.Duration, explicit bool) {
-	if fresh, ok := d.Seconds("s-maxage"); ok {
-		return fresh, true
-	}
-	if fresh, ok := d.Seconds("max-age"); ok {
-		return fresh, true
-	}
-	expires := h["Expires"]
-	if targeted || len(expires) == 0 {
-		return 0, false
-	}
-	at, err := parseTime(expires[0])
-	if err != nil || len(expires) > 1 {
-		return 0, true
-	}
-	return at.Sub(date(h, now)), true
-}
-
+// Successful reports whether WithDefaultTTL counts for a status.
 func Successful(status int) bool {
 	return status == http.StatusOK || status == http.StatusNonAuthoritativeInfo || status == http.StatusNoContent
 }
@@ -93,7 +76,7 @@ func guessable(status int) bool {
 	return slices.Contains([]int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}, status)
 }
 
-// initialAge is what a response that comes from another cache has already
+// InitialAge is what a response that comes from another cache has already
 // (RFC 9111, sections 4.2.3 and 5.1): of a list the first counts, what is no
 // number does not.
 func InitialAge(h http.Header, now time.Time) time.Duration {

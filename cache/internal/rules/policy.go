@@ -12,7 +12,7 @@ import (
 
 // unstorable says why a response must not be stored (RFC 9111, section 3), "" if
 // it may be. t is what the handler and outer middlewares say.
-func (rs *Rules) unstorable(r *http.Request, res Response, t terms) string {
+func (rs *Rules) unstorable(r *http.Request, res Response, t Terms) string {
 	status, h := res.Status, res.Header
 	switch {
 	case r.Method != http.MethodGet:
@@ -51,19 +51,9 @@ func eventStream(contentType string) bool {
 	return strings.EqualFold(strings.Trim(kind, " \t"), "text/event-stream")
 }
 
-// unselectable reports whether nothing is stored that varies by these fields.
+// Unselectable reports whether nothing is stored that varies by these fields.
 func (rs *Rules) Unselectable(names []string) bool {
 	return len(names) > MaxVary || slices.ContainsFunc(names, func(name string) bool {
 		return name == "*" || name == "Authorization" || name == "Cookie" && !rs.VaryCookie
 	})
 }
-
-// forAll reports whether a response to a request with Authorization may be
-// shared (RFC 9111, section 3.5).
-func forAll(d Control) bool {
-	return d.Has("public") || d.Has("must-revalidate") || d.Has("s-maxage")
-}
-
-// understood are the final status codes this cache knows the meaning of
-// (section 3).
-func understood(status int) bool { return http.StatusText(status) != "" }

@@ -93,7 +93,7 @@ func overlapping(all []byteRange) bool {
 	return n > 1
 }
 
-// servable is a request for [http.ServeContent], which takes some fields for
+// Servable is a request for [http.ServeContent], which takes some fields for
 // something else: Range only for GET and as read here, If-Range only with a
 // strong validator, and list fields in one line. h is the stored header.
 func Servable(r *http.Request, h http.Header, size int64) *http.Request {

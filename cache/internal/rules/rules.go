@@ -1,3 +1,8 @@
+// Package rules decides what a shared cache may store and serve: RFC 9111 with
+// targeted fields (RFC 9213), immutable (RFC 8246), stale-while-revalidate and
+// stale-if-error (RFC 5861), cache groups (RFC 9875), ranges and conditions (RFC
+// 9110). It is pure: it reads headers and a clock that it is given, and touches
+// neither Redis nor a connection.
 package rules
 
 import "time"

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	MaxTags      = 128 // of one response; further ones make it unstorable
+	// MaxTags is how many tags a response may have. With more it is not stored.
+	MaxTags      = 128
 	maxTagLength = 1024
 )
 
@@ -32,7 +33,7 @@ func tagsOf(h http.Header) (tags []string, ok bool) {
 	return tags, len(tags) <= MaxTags && !tooLong
 }
 
-// groups reads a list of strings (RFC 9651, section 3.1); a field that is not
+// Groups reads a list of strings (RFC 9651, section 3.1); a field that is not
 // one counts as absent (RFC 9875, section 2).
 func Groups(lines []string) []string {
 	var out []string

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// terms are what a response says about keeping it.
-type terms struct {
+// Terms are what a response says about keeping it.
+type Terms struct {
 	Control
 	Fresh    time.Duration // its explicit lifetime
 	Explicit bool          // it has one
@@ -16,8 +16,8 @@ type terms struct {
 	ForAll   bool          // the handler itself says that it depends on no client
 }
 
-// termsOf reads them from one header.
-func (rs *Rules) TermsOf(status int, h http.Header, now time.Time) terms {
+// TermsOf reads them from one header.
+func (rs *Rules) TermsOf(status int, h http.Header, now time.Time) Terms {
 	d, targeted := rs.directives(h)
 	if d.Has("must-understand") && understood(status) && d.Has("no-store") {
 		d = maps.Clone(d)
@@ -26,26 +26,26 @@ func (rs *Rules) TermsOf(status int, h http.Header, now time.Time) terms {
 	if len(d) == 0 && strings.EqualFold(strings.Trim(h.Get("Pragma"), " \t"), "no-cache") {
 		d = Control{"no-cache": ""} // not specified, and what it is sent for
 	}
-	t := terms{Control: d, shared: forAll(d), ForAll: d.Has("public") || d.Has("s-maxage")}
+	t := Terms{Control: d, shared: forAll(d), ForAll: d.Has("public") || d.Has("s-maxage")}
 	t.Fresh, t.Explicit = explicitFreshness(h, d, targeted, now)
 	return t
 }
 
 // spoken reports whether there is a word about keeping the response.
-func (t terms) spoken() bool { return len(t.Control) > 0 || t.Explicit }
+func (t Terms) spoken() bool { return len(t.Control) > 0 || t.Explicit }
 
-// strict reports whether the response must never be served stale.
-func (t terms) Strict() bool {
+// Strict reports whether the response must never be served stale.
+func (t Terms) Strict() bool {
 	return t.Has("must-revalidate") || t.Has("proxy-revalidate") || t.Has("s-maxage") || t.Has("no-cache")
 }
 
 // permissions are the directives that only widen what may be done.
 var permissions = map[string]bool{"public": true, "immutable": true, "stale-while-revalidate": true, "stale-if-error": true}
 
-// terms are those of a handler and of the middlewares around it. The most
+// Terms are those of a handler and of the middlewares around it. The most
 // restrictive of all holds: each may forbid and shorten; what the handler has
 // spoken about no other may permit.
-func (rs *Rules) Terms(res Response, now time.Time) terms {
+func (rs *Rules) Terms(res Response, now time.Time) Terms {
 	t := rs.TermsOf(res.Status, res.Header, now)
 	if len(res.Around) == 0 {
 		return t
@@ -73,3 +73,31 @@ func (rs *Rules) Terms(res Response, now time.Time) terms {
 	}
 	return t
 }
+
+func explicitFreshness(h http.Header, d Control, targeted bool, now time.Time) (fresh time.Duration, explicit bool) {
+	if fresh, ok := d.Seconds("s-maxage"); ok {
+		return fresh, true
+	}
+	if fresh, ok := d.Seconds("max-age"); ok {
+		return fresh, true
+	}
+	expires := h["Expires"]
+	if targeted || len(expires) == 0 {
+		return 0, false
+	}
+	at, err := parseTime(expires[0])
+	if err != nil || len(expires) > 1 {
+		return 0, true
+	}
+	return at.Sub(date(h, now)), true
+}
+
+// forAll reports whether a response to a request with Authorization may be
+// shared (RFC 9111, section 3.5).
+func forAll(d Control) bool {
+	return d.Has("public") || d.Has("must-revalidate") || d.Has("s-maxage")
+}
+
+// understood are the final status codes this cache knows the meaning of
+// (section 3).
+func understood(status int) bool { return http.StatusText(status) != "" }

@@ -42,6 +42,7 @@ func deltaSeconds(s string) (d time.Duration, ok bool) {
 	return time.Duration(n) * time.Second, true
 }
 
+// ValidToken matches a token of a structured field (RFC 9651, section 3.3.4).
 var ValidToken = regexp.MustCompile(`^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_|~:/-]{0,63}$`)
 
 const ows = " \t" // optional white space is nothing else
@@ -75,4 +76,17 @@ func lower(s string) string {
 		}
 	}
 	return string(b)
+}
+
+// items are the members of a list without the white space around them.
+func items(list string) []string {
+	var out []string
+	for rest := list; ; {
+		var item string
+		item, rest = cutItem(rest)
+		out = append(out, strings.Trim(item, ows))
+		if rest == "" {
+			return out
+		}
+	}
 }

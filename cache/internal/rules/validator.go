@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// identifies reports whether a 304 with these fields is about the response that
+// Identifies reports whether a 304 with these fields is about the response that
 // is stored (RFC 9111, section 4.3.4): its validators are those of that one.
 // Without any it answers our condition.
 func Identifies(h, stored http.Header) bool {

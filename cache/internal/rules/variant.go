@@ -19,7 +19,7 @@ var unkeyed = []string{
 	"X-Host", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "X-Original-Host", "X-Original-Url", "X-Rewrite-Url",
 }
 
-// variant is the secondary key: a hash of the selecting header values, as
+// Variant is the secondary key: a hash of the selecting header values, as
 // normalised as RFC 9111, section 4.1, allows.
 func (rs *Rules) Variant(names []string, h http.Header) string {
 	var sum hash.Hash
@@ -53,11 +53,11 @@ func (rs *Rules) Variant(names []string, h http.Header) string {
 	return suffix + "." + cachekey.Digest(cachekey.Join(fields...))[:8]
 }
 
-// Among the names that are stored for a target are the languages in which it
-// was seen, marked so that they cannot be field names.
+// LangMark begins a language among the names that are stored for a target: those in
+// which it was seen. No field name has it.
 const LangMark = "{"
 
-// fieldsOf are the names without the languages.
+// FieldsOf are the names without the languages.
 func FieldsOf(names []string) []string {
 	isLang := func(name string) bool { return strings.HasPrefix(name, LangMark) }
 	if !slices.ContainsFunc(names, isLang) {
@@ -66,10 +66,10 @@ func FieldsOf(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), isLang)
 }
 
-// languagesOf counts the languages among the names.
+// LanguagesOf counts the languages among the names.
 func LanguagesOf(names []string) int { return len(names) - len(FieldsOf(names)) }
 
-// language is the mark for a response that varies by Accept-Language and says
+// Language is the mark for a response that varies by Accept-Language and says
 // in which one it is, "" for others.
 func Language(fields []string, h http.Header) string {
 	lang := strings.ToLower(strings.TrimSpace(h.Get("Content-Language")))
@@ -105,17 +105,4 @@ func normalized(name string, values, known []string) string {
 		return strings.Trim(values[0], ows)
 	}
 	return strings.Join(items(list), ",")
-}
-
-// items are the members of a list without the white space around them.
-func items(list string) []string {
-	var out []string
-	for rest := list; ; {
-		var item string
-		item, rest = cutItem(rest)
-		out = append(out, strings.Trim(item, ows))
-		if rest == "" {
-			return out
-		}
-	}
 }

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxVary is how many selecting headers a response may name.
+// MaxVary is how many selecting headers a response may name.
 const MaxVary = 8
 
-// varyNames are the canonical, sorted names of all Vary lines.
+// VaryNames are the canonical, sorted names of all Vary lines.
 func VaryNames(h http.Header) []string {
 	var names []string
 	for _, line := range h["Vary"] {
@@ -24,7 +24,7 @@ func VaryNames(h http.Header) []string {
 	return slices.Compact(names)
 }
 
-// addVary has h name these fields too.
+// AddVary has h name these fields too.
 func AddVary(h http.Header, names []string) {
 	have := VaryNames(h)
 	for _, name := range names {
@@ -34,7 +34,7 @@ func AddVary(h http.Header, names []string) {
 	}
 }
 
-// addVaryLines adds the lines that name something new.
+// AddVaryLines adds the lines that name something new.
 func AddVaryLines(h http.Header, lines []string) {
 	if len(h["Vary"]) == 0 {
 		h["Vary"] = slices.Clip(lines)
@@ -48,7 +48,7 @@ func AddVaryLines(h http.Header, lines []string) {
 	}
 }
 
-// withoutVary is a list of Vary lines less one name.
+// WithoutVary is a list of Vary lines less one name.
 func WithoutVary(lines []string, name string) []string {
 	names := VaryNames(http.Header{"Vary": lines})
 	names = slices.DeleteFunc(names, func(n string) bool { return n == name })

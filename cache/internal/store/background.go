@@ -2,7 +2,7 @@ package store
 
 import "context"
 
-// background runs fn on a goroutine that Close waits for; false after Close.
+// Background runs fn on a goroutine that Close waits for; false after Close.
 func (s *Store) Background(fn func(ctx context.Context)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,7 @@ type Body struct {
 	err    error
 }
 
-// open returns a reader of the body of what was found, whose inline part this is.
+// Open returns a reader of the body of what was found, whose inline part this is.
 func (s *Store) Open(ctx context.Context, f *Found, inline []byte) *Body {
 	return &Body{ctx: ctx, s: s, f: f, inline: inline}
 }
@@ -76,7 +76,7 @@ func (s *Store) readChunk(ctx context.Context, f *Found, n int) ([]byte, error) 
 	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
 	defer cancel()
 	var got *redis.StringCmd
-	if err := s.pipeline(bound, func(p redis.Pipeliner) { got = p.Get(bound, f.chunkKey(f.Entry.Id, n)) }); err != nil {
+	if err := s.pipeline(bound, func(p redis.Pipeliner) { got = p.Get(bound, f.chunkKey(f.Entry.ID, n)) }); err != nil {
 		return nil, err
 	}
 	b, err := got.Bytes()
@@ -87,14 +87,14 @@ func (s *Store) readChunk(ctx context.Context, f *Found, n int) ([]byte, error) 
 	return b, nil
 }
 
-// readable reports whether all chunks of a body are there.
+// Readable reports whether all chunks of a body are there.
 func (s *Store) Readable(ctx context.Context, f *Found) bool {
-	if f.Entry == nil || f.Entry.Id == "" {
+	if f.Entry == nil || f.Entry.ID == "" {
 		return true
 	}
 	keys := make([]string, f.Entry.chunks())
 	for n := range keys {
-		keys[n] = f.chunkKey(f.Entry.Id, n)
+		keys[n] = f.chunkKey(f.Entry.ID, n)
 	}
 	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
 	defer cancel()

@@ -18,7 +18,7 @@ const (
 	chunkGrace = time.Minute // chunks outlive their entry, for who is reading
 )
 
-// recorder keeps a body as it passes: the first part in memory, the rest in
+// Recorder keeps a body as it passes: the first part in memory, the rest in
 // Redis, chunk by chunk. It never holds more than one chunk beside the first
 // part.
 type Recorder struct {
@@ -36,7 +36,7 @@ type Recorder struct {
 	lost   func()
 }
 
-// record returns a recorder of the body of the response to a look-up that missed.
+// Record returns a recorder of the body of the response to a look-up that missed.
 // over is called once if the body turns out to be too large, lost if the store
 // cannot keep it.
 func (s *Store) Record(ctx context.Context, f *Found, over, lost func()) *Recorder {
@@ -100,7 +100,7 @@ func (t *Recorder) flush() {
 	}
 }
 
-// drop gives up; chunks that were written are removed, or expire.
+// Drop gives up; chunks that were written are removed, or expire.
 func (t *Recorder) Drop() {
 	t.On, t.first, t.rest = false, nil, nil
 	if t.chunks == 0 {
@@ -118,12 +118,12 @@ func (t *Recorder) Drop() {
 	})
 }
 
-// finish puts the body into an entry; false if it was not kept.
+// Finish puts the body into an entry; false if it was not kept.
 func (t *Recorder) Finish(e *Entry) bool {
 	t.flush()
 	if !t.On {
 		return false
 	}
-	e.Body, e.Size, e.Id = t.first, t.Size, t.id
+	e.Body, e.Size, e.ID = t.first, t.Size, t.id
 	return true
 }

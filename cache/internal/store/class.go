@@ -2,7 +2,7 @@ package store
 
 import "net/http"
 
-// class is what requests have in common that a response like "private" or
+// Class is what requests have in common that a response like "private" or
 // Set-Cookie is for: that of a first visit says nothing of those with a cookie.
 type Class byte
 
@@ -11,6 +11,7 @@ const (
 	withCookie Class = 'c'
 )
 
+// ClassOf returns the class of a request with these fields.
 func ClassOf(h http.Header) Class {
 	if len(h["Cookie"]) > 0 {
 		return withCookie

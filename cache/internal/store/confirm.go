@@ -24,7 +24,7 @@ func (s *Store) confirm(ctx context.Context, logs []string) error {
 	if !bounded.TellsNodes(s.rdb) {
 		return errors.Join(ErrUnconfirmed, errors.New("the client does not tell the master of a key"))
 	}
-	err := s.caller.Confirm(ctx, logs, func(p redis.Pipeliner, log string) { p.PExpire(ctx, log, s.logTTL()) },
+	err := s.caller.Confirm(ctx, logs, func(p redis.Pipeliner, log string) { p.PExpire(ctx, log, s.set.logTTL()) },
 		bounded.Replicas{N: s.set.Replicas.N, Patience: s.set.Replicas.Patience})
 	if err != nil {
 		return errors.Join(ErrUnconfirmed, err)

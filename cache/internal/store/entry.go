@@ -13,7 +13,7 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
-// entry is a stored response. In Redis it is one string:
+// Entry is a stored response. In Redis it is one string:
 //
 //	version, target, incarnation, sequence, status, age, fresh, swr, sie, keep,
 //	delta, flags, size, stamp, id, tags, added, fields, inline body
@@ -28,33 +28,45 @@ type Entry struct {
 	Seq    int64  // of the purge log when the handler was called
 	Status int
 	Age    time.Duration // when it was stored
-	rules.Lives
+	rules.Verdict
 	Delta  time.Duration // what the handler took
-	Flags  flags
-	Size   int64  // of the whole body
-	Stamp  int64  // random, another each time that something is stored
-	Id     string // of the chunks, "" for none
-	Tags   []string
-	Added  []string // fields that stand beside those of outer middlewares, not in their place
+	flate  bool          // the body is compressed; there are no chunks
+	Size   int64         // of the whole body
+	Stamp  int64         // random, another each time that something is stored
+	ID     string        // of the chunks, "" for none
+	Added  []string      // fields that stand beside those of outer middlewares, not in their place
 	Header http.Header
 	Body   []byte // the inline part
 }
 
-type flags uint64
+// EntryVersion is the first byte of an entry. Another one is a miss.
+const EntryVersion = 4
 
 const (
-	strictFlag   flags = 1 << iota
-	SharedFlag         // may answer requests with Authorization
-	SteadyFlag         // immutable (RFC 8246): no validation, no early refresh
-	flateFlag          // body is compressed; there are no chunks
-	implicitFlag       // not for requests with a cookie
+	// InlineSize is what an entry holds of the body itself.
+	InlineSize = 64 << 10
+	chunkSize  = 256 << 10
 )
 
-const (
-	EntryVersion = 4
-	InlineSize   = 64 << 10
-	chunkSize    = 256 << 10
-)
+// flags are the bits of a stored entry, in this order.
+func (e *Entry) flags() [5]*bool {
+	return [5]*bool{&e.Strict, &e.Shared, &e.Immutable, &e.flate, &e.Implicit}
+}
+
+func (e *Entry) packFlags() (bits int64) {
+	for i, flag := range e.flags() {
+		if *flag {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}
+
+func (e *Entry) unpackFlags(bits int64) {
+	for i, flag := range e.flags() {
+		*flag = bits&(1<<i) != 0
+	}
+}
 
 var errEntry = errors.New("not an entry")
 
@@ -62,14 +74,8 @@ func (e *Entry) chunks() int {
 	return int((e.Size - min(e.Size, InlineSize) + chunkSize - 1) / chunkSize)
 }
 
+// Encode returns the entry as it is stored.
 func (e *Entry) Encode() []byte {
-	flags := e.Flags
-	if flags &^= strictFlag | implicitFlag; e.Strict {
-		flags |= strictFlag
-	}
-	if e.Implicit {
-		flags |= implicitFlag
-	}
 	b := make([]byte, 0, 512+len(e.Target)+len(e.Body))
 	b = append(b, EntryVersion)
 	str := func(s string) {
@@ -79,10 +85,10 @@ func (e *Entry) Encode() []byte {
 	str(e.Target)
 	str(e.Inc)
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
-	for _, n := range []int64{e.Seq, int64(e.Status), ms(e.Age), ms(e.Fresh), ms(e.StaleWhileRevalidate), ms(e.StaleIfError), ms(e.Keep), ms(e.Delta), int64(flags), e.Size, e.Stamp} {
+	for _, n := range []int64{e.Seq, int64(e.Status), ms(e.Age), ms(e.Fresh), ms(e.StaleWhileRevalidate), ms(e.StaleIfError), ms(e.Keep), ms(e.Delta), e.packFlags(), e.Size, e.Stamp} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
-	str(e.Id)
+	str(e.ID)
 	b = binary.AppendUvarint(b, uint64(len(e.Tags)))
 	for _, tag := range e.Tags {
 		str(tag)
@@ -146,7 +152,7 @@ func (r *reader) duration() time.Duration {
 	return time.Duration(n) * time.Millisecond
 }
 
-// decodeEntry trusts nothing: Redis is shared, and versions differ during a
+// DecodeEntry trusts nothing: Redis is shared, and versions differ during a
 // deploy. The body shares b's memory.
 func DecodeEntry(b []byte) (*Entry, error) {
 	e, r, err := readHead(b)
@@ -160,7 +166,7 @@ func DecodeEntry(b []byte) (*Entry, error) {
 	return e, nil
 }
 
-// decodeHead reads what stands before the body, of which the beginning of an entry
+// DecodeHead reads what stands before the body, of which the beginning of an entry
 // will do.
 func DecodeHead(b []byte) (*Entry, error) {
 	e, _, err := readHead(b)
@@ -175,9 +181,9 @@ func readHead(b []byte) (*Entry, *reader, error) {
 	r := &reader{b: b[1:], ok: true}
 	e := &Entry{Target: string(r.bytes()), Inc: string(r.bytes()), Seq: r.number(), Status: int(r.number()), Age: r.duration()}
 	e.Fresh, e.StaleWhileRevalidate, e.StaleIfError, e.Keep, e.Delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
-	e.Flags, e.Size, e.Stamp = flags(r.number()), r.number(), r.number()
-	e.Strict, e.Implicit = e.Flags&strictFlag != 0, e.Flags&implicitFlag != 0
-	e.Id = string(r.bytes())
+	e.unpackFlags(r.number())
+	e.Size, e.Stamp = r.number(), r.number()
+	e.ID = string(r.bytes())
 	tags := r.number()
 	if !r.ok || tags > rules.MaxTags || e.Status < 200 || e.Status > 999 {
 		return nil, nil, errEntry
@@ -209,10 +215,10 @@ func readHead(b []byte) (*Entry, *reader, error) {
 
 // whole reports whether size, chunks and inline part go together.
 func (e *Entry) whole() bool {
-	if e.Flags&flateFlag != 0 {
-		return e.Id == "" && e.Size <= InlineSize
+	if e.flate {
+		return e.ID == "" && e.Size <= InlineSize
 	}
-	return int64(len(e.Body)) == min(e.Size, InlineSize) && (e.Id != "") == (e.Size > InlineSize) && e.Size < 1<<40
+	return int64(len(e.Body)) == min(e.Size, InlineSize) && (e.ID != "") == (e.Size > InlineSize) && e.Size < 1<<40
 }
 
 // shrink compresses the body if that saves a fifth.
@@ -226,12 +232,12 @@ func (e *Entry) shrink() {
 		return
 	}
 	e.Body = buf.Bytes()
-	e.Flags |= flateFlag
+	e.flate = true
 }
 
-// inline is the inline part of the body as it was.
+// Inline is the inline part of the body as it was.
 func (e *Entry) Inline() ([]byte, error) {
-	if e.Flags&flateFlag == 0 {
+	if !e.flate {
 		return e.Body, nil
 	}
 	b, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(e.Body)), e.Size+1))

@@ -11,8 +11,9 @@ import (
 
 func FuzzDecode(f *testing.F) {
 	e := &Entry{
-		Target: "t", Inc: "i", Seq: 3, Status: 200, Age: time.Second, Lives: rules.Lives{Fresh: time.Minute, Keep: time.Hour, Strict: true},
-		Tags: []string{"x"}, Size: 4, Header: http.Header{"A": {"1", "2"}}, Body: []byte("body"),
+		Target: "t", Inc: "i", Seq: 3, Status: 200, Age: time.Second,
+		Verdict: rules.Verdict{Lives: rules.Lives{Fresh: time.Minute, Keep: time.Hour, Strict: true}, Tags: []string{"x"}},
+		Size:    4, Header: http.Header{"A": {"1", "2"}}, Body: []byte("body"),
 	}
 	f.Add(e.Encode())
 	f.Add([]byte{EntryVersion, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})

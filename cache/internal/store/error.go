@@ -6,7 +6,7 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// wrapped is an error of the package. It matches [ErrUnavailable] if Redis is away.
+// Wrap returns err as an error of package cache. It matches [ErrUnavailable] if Redis is away.
 func Wrap(what string, err error) error {
 	return fmt.Errorf("cache: %s: %w", what, unavailable.Wrap(err))
 }

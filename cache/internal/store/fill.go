@@ -18,12 +18,14 @@ import (
 //go:embed fill.lua
 var fillSource string
 
+// ErrVary is returned for a response that is not stored, because its target would
+// have too many selecting fields.
 var ErrVary = errors.New("too many selecting headers")
 
 // maxLanguages bounds what a handler can make the store remember of a target.
 const maxLanguages = 64
 
-// fill stores an entry, in one round trip, also if the client has gone. Whether it
+// Fill stores an entry, in one round trip, also if the client has gone. Whether it
 // still counts is found out by who reads it: a purge since the look-up has a higher
 // number. Chunks are there already. It returns ErrVary if too many fields select.
 func (s *Store) Fill(ctx context.Context, f Found, h http.Header, e *Entry) error {
@@ -58,7 +60,7 @@ func (s *Store) fillNow(ctx context.Context, f Found, h http.Header, e *Entry) e
 		names = append(names, lang)
 		slices.Sort(names)
 	}
-	if s.set.Compress && e.Id == "" && e.Size >= rules.MinCompress && rules.Compressible(e.Header) {
+	if s.set.Compress && e.ID == "" && e.Size >= rules.MinCompress && rules.Compressible(e.Header) {
 		e.shrink()
 	}
 	e.Target, e.Inc, e.Seq = f.Target, f.Inc, f.Seq
@@ -104,8 +106,8 @@ func (s *Store) filling(f *Found, e *Entry, at goesTo) []any {
 		return f.Hash + ":" + variant
 	}
 	args := make([]any, 0, 10+len(at.names))
-	args = append(args, e.Encode(), e.Keep.Milliseconds(), s.logTTL().Milliseconds(), f.Lease, s.set.MaxVariants,
-		member(at.variant), e.Id+":"+strconv.Itoa(e.chunks()), member(at.byLang), f.base, chunkGrace.Milliseconds())
+	args = append(args, e.Encode(), e.Keep.Milliseconds(), s.set.logTTL().Milliseconds(), f.Lease, s.set.MaxVariants,
+		member(at.variant), e.ID+":"+strconv.Itoa(e.chunks()), member(at.byLang), f.base, chunkGrace.Milliseconds())
 	for _, name := range at.names {
 		args = append(args, name)
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
-// found is what a look-up brings. It is shared by the requests that asked
+// Found is what a look-up brings. It is shared by the requests that asked
 // together and not changed.
 type Found struct {
 	Place
@@ -27,10 +27,10 @@ type Found struct {
 	Reason         rules.ForwardReason // for which it is no hit
 }
 
-// age is by Redis' clock alone: what is left of the life it was stored for.
+// Age is by Redis' clock alone: what is left of the life it was stored for.
 func (f *Found) Age() time.Duration { return f.Entry.Age + f.Elapsed }
 
-// left is the freshness that is left, negative for a stale entry.
+// Left is the freshness that is left, negative for a stale entry.
 func (f *Found) Left() time.Duration {
 	left := f.Entry.Fresh - f.Elapsed
 	if f.Soft {
@@ -39,16 +39,16 @@ func (f *Found) Left() time.Duration {
 	return left
 }
 
-// reachable reports whether Redis told what it has: without that nothing can be
+// Reachable reports whether Redis told what it has: without that nothing can be
 // stored.
 func (f *Found) Reachable() bool { return f.Inc != "" }
 
-// detach returns the lease of the look-up, which f has no longer.
+// Detach returns the lease of the look-up, which f has no longer.
 func (f *Found) Detach() Lease {
 	l := Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease}
 	f.Lease = ""
 	return l
 }
 
-// fresh reports whether there is an entry that is not stale.
+// Fresh reports whether there is an entry that is not stale.
 func (f *Found) Fresh() bool { return f.Entry != nil && f.Left() > 0 }

@@ -1,19 +1,13 @@
 package store
 
 import (
-	"context"
 	_ "embed" // for the script
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
-//go:embed release.lua
-var releaseSource string
-
-// returned is a lease on its way back.
+// Lease is the right to make a response, until it is released or expires.
 type Lease struct {
 	Key, Token string
 	unsure     bool          // its command may not have reached Redis yet: it is asked for until it is found
@@ -36,20 +30,6 @@ const (
 	returnBatch = 100
 	firstPause  = 20 * time.Millisecond // doubled each time
 )
-
-// release gives a lease back, in the background unless Close was called.
-func (s *Store) Release(l Lease) {
-	if l.Token == "" {
-		return
-	}
-	l.due, l.until = time.Now(), time.Now().Add(max(s.set.LeaseTTL, s.set.RefreshTimeout))
-	if s.returns.add(l) && !s.Background(s.giveLeasesBack) {
-		s.returns.stopped()
-		ctx, cancel := context.WithTimeout(context.Background(), s.set.WriteTimeout)
-		defer cancel()
-		s.returnAll(ctx)
-	}
-}
 
 // add reports whether a goroutine has to be started.
 func (rs *returns) add(l Lease) (start bool) {
@@ -97,29 +77,6 @@ func (rs *returns) take() (batch []Lease, pause time.Duration, wake <-chan struc
 	return batch, pause, rs.wake, over
 }
 
-// giveLeasesBack runs until all are back, or Close, which gives back the rest.
-func (s *Store) giveLeasesBack(ctx context.Context) {
-	for {
-		batch, pause, wake, over := s.returns.take()
-		switch {
-		case over:
-			return
-		case len(batch) > 0:
-			s.returns.keep(s.endLeases(ctx, batch))
-			if ctx.Err() == nil {
-				continue
-			}
-		}
-		select {
-		case <-ctx.Done():
-			s.returns.stopped()
-			return
-		case <-wake:
-		case <-time.After(pause):
-		}
-	}
-}
-
 // keep puts back what has to be tried once more.
 func (rs *returns) keep(left []Lease) {
 	rs.mu.Lock()
@@ -128,42 +85,5 @@ func (rs *returns) keep(left []Lease) {
 		l.due = time.Now().Add(firstPause << min(l.tries, 8))
 		l.tries++
 		rs.all = append(rs.all, l)
-	}
-}
-
-// endLeases returns those that have to be tried once more.
-func (s *Store) endLeases(ctx context.Context, batch []Lease) (left []Lease) {
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.WriteTimeout)
-	defer cancel()
-	calls := make([]scriptCall, len(batch))
-	for i, l := range batch {
-		calls[i] = scriptCall{[]string{l.Key}, []any{l.Token, l.Stay.Milliseconds(), 0}}
-	}
-	say, err := s.scripted(bound, &s.endScript, calls, func(redis.Pipeliner) {})
-	if err != nil {
-		for i := range batch {
-			batch[i].unsure = true
-		}
-		return batch
-	}
-	for i, l := range batch {
-		if l.unsure && len(say[i]) == 2 && say[i][0] == 0 {
-			left = append(left, l)
-		}
-	}
-	return left
-}
-
-// returnAll gives back what is left at the end, once.
-func (s *Store) returnAll(ctx context.Context) {
-	s.returns.mu.Lock()
-	all := s.returns.all
-	s.returns.all = nil
-	s.returns.mu.Unlock()
-	for batch := range slices.Chunk(append(all, s.leases.all()...), returnBatch) {
-		if ctx.Err() != nil {
-			return
-		}
-		s.endLeases(ctx, batch)
 	}
 }

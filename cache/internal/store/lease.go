@@ -1,12 +1,8 @@
 package store
 
 import (
-	"context"
-	"crypto/rand"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // leases are those that this process holds and no request uses yet: the one
@@ -68,38 +64,4 @@ func (l *leases) all() []Lease {
 	}
 	clear(l.free)
 	return out
-}
-
-// claim takes a lease that this process holds for the caller, see [leases.claim].
-func (s *Store) Claim(key, token string) string { return s.leases.claim(key, token) }
-
-// releaseUnused releases a lease that a look-up took and no request used.
-func (s *Store) ReleaseUnused(f *Found) {
-	if f.Lease == "" {
-		return
-	}
-	key := f.LeaseKey(f.Variant)
-	if s.leases.claim(key, f.Lease) != "" {
-		s.Release(Lease{Key: key, Token: f.Lease})
-	}
-}
-
-// take gets the lease for a refresh, "" if another instance has it.
-func (s *Store) AcquireRefresh(ctx context.Context, key string) string {
-	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
-	defer cancel()
-	token := rand.Text()
-	var held *redis.StringCmd
-	err := s.pipeline(bound, func(p redis.Pipeliner) {
-		p.SetNX(bound, key, token, s.set.RefreshTimeout+time.Second)
-		held = p.Get(bound, key)
-	})
-	switch {
-	case err != nil:
-		s.Release(Lease{Key: key, Token: token, unsure: true})
-		return ""
-	case held.Val() != token:
-		return ""
-	}
-	return token
 }

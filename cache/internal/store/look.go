@@ -3,16 +3,19 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	_ "embed" // for the script
+	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
+
+	_ "embed"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
+
+// for the script
 
 //go:embed look.lua
 var lookSource string
@@ -92,7 +95,7 @@ func (s *Store) looking(f *Found, q wanted) []scriptCall {
 	f.Lease = q.token
 	return []scriptCall{{
 		[]string{f.Log, f.LeaseKey(f.Variant), f.hitForMissKey(f.Variant, q.class), f.largeKey(f.Variant)},
-		[]any{rand.Text(), s.logTTL().Milliseconds(), q.token, s.set.LeaseTTL.Milliseconds()},
+		[]any{rand.Text(), s.set.logTTL().Milliseconds(), q.token, s.set.LeaseTTL.Milliseconds()},
 	}}
 }
 
@@ -178,8 +181,22 @@ func covers(asked, tags []string) bool {
 	return true
 }
 
-func integer(v any) int64 {
-	s, _ := v.(string)
-	n, _ := strconv.ParseInt(s, 10, 64)
-	return n
+func (a *answer) numbers(ctx context.Context, s *Store, f *Found) (err error) {
+	log := a.log.Val()
+	if len(log) != 5+2*len(a.tags) {
+		return fmt.Errorf("log of %d fields", len(log))
+	}
+	f.Inc, _ = log[0].(string)
+	f.Seq, a.floor = integer(log[1]), integer(log[2])
+	for i, v := range log[3:] {
+		if i%2 == 0 {
+			a.purged = max(a.purged, integer(v))
+		} else {
+			a.soft = max(a.soft, integer(v))
+		}
+	}
+	if f.Inc == "" { // it was lost since it was checked
+		f.Inc, f.Seq, err = s.begin(ctx, f)
+	}
+	return err
 }

@@ -30,7 +30,7 @@ func (p *Place) Mark(soft bool) Mark {
 	return Mark{[]string{p.Log}, []string{field("u:", p.url, soft)}}
 }
 
-// tagged concerns what carries one of these tags.
+// Tagged concerns what carries one of these tags.
 func (s *Store) Tagged(tags []string, soft bool) Mark {
 	fields := make([]string, len(tags))
 	for i, tag := range tags {
@@ -39,7 +39,7 @@ func (s *Store) Tagged(tags []string, soft bool) Mark {
 	return Mark{s.logs(), fields}
 }
 
-// everything concerns every entry.
+// Everything concerns every entry.
 func (s *Store) Everything() Mark { return Mark{logs: s.logs()} }
 
 // field is the name of a URL or tag in a purge log.
@@ -58,7 +58,7 @@ func (s *Store) logs() []string {
 	return logs
 }
 
-// purgeNow writes to purge logs. It goes on when the client has gone: the change
+// Purge writes to purge logs. It goes on when the client has gone: the change
 // it follows has happened.
 func (s *Store) Purge(ctx context.Context, m Mark) error {
 	_, err := s.markEach(ctx, m.logs, m.fields)
@@ -72,7 +72,7 @@ func (s *Store) markEach(ctx context.Context, logs, fields []string) (map[string
 	defer s.forgetNear(fields) // after: what was read before that is dropped too
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.WriteTimeout)
 	defer cancel()
-	args := []any{rand.Text(), s.logTTL().Milliseconds(), maxLogFields}
+	args := []any{rand.Text(), s.set.logTTL().Milliseconds(), maxLogFields}
 	for _, field := range fields {
 		args = append(args, field)
 	}

@@ -71,7 +71,7 @@ func (n *near) get(p Place, h http.Header) (Found, bool) {
 }
 
 func (n *near) put(f Found, at time.Time) {
-	if n == nil || f.Entry.Id != "" {
+	if n == nil || f.Entry.ID != "" {
 		return
 	}
 	size := int64(512 + len(f.Entry.Target) + len(f.Entry.Body))

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -47,22 +47,8 @@ func (a *answer) entry(f *Found) *Entry {
 	return e
 }
 
-func (a *answer) numbers(ctx context.Context, s *Store, f *Found) (err error) {
-	log := a.log.Val()
-	if len(log) != 5+2*len(a.tags) {
-		return fmt.Errorf("log of %d fields", len(log))
-	}
-	f.Inc, _ = log[0].(string)
-	f.Seq, a.floor = integer(log[1]), integer(log[2])
-	for i, v := range log[3:] {
-		if i%2 == 0 {
-			a.purged = max(a.purged, integer(v))
-		} else {
-			a.soft = max(a.soft, integer(v))
-		}
-	}
-	if f.Inc == "" { // it was lost since it was checked
-		f.Inc, f.Seq, err = s.begin(ctx, f)
-	}
-	return err
+func integer(v any) int64 {
+	s, _ := v.(string)
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return n
 }

@@ -8,7 +8,7 @@ import (
 // largeFor is how long a body that was too large is taken to be so.
 const largeFor = 10 * time.Minute
 
-// markOpen ends a lease and notes, for all instances, that the response to a request of
+// MarkHitForMiss ends a lease and notes, for all instances, that the response to a request of
 // this class is not stored. It reports whether that was seen twice running, so that
 // requests of the class need not wait for each other: one odd answer says nothing.
 func (s *Store) MarkHitForMiss(ctx context.Context, f *Found, of Class, d time.Duration) bool {
@@ -25,7 +25,7 @@ func (s *Store) MarkHitForMiss(ctx context.Context, f *Found, of Class, d time.D
 	return s.endAndMark(ctx, f, f.hitForMissKey(f.Variant, of), d) != 1
 }
 
-// markLarge ends a lease and notes that the body was too large to be stored.
+// MarkLarge ends a lease and notes that the body was too large to be stored.
 func (s *Store) MarkLarge(ctx context.Context, f *Found) {
 	if f.Inc != "" {
 		s.endAndMark(ctx, f, f.largeKey(f.Variant), largeFor)
