@@ -109,6 +109,9 @@ type Config struct { //nolint:recvcheck // String is for values, validate change
 
 	// ClientName is what CLIENT LIST shows; program:connection by default.
 	ClientName string
+	// LibraryName is what CLIENT LIST shows as lib-name. By default nothing is sent,
+	// see [WithLibraryName].
+	LibraryName string
 	// Prefix is the first part of the keys that [Conn.Key] makes; none by default.
 	Prefix string
 	// Protocol is the RESP version, 2 or 3; 3 by default.
@@ -142,6 +145,9 @@ type Config struct { //nolint:recvcheck // String is for values, validate change
 
 // clientName matches what CLIENT SETNAME accepts.
 var clientName = regexp.MustCompile(`^[!-~]*$`)
+
+// libraryName matches what can stand between go-redis( and ).
+var libraryName = regexp.MustCompile(`^[!-'*+\--~]*$`)
 
 // validate fills in the defaults and reports every mistake.
 func (c *Config) validate(m *setting.Check) {
@@ -177,6 +183,7 @@ func (c *Config) validate(m *setting.Check) {
 	tlsFields := c.TLS != nil || c.CAFile != "" || c.CertFile != "" || c.ServerName != "" || c.SkipVerify
 	m.That(c.UseTLS || !tlsFields, "tls", "certificate settings without TLS: use rediss:// or UseTLS")
 	m.That(clientName.MatchString(c.ClientName), "client_name", "must be printable ASCII without spaces")
+	m.That(libraryName.MatchString(c.LibraryName), "library_name", "must be printable ASCII without spaces, parentheses or commas")
 	m.That(c.Protocol == 0 || c.Protocol == 2 || c.Protocol == 3, "protocol", "is 2 or 3")
 	for field, d := range map[string]time.Duration{
 		"dial_timeout": c.Timeouts.Dial, "read_timeout": c.Timeouts.Read, "write_timeout": c.Timeouts.Write,

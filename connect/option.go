@@ -186,6 +186,16 @@ func WithClientName(name string) Option {
 	return option{"WithClientName", func(s *settings) { s.ClientName = name }}
 }
 
+// WithLibraryName has each connection, also those to sentinels, send CLIENT SETINFO
+// when it is opened, so that CLIENT LIST shows go-redis(name,go version) and
+// go-redis' version. The name is printable ASCII without spaces, parentheses or
+// commas. The default, also for "", sends nothing, which saves two commands for each
+// connection. Use it to tell programs apart on Redis 7.2 and later or Valkey. Their
+// users need +client|setinfo then; Redis 7.0 refuses ACL rules that name it.
+func WithLibraryName(name string) Option {
+	return option{"WithLibraryName", func(s *settings) { s.LibraryName = name }}
+}
+
 // WithLogger sets the logger for what operators must know: outages and their
 // end, unverified certificates, batching that is off. The default discards; nil
 // is a mistake.

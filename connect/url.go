@@ -27,8 +27,8 @@ import (
 //	dial_timeout read_timeout write_timeout pool_timeout conn_max_idle_time
 //	conn_max_lifetime                     durations (500ms); bare numbers are seconds
 //	pool_size min_idle_conns max_active_conns retries protocol db   numbers
-//	client_name prefix password_file sentinel_username sentinel_password_file
-//	ca_file cert_file key_file server_name                          strings
+//	client_name library_name prefix password_file sentinel_username
+//	sentinel_password_file ca_file cert_file key_file server_name   strings
 //	skip_verify sentinel_plain                                      true or false
 //
 // All mistakes are reported at once, as joined [*OptionError]. An error never
