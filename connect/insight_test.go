@@ -46,7 +46,7 @@ func TestNodes(t *testing.T) {
 		}
 		slots := 0
 		for _, n := range nodes {
-			if !n.OK || n.Addr == "" || n.Role == "master" && (n.Version == "" || n.UsedMemory == 0 || n.Clients == 0) || n.Role == "replica" && (n.Master == "" || !n.LinkUp) {
+			if !n.OK || n.Addr == "" || n.Role == "master" && (n.Server+" "+n.Version != redistest.Version() || n.UsedMemory == 0 || n.Clients == 0) || n.Role == "replica" && (n.Master == "" || !n.LinkUp) {
 				t.Errorf("%v: %+v", c, n)
 			}
 			for _, r := range n.Slots {

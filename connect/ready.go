@@ -56,7 +56,8 @@ func (c *Conn) Ready(ctx context.Context) error {
 func (c *Conn) probe(ctx context.Context) error {
 	rdb, ok := c.client.(*redis.Client)
 	if ok {
-		return c.examine(ctx, rdb)
+		_, err := c.examine(ctx, rdb)
+		return err
 	}
 	info := c.client.ClusterInfo(ctx)
 	if info.Err() != nil {

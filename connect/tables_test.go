@@ -461,10 +461,10 @@ func TestOnceOfEveryType(t *testing.T) {
 
 // What INFO says of a server, and a master of its replicas.
 func TestNodesOfInfo(t *testing.T) {
-	master := infoFields("# Server\r\nredis_version:7.2.4\r\nuptime_in_seconds:9\r\nconnected_clients:3\r\nused_memory:100\r\nmaxmemory:200\r\nmaxmemory_policy:noeviction\r\n" +
+	master := infoFields("# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nuptime_in_seconds:9\r\nconnected_clients:3\r\nused_memory:100\r\nmaxmemory:200\r\nmaxmemory_policy:noeviction\r\n" +
 		"instantaneous_ops_per_sec:4\r\nkeyspace_hits:5\r\nkeyspace_misses:6\r\nevicted_keys:7\r\nrole:master\r\nmaster_repl_offset:1000\r\nnonsense\r\n")
 	want := Node{
-		Addr: "h:1", Role: "master", OK: true, Version: "7.2.4", UptimeSeconds: 9, Clients: 3, UsedMemory: 100, MaxMemory: 200, Policy: "noeviction", OpsPerSecond: 4, Hits: 5, Misses: 6,
+		Addr: "h:1", Role: "master", OK: true, Server: "Valkey", Version: "9.1.2", UptimeSeconds: 9, Clients: 3, UsedMemory: 100, MaxMemory: 200, Policy: "noeviction", OpsPerSecond: 4, Hits: 5, Misses: 6,
 		Evicted: 7, offset: 1000,
 	}
 	if got := master.node("h:1"); !reflect.DeepEqual(got, want) {
