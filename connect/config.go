@@ -63,7 +63,8 @@ type Config struct { //nolint:recvcheck // String is for values, validate change
 	Socket string
 	// Master is the name by which the sentinels know the master.
 	Master string
-	// DB is the database number, 0 by default. A Cluster has no other.
+	// DB is the database number, 0 by default. A Cluster has others only on Valkey 9
+	// and later, where cluster-databases says how many; elsewhere Ready fails at once.
 	DB int
 
 	// Username and Password log in to the data nodes. An empty user name is the
@@ -159,7 +160,6 @@ func (c *Config) validate(m *setting.Check) {
 		m.That(c.Master != "", "master", "is missing: redis+sentinel://host/<master>")
 	case Cluster:
 		m.That(len(c.Addrs) > 0, "host", "no address")
-		m.That(c.DB == 0, "db", "a cluster has only database 0")
 	case Embedded:
 		m.That(len(c.Addrs) == 0 && c.Socket == "", "host", "embedded:// takes none")
 	default:
@@ -240,6 +240,9 @@ func (c Config) String() string {
 		u.Scheme, u.Path = u.Scheme+"+sentinel", "/"+c.Master+db
 	case Cluster:
 		u.Scheme += "+cluster"
+		if c.DB != 0 {
+			u.Path = db
+		}
 	case Embedded:
 		return "embedded://"
 	default:

@@ -214,7 +214,7 @@ func WithHook(h redis.Hook) Option {
 // WithGoRedis changes the go-redis options of each node after all else is set.
 // The default changes nothing. It is called when the connection is checked, and
 // on a cluster again for each node, with its address. A change that the topology
-// cannot have, such as a database on a cluster or a Limiter with sentinels, is an
+// cannot have, such as a Limiter with sentinels, is an
 // [*OptionError]. With sentinels OnConnect is called for data nodes only, after a
 // ROLE. Use it for go-redis options that have no counterpart here.
 func WithGoRedis(change func(*redis.Options)) Option {

@@ -14,7 +14,7 @@ import (
 //	redis[s]://[user:password@]host[:6379][/db]
 //	redis+unix://[user:password@]/path.sock[?db=1]
 //	redis[s]+sentinel://[user:password@]s1[:26379],s2,[::1]:26379/master[/db]
-//	redis[s]+cluster://[user:password@]h1[:6379],h2
+//	redis[s]+cluster://[user:password@]h1[:6379],h2[/db]
 //	embedded://
 //	host:port
 //
@@ -164,7 +164,6 @@ func (c *Config) placeDB(number string, m *setting.Check) {
 	var err error
 	c.DB, err = strconv.Atoi(number)
 	m.That(err == nil && c.DB >= 0, "db", "the path is not a database number")
-	m.That(c.Mode != Cluster, "db", "a cluster has only database 0: leave the path out")
 }
 
 // address returns host:port for one host of a list, with the given port as default.
