@@ -26,6 +26,7 @@ long: redis ## the tests with those that take long: chaos on all topologies, a h
 	@LONG=1 $(MAKE) test
 
 .PHONY: matrix
+matrix: export REDISHTTP_SERVERS ?= redis-server valkey-server
 matrix: redis ## the suites on each server of REDISHTTP_SERVERS="redis-server valkey-server /path…", and a table of results
 	@.ci/matrix
 

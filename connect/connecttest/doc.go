@@ -10,7 +10,7 @@
 //		}, "no failover")
 //	}
 //
-// It needs a Unix and the program redis-server in the path, Redis 6.2 or above. The
+// It needs a Unix and the program redis-server in the path, Redis 7.0 or above. The
 // environment variable REDISHTTP_REDIS_SERVER names another program, in the path or
 // by its file, to run the same tests on another server:
 //
