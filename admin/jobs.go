@@ -35,7 +35,7 @@ type jobsView struct {
 }
 
 func (p *Panel) cronPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"cron", "cron:v1:", "*", jobKind})
+	conn, l, err := p.list(r, listed{"cron", cronlock.RedisKeyPrefix, "*", jobKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return

@@ -1,6 +1,15 @@
 package admin
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/redishttp/redishttp/cache"
+	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/cronlock"
+	"github.com/redishttp/redishttp/lockmw/idempotency"
+	"github.com/redishttp/redishttp/ratelimit"
+	"github.com/redishttp/redishttp/session"
+)
 
 // The kinds of keys that this module writes, see docs/redis-keys.md.
 const (
@@ -32,40 +41,39 @@ var grammars = []struct {
 	prefix string
 	parse  func(key string) (owner, bool)
 }{
-	{"ratelimit:v1:", limitKey},
-	{lockPrefix, lockKey},
-	{"cron:v1:", jobKey},
-	{"idempotency:v1:", requestKey},
-	{"cache:v2:", cacheKey},
-	{"session:v1:", sessionKey},
-	{"user:session:v1:", userKey},
+	{ratelimit.RedisKeyPrefix, limitKey},
+	{lockmw.RedisKeyPrefix, lockKey},
+	{cronlock.RedisKeyPrefix, jobKey},
+	{idempotency.RedisKeyPrefix, requestKey},
+	{cache.RedisKeyPrefix, cacheKey},
+	{session.RedisKeyPrefix, sessionKey},
+	{session.RedisUserKeyPrefix, userKey},
 }
 
 // custom maps the prefixes that the registered middlewares use to the default ones
 // that they replace.
 func (p *Panel) custom() map[string]string {
 	all := map[string]string{}
+	// Keys are <prefix>:<version>:<name>:…, with the version of the default prefix.
+	note := func(key, standard string) {
+		version := standard[strings.IndexByte(standard, ':'):]
+		if first, _, ok := strings.Cut(key, version); ok {
+			all[first+version] = standard
+		}
+	}
 	for _, o := range p.limiters {
 		for _, key := range o.it.Keys("") {
-			if first, _, ok := strings.Cut(key, ":v1:"); ok {
-				all[first+":v1:"] = "ratelimit:v1:"
-			}
+			note(key, ratelimit.RedisKeyPrefix)
 		}
 	}
 	for _, o := range p.lockers {
-		if first, _, ok := strings.Cut(o.it.RedisKey(""), ":v1:"); ok {
-			all[first+":v1:"] = lockPrefix
-		}
+		note(o.it.RedisKey(""), lockmw.RedisKeyPrefix)
 	}
 	for _, o := range p.caches {
-		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v2:"); ok {
-			all[first+":v2:"] = "cache:v2:"
-		}
+		note(o.it.KeyPrefix(), cache.RedisKeyPrefix)
 	}
 	for _, o := range p.jobs {
-		if first, _, ok := strings.Cut(o.it.Key(), ":v1:"); ok {
-			all[first+":v1:"] = "cron:v1:"
-		}
+		note(o.it.Key(), cronlock.RedisKeyPrefix)
 	}
 	return all
 }
@@ -88,8 +96,9 @@ func (p *Panel) ownerOf(key string) (owner, bool) {
 		if hash, ok := strings.CutPrefix(key, own); ok {
 			return owner{sessionKind, "sessions", own, s.label, hash}, true
 		}
-		if rest, ok := strings.CutPrefix(key, "user:"+own); ok {
-			return owner{userKind, "sessions", "user:" + own, s.label, rest}, true
+		index := strings.Replace(session.RedisUserKeyPrefix, session.RedisKeyPrefix, own, 1)
+		if rest, ok := strings.CutPrefix(key, index); ok {
+			return owner{userKind, "sessions", index, s.label, rest}, true
 		}
 	}
 	return standardOwner(key)
@@ -116,7 +125,7 @@ func (p *Panel) sources(standard string) []string {
 			all = append(all, own)
 		}
 	}
-	if standard == "session:v1:" {
+	if standard == session.RedisKeyPrefix {
 		for _, o := range p.sessions {
 			if own, _ := o.it.KeyPrefixes(); !strings.HasPrefix(own, standard) {
 				all = append(all, own)

@@ -51,8 +51,6 @@ func (row lockRow) Holder() holder {
 // Others are the holders behind the first.
 func (row lockRow) Others() int64 { return max(row.Count-1, 0) }
 
-const lockPrefix = "lockmw:v1:"
-
 // lockKey reads the key of a lock, or of what belongs to one.
 func lockKey(key string) (owner, bool) {
 	k, ok := lockmw.ParseKey(key)

@@ -56,7 +56,7 @@ type explained struct {
 const entryHead = 16 << 10
 
 func (p *Panel) cachePage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"cache", "cache:v2:", "*:e:*", cacheKind})
+	conn, l, err := p.list(r, listed{"cache", cache.RedisKeyPrefix, cache.EntryPattern, cacheKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return

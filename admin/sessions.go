@@ -41,7 +41,7 @@ type sessionsView struct {
 type userAll struct{ Label, Link string }
 
 func (p *Panel) sessionsPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"sessions", "session:v1:", "*", sessionKind})
+	conn, l, err := p.list(r, listed{"sessions", session.RedisKeyPrefix, "*", sessionKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
