@@ -83,13 +83,3 @@ func (p *Panel) readJobs(ctx context.Context, conn string, rdb redis.UniversalCl
 	}
 	return rows, nil
 }
-
-// jobKey reads the key of a job, or of what belongs to one.
-func jobKey(key string) (owner, bool) {
-	k, ok := cronlock.ParseKey(key)
-	o := owner{Kind: jobKind, Page: "cron", Name: k.Runner, Hash: k.Job}
-	if k.Part != "" {
-		o.Kind = jobPart
-	}
-	return o, ok
-}

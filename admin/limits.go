@@ -124,9 +124,3 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 	}
 	return rows, nil
 }
-
-// limitKey reads the key of a rate limit.
-func limitKey(key string) (owner, bool) {
-	k, ok := ratelimit.ParseKey(key)
-	return owner{Kind: limitKind, Page: "limits", Name: k.Policy, Hash: k.Client}, ok
-}

@@ -178,13 +178,3 @@ func (p *Panel) checkPurged(ctx context.Context, rdb redis.UniversalClient, rows
 	}
 	return err
 }
-
-// cacheKey reads the key of a cached response, or of what else a cache keeps.
-func cacheKey(key string) (owner, bool) {
-	k, ok := cache.ParseKey(key)
-	o := owner{Kind: cacheKind, Page: "cache", Name: k.Cache, Hash: k.Entry}
-	if k.Entry == "" {
-		o.Kind = cachePart
-	}
-	return o, ok
-}
