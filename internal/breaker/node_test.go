@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"testing/synctest"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // The slots of the cluster specification and of CLUSTER KEYSLOT.
@@ -22,32 +24,40 @@ func TestSlot(t *testing.T) {
 }
 
 // manyNodes is a cluster in which each key has a master of its own.
-type manyNodes struct{}
+type manyNodes map[string]*redis.Client
 
-func (manyNodes) MasterForKey(_ context.Context, key string) (*redis.Client, error) {
-	return redis.NewClient(&redis.Options{Addr: key + ":1", MaxRetries: -1}), nil
+func (c manyNodes) MasterForKey(_ context.Context, key string) (*redis.Client, error) {
+	return c[key], nil
 }
 func (manyNodes) ReloadState(context.Context) {}
 
 // Nodes that are gone are forgotten, but not those that are away.
 func TestSetIsBounded(t *testing.T) {
-	s := NewSet(manyNodes{})
-	s.known.Store(true)
-	for range failuresToOpen {
-		c, _ := s.Allow("10.0.0.1")
-		s.Report(c, io.EOF)
+	c := manyNodes{}
+	for i := range maxNodes + 10 {
+		key := fmt.Sprint(i)
+		c[key] = redis.NewClient(&redis.Options{Addr: key + ":1", MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}})
+		t.Cleanup(func() { c[key].Close() })
 	}
-	for i := range 3 * maxNodes {
-		c, ok := s.Allow(fmt.Sprint("192.0.2.", i))
-		if !ok {
-			t.Fatal("a node that is well was refused")
+	synctest.Test(t, func(t *testing.T) { // so that no time passes
+		s := NewSet(c)
+		s.known.Store(true)
+		for range failuresToOpen {
+			call, _ := s.Allow("0")
+			s.Report(call, io.EOF)
 		}
-		s.Report(c, nil)
-	}
-	if n := len(*s.nodes.Load()); n > maxNodes {
-		t.Errorf("%d nodes are kept, want at most %d", n, maxNodes)
-	}
-	if _, ok := s.Allow("10.0.0.1"); ok {
-		t.Error("the node that is away was forgotten with the others")
-	}
+		for i := 1; i < len(c); i++ {
+			call, ok := s.Allow(fmt.Sprint(i))
+			if !ok {
+				t.Fatal("a node that is well was refused")
+			}
+			s.Report(call, nil)
+		}
+		if n := len(*s.nodes.Load()); n > maxNodes {
+			t.Errorf("%d nodes are kept, want at most %d", n, maxNodes)
+		}
+		if _, ok := s.Allow("0"); ok {
+			t.Error("the node that is away was forgotten with the others")
+		}
+	})
 }
