@@ -22,8 +22,8 @@ func (s *Store) Lookup(ctx context.Context, p Place, h http.Header, lease bool) 
 	}
 	gen, begun := s.gen.Load(), time.Now()
 	f, err := s.Find(ctx, p, h, lease)
-	if err == nil && f.Fresh() && s.gen.Load() == gen {
-		s.near.put(f, begun)
+	if err == nil && f.Fresh() {
+		s.near.put(f, begun, func() bool { return s.gen.Load() == gen })
 	}
 	return f, err
 }
