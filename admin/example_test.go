@@ -108,7 +108,7 @@ func ExampleWithLimiter() {
 	if err != nil {
 		panic(err)
 	}
-	limiter, err1 := ratelimit.New(conn.Client(), ratelimit.PerMinute(100))
+	limiter, err1 := ratelimit.New(conn.Client(), ratelimit.Rate(100, time.Minute))
 	sessions, err2 := session.New(conn.Client())
 	locks, err3 := lockmw.New(conn.Client())
 	runner, err4 := cronlock.New(conn.Client())
@@ -159,7 +159,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	limiter, err := ratelimit.New(rdb, ratelimit.PerMinute(100))
+	limiter, err := ratelimit.New(rdb, ratelimit.Rate(100, time.Minute))
 	if err != nil {
 		panic(err)
 	}

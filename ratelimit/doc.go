@@ -1,7 +1,7 @@
 // Package ratelimit limits requests by client address, exactly and for all
 // instances of a service together.
 //
-//	limiter, err := ratelimit.New(rdb, ratelimit.PerMinute(100))
+//	limiter, err := ratelimit.New(rdb, ratelimit.Rate(100, time.Minute))
 //	if err != nil { … }
 //	handler = limiter.Handler(handler)
 //
@@ -22,22 +22,23 @@
 //
 // # Identifying clients
 //
-// [RemoteAddr] by default: the connection's address, IPv6 by /64, no header
+// By default a client is the connection's address, IPv6 by /64, and no header is
 // trusted. Behind proxies use [ByIP] with a resolver of package clientip. For an API
 // key or a user, write a [KeyFunc]. Over a unix socket there is no address: trust the
-// socket, or all requests share one key, which is logged.
+// socket, or all requests share one key, which is logged. To refuse addresses
+// whatever they send, put [clientip.Deny] in front.
 //
 // # When Redis fails
 //
 // Each call times out after 100 ms ([WithTimeout]); after five failures in a row
 // Redis is called once a second. Until it is back, [WithFailureMode] decides:
 // [FailLocal] (the default) counts in this process, up to the whole limit or
-// [WithLocalShare] of it, [FailOpen] admits every request, [FailClosed] returns
+// [WithLocalLimits] of it, [FailOpen] admits every request, [FailClosed] returns
 // 503. An outage itself never returns 429 and is never shown to the client. After a
 // failover or a lost key a client's bucket is full again. A place of a
 // concurrency limit is free 30 s after its process died, and as soon as Redis answers
 // if only the reply was lost; a place whose renewals fail for that long may be given
-// to another request. Refunds go where the charge went, see [Limiter.RefundDecision].
+// to another request. Refunds go where the charge went, see [Limiter.Refund].
 // Errors match [ErrUnavailable].
 //
 // # Keys

@@ -24,7 +24,7 @@ func Example() {
 		return
 	}
 	defer conn.Close(context.Background())
-	limiter, err := ratelimit.New(conn.Client(), ratelimit.PerMinute(2))
+	limiter, err := ratelimit.New(conn.Client(), ratelimit.Rate(2, time.Minute))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -46,7 +46,7 @@ func ExampleLimiter_Handler() {
 		fmt.Println(err)
 		return
 	}
-	limiter, err := ratelimit.New(rdb, ratelimit.PerMinute(100), ratelimit.WithKey(ratelimit.ByIP(resolver)), ratelimit.WithFailureMode(ratelimit.FailClosed))
+	limiter, err := ratelimit.New(rdb, ratelimit.Rate(100, time.Minute), ratelimit.WithKey(ratelimit.ByIP(resolver)), ratelimit.WithFailureMode(ratelimit.FailClosed))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -62,7 +62,7 @@ func ExampleWithKey_incorrect() {
 }
 
 func ExampleNew_mistakes() {
-	_, err := ratelimit.New(nil, ratelimit.PerMinute(0), ratelimit.WithTimeout(0))
+	_, err := ratelimit.New(nil, ratelimit.Rate(0, time.Minute), ratelimit.WithTimeout(0))
 	fmt.Println(err)
 	// Output:
 	// ratelimit: limit: rate 0 is not above 0
@@ -72,13 +72,13 @@ func ExampleNew_mistakes() {
 
 func ExampleWithEngine() {
 	rdb := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
-	limiter, err := ratelimit.New(nil, ratelimit.PerMinute(100), ratelimit.WithEngine(redis_rate.NewLimiter(rdb)))
+	limiter, err := ratelimit.New(nil, ratelimit.Rate(100, time.Minute), ratelimit.WithEngine(redis_rate.NewLimiter(rdb)))
 	_, _ = limiter, err
 }
 
 // Several limits in one round trip: all are charged or none.
 func ExampleWithLimits() {
-	limiter, err := ratelimit.New(client(), ratelimit.PerSecond(10).WithBurst(20).Named("burst"), ratelimit.WithLimits(
+	limiter, err := ratelimit.New(client(), ratelimit.Limit{Limit: redis_rate.Limit{Rate: 10, Burst: 20, Period: time.Second}, Name: "burst"}, ratelimit.WithLimits(
 		ratelimit.Window(5000, 24*time.Hour),
 		ratelimit.Concurrency(20),
 	))
@@ -93,8 +93,8 @@ func ExampleWithLimits() {
 // Limits by tier. A request without any is admitted uncounted.
 func ExampleWithLimitsFunc() {
 	tiers := map[string][]ratelimit.Limit{
-		"free": {ratelimit.PerMinute(10).Named("free")},
-		"paid": {ratelimit.PerMinute(1000).Named("paid")},
+		"free": {ratelimit.Rate(10, time.Minute).Named("free")},
+		"paid": {ratelimit.Rate(1000, time.Minute).Named("paid")},
 	}
 	limiter, err := ratelimit.New(client(), ratelimit.Limit{}, ratelimit.WithLimitsFunc(func(r *http.Request) []ratelimit.Limit {
 		return tiers[r.Header.Get("X-Tier")] // from your own session, not from what clients send
@@ -109,7 +109,7 @@ func ExampleWithLimitsFunc() {
 
 // Only failed attempts to log in count.
 func ExampleWithRefund() {
-	limiter, err := ratelimit.New(client(), ratelimit.PerMinute(5), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+	limiter, err := ratelimit.New(client(), ratelimit.Rate(5, time.Minute), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -120,7 +120,7 @@ func ExampleWithRefund() {
 
 // What a request cost is known when it has been served.
 func ExampleLimiter_ChargeLater() {
-	limiter, err := ratelimit.New(client(), ratelimit.PerHour(1_000_000))
+	limiter, err := ratelimit.New(client(), ratelimit.Rate(1_000_000, time.Hour))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -132,25 +132,25 @@ func ExampleLimiter_ChargeLater() {
 	// Output:
 }
 
-// Your own network is not limited, another one is not served.
+// Your own network is not limited, another one gets 403.
 func ExampleWithSkip() {
 	resolver, err0 := clientip.New(clientip.Config{})
 	own, err1 := resolver.Within(netip.MustParsePrefix("10.0.0.0/8"))
 	bad, err2 := resolver.Within(netip.MustParsePrefix("192.0.2.0/24"))
-	limiter, err3 := ratelimit.New(client(), ratelimit.PerMinute(100), ratelimit.WithSkip(own), ratelimit.WithDenyList(bad))
+	limiter, err3 := ratelimit.New(client(), ratelimit.Rate(100, time.Minute), ratelimit.WithSkip(own))
 	if err := errors.Join(err0, err1, err2, err3); err != nil {
 		fmt.Println(err)
 		return
 	}
-	_ = limiter.Handler(http.NotFoundHandler())
+	_ = clientip.Deny(limiter.Handler(http.NotFoundHandler()), bad)
 	// Output:
 }
 
 func client() *redis.Client { return redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}) }
 
 // What is known to have failed only later is given back where it was charged.
-func ExampleLimiter_RefundDecision() {
-	limiter, err := ratelimit.New(client(), ratelimit.PerHour(100))
+func ExampleLimiter_Refund() {
+	limiter, err := ratelimit.New(client(), ratelimit.Rate(100, time.Hour))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -161,7 +161,7 @@ func ExampleLimiter_RefundDecision() {
 			return errors.New("too many jobs")
 		}
 		if err := run(); err != nil {
-			return errors.Join(err, limiter.RefundDecision(ctx, user, d, 10))
+			return errors.Join(err, limiter.Refund(ctx, user, d, 10))
 		}
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestParseKey(t *testing.T) {
-	l, err := ratelimit.New(redistest.Standalone(t).Client(t), ratelimit.PerMinute(5), ratelimit.WithLimits(ratelimit.Window(7, time.Hour)))
+	l, err := ratelimit.New(redistest.Standalone(t).Client(t), ratelimit.Rate(5, time.Minute), ratelimit.WithLimits(ratelimit.Window(7, time.Hour)))
 	if err != nil {
 		t.Fatal(err)
 	}

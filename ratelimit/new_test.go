@@ -16,7 +16,7 @@ import (
 func TestNewTakesBothLimits(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	prefix := ratelimit.WithKeyPrefix(redistest.Prefix(t))
-	own, err1 := ratelimit.New(rdb, ratelimit.PerMinute(5), prefix)
+	own, err1 := ratelimit.New(rdb, ratelimit.Rate(5, time.Minute), prefix)
 	theirs, err2 := ratelimit.New(rdb, redis_rate.PerMinute(5), prefix)
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
@@ -31,15 +31,15 @@ func TestNewTakesBothLimits(t *testing.T) {
 
 func TestConstructorsOfLimits(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	search := ratelimit.PerSecond(10)
+	search := ratelimit.Rate(10, time.Second)
 	search.Burst, search.Name = 20, "search"
 	for name, tc := range map[string]struct {
 		limit ratelimit.Limit
 		want  redis_rate.Limit
 	}{
-		"10-per-1s":    {ratelimit.PerSecond(10), redis_rate.PerSecond(10)},
-		"10-per-60s":   {ratelimit.PerMinute(10), redis_rate.PerMinute(10)},
-		"10-per-3600s": {ratelimit.PerHour(10), redis_rate.PerHour(10)},
+		"10-per-1s":    {ratelimit.Rate(10, time.Second), redis_rate.PerSecond(10)},
+		"10-per-60s":   {ratelimit.Rate(10, time.Minute), redis_rate.PerMinute(10)},
+		"10-per-3600s": {ratelimit.Rate(10, time.Hour), redis_rate.PerHour(10)},
 		"10-in-1800s":  {ratelimit.Window(10, 30*time.Minute), redis_rate.Limit{Rate: 10, Burst: 10, Period: 30 * time.Minute}},
 		"search":       {search, redis_rate.Limit{Rate: 10, Burst: 20, Period: time.Second}},
 	} {
@@ -47,7 +47,7 @@ func TestConstructorsOfLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := l.Peek(t.Context(), "k")
+		d, err := l.AllowN(t.Context(), "k", 0)
 		if err != nil || d.Policy != name || d.Limit != tc.want || d.Remaining != tc.want.Burst {
 			t.Errorf("got %+v, %v, want policy %s with %v", d, err, name, tc.want)
 		}
@@ -74,14 +74,14 @@ func TestConstructorsOfLimits(t *testing.T) {
 // WithName names the limit of New, unless it has a name of its own.
 func TestNameOfNewsLimit(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	named := ratelimit.PerMinute(5)
+	named := ratelimit.Rate(5, time.Minute)
 	named.Name = "own"
-	for want, limit := range map[string]ratelimit.Limit{"own": named, "given": ratelimit.PerMinute(5)} {
+	for want, limit := range map[string]ratelimit.Limit{"own": named, "given": ratelimit.Rate(5, time.Minute)} {
 		l, err := ratelimit.New(rdb, limit, ratelimit.WithName("given"), ratelimit.WithKeyPrefix(redistest.Prefix(t)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d, err := l.Peek(t.Context(), "k"); err != nil || d.Policy != want {
+		if d, err := l.AllowN(t.Context(), "k", 0); err != nil || d.Policy != want {
 			t.Errorf("got %q, %v, want %q", d.Policy, err, want)
 		}
 	}
@@ -94,15 +94,15 @@ func TestErrUnavailable(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: s.Addr()})
 	t.Cleanup(func() { rdb.Close() })
 	s.Kill()
-	l, err := ratelimit.New(rdb, ratelimit.PerMinute(5), ratelimit.WithLimits(ratelimit.Concurrency(3)))
+	l, err := ratelimit.New(rdb, ratelimit.Rate(5, time.Minute), ratelimit.WithLimits(ratelimit.Concurrency(3)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, call := range map[string]func() error{
 		"Allow":  func() error { _, err := l.Allow(t.Context(), "k"); return err },
-		"AllowN": func() error { _, err := l.AllowN(t.Context(), "k", 2, ratelimit.PerHour(3)); return err },
-		"Peek":   func() error { _, err := l.Peek(t.Context(), "k"); return err },
-		"Refund": func() error { _, err := l.Refund(t.Context(), "k", 1); return err },
+		"AllowN": func() error { _, err := l.AllowN(t.Context(), "k", 2, ratelimit.Rate(3, time.Hour)); return err },
+		"Peek":   func() error { _, err := l.AllowN(t.Context(), "k", 0); return err },
+		"Refund": func() error { _, err := l.AllowN(t.Context(), "k", -1); return err },
 		"Charge": func() error { _, err := l.Charge(t.Context(), "k", 1); return err },
 		"Enter":  func() error { _, leave, err := l.Enter(t.Context(), "k", 1); leave(); return err },
 		"Block":  func() error { return l.Block(t.Context(), "k", time.Second) },

@@ -26,7 +26,7 @@ var (
 	bucketWrite string
 )
 
-// included replaces the include lines of a script by the files they name.
+// included replaces the include lines of a script with the files that they name.
 func included(source string) string {
 	return strings.NewReplacer("-- include bucket_read.lua\n", bucketRead, "-- include bucket_write.lua\n", bucketWrite).Replace(source)
 }
@@ -47,7 +47,7 @@ func newScripts(caller *bounded.Caller, clock func() time.Time) *scripts {
 	}
 }
 
-// run decides a request, by cell.lua if that is enough.
+// run decides a request, with cell.lua if that is enough, else with decide.lua.
 func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
 	if p := q.set.single(); p != nil && q.mode == take {
 		return s.runCell(ctx, q, p)
@@ -70,6 +70,7 @@ func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
 	return decode(q.set, reply)
 }
 
+// runCell decides a request against one bucket, or q.count such requests together.
 func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, error) {
 	need := p.cell[3]
 	if q.cost != 1 {
@@ -87,17 +88,17 @@ func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, 
 		return Decision{}, err
 	}
 	d := Decision{Allowed: reply[3] > 0, Source: FromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
-	d.State = bucketState(p, reply[1], reply[0], reply[2])
+	d.State = replyState(p, reply[1], reply[0], reply[2])
 	return d, nil
 }
 
-// renewPlace prolongs a place of a concurrency policy.
+// renewPlace renews the lease of a place of a concurrency policy.
 func (s *scripts) renewPlace(ctx context.Context, key, place string) error {
 	_, err := s.caller.Ints(ctx, s.renew, []string{key}, s.now(), lease.Microseconds(), place)
 	return err
 }
 
-// now is empty for the server's clock.
+// now returns the test clock in microseconds, "" for the server's clock.
 func (s *scripts) now() string {
 	if s.clock == nil {
 		return ""
@@ -115,7 +116,7 @@ func decode(set *policies, reply []int64) (Decision, error) {
 	for i := range set.all {
 		p, r := &set.all[i], reply[1+4*i:]
 		if p.kind == bucket {
-			states[i] = bucketState(p, r[0], r[1], r[2])
+			states[i] = replyState(p, r[0], r[1], r[2])
 			continue
 		}
 		states[i] = State{
@@ -126,9 +127,9 @@ func decode(set *policies, reply []int64) (Decision, error) {
 	return d.withStates(states), nil
 }
 
-// bucketState is the state of a bucket by the numbers of a script.
-func bucketState(p *policy, debt, retry, blocked int64) State {
-	s := p.units.state(p, min(max(debt, 0), p.units.capacity()), wait(retry))
+// replyState returns the state of a bucket by the numbers of a script.
+func replyState(p *policy, debt, retry, blocked int64) State {
+	s := bucketState(p, p.units, min(max(debt, 0), p.units.capacity()), wait(retry))
 	if blocked > 0 {
 		s.Remaining, s.policy = 0, nil
 		s.ResetAfter, s.NextAfter = max(s.ResetAfter, wait(blocked)), max(s.NextAfter, wait(blocked))
@@ -136,10 +137,10 @@ func bucketState(p *policy, debt, retry, blocked int64) State {
 	return s
 }
 
-// wait is a duration that a script has replied.
+// wait converts a duration of a script's reply: microseconds, negative for never.
 func wait(micros int64) time.Duration {
 	if micros < 0 {
-		return Never
+		return never
 	}
 	return time.Duration(micros) * time.Microsecond
 }

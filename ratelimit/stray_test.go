@@ -27,7 +27,10 @@ func TestAPlaceWhoseReplyWasLost(t *testing.T) {
 			t.Fatalf("got %+v, %v", d, err)
 		}
 		leave()
-		redistest.Eventually(t, patience, func() bool { d, err := direct.Peek(t.Context(), "192.0.2.1/32"); return err == nil && d.Remaining == 0 }, "not taken")
+		redistest.Eventually(t, patience, func() bool {
+			d, err := direct.AllowN(t.Context(), "192.0.2.1/32", 0)
+			return err == nil && d.Remaining == 0
+		}, "not taken")
 		p.Heal()
 		p.CloseConns()
 		redistest.Eventually(t, patience/4, free, "policy %d: the place stays taken", policy)
@@ -37,7 +40,7 @@ func TestAPlaceWhoseReplyWasLost(t *testing.T) {
 		request(l.Handler(served), http.MethodGet)
 		p.Heal()
 		redistest.Eventually(t, patience/4, func() bool {
-			d, err := direct.Peek(t.Context(), "192.0.2.1/32")
+			d, err := direct.AllowN(t.Context(), "192.0.2.1/32", 0)
 			return err == nil && d.Remaining == 1 && free()
 		}, "policy %d: the place of a late command stays taken", policy)
 	}

@@ -30,7 +30,7 @@ func Example() {
 	}
 	defer conn.Close(context.Background())
 	rdb := conn.Client()
-	limiter, err1 := ratelimit.New(rdb, ratelimit.PerMinute(100), ratelimit.WithTimeout(5*time.Second))
+	limiter, err1 := ratelimit.New(rdb, ratelimit.Rate(100, time.Minute), ratelimit.WithTimeout(5*time.Second))
 	sessions, err2 := session.New(rdb, session.WithTimeouts(5*time.Second, 5*time.Second))
 	responses, err3 := cache.New(rdb)
 	locks, err4 := lockmw.New(rdb)

@@ -75,7 +75,7 @@ func TestWhatIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	const ttl = 900 * time.Millisecond
-	limiter, err1 := ratelimit.New(rdb, ratelimit.PerHour(4), ratelimit.WithName("four"), ratelimit.WithHooks(m.RateLimit("api")))
+	limiter, err1 := ratelimit.New(rdb, ratelimit.Rate(4, time.Hour), ratelimit.WithName("four"), ratelimit.WithHooks(m.RateLimit("api")))
 	sessions, err2 := session.New(rdb, session.WithHooks(m.Session("site")))
 	responses, err3 := cache.New(rdb, cache.WithHooks(m.Cache("pages")))
 	locks, err4 := lockmw.New(rdb, lockmw.WithTTL(ttl), lockmw.WithTimeout(ttl/4), lockmw.WithHooks(m.Locks("orders", ttl)))
