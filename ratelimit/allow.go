@@ -23,7 +23,7 @@ func (l *Limiter) Allow(ctx context.Context, key string, limits ...Limit) (Decis
 // The error matches [errors.ErrUnsupported] if there are no limits, and if there
 // is only a [Concurrency] policy, which [Limiter.Enter] enters and AllowN does not.
 func (l *Limiter) AllowN(ctx context.Context, key string, n int, limits ...Limit) (Decision, error) {
-	return l.allow(ctx, request{key: key, cost: int64(n), mode: take}, limits)
+	return l.allow(ctx, request{key: key, cost: int64(n), mode: charge}, limits)
 }
 
 // Refund gives back n of what the decision d charged key, up to a full bucket,

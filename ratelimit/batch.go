@@ -48,6 +48,7 @@ type outcome struct {
 	err      error
 }
 
+// newBatches returns batches without any call in flight.
 func newBatches() *batches {
 	b := &batches{seed: maphash.MakeSeed()}
 	for i := range b.shards {

@@ -40,7 +40,7 @@ func (l *Limiter) decision(ctx context.Context, q request) (Decision, error) {
 	if q.cost < 0 {
 		l.denied.forget(q.denyKey)
 	}
-	if l.batches != nil && q.cost == 1 && q.mode == take && q.set.single() != nil {
+	if l.batches != nil && q.cost == 1 && q.mode == charge && q.set.single() != nil {
 		return l.decideShared(ctx, q)
 	}
 	return l.call(ctx, q)
@@ -147,7 +147,7 @@ func (l *Limiter) call(ctx context.Context, q request) (Decision, error) {
 		l.releaseLost(ctx, q, err)
 		return l.fallbackDecision(q), fmt.Errorf("ratelimit: allow: %w", unavailable.Wrap(err))
 	}
-	if l.denied != nil && q.mode == take && q.place == "" && q.cost > 0 {
+	if l.denied != nil && q.mode == charge && q.place == "" && q.cost > 0 {
 		l.remember(q, d)
 	}
 	return d, nil

@@ -51,6 +51,7 @@ type response struct {
 	body      []byte
 }
 
+// newDenyCache returns a cache of about size refusals, nil if size is 0.
 func newDenyCache(size int, recheck time.Duration) *denyCache {
 	if size <= 0 {
 		return nil
@@ -62,6 +63,7 @@ func newDenyCache(size int, recheck time.Duration) *denyCache {
 	return c
 }
 
+// shard returns the shard of a key. Each has its own lock and its part of the bound.
 func (c *denyCache) shard(key string) *denyShard {
 	return &c.shards[maphash.String(c.seed, key)%denyShards]
 }

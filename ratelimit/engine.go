@@ -19,31 +19,31 @@ type atMost interface {
 // redis_rate panics on replies that it does not expect.
 func callEngine(ctx context.Context, engine Engine, q request) (Decision, error) {
 	p, n := &q.set.all[0], int(q.cost)
-	type answer struct {
+	type result struct {
 		res *redis_rate.Result
 		err error
 	}
 	drains, forced := engine.(atMost)
 	forced = forced && q.mode == force && n > 0
-	answers := make(chan answer, 1)
+	results := make(chan result, 1)
 	go func() {
-		var a answer
+		var a result
 		defer func() {
 			if p := recover(); p != nil {
 				a.err = fmt.Errorf("engine: panic: %v", p)
 			}
-			answers <- a
+			results <- a
 		}()
-		charge := engine.AllowN
+		call := engine.AllowN
 		if forced {
-			charge = drains.AllowAtMost // AllowN would refuse what does not fit
+			call = drains.AllowAtMost // AllowN would refuse what does not fit
 		}
-		a.res, a.err = charge(ctx, q.key, p.Limit.Limit, n)
+		a.res, a.err = call(ctx, q.key, p.Limit.Limit, n)
 	}()
 	select {
 	case <-ctx.Done():
 		return Decision{}, context.Cause(ctx)
-	case a := <-answers:
+	case a := <-results:
 		if a.err != nil {
 			return Decision{}, a.err
 		}

@@ -55,6 +55,7 @@ func (l *Limiter) addFields(h http.Header, d Decision, pk string) {
 	add(h, limitField, string(items))
 }
 
+// add appends a field's value without canonicalizing its name, which it is already.
 func add(h http.Header, name, value string) { h[name] = append(h[name], value) }
 
 // partition returns the parameter pk. The hash is keyed, because an unkeyed hash of

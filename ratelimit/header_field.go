@@ -11,7 +11,7 @@ import (
 // 3.3.1).
 const maxInteger = 999_999_999_999_999
 
-// policyHeader is what the fields of draft-ietf-httpapi-ratelimit-headers say
+// policyHeader is what the fields RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers say
 // about a policy. It is rendered once, as far as it does not change.
 type policyHeader struct {
 	field string // the item of RateLimit-Policy

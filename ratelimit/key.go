@@ -41,6 +41,8 @@ func byPeer(r *http.Request) (string, error) {
 	return addressKey(p), nil
 }
 
+// addressKey returns the key of a network, which is the same for each way to find it,
+// so that counters are kept when a resolver is added.
 func addressKey(p netip.Prefix) string {
 	if !p.IsValid() {
 		return sharedKey

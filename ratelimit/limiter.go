@@ -70,6 +70,8 @@ func New[L Limit | redis_rate.Limit](rdb Client, limit L, opts ...Option) (*Limi
 	return newLimiter(rdb, limitOf(limit), opts)
 }
 
+// newLimiter is New for a limit that is converted. It compiles the limits first, so
+// that mistakes in them are reported beside those in the options.
 func newLimiter(rdb Client, limit Limit, opts []Option) (*Limiter, error) {
 	l := &Limiter{config: defaults()}
 	for _, opt := range opts {

@@ -26,6 +26,8 @@ func newTable(limit int) *table {
 	return &table{limit: limit, buckets: map[string]debt{}, shared: map[string]debt{}, places: map[string]int{}, start: time.Now()}
 }
 
+// localKey returns the key of a policy's bucket or places in the table. A name
+// cannot contain the separator.
 func localKey(p *policy, key string) string { return p.Name + "\x00" + key }
 
 // forget fills the buckets of a key, for [Limiter.Reset]. Places stay, as each

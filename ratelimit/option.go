@@ -86,7 +86,8 @@ type Engine interface {
 	AllowN(ctx context.Context, key string, limit redis_rate.Limit, n int) (*redis_rate.Result, error)
 }
 
-// config is what the options set.
+// config is what the options set. Options only record; [New] checks them, so that it
+// can report all mistakes at once.
 type config struct {
 	prefix      string
 	name        string
@@ -133,6 +134,8 @@ type delay struct {
 // refusal can be repeated. A new option is covered without a change here.
 func (c *responding) usual() bool { return reflect.ValueOf(c).Elem().IsZero() }
 
+// defaults returns the config before any option. Each option's comment names its
+// default.
 func defaults() config {
 	return config{
 		prefix: "ratelimit", timeout: 100 * time.Millisecond, localKeys: 100_000, localShare: 1,
@@ -141,6 +144,8 @@ func defaults() config {
 	}
 }
 
+// validate returns all mistakes in the options. limits are New's and those of
+// [WithLimits]; their numbers are checked by compileAll.
 func (c *config) validate(hasClient bool, limits []Limit) error {
 	check := &setting.Check{Package: "ratelimit"}
 	check.That(hasClient || c.engine != nil, "rdb", "is nil")
@@ -159,6 +164,7 @@ func (c *config) validate(hasClient bool, limits []Limit) error {
 	return check.Err()
 }
 
+// validate checks the options that change a response.
 func (c *responding) validate(check *setting.Check) {
 	if c.delay != nil {
 		check.That(c.delay.longest >= 0, "WithDelay", "%v is below 0", c.delay.longest)

@@ -16,7 +16,7 @@ func (l *Limiter) Enter(ctx context.Context, key string, n int, limits ...Limit)
 	if err != nil {
 		return Decision{}, func() {}, err
 	}
-	q := request{set: set, key: key, cost: int64(n), mode: take}.enter()
+	q := request{set: set, key: key, cost: int64(n), mode: charge}.enter()
 	d, err = l.decide(ctx, q)
 	if !d.Allowed || q.place == "" {
 		return d, func() {}, err
@@ -56,6 +56,7 @@ type renewing struct {
 	ended bool
 }
 
+// again restarts the timer after a renewal, unless stop was called.
 func (r *renewing) again() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,6 +65,8 @@ func (r *renewing) again() {
 	}
 }
 
+// stop ends the renewals. One that runs may still finish; it renews only a place
+// that is held.
 func (r *renewing) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

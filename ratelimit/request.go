@@ -6,9 +6,9 @@ import "crypto/rand"
 type mode string
 
 const (
-	take  mode = "take"  // decide and charge
-	force mode = "force" // charge after the fact and refuse nothing
-	block mode = "block" // refuse everything for a time
+	charge mode = "charge" // decide, and charge if admitted
+	force  mode = "force"  // charge after the fact and refuse nothing
+	block  mode = "block"  // refuse everything for a time
 )
 
 // request is what is decided: limits, a key and a cost. It is created once for an

@@ -20,7 +20,7 @@ func (l *Limiter) requestOf(r *http.Request) (request, error) {
 	if err != nil {
 		return request{}, err
 	}
-	q := request{set: l.static, key: key, cost: 1, mode: take}
+	q := request{set: l.static, key: key, cost: 1, mode: charge}
 	if l.cost != nil {
 		if q.cost, err = l.costOf(r); err != nil {
 			return request{}, err
@@ -99,7 +99,7 @@ func (l *Limiter) denyKey(set *policies, key string) string {
 // for each attempt of a request, because a lookup may change what the next one finds.
 func (l *Limiter) lookup(q request) request {
 	q.at, q.denyKey = l.nanos(), l.denyKey(q.set, q.key)
-	if l.denied != nil && q.cost > 0 && q.mode == take {
+	if l.denied != nil && q.cost > 0 && q.mode == charge {
 		q.refusal = l.denied.find(q.denyKey, q.cost, q.at)
 	}
 	return q

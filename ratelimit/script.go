@@ -38,6 +38,8 @@ type scripts struct {
 	decide, cell, renew *redis.Script
 }
 
+// newScripts returns the scripts of a client. They run by hash; the first run on a
+// node loads them.
 func newScripts(caller *bounded.Caller, clock func() time.Time) *scripts {
 	return &scripts{
 		caller: caller, clock: clock,
@@ -49,7 +51,7 @@ func newScripts(caller *bounded.Caller, clock func() time.Time) *scripts {
 
 // run decides a request, with cell.lua if that is enough, else with decide.lua.
 func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
-	if p := q.set.single(); p != nil && q.mode == take {
+	if p := q.set.single(); p != nil && q.mode == charge {
 		return s.runCell(ctx, q, p)
 	}
 	args := make([]any, 2, 2+5*len(q.set.all))
