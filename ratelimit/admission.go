@@ -8,6 +8,7 @@ import (
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
+// ctxKey is the key of the admission in a request's context.
 type ctxKey struct{}
 
 // admission is a request that a limiter has decided, in its handler.

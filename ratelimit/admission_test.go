@@ -261,7 +261,7 @@ func TestDelay(t *testing.T) {
 		count[code]++
 	}
 	// One passes, three wait, the others find no place to wait in; but a place
-	// that becomes free is taken by whoever still comes.
+	// that becomes free is entered by the next request.
 	if count[200] < 4 || count[429] == 0 || count[200]+count[429] != 8 || time.Since(start) < 100*time.Millisecond {
 		t.Errorf("got %v after %v, want at least four 200 after a while, and 429", count, time.Since(start))
 	}
@@ -287,7 +287,7 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-func TestShadowSkipAndDenyList(t *testing.T) {
+func TestShadowAndSkip(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	var refused atomic.Int32
 	hooks := ratelimit.WithHooks(ratelimit.Hooks{Decided: func(_ context.Context, d ratelimit.Decision, _ time.Duration) {
@@ -322,7 +322,7 @@ func TestShadowSkipAndDenyList(t *testing.T) {
 	}
 }
 
-func TestOutageHookAndLocalShare(t *testing.T) {
+func TestOutageHookAndLocalLimits(t *testing.T) {
 	s := redistest.NewServer(t)
 	var changes []bool
 	l := limiter(t, s.Client(t), redis_rate.PerHour(100), ratelimit.WithLocalLimits(0.1, 1000), ratelimit.WithHooks(ratelimit.Hooks{

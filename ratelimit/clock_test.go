@@ -11,7 +11,7 @@ import (
 )
 
 // A refusal that is remembered does not outlive a clock that steps back, or
-// ahead: after the step it is as if Redis had been asked.
+// ahead: after the step it is as if Redis had been called.
 func TestTheDenyCacheAcrossAStepOfTheClock(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	for _, step := range []time.Duration{-time.Hour, -time.Minute, -2 * time.Second, time.Hour} {

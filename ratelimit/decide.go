@@ -37,6 +37,7 @@ func (l *Limiter) decision(ctx context.Context, q request) (Decision, error) {
 	if q.refusal != nil {
 		return q.refusal.decision(q.cost, q.at), nil
 	}
+	// A refund ends a refusal on this instance at once.
 	if q.cost < 0 {
 		l.denied.forget(q.denyKey)
 	}

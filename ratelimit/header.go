@@ -23,6 +23,7 @@ func (l *Limiter) setHeaders(h http.Header, d Decision, key string) {
 	if !l.headers.Off && (!l.headers.NearLimit || !d.Allowed || d.nearLimit()) {
 		l.addFields(h, d, l.partition(key))
 	}
+	// Limit is the burst, which is what a client may send at once.
 	if l.headers.Legacy || l.headers.LegacyEpoch {
 		reset := int64(seconds(d.ResetAfter))
 		if l.headers.LegacyEpoch {

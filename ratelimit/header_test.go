@@ -76,7 +76,7 @@ func TestLegacyHeaders(t *testing.T) {
 	}
 }
 
-// The key is not told: without the secret all addresses can be tried.
+// The key is not sent: without the secret all addresses can be tried.
 func TestPartitionKey(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	pk := func(secret, addr string) string {
@@ -110,7 +110,7 @@ func TestReducedCapacity(t *testing.T) {
 	}
 }
 
-func TestEveryNewMistakeIsReported(t *testing.T) {
+func TestMistakesInLimitsAndHeadersAreReported(t *testing.T) {
 	_, err := ratelimit.New(redistest.Standalone(t).Client(t), redis_rate.PerHour(1),
 		ratelimit.WithLimits(named("a b", redis_rate.PerHour(1)), named("x", redis_rate.Limit{}), named("x", redis_rate.PerHour(1)), named("x", redis_rate.PerHour(2)), ratelimit.Concurrency(1), ratelimit.Concurrency(2)),
 		ratelimit.WithLocalLimits(2, 1), ratelimit.WithDenyCache(-1, 0), ratelimit.WithDelay(-1, 0), ratelimit.WithHeaders(ratelimit.Headers{Off: true, NearLimit: true, PartitionKey: []byte("short")}), ratelimit.WithEngine(panicking{}))

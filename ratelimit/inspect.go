@@ -22,6 +22,7 @@ type Key struct {
 	Client string // 32 hexadecimal digits: a hash of what the [KeyFunc] returned
 }
 
+// keyForm matches what keysOf returns with the default prefix.
 var keyForm = regexp.MustCompile(`^ratelimit:v1:([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
 
 // ParseKey parses the name of a Redis key with the default prefix "ratelimit". It

@@ -39,6 +39,7 @@ func limitOf[L Limit | redis_rate.Limit](limit L) Limit {
 // none reports whether l is the zero Limit.
 func (l Limit) none() bool { return l.Limit == redis_rate.Limit{} && l.kind == bucket }
 
+// kind is how a limit counts. The zero kind is that of a redis_rate.Limit.
 type kind byte
 
 const (

@@ -13,7 +13,7 @@ import (
 )
 
 // New takes limits of its own package and of redis_rate, which count alike.
-func TestNewTakesBothLimits(t *testing.T) {
+func TestNewAcceptsBothLimits(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	prefix := ratelimit.WithKeyPrefix(redistest.Prefix(t))
 	own, err1 := ratelimit.New(rdb, ratelimit.Rate(5, time.Minute), prefix)

@@ -59,6 +59,7 @@ func (l *Limiter) Reset(ctx context.Context, key string, limits ...Limit) error 
 	if err != nil {
 		return fmt.Errorf("ratelimit: reset: %w", err)
 	}
+	// Also of an engine: its keys are its own, the local table is not.
 	l.local.forget(set, key)
 	if l.engine != nil {
 		return fmt.Errorf("ratelimit: reset: an engine's keys are its own: %w", errors.ErrUnsupported)

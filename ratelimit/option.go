@@ -17,6 +17,7 @@ import (
 // An Option changes a default of [New].
 type Option interface{ apply(*config) }
 
+// optionFunc is an Option that sets fields of the config.
 type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }

@@ -26,7 +26,7 @@ func TestEveryMistakeIsReported(t *testing.T) {
 	}
 	var none *redis.Client
 	if _, err := ratelimit.New(none, redis_rate.PerSecond(1)); err == nil {
-		t.Error("a nil *redis.Client is taken")
+		t.Error("a nil *redis.Client is accepted")
 	}
 }
 
@@ -43,7 +43,7 @@ func TestLimits(t *testing.T) {
 		{Rate: 1, Burst: 1 << 40, Period: 24 * time.Hour},
 	} {
 		if _, err := ratelimit.New(rdb, bad); err == nil {
-			t.Errorf("%+v is taken", bad)
+			t.Errorf("%+v is accepted", bad)
 		}
 	}
 	for _, good := range []redis_rate.Limit{redis_rate.PerSecond(1_000_000), {Rate: 1, Burst: 1, Period: 365 * 24 * time.Hour}, {Rate: 1, Burst: 1, Period: time.Millisecond}} {

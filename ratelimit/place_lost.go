@@ -26,6 +26,8 @@ type lostPlace struct {
 	absent  bool // Redis answered that it is not there
 }
 
+// How lost places are retried. A place that Redis says is not there is retried more
+// slowly, because its call may still arrive.
 const (
 	maxLost     = 1000 // at a time; further ones end with their lease
 	firstWait   = 50 * time.Millisecond

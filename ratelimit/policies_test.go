@@ -101,7 +101,7 @@ func TestWindowIsStrict(t *testing.T) {
 			if d.RetryAfter <= 0 || d.RetryAfter > period*102/100+time.Millisecond {
 				t.Fatalf("%d in %v: refused for %v", n, period, d.RetryAfter)
 			}
-			if rand.IntN(4) == 0 { // nobody else asks: it is admitted at the time named
+			if rand.IntN(4) == 0 { // no other request: it is admitted at the time named
 				c.advance(d.RetryAfter)
 				if d := allow(t, l, "k", cost); !d.Allowed {
 					t.Fatalf("%d in %v: not admitted at the time that was named: %+v", n, period, d)

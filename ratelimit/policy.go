@@ -23,6 +23,8 @@ type policy struct {
 	header policyHeader // of the RateLimit fields
 }
 
+// validName matches the names of limits and limiters: they are part of Redis keys and
+// of headers, so they have neither braces nor quotes.
 var validName = regexp.MustCompile(`^[A-Za-z0-9._:*/-]{1,64}$`)
 
 // compile checks a limit; the reason says what is wrong with it. part is the part

@@ -29,7 +29,7 @@ func flaky(t *testing.T, limit redis_rate.Limit, opts ...ratelimit.Option) (l, d
 	return l, direct, p
 }
 
-// What Redis was not asked to charge, Redis does not give back, whatever became
+// What was not charged in Redis is not given back there, whatever became
 // of it until the handler returned.
 func TestARefundGivesBackWhatWasCharged(t *testing.T) {
 	for _, policy := range []ratelimit.FailureMode{ratelimit.FailLocal, ratelimit.FailOpen} {
@@ -58,7 +58,7 @@ func TestARefundGivesBackWhatWasCharged(t *testing.T) {
 
 // Nor is given back here what Redis has charged: five requests before the
 // outage end within it, and the limit of the instance holds.
-func TestARefundDuringAnOutageOpensNothing(t *testing.T) {
+func TestARefundDuringAnOutageAdmitsNoMore(t *testing.T) {
 	l, direct, p := flaky(t, redis_rate.PerHour(3), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)))
 	var admitted atomic.Int32
 	h := l.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -159,7 +159,7 @@ func TestALocalChargeIsForced(t *testing.T) {
 
 // Requests that share a call whose reply is lost are each counted here, and none
 // of them gives back in Redis.
-func TestARefundOfACrowd(t *testing.T) {
+func TestRefundsOfManyRequests(t *testing.T) {
 	l, direct, p := flaky(t, redis_rate.PerHour(1000), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)))
 	arrived := make(chan struct{}, 60)
 	healed := make(chan struct{})

@@ -13,6 +13,7 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
+// The scripts. Each has a head comment with its KEYS, ARGV and reply.
 var (
 	//go:embed decide.lua
 	decideSource string

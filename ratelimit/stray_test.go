@@ -47,7 +47,7 @@ func TestAPlaceWhoseReplyWasLost(t *testing.T) {
 }
 
 // So is one that could not be given back when its request was over.
-func TestAPlaceThatCouldNotBeGivenBack(t *testing.T) {
+func TestAPlaceThatCouldNotBeReleased(t *testing.T) {
 	l, direct, p := flaky(t, redis_rate.PerHour(100), ratelimit.WithLimits(ratelimit.Concurrency(1)))
 	d, leave, err := l.Enter(t.Context(), "k", 1)
 	if err != nil || !d.Allowed {
