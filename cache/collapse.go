@@ -5,33 +5,22 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // maxRounds is how often a request waits for others whose responses do not help
 // it. After one that was abandoned it waits for the next, until its time is up.
 const maxRounds = 3
 
-// unshared says why a request does not wait for others, "" if it does.
-func unshared(r *http.Request) string {
-	h := r.Header
-	switch {
-	case r.Method != http.MethodGet:
-		return "method"
-	case len(h["Authorization"]) > 0 || len(h["Range"]) > 0:
-		return "partial"
-	case conditional(r):
-		return "conditional"
-	}
-	return ""
-}
-
 // collapsible reports whether the request can wait for others: the response that
 // they get would do for it too.
 func (x *exchange) collapsible() bool {
-	if x.f.target == "" || x.f.hitForMiss || x.c.waitMax == 0 || x.s.Forward == string(forwardRequest) {
+	if x.f.Target == "" || x.f.HitForMiss || x.c.waitMax == 0 || x.s.Forward == string(rules.ForwardRequest) {
 		return false
 	}
-	return unshared(x.r) == "" || x.f.entry != nil && x.r.Method == http.MethodGet && len(x.r.Header["Authorization"]) == 0
+	return unshared(x.r) == "" || x.f.Entry != nil && x.r.Method == http.MethodGet && len(x.r.Header["Authorization"]) == 0
 }
 
 // collapse has one request in the fleet call the handler, while the others wait
@@ -40,10 +29,10 @@ func (x *exchange) collapse() {
 	c, r, begun := x.c, x.r, time.Now()
 	ctx, cancel := context.WithDeadline(r.Context(), begun.Add(c.waitMax))
 	defer cancel()
-	of := classOf(r.Header)
+	of := store.ClassOf(r.Header)
 	for rounds := 0; rounds < maxRounds; {
-		key := x.f.hash + x.f.variant
-		fl, leads := c.flights.join(key, c.gen.Load(), of)
+		key := x.f.Hash + x.f.Variant
+		fl, leads := c.flights.join(key, c.store.Generation(), of)
 		if leads {
 			x.lead = &leading{fl, key, begun}
 			x.leads(ctx)
@@ -68,7 +57,7 @@ func (x *exchange) collapse() {
 		if fl.how == stored && x.find() == nil && x.serveFound() {
 			return
 		}
-		if x.f.hitForMiss {
+		if x.f.HitForMiss {
 			break
 		}
 		if fl.how == stored {
@@ -82,7 +71,7 @@ func (x *exchange) collapse() {
 // if it may.
 func (x *exchange) serveUnstored(fl *flight) bool {
 	c := x.c
-	if fl.response == nil || c.gen.Load() != fl.gen || fl.response.variant != c.variant(fl.response.names, x.r.Header) {
+	if fl.response == nil || c.store.Generation() != fl.gen || fl.response.Variant != c.rules.Variant(fl.response.Names, x.r.Header) {
 		return false
 	}
 	f := c.visible(x.r, *fl.response)
@@ -96,8 +85,8 @@ func (x *exchange) serveUnstored(fl *flight) bool {
 
 // fetchAlone calls the handler for one request only.
 func (x *exchange) fetchAlone() {
-	x.c.releaseUnused(&x.f)
-	x.f.lease, x.s.Collapsed, x.lead = "", false, nil
+	x.c.store.ReleaseUnused(&x.f)
+	x.f.Lease, x.s.Collapsed, x.lead = "", false, nil
 	x.fetch()
 }
 
@@ -106,13 +95,13 @@ func (x *exchange) fetchAlone() {
 func (x *exchange) leads(ctx context.Context) {
 	flights, lead := &x.c.flights, x.lead
 	defer flights.finish(lead.key, lead.flight, abandoned)
-	if x.f.inc != "" && !x.acquire(ctx) {
+	if x.f.Reachable() && !x.acquire(ctx) {
 		// Another instance has made it, or none will, or the time is up.
 		switch {
 		case x.serveFound():
 			flights.finish(lead.key, lead.flight, stored)
 			return
-		case x.f.hitForMiss:
+		case x.f.HitForMiss:
 			flights.finish(lead.key, lead.flight, notStored)
 			x.fetchAlone()
 			return
@@ -138,7 +127,7 @@ func (x *exchange) clientGone() bool {
 
 // find looks the store up again.
 func (x *exchange) find() error {
-	f, err := x.c.find(x.r.Context(), x.f.place, x.r.Header, false)
+	f, err := x.c.store.Find(x.r.Context(), x.f.Place, x.r.Header, false)
 	if err == nil {
 		x.f = x.c.visible(x.r, f)
 	}
@@ -149,14 +138,14 @@ func (x *exchange) find() error {
 // handler.
 func (x *exchange) serveFound() bool {
 	d := x.c.decide(x.d, x.r, &x.f)
-	if d == forward || !x.c.readable(x.r.Context(), &x.f) {
+	if d == forward || !x.c.store.Readable(x.r.Context(), &x.f) {
 		return false
 	}
 	x.s.Collapsed = true
 	if d == serveStale {
 		x.c.refresh(x.r, x.next, x.f)
 	} else {
-		x.c.releaseUnused(&x.f)
+		x.c.store.ReleaseUnused(&x.f)
 	}
 	x.serve()
 	return true
@@ -167,36 +156,36 @@ func (x *exchange) serveFound() bool {
 // not stored, or the time is up.
 func (x *exchange) acquire(ctx context.Context) bool {
 	c, f := x.c, &x.f
-	if f.lease != "" && c.leases.claim(f.leaseKey(f.variant), f.lease) != "" {
+	if f.Lease != "" && c.store.Claim(f.LeaseKey(f.Variant), f.Lease) != "" {
 		return true // what f says is as new as the lease
 	}
-	if c.ended.Load() {
+	if c.store.Closing() {
 		return true // no one would release a lease
 	}
 	for {
-		lease := f.leaseKey(f.variant)
-		token := c.leases.claim(lease, "")
-		now, err := c.find(ctx, f.place, x.r.Header, token == "")
+		lease := f.LeaseKey(f.Variant)
+		token := c.store.Claim(lease, "")
+		now, err := c.store.Find(ctx, f.Place, x.r.Header, token == "")
 		if err != nil { // without a store there is no lease
-			f.lease = ""
-			c.release(returned{key: lease, token: token})
+			f.Lease = ""
+			c.store.Release(store.Lease{Key: lease, Token: token})
 			return true
 		}
 		*f = c.visible(x.r, now)
-		if token == "" && f.lease != "" {
-			token, lease = c.leases.claim(f.leaseKey(f.variant), f.lease), f.leaseKey(f.variant)
+		if token == "" && f.Lease != "" {
+			token, lease = c.store.Claim(f.LeaseKey(f.Variant), f.Lease), f.LeaseKey(f.Variant)
 		}
-		f.lease = token
-		same := lease == f.leaseKey(f.variant)
-		made := f.fresh() || c.decide(x.d, x.r, f) != forward
+		f.Lease = token
+		same := lease == f.LeaseKey(f.Variant)
+		made := f.Fresh() || c.decide(x.d, x.r, f) != forward
 		switch {
 		case token != "" && same && !made:
 			return true
 		case token != "":
-			c.release(returned{key: lease, token: token})
-			f.lease = ""
+			c.store.Release(store.Lease{Key: lease, Token: token})
+			f.Lease = ""
 		}
-		if made || f.hitForMiss {
+		if made || f.HitForMiss {
 			return false
 		}
 		select {

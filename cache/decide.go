@@ -2,7 +2,9 @@ package cache
 
 import (
 	"net/http"
-	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // decision is what is done with a request.
@@ -14,115 +16,49 @@ const (
 	serveStale                 // from the store, and refresh it (RFC 5861, section 3)
 )
 
-// forwardReason is why the handler is called, the fwd parameter of Cache-Status
-// (RFC 9211, section 2.2).
-type forwardReason string
-
-const (
-	forwardMethod  forwardReason = "method"
-	forwardBypass  forwardReason = "bypass"
-	forwardRequest forwardReason = "request"
-	forwardStale   forwardReason = "stale"
-	forwardURI     forwardReason = "uri-miss"
-	forwardVary    forwardReason = "vary-miss"
-)
-
-// lookup finds out what the store has for the request, and decides what is done
-// with it. lease says whether this request would make what is missing.
-func (x *exchange) lookup(lease bool) (decision, error) {
-	c, r := x.c, x.r
-	if reason, detail := c.unstored(r, x.d); reason != "" {
-		return x.forward(reason, detail), nil
-	}
-	p := c.placeOf(r)
-	if f, ok := c.near.get(&c.config, p, r.Header); ok {
-		if f = c.visible(r, f); c.decide(x.d, r, &f) == serve {
-			x.f = f
-			return x.hit(serve), nil
-		}
-	}
-	if c.pending.has(p.log) {
-		x.f = found{place: p, variant: c.variant(nil, r.Header)}
-		return x.forward(forwardBypass, "store-error"), errPending
-	}
-	gen, begun := c.gen.Load(), time.Now()
-	f, err := c.find(r.Context(), p, r.Header, lease)
-	if err != nil {
-		x.f = f
-		return x.forward(forwardBypass, "store-error"), wrapped("lookup", err)
-	}
-	if f.fresh() && c.gen.Load() == gen {
-		c.near.put(f, begun)
-	}
-	x.f = c.visible(r, f)
-	d := c.decide(x.d, r, &x.f)
-	if d != forward && !c.readable(r.Context(), &x.f) {
-		x.f.entry, d = nil, forward
-	}
-	switch {
-	case d != forward:
-		return x.hit(d), nil
-	case x.f.entry != nil && x.f.left() > 0:
-		return x.forward(forwardRequest, ""), nil
-	case x.f.entry != nil:
-		return x.forward(forwardStale, ""), nil
-	}
-	return x.forward(x.f.reason, ""), nil
-}
-
-func (x *exchange) hit(d decision) decision {
-	x.s = Status{Hit: true, TTL: x.f.left()}
-	return d
-}
-
-func (x *exchange) forward(reason forwardReason, detail string) decision {
-	x.s = Status{Forward: string(reason), Detail: detail}
-	return forward
-}
-
 // unstored reports why a request is neither answered from the store nor stored,
 // "" if it may be.
-func (c *Cache) unstored(r *http.Request, d control) (reason forwardReason, detail string) {
+func (c *Cache) unstored(r *http.Request, d rules.Control) (reason rules.ForwardReason, detail string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return forwardMethod, "" // first: it may invalidate
+		return rules.ForwardMethod, "" // first: it may invalidate
 	}
 	if detail := c.bypass(r); detail != "" {
-		return forwardBypass, detail
+		return rules.ForwardBypass, detail
 	}
-	if d.has("no-store") {
-		return forwardRequest, "no-store"
+	if d.Has("no-store") {
+		return rules.ForwardRequest, "no-store"
 	}
 	if o := c.outerOf(r.Context()); o != nil && o.forbids != "" {
-		return forwardBypass, o.forbids
+		return rules.ForwardBypass, o.forbids
 	}
 	return "", ""
 }
 
 // visible is what a request may see of what was found: with Authorization only
 // what is for all, with a cookie only what was said to be storable.
-func (c *Cache) visible(r *http.Request, f found) found {
-	if e := f.entry; e != nil && (e.flags&sharedFlag == 0 && len(r.Header["Authorization"]) > 0 || e.implicit && len(r.Header["Cookie"]) > 0) {
-		f.entry, f.reason = nil, forwardRequest
+func (c *Cache) visible(r *http.Request, f store.Found) store.Found {
+	if e := f.Entry; e != nil && (!e.Shared && len(r.Header["Authorization"]) > 0 || e.Implicit && len(r.Header["Cookie"]) > 0) {
+		f.Entry, f.Reason = nil, rules.ForwardRequest
 	}
 	return c.permitted(r, f)
 }
 
 // decide says what may be done with what was found (RFC 9111, section 4).
-func (c *Cache) decide(d control, r *http.Request, f *found) decision {
-	if f.entry == nil {
+func (c *Cache) decide(d rules.Control, r *http.Request, f *store.Found) decision {
+	if f.Entry == nil {
 		return forward
 	}
-	left := f.left()
+	left := f.Left()
 	switch {
-	case !wants(d, r.Header, f.age(), left):
+	case !rules.Wants(d, r.Header, f.Age(), left):
 		return forward
 	case left > 0:
 		return serve
-	case f.entry.strict:
+	case f.Entry.Strict:
 		return forward
-	case toleratesStale(d, left):
+	case rules.ToleratesStale(d, left):
 		return serve
-	case f.entry.swr > 0 && -left <= f.entry.swr:
+	case f.Entry.StaleWhileRevalidate > 0 && -left <= f.Entry.StaleWhileRevalidate:
 		return serveStale
 	}
 	return forward
@@ -130,11 +66,24 @@ func (c *Cache) decide(d control, r *http.Request, f *found) decision {
 
 // onError reports whether a stale response may be served instead of an error (RFC
 // 5861, section 4).
-func onError(d control, f *found) bool {
-	if f.entry == nil || f.entry.strict || d.has("no-cache") {
+func onError(d rules.Control, f *store.Found) bool {
+	if f.Entry == nil || f.Entry.Strict || d.Has("no-cache") {
 		return false
 	}
-	requested, _ := d.seconds("stale-if-error")
-	window := max(f.entry.sie, requested)
-	return window > 0 && -f.left() <= window
+	requested, _ := d.Seconds("stale-if-error")
+	window := max(f.Entry.StaleIfError, requested)
+	return window > 0 && -f.Left() <= window
+}
+
+// bypass says why a request is none of the cache's business.
+func (c *config) bypass(r *http.Request) string {
+	switch {
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return "request-body" // its content is not part of the key
+	case len(r.Header["Upgrade"]) > 0:
+		return "upgrade"
+	case c.skip != nil && c.skip(r):
+		return "rule"
+	}
+	return ""
 }

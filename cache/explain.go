@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // Explanation says what the cache would do with a request, and why.
@@ -27,12 +29,12 @@ type Explanation struct {
 // Explain looks a request up without answering it, for operators.
 func (c *Cache) Explain(ctx context.Context, r *http.Request) (Explanation, error) {
 	f, s, err := c.lookup(ctx, r)
-	x := Explanation{Status: s, Log: f.log, Vary: fieldsOf(f.names), Purges: f.seq, HitForMiss: f.hitForMiss}
-	if f.target != "" {
-		x.URL, x.Key = Entry{}.named(f.target).URL, f.entryKey(f.variant)
+	x := Explanation{Status: s, Log: f.Log, Vary: rules.FieldsOf(f.Names), Purges: f.Seq, HitForMiss: f.HitForMiss}
+	if f.Target != "" {
+		x.URL, x.Key = Entry{}.named(f.Target).URL, f.EntryKey(f.Variant)
 	}
-	if e := f.entry; e != nil {
-		x.Found, x.Code, x.Age, x.TTL, x.Soft, x.Tags, x.Entered = true, e.status, f.age(), f.left(), f.soft, e.tags, e.seq
+	if e := f.Entry; e != nil {
+		x.Found, x.Code, x.Age, x.TTL, x.Soft, x.Tags, x.Entered = true, e.Status, f.Age(), f.Left(), f.Soft, e.Tags, e.Seq
 	}
 	return x, err
 }

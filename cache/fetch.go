@@ -7,28 +7,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/respw"
-	"github.com/redishttp/redishttp/internal/unavailable"
 )
-
-// attempt is one call of the handler. Its exchange has a request of its own,
-// because the handler may change the one that it gets.
-type attempt struct {
-	exchange
-	given   *http.Request // the handler's
-	before  http.Header
-	around  http.Header // what outer middlewares say, see [config.around]
-	own     http.Header // what the handler says
-	begun   time.Time
-	asks    bool // with a condition of ours
-	quiet   bool // there is no client
-	e       *entry
-	length  int64 // what Content-Length promises, -1 for nothing
-	rec     *recorder
-	wrapper *respw.Writer
-	after   func() // what is to be stored instead of the handler's response
-	filled  bool   // something was stored
-}
 
 // fetch calls the handler and stores its response if it may be.
 func (x *exchange) fetch() { x.attempt().run() }
@@ -47,13 +29,13 @@ func (x *exchange) attempt() *attempt {
 		a.given, a.around = o.given, o.around
 	}
 	a.before = x.w.Header().Clone() // fields of outer middlewares, on the same map
-	a.rec = &recorder{c: c, ctx: r.Context(), f: &a.f, max: c.maxBody, over: a.tooLarge, lost: a.unkept}
+	a.rec = c.store.Record(r.Context(), &a.f, a.tooLarge, a.unkept)
 	return a
 }
 
 func (a *attempt) run() {
 	defer a.cleanUp()
-	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.write, Swallow: true})
+	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.Write, Swallow: true})
 	a.wrapper = b
 	a.call(rw)
 	if a.after != nil {
@@ -78,7 +60,7 @@ func (a *attempt) call(rw http.ResponseWriter) {
 			a.c.failed(a.r.Context(), fmt.Errorf("cache: the handler panicked: %v", p))
 			a.stale(http.StatusInternalServerError)
 		default:
-			a.rec.drop()
+			a.rec.Drop()
 			if a.e = nil; a.wrapper.Status() == 0 {
 				a.s.ForwardStatus = http.StatusInternalServerError
 			}
@@ -92,11 +74,11 @@ func (a *attempt) call(rw http.ResponseWriter) {
 // request is what the handler gets: the client's, with the condition of a
 // stored response in place of the client's own if there is one.
 func (a *attempt) request() *http.Request {
-	if a.f.entry == nil || a.f.entry.status != http.StatusOK {
+	if a.f.Entry == nil || a.f.Entry.Status != http.StatusOK {
 		return a.given
 	}
-	etag, modified := a.f.entry.header.Get("Etag"), a.f.entry.header.Get("Last-Modified")
-	if etag == "" && modified == "" || !a.c.readable(a.r.Context(), &a.f) {
+	etag, modified := a.f.Entry.Header.Get("Etag"), a.f.Entry.Header.Get("Last-Modified")
+	if etag == "" && modified == "" || !a.c.store.Readable(a.r.Context(), &a.f) {
 		return a.given
 	}
 	a.asks = true
@@ -107,7 +89,7 @@ func (a *attempt) request() *http.Request {
 		r.URL = &u
 	}
 	for name := range r.Header {
-		if preconditions[textproto.CanonicalMIMEHeaderKey(name)] {
+		if rules.Preconditions[textproto.CanonicalMIMEHeaderKey(name)] {
 			delete(r.Header, name)
 		}
 	}
@@ -120,16 +102,13 @@ func (a *attempt) request() *http.Request {
 	return r
 }
 
-// preconditions are the fields that ask for less than the whole.
-var preconditions = map[string]bool{"If-Match": true, "If-None-Match": true, "If-Modified-Since": true, "If-Unmodified-Since": true, "If-Range": true, "Range": true}
-
 // header decides, when the handler's header is known, what becomes of it. It
 // returns false when a stored response has been sent instead.
 func (a *attempt) header(status int) bool {
-	h := own(a.before, a.w.Header())
+	h := rules.Own(a.before, a.w.Header())
 	a.own, a.s.ForwardStatus = h, status
 	switch {
-	case a.asks && status == http.StatusNotModified && !identifies(h, a.f.entry.header):
+	case a.asks && status == http.StatusNotModified && !rules.Identifies(h, a.f.Entry.Header):
 		a.retry()
 		return false
 	case a.asks && status == http.StatusNotModified:
@@ -152,20 +131,29 @@ func (a *attempt) record(h http.Header) {
 	if a.e == nil {
 		return
 	}
-	a.e.added = addedTo(a.before, a.w.Header())
-	if a.quiet && a.f.entry != nil { // nothing is around a refresh
-		a.e.added = a.f.entry.added
+	a.e.Added = rules.AddedTo(a.before, a.w.Header())
+	if a.quiet && a.f.Entry != nil { // nothing is around a refresh
+		a.e.Added = a.f.Entry.Added
 	}
 	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil {
 		a.length = n
-	} else if a.f.large { // as it was: what an entry holds itself is kept, in case it has become small
-		a.rec.max = min(a.rec.max, inlineSize)
+	} else if a.f.Large { // as it was: what an entry holds itself is kept, in case it has become small
+		a.rec.Max = min(a.rec.Max, store.InlineSize)
 		a.s.Stored, a.s.Detail = false, "too-large"
 	}
-	a.rec.on = true
+	a.rec.On = true
 }
 
-// wrapped is an error of the package. It matches [ErrUnavailable] if Redis is away.
-func wrapped(what string, err error) error {
-	return fmt.Errorf("cache: %s: %w", what, unavailable.Wrap(err))
+// retry calls the handler once more, without our condition: its 304 was about
+// another response than the stored one, which is of no use then.
+func (a *attempt) retry() {
+	restore(a.w.Header(), a.before)
+	a.after = func() {
+		x := a.exchange
+		x.f.Entry, x.s.ForwardStatus = nil, 0
+		b := x.attempt()
+		b.given, b.around, b.quiet = a.given, a.around, a.quiet
+		a.f.Lease = "" // it is that one's now
+		b.run()
+	}
 }

@@ -1,8 +1,12 @@
 package cache
 
 import (
+	"net/http"
 	"sync"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // flights are the handler calls under way in this process that other requests
@@ -16,11 +20,11 @@ type flights struct {
 type flight struct {
 	done chan struct{}
 	once sync.Once
-	gen  uint64 // of the purges that this process knew of when it began
-	of   class  // of the request that makes it
+	gen  uint64      // of the purges that this process knew of when it began
+	of   store.Class // of the request that makes it
 	// Set before done is closed.
 	how      outcome
-	response *found // when Redis was away and could not keep it
+	response *store.Found // when Redis was away and could not keep it
 }
 
 // leading is the flight of the request that makes the response.
@@ -40,7 +44,7 @@ const (
 )
 
 // join returns the flight for a key, and whether the caller is to make it.
-func (fs *flights) join(key string, gen uint64, of class) (f *flight, leads bool) {
+func (fs *flights) join(key string, gen uint64, of store.Class) (f *flight, leads bool) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if f := fs.all[key]; f != nil {
@@ -63,4 +67,18 @@ func (fs *flights) finish(key string, f *flight, how outcome) {
 		f.how = how
 		close(f.done)
 	})
+}
+
+// unshared says why a request does not wait for others, "" if it does.
+func unshared(r *http.Request) string {
+	h := r.Header
+	switch {
+	case r.Method != http.MethodGet:
+		return "method"
+	case len(h["Authorization"]) > 0 || len(h["Range"]) > 0:
+		return "partial"
+	case rules.Conditional(r):
+		return "conditional"
+	}
+	return ""
 }

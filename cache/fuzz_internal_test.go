@@ -3,32 +3,13 @@ package cache
 import (
 	"net/http"
 	"net/netip"
-	"net/url"
-	"reflect"
 	"regexp"
 	"testing"
 	"time"
-)
 
-func FuzzDecode(f *testing.F) {
-	e := &entry{
-		target: "t", inc: "i", seq: 3, status: 200, age: time.Second, lives: lives{fresh: time.Minute, keep: time.Hour, strict: true},
-		tags: []string{"x"}, size: 4, header: http.Header{"A": {"1", "2"}}, body: []byte("body"),
-	}
-	f.Add(e.encode())
-	f.Add([]byte{entryVersion, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := decodeEntry(b)
-		if err != nil {
-			return
-		}
-		_, _ = got.inline() // may fail, must not panic
-		again, err := decodeEntry(got.encode())
-		if err != nil || !reflect.DeepEqual(again.header, got.header) || string(again.body) != string(got.body) || again.target != got.target {
-			t.Errorf("not the same again: %+v, %+v, %v", got, again, err)
-		}
-	})
-}
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
+)
 
 var statusField = regexp.MustCompile(`^redishttp(; hit; ttl=-?\d+)?(; fwd=[a-z-]+)?(; fwd-status=\d+)?(; stored)?(; collapsed)?(; detail=[a-z-]+)?$`)
 
@@ -42,17 +23,17 @@ func FuzzRequest(f *testing.F) {
 		for name, line := range map[string]string{"Cdn-Cache-Control": control, "Cache-Groups": vary, "Surrogate-Key": encoding} {
 			h.Set(name, line)
 			c := &Cache{config: defaults(nil)}
-			a := &attempt{exchange: exchange{c: c, r: r, f: found{place: place{target: "t"}, inc: "i"}, s: Status{Forward: "uri-miss", ForwardStatus: 200}}}
+			a := &attempt{exchange: exchange{c: c, r: r, f: store.Found{Place: store.Place{Target: "t"}, Inc: "i"}, s: Status{Forward: "uri-miss", ForwardStatus: 200}}}
 			a.consider(200, h)
 			if field := c.identifier + a.s.String(); !statusField.MatchString(field) {
 				t.Errorf("Cache-Status: %q", field)
 			}
-			if a.e != nil && (a.e.fresh < 0 || a.e.keep < a.e.fresh) {
-				t.Errorf("lives: %+v", a.e.lives)
+			if a.e != nil && (a.e.Fresh < 0 || a.e.Keep < a.e.Fresh) {
+				t.Errorf("lives: %+v", a.e.Lives)
 			}
-			c.variant(varyNames(h), r.Header)
+			c.rules.Variant(rules.VaryNames(h), r.Header)
 		}
-		wants(parseControl(r.Header), r.Header, time.Second, time.Second)
+		rules.Wants(rules.ParseControl(r.Header), r.Header, time.Second, time.Second)
 	})
 }
 
@@ -74,30 +55,6 @@ func FuzzSchemeOfAKey(f *testing.F) {
 			if got := c.schemeOf(r); got != "http" {
 				t.Errorf("%s: %q chooses %q", field, value, got)
 			}
-		}
-	})
-}
-
-// FuzzPurgedURL: a URL as a request has it and as it is written to be purged is one.
-func FuzzPurgedURL(f *testing.F) {
-	for _, seed := range [][2]string{{"example.com", "/a"}, {"EXAMPLE.com.", "/a%2Fb?q=%20"}, {"[::1]:443", "/%c3%a9"}, {"a:8080", "//x/../y"}} {
-		f.Add(seed[0], seed[1])
-	}
-	f.Fuzz(func(t *testing.T, host, uri string) {
-		u, err := url.ParseRequestURI(uri)
-		if err != nil || u.Host != "" || u.Scheme != "" {
-			return
-		}
-		full, err := url.Parse("https://" + host + uri)
-		if err != nil || full.Host != host || full.Fragment != "" || full.RawQuery != u.RawQuery || full.Path != u.Path {
-			return
-		}
-		raw, err := urlTarget("https://" + host + uri)
-		if err != nil {
-			return
-		}
-		if a, b := targetID(raw), targetID(target("http", host, u)); a != b {
-			t.Errorf("%q %q: a purge does not find it", host, uri)
 		}
 	})
 }

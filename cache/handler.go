@@ -1,8 +1,9 @@
 package cache
 
 import (
-	"context"
 	"net/http"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
 // Handler answers GET and HEAD requests from the store when it may, and stores
@@ -22,9 +23,9 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 		if err != nil {
 			c.failed(r.Context(), err)
 		}
-		if x.f.lease != "" {
+		if x.f.Lease != "" {
 			taken := x.f
-			defer c.releaseUnused(&taken)
+			defer c.store.ReleaseUnused(&taken)
 		}
 		switch {
 		case decision != forward:
@@ -32,40 +33,23 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 				c.refresh(x.r, next, x.f)
 			}
 			x.serve()
-		case x.s.Forward == string(forwardMethod):
+		case x.s.Forward == string(rules.ForwardMethod):
 			x.passThrough()
-		case x.d.has("only-if-cached") && x.s.Detail != "upgrade":
+		case x.d.Has("only-if-cached") && x.s.Detail != "upgrade":
 			x.gatewayTimeout()
 		case x.collapsible():
 			x.collapse()
 		default:
-			x.f.lease = "" // it belongs to the requests that collapse
+			x.f.Lease = "" // it belongs to the requests that collapse
 			x.fetch()
 		}
 	})
-}
-
-// exchange is one request in the cache, from its look-up to its response.
-type exchange struct {
-	c    *Cache
-	w    http.ResponseWriter
-	r    *http.Request // as the cache reads it, see [Cache.annotate]
-	next http.Handler
-	d    control // what the request demands
-	f    found   // what the store has
-	s    Status  // what was done
-	// lead is the flight that this exchange makes the response for, nil if no
-	// request waits for it.
-	lead *leading
 }
 
 func (c *Cache) exchange(w http.ResponseWriter, r *http.Request, next http.Handler) *exchange {
 	r = c.annotate(w.Header(), r)
 	return &exchange{c: c, w: w, r: r, next: next, d: c.demands(r)}
 }
-
-// serve answers from the store.
-func (x *exchange) serve() { x.c.answer(x.w, x.r, &x.f, x.s) }
 
 // gatewayTimeout rejects a request that must not be forwarded (RFC 9111, section
 // 5.2.1.7).
@@ -80,18 +64,4 @@ func (x *exchange) reject(status int) {
 	x.c.write(x.w.Header(), x.s)
 	x.w.Header().Set("Cache-Control", "no-store")
 	http.Error(x.w, http.StatusText(status), status)
-}
-
-func (c *Cache) served(ctx context.Context, s Status) {
-	c.stats.count(s)
-	if c.hooks.Served != nil {
-		c.hooks.Served(ctx, s)
-	}
-}
-
-func (c *Cache) failed(ctx context.Context, err error) {
-	c.stats.failures.Add(1)
-	if c.hooks.Failed != nil {
-		c.hooks.Failed(ctx, err)
-	}
 }

@@ -3,6 +3,8 @@ package cache
 import (
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 const (
@@ -12,14 +14,12 @@ const (
 	// hitForMissBriefly is the same after a response that may not last, such as an
 	// error.
 	hitForMissBriefly = time.Second
-	// largeFor is how long a body that was too large is taken to be so.
-	largeFor = 10 * time.Minute
 )
 
 // opened lets those go who wait for a response that will not help them, before
 // its body is there, once that was seen twice running. After the first time the next one tries.
 func (a *attempt) releaseWaiters() {
-	if a.e != nil && a.e.serves() && !a.f.large || a.r.Context().Err() != nil {
+	if a.e != nil && a.e.Serves() && !a.f.Large || a.r.Context().Err() != nil {
 		return // of a client that left, the response says nothing
 	}
 	d := hitForMissFor
@@ -30,10 +30,10 @@ func (a *attempt) releaseWaiters() {
 	case a.lead == nil:
 		// No request waits for this one, because of the mark. Renew it now and then, or
 		// many would wait for a header each time that it expires.
-		if a.f.hitForMiss && !a.f.large && a.f.hitForMissLeft < hitForMissFor/2 && d == hitForMissFor && unshared(a.r) == "" {
-			a.c.markHitForMiss(a.r.Context(), &a.f, classOf(a.r.Header), d)
+		if a.f.HitForMiss && !a.f.Large && a.f.HitForMissLeft < hitForMissFor/2 && d == hitForMissFor && unshared(a.r) == "" {
+			a.c.store.MarkHitForMiss(a.r.Context(), &a.f, store.ClassOf(a.r.Header), d)
 		}
-	case a.f.large || a.c.markHitForMiss(a.r.Context(), &a.f, a.lead.of, d):
+	case a.f.Large || a.c.store.MarkHitForMiss(a.r.Context(), &a.f, a.lead.of, d):
 		a.c.flights.finish(a.lead.key, a.lead.flight, notStored)
 	default:
 		a.c.flights.finish(a.lead.key, a.lead.flight, abandoned)
@@ -44,9 +44,9 @@ func (a *attempt) releaseWaiters() {
 // and deleted.
 func (a *attempt) tooLarge() {
 	a.e = nil
-	if !a.f.large {
-		a.f.large = true
-		a.c.markLarge(a.r.Context(), &a.f)
+	if !a.f.Large {
+		a.f.Large = true
+		a.c.store.MarkLarge(a.r.Context(), &a.f)
 	}
 	a.unkept()
 }

@@ -1,10 +1,12 @@
 package cache
 
 import (
-	"encoding/binary"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // Entry is a stored response without its body, for operators.
@@ -27,41 +29,28 @@ type Entry struct {
 // DecodeEntry reads the value of a key …:e:…, of which the beginning will do: all
 // before the body. It trusts nothing.
 func DecodeEntry(b []byte) (Entry, error) {
-	head, _, err := decodeHead(b)
+	head, err := store.DecodeHead(b)
 	if err != nil {
 		return Entry{}, err
 	}
 	e := Entry{
-		Status: head.status, Header: head.header, Tags: head.tags, Size: head.size, Age: head.age, Fresh: head.fresh,
-		Stale: max(head.swr, head.sie), Keep: head.keep, inc: head.inc, seq: head.seq,
+		Status: head.Status, Header: head.Header, Tags: head.Tags, Size: head.Size, Age: head.Age, Fresh: head.Fresh,
+		Stale: max(head.StaleWhileRevalidate, head.StaleIfError), Keep: head.Keep, inc: head.Inc, seq: head.Seq,
 	}
-	return e.named(head.target), nil
+	return e.named(head.Target), nil
 }
 
 // named is the entry with the URL of a primary key.
 func (e Entry) named(target string) Entry {
-	parts := split(target)
+	parts := cachekey.Split(target)
 	if len(parts) == 2 {
 		target, e.Extra = parts[0], parts[1]
-		parts = split(target)
+		parts = cachekey.Split(target)
 	}
-	if e.url = targetID(target); len(parts) == 4 {
+	if e.url = cachekey.PurgeID(target); len(parts) == 4 {
 		e.URL = parts[0] + "://" + parts[1] + parts[2] + parts[3]
 	}
 	return e
-}
-
-// split undoes join, nil if it cannot.
-func split(s string) []string {
-	var parts []string
-	for len(s) > 0 && len(parts) < 5 {
-		n, size := binary.Uvarint([]byte(s[:min(len(s), binary.MaxVarintLen64)]))
-		if size <= 0 || n > uint64(len(s)-size) {
-			return nil
-		}
-		parts, s = append(parts, s[size:size+int(n)]), s[size+int(n):]
-	}
-	return parts
 }
 
 // PurgeFields are the fields of the purge log that say whether the entry still
@@ -69,11 +58,11 @@ func split(s string) []string {
 func (e Entry) PurgeFields() []string {
 	fields := []string{"_inc", "_floor", "u:" + e.url}
 	for _, tag := range e.Tags {
-		fields = append(fields, "t:"+digest(tag))
+		fields = append(fields, "t:"+cachekey.Digest(tag))
 	}
 	fields = append(fields, "su:"+e.url)
 	for _, tag := range e.Tags {
-		fields = append(fields, "st:"+digest(tag))
+		fields = append(fields, "st:"+cachekey.Digest(tag))
 	}
 	return fields
 }
@@ -102,4 +91,4 @@ func (e Entry) Purged(values []any) (hard, soft bool) {
 }
 
 // KeyPrefix is what all keys of the cache begin with.
-func (c *Cache) KeyPrefix() string { return c.prefix + ":v2:" + c.name + ":" }
+func (c *Cache) KeyPrefix() string { return c.settings.Prefix + ":v2:" + c.settings.Name + ":" }

@@ -1,65 +1,57 @@
 package cache
 
 import (
-	"context"
 	"errors"
 	"net/http"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // cleanUp releases a lease that was not used, and removes the pieces of what was not
 // stored, however the attempt ends.
 func (a *attempt) cleanUp() {
 	if !a.filled {
-		a.rec.drop()
+		a.rec.Drop()
 	}
-	lease := returned{key: a.f.leaseKey(a.f.variant), token: a.f.lease}
-	a.f.lease = ""
-	a.c.release(lease)
+	a.c.store.Release(a.f.Detach())
 }
 
 // finish stores what was recorded, if it is whole.
 func (a *attempt) finish() {
 	ctx := a.r.Context()
-	whole := a.e != nil && a.rec.on && !a.wrapper.Hijacked() && a.wrapper.Status() != 0 && ctx.Err() == nil &&
-		(a.length < 0 || a.length == a.rec.size) && (a.e.status != http.StatusNoContent || a.rec.size == 0)
-	if !whole || !a.rec.finish(a.e) {
-		a.rec.drop()
+	whole := a.e != nil && a.rec.On && !a.wrapper.Hijacked() && a.wrapper.Status() != 0 && ctx.Err() == nil &&
+		(a.length < 0 || a.length == a.rec.Size) && (a.e.Status != http.StatusNoContent || a.rec.Size == 0)
+	if !whole || !a.rec.Finish(a.e) {
+		a.rec.Drop()
 		return
 	}
 	a.keep(a.e)
 }
 
 // keep stores an entry, or hands it to the requests that wait if Redis is away.
-func (a *attempt) keep(e *entry) {
+func (a *attempt) keep(e *store.Entry) {
 	c := a.c
-	if a.f.inc == "" {
-		if a.lead != nil && e.id == "" {
-			names := varyNames(e.header)
-			a.lead.response = &found{place: a.f.place, names: names, variant: c.variant(names, a.r.Header), entry: e}
+	if !a.f.Reachable() {
+		if a.lead != nil && e.ID == "" {
+			names := rules.VaryNames(e.Header)
+			a.lead.response = &store.Found{Place: a.f.Place, Names: names, Variant: c.rules.Variant(names, a.r.Header), Entry: e}
 			c.flights.finish(a.lead.key, a.lead.flight, stored)
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.r.Context()), c.storeTimeout)
-	defer cancel()
-	err := ErrUnavailable
-	if call, ok := c.nodes.Allow(a.f.log); ok {
-		err = c.fill(ctx, a.f, a.r.Header, e)
-		c.report(a.r.Context(), call, err)
-	}
+	err := c.store.Fill(a.r.Context(), a.f, a.r.Header, e)
 	switch {
 	case err == nil:
-		a.filled, a.f.lease = true, ""
-		c.stats.fills.Add(1)
-		c.near.forget(a.f.url)
+		a.filled, a.f.Lease = true, ""
 		if a.lead != nil {
 			c.flights.finish(a.lead.key, a.lead.flight, stored)
 		}
-	case errors.Is(err, errVary):
+	case errors.Is(err, store.ErrVary):
 		a.e = nil
 		a.releaseWaiters()
 	default:
 		a.unkept()
-		c.failed(a.r.Context(), wrapped("store", err))
+		c.failed(a.r.Context(), store.Wrap("store", err))
 	}
 }

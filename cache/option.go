@@ -1,96 +1,20 @@
 package cache
 
 import (
-	"context"
 	"log/slog"
-	"net/http"
-	"net/netip"
-	"regexp"
-	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
-
-	"github.com/redishttp/redishttp/internal/bounded"
-	"github.com/redishttp/redishttp/internal/setting"
 )
-
-// Client is what a [Cache] needs of a go-redis client: *redis.Client,
-// *redis.ClusterClient, *redis.Ring and redis.UniversalClient have it. The Cache
-// never closes it.
-type Client interface {
-	redis.Scripter
-	Process(ctx context.Context, cmd redis.Cmder) error
-	Pipeline() redis.Pipeliner
-}
-
-// An Option changes a default of [New].
-type Option interface{ apply(*config) }
-
-type optionFunc func(*config)
-
-func (f optionFunc) apply(c *config) { f(c) }
-
-// OptionError is one mistake in the arguments of [New].
-type OptionError = setting.Error
-
-// Hooks observe a [Cache]. Any may be nil. They run on the request's goroutine
-// and must not block.
-type Hooks struct {
-	// Served is called when it is known what the cache does with a request.
-	Served func(ctx context.Context, s Status)
-	// Failed is called for each failed call to Redis: a look-up, a fill, or
-	// the invalidation after an unsafe request, which then did not happen.
-	Failed func(ctx context.Context, err error)
-}
-
-type config struct {
-	prefix       string
-	name         string
-	identifier   string
-	timeout      time.Duration
-	storeTimeout time.Duration
-	maxBody      int64
-	maxTTL       time.Duration
-	maxVariants  int
-	waitReplicas int
-	waitTimeout  time.Duration
-	waits        bool
-	buckets      int
-	hooks        Hooks
-	logger       *slog.Logger
-
-	scheme     func(*http.Request) string
-	protoField string // of the proxies
-	proxies    []netip.Prefix
-	trusts     bool
-
-	targets        []string
-	heuristic      bool
-	defaultTTL     time.Duration
-	retention      time.Duration
-	vary           []string
-	varyCookie     bool
-	varyBy         func(*http.Request) string
-	skip           func(*http.Request) bool
-	compress       bool
-	waitMax        time.Duration
-	leaseTTL       time.Duration
-	beta           float64
-	refreshTimeout time.Duration
-	refreshContext func(context.Context) context.Context
-	nearBytes      int64
-	nearTTL        time.Duration
-}
 
 // WithName tells caches apart that share a Redis; caches of one name share
 // their entries. It matches [A-Za-z0-9._-]{1,64}. The default is "default". Use it
 // for applications whose URLs mean different things.
-func WithName(name string) Option { return optionFunc(func(c *config) { c.name = name }) }
+func WithName(name string) Option { return optionFunc(func(c *config) { c.settings.Name = name }) }
 
 // WithKeyPrefix sets the first part of every Redis key. The default is "cache";
 // it must not be empty or have braces.
-func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c.prefix = prefix }) }
+func WithKeyPrefix(prefix string) Option {
+	return optionFunc(func(c *config) { c.settings.Prefix = prefix })
+}
 
 // WithIdentifier sets the name of this cache in Cache-Status, a token (RFC 9211,
 // section 2). The default is "redishttp". Use it where a CDN or another cache in
@@ -101,22 +25,22 @@ func WithIdentifier(id string) Option { return optionFunc(func(c *config) { c.id
 // or a purge. The defaults are 50ms and 1s; 0 and less are mistakes. A request waits
 // no longer than read before it is forwarded.
 func WithTimeouts(read, write time.Duration) Option {
-	return optionFunc(func(c *config) { c.timeout, c.storeTimeout = read, write })
+	return optionFunc(func(c *config) { c.settings.ReadTimeout, c.settings.WriteTimeout = read, write })
 }
 
 // WithMaxBody bounds a stored body in bytes; a larger one is forwarded and not
 // stored. The default is 8 MiB; 0 and less are mistakes.
-func WithMaxBody(n int64) Option { return optionFunc(func(c *config) { c.maxBody = n }) }
+func WithMaxBody(n int64) Option { return optionFunc(func(c *config) { c.rules.MaxBody = n }) }
 
 // WithMaxTTL bounds how long an entry is fresh, and how long it may be served
 // stale, whatever the response says. The default is 24h; less than 1s is a
 // mistake.
-func WithMaxTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.maxTTL = d }) }
+func WithMaxTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.rules.MaxTTL = d }) }
 
 // WithBuckets spreads the entries over n slots of a cluster, at most 4096. All
 // instances must agree, or they do not see each other's entries. The default is 1
 // for a client of one server or sentinel group, and 64 for any other.
-func WithBuckets(n int) Option { return optionFunc(func(c *config) { c.buckets = n }) }
+func WithBuckets(n int) Option { return optionFunc(func(c *config) { c.settings.Buckets = n }) }
 
 // WithHooks sets the observers. The default is none.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
@@ -124,36 +48,3 @@ func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h
 // WithLogger sets the logger. It gets a line when Redis becomes unavailable and
 // when it is back, and for mistakes. The default discards; nil is a mistake.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
-
-func defaults(rdb Client) config {
-	c := config{
-		prefix: "cache", name: "default", identifier: "redishttp",
-		timeout: 50 * time.Millisecond, storeTimeout: time.Second,
-		maxBody: 8 << 20, maxTTL: 24 * time.Hour, maxVariants: 100, buckets: 1,
-		targets: []string{"Cdn-Cache-Control"}, heuristic: true, retention: 10 * time.Minute,
-		waitMax: 3 * time.Second, leaseTTL: 10 * time.Second, beta: 1, refreshTimeout: 30 * time.Second,
-		logger: slog.New(slog.DiscardHandler),
-	}
-	if _, single := bounded.Unwrap(rdb).(interface{ Options() *redis.Options }); !single {
-		c.buckets = 64 // a cluster, a ring, or it cannot be known
-	}
-	return c
-}
-
-var validToken = regexp.MustCompile(`^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_|~:/-]{0,63}$`)
-
-func (c *config) validate(hasClient bool) error {
-	check := &setting.Check{Package: "cache"}
-	check.That(hasClient, "rdb", "is nil")
-	check.Name("WithName", c.name)
-	check.That(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
-	check.That(validToken.MatchString(c.identifier), "WithIdentifier", "is not a structured field token (RFC 9651)")
-	check.That(c.timeout > 0 && c.storeTimeout > 0, "WithTimeouts", "are not above 0")
-	check.That(c.maxBody > 0, "WithMaxBody", "%d is not above 0", c.maxBody)
-	check.That(c.maxTTL >= time.Second, "WithMaxTTL", "%v is below 1s", c.maxTTL)
-	check.That(c.buckets >= 1 && c.buckets <= 4096, "WithBuckets", "%d is not within 1 and 4096", c.buckets)
-	c.checkHTTP(check)
-	c.checkStore(check)
-	check.That(c.logger != nil, "WithLogger", "is nil")
-	return check.Err()
-}

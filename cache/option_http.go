@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
@@ -15,9 +16,9 @@ import (
 // default is CDN-Cache-Control; no field turns them off.
 func WithTargets(fields ...string) Option {
 	return optionFunc(func(c *config) {
-		c.targets = nil // in the order given
+		c.rules.Targets = nil // in the order given
 		for _, field := range fields {
-			c.targets = append(c.targets, textproto.CanonicalMIMEHeaderKey(field))
+			c.rules.Targets = append(c.rules.Targets, textproto.CanonicalMIMEHeaderKey(field))
 		}
 	})
 }
@@ -26,7 +27,7 @@ func WithTargets(fields ...string) Option {
 // nothing about its lifetime is fresh for a tenth of its age, at most a day (RFC 9111,
 // section 4.2.2), unless its request had a cookie. The default is true.
 func WithHeuristicFreshness(on bool) Option {
-	return optionFunc(func(c *config) { c.heuristic = on })
+	return optionFunc(func(c *config) { c.rules.Heuristic = on })
 }
 
 // WithDefaultTTL sets how long a successful response (200, 203, 204) is fresh that
@@ -34,22 +35,26 @@ func WithHeuristicFreshness(on bool) Option {
 // is not stored for requests with a cookie or with Authorization, nor served to them:
 // let those handlers send public with a lifetime. The default is 0: such responses
 // are not stored. Use it for routes whose handlers send no Cache-Control.
-func WithDefaultTTL(d time.Duration) Option { return optionFunc(func(c *config) { c.defaultTTL = d }) }
+func WithDefaultTTL(d time.Duration) Option {
+	return optionFunc(func(c *config) { c.rules.DefaultTTL = d })
+}
 
 // WithRetention sets how long a stale response with a validator is kept, to be
 // validated with the handler. The default is 10m; 0 keeps none, and less is a
 // mistake.
-func WithRetention(d time.Duration) Option { return optionFunc(func(c *config) { c.retention = d }) }
+func WithRetention(d time.Duration) Option {
+	return optionFunc(func(c *config) { c.rules.Retention = d })
+}
 
 // WithVary selects by these request fields as if each response varied by them.
 // The default is none. Use it for handlers that do not send Vary.
 func WithVary(fields ...string) Option {
-	return optionFunc(func(c *config) { c.vary = canonical(fields) })
+	return optionFunc(func(c *config) { c.rules.Vary = canonical(fields) })
 }
 
 // WithVaryCookie sets whether responses that vary by Cookie are stored, one for
 // each value of it. The default is false.
-func WithVaryCookie(on bool) Option { return optionFunc(func(c *config) { c.varyCookie = on }) }
+func WithVaryCookie(on bool) Option { return optionFunc(func(c *config) { c.rules.VaryCookie = on }) }
 
 // WithVaryBy adds to the key what else a response depends on, such as a tenant.
 // A purge of a URL concerns all of them. The default, also for nil, is nothing.
@@ -66,7 +71,7 @@ func WithSkip(skip func(*http.Request) bool) Option {
 // WithCompression sets whether stored bodies of text above 1 KiB and up to 64 KiB
 // are compressed, if that saves a fifth. Clients do not see it. The default is
 // false. Use it where Redis' memory or the network is scarce.
-func WithCompression(on bool) Option { return optionFunc(func(c *config) { c.compress = on }) }
+func WithCompression(on bool) Option { return optionFunc(func(c *config) { c.settings.Compress = on }) }
 
 // WithCollapseTimeout sets how long a request that misses waits for another one
 // that is making the same response, before it calls the handler itself. The default is
@@ -84,7 +89,7 @@ func WithEarlyRefresh(beta float64) Option { return optionFunc(func(c *config) {
 // WithRefreshTimeout bounds a refresh in the background. The default is 30s; 0
 // and less are mistakes.
 func WithRefreshTimeout(d time.Duration) Option {
-	return optionFunc(func(c *config) { c.refreshTimeout = d })
+	return optionFunc(func(c *config) { c.settings.RefreshTimeout = d })
 }
 
 // WithRefreshContext is for routers that recycle request-context values when a
@@ -102,22 +107,22 @@ func WithRefreshContext(f func(context.Context) context.Context) Option {
 // instance is not seen, while one by this instance is. The default is none, also for
 // 0 bytes; ttl is above 0 and at most a minute.
 func WithNearTier(bytes int64, ttl time.Duration) Option {
-	return optionFunc(func(c *config) { c.nearBytes, c.nearTTL = bytes, ttl })
+	return optionFunc(func(c *config) { c.settings.NearBytes, c.settings.NearTTL = bytes, ttl })
 }
 
 func (c *config) checkHTTP(check *setting.Check) {
 	valid := func(names []string) bool {
-		return !slices.ContainsFunc(names, func(name string) bool { return !validToken.MatchString(name) })
+		return !slices.ContainsFunc(names, func(name string) bool { return !rules.ValidToken.MatchString(name) })
 	}
-	check.That(valid(c.targets), "WithTargets", "is not a field name")
-	check.That(valid(c.vary), "WithVary", "is not a field name")
-	check.That(!slices.Contains(c.vary, "*"), "WithVary", "* selects nothing")
-	check.That(c.defaultTTL >= 0, "WithDefaultTTL", "is below 0")
-	check.That(c.retention >= 0, "WithRetention", "is below 0")
+	check.That(valid(c.rules.Targets), "WithTargets", "is not a field name")
+	check.That(valid(c.rules.Vary), "WithVary", "is not a field name")
+	check.That(!slices.Contains(c.rules.Vary, "*"), "WithVary", "* selects nothing")
+	check.That(c.rules.DefaultTTL >= 0, "WithDefaultTTL", "is below 0")
+	check.That(c.rules.Retention >= 0, "WithRetention", "is below 0")
 	check.That(c.waitMax >= 0, "WithCollapseTimeout", "is below 0")
 	check.That(c.beta >= 0, "WithEarlyRefresh", "is below 0")
-	check.That(c.refreshTimeout > 0, "WithRefreshTimeout", "is not above 0")
-	check.That(c.nearBytes >= 0 && (c.nearBytes == 0 || c.nearTTL > 0 && c.nearTTL <= time.Minute), "WithNearTier", "needs bytes above 0 and a time within 0 and a minute")
+	check.That(c.settings.RefreshTimeout > 0, "WithRefreshTimeout", "is not above 0")
+	check.That(c.settings.NearBytes >= 0 && (c.settings.NearBytes == 0 || c.settings.NearTTL > 0 && c.settings.NearTTL <= time.Minute), "WithNearTier", "needs bytes above 0 and a time within 0 and a minute")
 }
 
 func canonical(fields []string) []string {

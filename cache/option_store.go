@@ -13,7 +13,7 @@ import (
 // choose such values, so without a bound one client could fill the store. The default
 // is 100, within 1 and 1000. Raise it if a URL has more tenants or languages than
 // that; all instances should agree.
-func WithMaxVariants(n int) Option { return optionFunc(func(c *config) { c.maxVariants = n }) }
+func WithMaxVariants(n int) Option { return optionFunc(func(c *config) { c.settings.MaxVariants = n }) }
 
 // WithWaitReplicas makes purges, and the invalidation after an unsafe request,
 // wait until n replicas of each master concerned have it, for at most timeout. If
@@ -23,12 +23,12 @@ func WithMaxVariants(n int) Option { return optionFunc(func(c *config) { c.maxVa
 // a purge that a failover loses is otherwise noticed too, as the new master's purge
 // log starts from nothing and everything before it is a miss.
 func WithWaitReplicas(n int, timeout time.Duration) Option {
-	return optionFunc(func(c *config) { c.waitReplicas, c.waitTimeout, c.waits = n, timeout, true })
+	return optionFunc(func(c *config) { c.settings.Replicas.N, c.settings.Replicas.Patience, c.waits = n, timeout, true })
 }
 
 func (c *config) checkStore(check *setting.Check) {
-	check.That(c.maxVariants >= 1 && c.maxVariants <= 1000, "WithMaxVariants", "%d is not within 1 and 1000", c.maxVariants)
-	check.That(!c.waits || c.waitReplicas > 0 && c.waitTimeout >= time.Millisecond, "WithWaitReplicas", "needs a replica and a millisecond at least")
+	check.That(c.settings.MaxVariants >= 1 && c.settings.MaxVariants <= 1000, "WithMaxVariants", "%d is not within 1 and 1000", c.settings.MaxVariants)
+	check.That(!c.waits || c.settings.Replicas.N > 0 && c.settings.Replicas.Patience >= time.Millisecond, "WithWaitReplicas", "needs a replica and a millisecond at least")
 	fields := []string{"X-Forwarded-Proto", "X-Forwarded-Scheme", "Forwarded"}
 	check.That(!c.trusts || slices.Contains(fields, c.protoField), "WithTrustedProxies", "the field is not X-Forwarded-Proto, X-Forwarded-Scheme or Forwarded")
 	check.That(!c.trusts || len(c.proxies) > 0, "WithTrustedProxies", "names no network")

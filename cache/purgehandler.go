@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
 )
 
 // PurgeRequest is the body of a request to [Cache.PurgeHandler].
@@ -44,8 +46,8 @@ func (c *Cache) PurgeHandler(authorize func(*http.Request) error) (http.Handler,
 			return
 		}
 		switch err := c.purgeRequest(r, p); {
-		case errors.Is(err, errURL):
-			http.Error(w, errURL.Error(), http.StatusBadRequest)
+		case errors.Is(err, cachekey.ErrURL):
+			http.Error(w, cachekey.ErrURL.Error(), http.StatusBadRequest)
 		case err != nil:
 			c.failed(r.Context(), err)
 			w.Header().Set("Retry-After", "1")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/internal/personal"
 )
 
@@ -16,16 +17,16 @@ func (a *attempt) reconsider() {
 	if a.e == nil {
 		return
 	}
-	a.around = a.alsoLate(a.e.status)
+	a.around = a.alsoLate(a.e.Status)
 	detail := a.assess(a.r, a.e, time.Now())
-	addVary(a.e.header, varyNames(a.around))
+	rules.AddVary(a.e.Header, rules.VaryNames(a.around))
 	if detail == "" && a.trails() {
 		detail = "trailer"
 	}
 	if detail == "" {
 		return
 	}
-	a.rec.drop()
+	a.rec.Drop()
 	a.e, a.s.Stored = nil, false
 	if a.s.Detail == "" {
 		a.s.Detail = detail
@@ -49,19 +50,19 @@ func (a *attempt) trails() bool {
 // for the client's cookie, if the handler itself says that its response is for all.
 func (a *attempt) alsoLate(status int) http.Header {
 	late := http.Header{}
-	for name, values := range a.c.around(a.w.Header()) {
+	for name, values := range a.c.rules.Around(a.w.Header()) {
 		added := slices.DeleteFunc(slices.Clone(values), func(value string) bool {
 			return slices.Contains(a.own[name], value) || slices.Contains(a.around[name], value)
 		})
 		if name == "Vary" {
-			added = withoutVary(added, "Accept-Encoding")
+			added = rules.WithoutVary(added, "Accept-Encoding")
 		}
 		if len(added) > 0 {
 			late[name] = added
 		}
 	}
-	if len(late) > 0 && personal.Touched(a.r.Context()) && a.c.termsOf(status, a.own, time.Now()).forAll {
-		late["Vary"] = withoutVary(late["Vary"], "Cookie")
+	if len(late) > 0 && personal.Touched(a.r.Context()) && a.c.rules.TermsOf(status, a.own, time.Now()).ForAll {
+		late["Vary"] = rules.WithoutVary(late["Vary"], "Cookie")
 		if len(late["Set-Cookie"]) > 0 && slices.Equal(late["Cache-Control"], []string{"no-store"}) {
 			delete(late, "Cache-Control")
 			delete(late, "Set-Cookie")

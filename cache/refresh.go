@@ -7,28 +7,31 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
 // early reports whether a fresh response is refreshed before it is stale, as
 // one request in a while does, the sooner the longer the handler takes (Vattani
 // et al., Optimal Probabilistic Cache Stampede Prevention, 2015).
-func (c *Cache) early(f *found) bool {
-	e := f.entry
-	if c.beta == 0 || e.delta <= 0 || e.flags&steadyFlag != 0 || f.left() <= 0 {
+func (c *Cache) early(f *store.Found) bool {
+	e := f.Entry
+	if c.beta == 0 || e.Delta <= 0 || e.Immutable || f.Left() <= 0 {
 		return false
 	}
-	return float64(e.delta)*c.beta*-math.Log(1-rand.Float64()) >= float64(f.left())
+	return float64(e.Delta)*c.beta*-math.Log(1-rand.Float64()) >= float64(f.Left())
 }
 
 // refresh renews a stored response in the background, once in the fleet. It
 // runs with the values of the request but not until its end.
-func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
+func (c *Cache) refresh(r *http.Request, next http.Handler, f store.Found) {
 	if len(r.Header["Authorization"]) > 0 {
 		return // the handler would answer this client
 	}
 	// Not that of those who miss: beyond its window noClient waits for a refresh.
-	key := "refresh " + f.hash + f.variant
-	fl, leads := c.flights.join(key, c.gen.Load(), classOf(r.Header))
+	key := "refresh " + f.Hash + f.Variant
+	fl, leads := c.flights.join(key, c.store.Generation(), store.ClassOf(r.Header))
 	if !leads {
 		return
 	}
@@ -42,7 +45,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 		from = c.carry(c.refreshContext(from), r)
 	}
 	clone := r.Clone(from) // while the request is here: what is around may change it afterwards
-	started := c.background(func(ctx context.Context) {
+	started := c.store.Background(func(ctx context.Context) {
 		defer c.flights.finish(key, fl, abandoned)
 		defer c.refreshing.Add(-1)
 		defer func() {
@@ -50,7 +53,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 				c.failed(from, fmt.Errorf("cache: refresh: the handler panicked: %v", p))
 			}
 		}()
-		ctx, cancel := context.WithTimeout(ctx, c.refreshTimeout)
+		ctx, cancel := context.WithTimeout(ctx, c.settings.RefreshTimeout)
 		defer cancel()
 		c.refreshNow(values{ctx, from}, clone, next, f)
 	})
@@ -62,17 +65,17 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f found) {
 
 // refreshNow calls the handler if this process gets the lease for it and what is
 // stored is still what the refresh was for.
-func (c *Cache) refreshNow(ctx context.Context, r *http.Request, next http.Handler, f found) {
-	lease := returned{key: f.refreshKey(f.variant), token: c.acquireRefresh(ctx, f.refreshKey(f.variant))}
-	if lease.token == "" {
+func (c *Cache) refreshNow(ctx context.Context, r *http.Request, next http.Handler, f store.Found) {
+	lease, ok := c.store.AcquireRefresh(ctx, &f)
+	if !ok {
 		return // another instance does it
 	}
 	// A refresh that failed is not repeated at once: each request would set one off.
-	lease.stay = refreshPause
-	defer func() { c.release(lease) }()
-	now, err := c.find(ctx, f.place, r.Header, false)
-	if err != nil || now.entry == nil || now.entry.stamp != f.entry.stamp || now.variant != f.variant {
-		lease.stay = 0
+	lease.Stay = refreshPause
+	defer func() { c.store.Release(lease) }()
+	now, err := c.store.Find(ctx, f.Place, r.Header, false)
+	if err != nil || now.Entry == nil || now.Entry.Stamp != f.Entry.Stamp || now.Variant != f.Variant {
+		lease.Stay = 0
 		return // it has been done since, or there is nothing to refresh
 	}
 	r = r.WithContext(ctx)
@@ -81,12 +84,12 @@ func (c *Cache) refreshNow(ctx context.Context, r *http.Request, next http.Handl
 		delete(r.Header, name)
 	}
 	c.stats.refreshes.Add(1)
-	x := &exchange{c: c, w: noClient{http.Header{}, ctx}, r: r, next: next, f: now, s: Status{Forward: string(forwardStale)}}
+	x := &exchange{c: c, w: noClient{http.Header{}, ctx}, r: r, next: next, f: now, s: Status{Forward: string(rules.ForwardStale)}}
 	a := x.attempt()
 	a.given, a.quiet = c.respelled(r), true
 	defer func() {
 		if a.filled {
-			lease.stay = 0
+			lease.Stay = 0
 		}
 	}()
 	a.run()

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/forwarded"
 )
 
@@ -83,4 +85,16 @@ func lastProto(field string, lines []string) string {
 	}
 	proto, _ := forwarded.Param(last[comma+1:], "proto")
 	return proto
+}
+
+func (c *config) requestTarget(r *http.Request) string {
+	return cachekey.Target(c.schemeOf(r), r.Host, cachekey.SentURL(r))
+}
+
+func (c *Cache) placeOf(r *http.Request) store.Place {
+	extra := ""
+	if c.varyBy != nil {
+		extra = c.varyBy(r)
+	}
+	return c.store.Place(c.requestTarget(r), extra)
 }

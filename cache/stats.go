@@ -1,23 +1,11 @@
 package cache
 
-import "sync/atomic"
-
-// Stats are counters since the start of this process.
-type Stats struct {
-	Hits      int64 // answered from the store, fresh or stale
-	Stale     int64 // of these, stale
-	Misses    int64 // the handler was asked, for want of something fresh
-	Collapsed int64 // waited for another request and were answered from the store
-	Bypassed  int64 // requests that are none of the cache's business
-	Fills     int64 // responses stored
-	Evicted   int64 // variants deleted because their URL had more than WithMaxVariants allows
-	Refreshes int64 // handler calls in the background
-	Purges    int64 // writes to purge logs
-	Failures  int64 // calls of Redis that failed, and values that cannot be read
-}
+import (
+	"sync/atomic"
+)
 
 type counters struct {
-	hits, stale, misses, collapsed, bypassed, fills, evicted, refreshes, purges, failures atomic.Int64
+	hits, stale, misses, collapsed, bypassed, refreshes, failures atomic.Int64
 }
 
 func (n *counters) count(s Status) {
@@ -36,11 +24,16 @@ func (n *counters) count(s Status) {
 	}
 }
 
-// Stats returns the counters.
-func (c *Cache) Stats() Stats {
-	n := &c.stats
-	return Stats{
-		Hits: n.hits.Load(), Stale: n.stale.Load(), Misses: n.misses.Load(), Collapsed: n.collapsed.Load(), Bypassed: n.bypassed.Load(),
-		Fills: n.fills.Load(), Evicted: n.evicted.Load(), Refreshes: n.refreshes.Load(), Purges: n.purges.Load(), Failures: n.failures.Load(),
-	}
+// Stats are counters since the start of this process.
+type Stats struct {
+	Hits      int64 // answered from the store, fresh or stale
+	Stale     int64 // of these, stale
+	Misses    int64 // the handler was asked, for want of something fresh
+	Collapsed int64 // waited for another request and were answered from the store
+	Bypassed  int64 // requests that are none of the cache's business
+	Fills     int64 // responses stored
+	Evicted   int64 // variants deleted because their URL had more than WithMaxVariants allows
+	Refreshes int64 // handler calls in the background
+	Purges    int64 // writes to purge logs
+	Failures  int64 // calls of Redis that failed, and values that cannot be read
 }

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -52,10 +51,4 @@ func (s Status) String() string {
 		add("; detail=", s.Detail)
 	}
 	return b.String()
-}
-
-// write appends the member of this cache: the one nearest to the user is last
-// (section 2).
-func (c *Cache) write(h http.Header, s Status) {
-	h["Cache-Status"] = append(h["Cache-Status"], c.identifier+s.String())
 }

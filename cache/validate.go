@@ -5,58 +5,29 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
 )
-
-// identifies reports whether a 304 with these fields is about the response that
-// is stored (RFC 9111, section 4.3.4): its validators are those of that one.
-// Without any it answers our condition.
-func identifies(h, stored http.Header) bool {
-	if etag := h.Get("Etag"); etag != "" {
-		if !strings.HasPrefix(etag, "W/") {
-			return etag == stored.Get("Etag")
-		}
-		return opaque(etag) == opaque(stored.Get("Etag"))
-	}
-	modified := h.Get("Last-Modified")
-	return modified == "" || modified == stored.Get("Last-Modified")
-}
-
-func opaque(etag string) string { return strings.TrimPrefix(etag, "W/") }
-
-// retry calls the handler once more, without our condition: its 304 was about
-// another response than the stored one, which is of no use then.
-func (a *attempt) retry() {
-	restore(a.w.Header(), a.before)
-	a.after = func() {
-		x := a.exchange
-		x.f.entry, x.s.ForwardStatus = nil, 0
-		b := x.attempt()
-		b.given, b.around, b.quiet = a.given, a.around, a.quiet
-		a.f.lease = "" // it is that one's now
-		b.run()
-	}
-}
 
 // outdates makes a stored response stale that the response to a HEAD shows to be
 // another than the current one (RFC 9111, section 4.3.5).
 func (a *attempt) outdates(status int, h http.Header) {
-	e := a.f.entry
-	if a.r.Method != http.MethodHead || status != http.StatusOK || e == nil || e.status != http.StatusOK || a.f.left() <= 0 {
+	e := a.f.Entry
+	if a.r.Method != http.MethodHead || status != http.StatusOK || e == nil || e.Status != http.StatusOK || a.f.Left() <= 0 {
 		return
 	}
 	same := true
 	for _, name := range []string{"Etag", "Last-Modified"} {
-		if got := h.Get(name); got != "" && got != e.header.Get(name) {
+		if got := h.Get(name); got != "" && got != e.Header.Get(name) {
 			same = false
 		}
 	}
-	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && n != e.size {
+	if n, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64); err == nil && n != e.Size {
 		same = false
 	}
 	if !same {
-		a.c.writePurge(a.r.Context(), []string{a.f.log}, []string{"su:" + a.f.url})
+		a.c.store.Invalidate(a.r.Context(), a.f.Mark(true))
 	}
 }
 
@@ -64,37 +35,37 @@ func (a *attempt) outdates(status int, h http.Header) {
 // 9111, section 4.3.4).
 func (a *attempt) validated(h http.Header) {
 	c, now := a.c, time.Now()
-	merged := *a.f.entry
-	merged.header = updated(a.f.entry.header, h, now)
-	merged.added = slices.Concat(merged.added, addedTo(a.before, a.w.Header()))
-	slices.Sort(merged.added)
-	merged.added = slices.Compact(merged.added)
-	merged.age = initialAge(merged.header, now)
+	merged := *a.f.Entry
+	merged.Header = rules.Updated(a.f.Entry.Header, h, now)
+	merged.Added = slices.Concat(merged.Added, rules.AddedTo(a.before, a.w.Header()))
+	slices.Sort(merged.Added)
+	merged.Added = slices.Compact(merged.Added)
+	merged.Age = rules.InitialAge(merged.Header, now)
 	if len(h["Age"]) == 0 && len(h["Date"]) == 0 { // as old as its validation
-		merged.age = 0
-		merged.header.Set("Date", now.UTC().Format(http.TimeFormat))
-		delete(merged.header, "Age")
+		merged.Age = 0
+		merged.Header.Set("Date", now.UTC().Format(http.TimeFormat))
+		delete(merged.Header, "Age")
 	}
 	get := *a.r
 	get.Method = http.MethodGet // which what is stored answers, also to a HEAD
-	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.inc != ""
-	addVary(merged.header, varyNames(a.around))
+	a.s.Stored = a.assess(&get, &merged, now) == "" && a.f.Reachable()
+	rules.AddVary(merged.Header, rules.VaryNames(a.around))
 	restore(a.w.Header(), a.before)
 	for _, line := range h["Set-Cookie"] { // of this client alone
 		a.w.Header().Add("Set-Cookie", line)
 	}
 	shown := a.f
-	shown.entry, shown.elapsed, shown.soft = &merged, 0, false
+	shown.Entry, shown.Elapsed, shown.Soft = &merged, 0, false
 	a.e = nil
-	if !merged.serves() || !a.s.Stored {
+	if !merged.Serves() || !a.s.Stored {
 		a.releaseWaiters()
 	}
-	a.own = maps.Clone(merged.header) // what is shown; more than that has come late
+	a.own = maps.Clone(merged.Header) // what is shown; more than that has come late
 	a.own["Set-Cookie"] = h["Set-Cookie"]
 	a.after = func() {
-		a.around = a.alsoLate(merged.status)
+		a.around = a.alsoLate(merged.Status)
 		if a.s.Stored && a.assess(&get, &merged, now) == "" { // as the handler left it
-			addVary(merged.header, varyNames(a.around))
+			rules.AddVary(merged.Header, rules.VaryNames(a.around))
 			a.keep(&merged)
 		}
 	}

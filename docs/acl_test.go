@@ -175,7 +175,7 @@ func useLocks(t *testing.T, conn *connect.Conn, other redis.UniversalClient) {
 var aclBlock = regexp.MustCompile("(?ms)^```acl\n(.*?)^```")
 
 // aclScripts are the packages whose scripts a role runs.
-var aclScripts = map[string][]string{"limits": {"ratelimit"}, "sessions": {"session", "internal/redigoconn"}, "cache": {"cache"}, "locks": {"lockmw", "lockmw/cronlock"}}
+var aclScripts = map[string][]string{"limits": {"ratelimit"}, "sessions": {"session", "internal/redigoconn"}, "cache": {"cache/internal/store"}, "locks": {"lockmw", "lockmw/cronlock"}}
 
 var redisCall = regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`)
 

@@ -1,0 +1,176 @@
+// Package cachekey makes the primary key of a request (RFC 9111, section 2), and the
+// hash by which a URL is purged.
+package cachekey
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+// Target is the primary key: the URL as the client wrote it, see [sentURL]. The path is not
+// decoded, for /a%2Fb and /a/b, or /a%3Fq=1 and /a?q=1, are different.
+func Target(scheme, host string, u *url.URL) string {
+	query := u.RawQuery
+	if u.ForceQuery || query != "" {
+		query = "?" + query
+	}
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	return Join(scheme, canonicalHost(scheme, host), path, query)
+}
+
+// SentURL is the URL of a request with the part of its path that an outer
+// handler has cut off ([http.StripPrefix]): /a/page and /b/page are two, also
+// where the handler sees /page.
+func SentURL(r *http.Request) *url.URL {
+	sent, _, _ := strings.Cut(r.RequestURI, "?")
+	path := r.URL.EscapedPath()
+	if sent == path || len(sent) <= len(path) {
+		return r.URL
+	}
+	u, err := url.ParseRequestURI(sent)
+	if err != nil || u.Opaque != "" {
+		return r.URL
+	}
+	sent = u.EscapedPath() // without the origin of an absolute form
+	if sent == path || !strings.HasSuffix(sent, path) {
+		return r.URL
+	}
+	whole := *r.URL
+	whole.Path, whole.RawPath = u.Path, u.RawPath
+	return &whole
+}
+
+func canonicalHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	name, port, err := net.SplitHostPort(host)
+	if err == nil && (port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443") {
+		if strings.Contains(name, ":") {
+			return "[" + name + "]"
+		}
+		return name
+	}
+	return host
+}
+
+// Join prefixes each part with its length, so that ("a:b", "c") is not ("a",
+// "b:c").
+func Join(parts ...string) string {
+	var b []byte
+	for _, part := range parts {
+		b = binary.AppendUvarint(b, uint64(len(part)))
+		b = append(b, part...)
+	}
+	return string(b)
+}
+
+// Digest is a short hash of s for a Redis key: 32 hexadecimal digits.
+func Digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
+}
+
+// urlID is the hash by which a URL is purged, of all that are written otherwise
+// and mean the same: with either scheme, because behind a proxy that ends TLS the
+// application sees http, with or without the default port or a trailing dot, and
+// however the path and the query are encoded. That is coarser than the key of an
+// entry: a purge may concern too much, never too little.
+func urlID(host, path, query string) string {
+	if decoded, err := url.PathUnescape(path); err == nil {
+		path = decoded
+	}
+	query = strings.TrimPrefix(query, "?")
+	if decoded, err := url.QueryUnescape(query); err == nil {
+		query = decoded
+	}
+	if path == "" {
+		path = "/"
+	}
+	return Digest(Join(PurgeHost(host), withoutDots(path), query))
+}
+
+// withoutDots is a path without the segments "." and "..", which browsers resolve
+// (RFC 3986, section 6.2.2.3).
+func withoutDots(path string) string {
+	if !strings.Contains(path, "/.") {
+		return path
+	}
+	var out []string
+	for segment := range strings.SplitSeq(path, "/") {
+		switch {
+		case segment == ".." && len(out) > 1:
+			out = out[:len(out)-1]
+		case segment != "." && segment != "..":
+			out = append(out, segment)
+		}
+	}
+	if last := path[strings.LastIndexByte(path, '/')+1:]; last == "." || last == ".." {
+		out = append(out, "") // it names a directory
+	}
+	return strings.Join(out, "/")
+}
+
+// PurgeHost is a host in one spelling, without the port that http or https has anyway.
+func PurgeHost(host string) string {
+	host = strings.ToLower(host)
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ""
+	}
+	name = strings.TrimSuffix(name, ".")
+	if addr, err := netip.ParseAddr(name); err == nil {
+		name = addr.String()
+	}
+	if port == "80" || port == "443" {
+		port = ""
+	}
+	return net.JoinHostPort(name, port)
+}
+
+// ErrURL is returned for a URL that no key can have.
+var ErrURL = errors.New("not an absolute http or https URL with a host in ASCII")
+
+// ParseURL returns the primary key of a URL to purge.
+func ParseURL(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", ErrURL
+	}
+	// Browsers send a host in its ASCII form (RFC 5891): any other is never a key.
+	if strings.ContainsFunc(u.Host, func(c rune) bool { return c > unicode.MaxASCII }) {
+		return "", ErrURL
+	}
+	return Target(u.Scheme, u.Host, u), nil
+}
+
+// PurgeID is the hash by which a primary key is purged, that of a primary key without what WithKey adds.
+func PurgeID(target string) string {
+	parts := Split(target)
+	if len(parts) != 4 {
+		return Digest(target)
+	}
+	return urlID(parts[1], parts[2], parts[3])
+}
+
+// Split undoes join, nil if it cannot.
+func Split(s string) []string {
+	var parts []string
+	for len(s) > 0 && len(parts) < 5 {
+		n, size := binary.Uvarint([]byte(s[:min(len(s), binary.MaxVarintLen64)]))
+		if size <= 0 || n > uint64(len(s)-size) {
+			return nil
+		}
+		parts, s = append(parts, s[size:size+int(n)]), s[size+int(n):]
+	}
+	return parts
+}

@@ -1,0 +1,22 @@
+package rules
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Identifies reports whether a 304 with these fields is about the response that
+// is stored (RFC 9111, section 4.3.4): its validators are those of that one.
+// Without any it answers our condition.
+func Identifies(h, stored http.Header) bool {
+	if etag := h.Get("Etag"); etag != "" {
+		if !strings.HasPrefix(etag, "W/") {
+			return etag == stored.Get("Etag")
+		}
+		return opaque(etag) == opaque(stored.Get("Etag"))
+	}
+	modified := h.Get("Last-Modified")
+	return modified == "" || modified == stored.Get("Last-Modified")
+}
+
+func opaque(etag string) string { return strings.TrimPrefix(etag, "W/") }

@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"io"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Body reads a stored body: the inline part, then chunks, each when it is
+// needed. It holds one chunk at a time.
+type Body struct {
+	ctx    context.Context
+	s      *Store
+	f      *Found
+	inline []byte
+	at     int64
+	chunk  []byte
+	number int // of chunk
+	err    error
+}
+
+// Open returns a reader of the body of what was found, whose inline part this is.
+func (s *Store) Open(ctx context.Context, f *Found, inline []byte) *Body {
+	return &Body{ctx: ctx, s: s, f: f, inline: inline}
+}
+
+// Err returns the error that ended reading, nil if there was none.
+func (b *Body) Err() error { return b.err }
+
+// Seek is that of [io.Seeker].
+func (b *Body) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += b.at
+	case io.SeekEnd:
+		offset += b.f.Entry.Size
+	}
+	b.at = offset
+	return offset, nil
+}
+
+// Read is that of [io.Reader]. It returns an error if a piece is gone.
+func (b *Body) Read(p []byte) (int, error) {
+	part, err := b.part()
+	if err != nil {
+		return 0, err
+	}
+	n := copy(p, part)
+	b.at += int64(n)
+	return n, nil
+}
+
+// part is what there is from here on, in one piece.
+func (b *Body) part() ([]byte, error) {
+	e := b.f.Entry
+	switch {
+	case b.err != nil:
+		return nil, b.err
+	case b.at >= e.Size:
+		return nil, io.EOF
+	case b.at < int64(len(b.inline)):
+		return b.inline[b.at:], nil
+	}
+	n := int((b.at - int64(len(b.inline))) / chunkSize)
+	if b.chunk == nil || b.number != n {
+		if b.chunk, b.err = b.s.readChunk(b.ctx, b.f, n); b.err != nil {
+			return nil, b.err
+		}
+		b.number = n
+	}
+	return b.chunk[(b.at-int64(len(b.inline)))%chunkSize:], nil
+}
+
+func (s *Store) readChunk(ctx context.Context, f *Found, n int) ([]byte, error) {
+	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
+	defer cancel()
+	var got *redis.StringCmd
+	if err := s.pipeline(bound, func(p redis.Pipeliner) { got = p.Get(bound, f.chunkKey(f.Entry.ID, n)) }); err != nil {
+		return nil, err
+	}
+	b, err := got.Bytes()
+	want := min(chunkSize, f.Entry.Size-InlineSize-int64(n)*chunkSize)
+	if err != nil || int64(len(b)) != want {
+		return nil, errChunk
+	}
+	return b, nil
+}
+
+// Readable reports whether all chunks of a body are there.
+func (s *Store) Readable(ctx context.Context, f *Found) bool {
+	if f.Entry == nil || f.Entry.ID == "" {
+		return true
+	}
+	keys := make([]string, f.Entry.chunks())
+	for n := range keys {
+		keys[n] = f.chunkKey(f.Entry.ID, n)
+	}
+	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
+	defer cancel()
+	var there *redis.IntCmd
+	err := s.pipeline(bound, func(p redis.Pipeliner) { there = p.Exists(bound, keys...) })
+	return err == nil && there.Val() == int64(len(keys))
+}

@@ -1,0 +1,22 @@
+package store
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// bucket is the fixed part of the keys of one. It carries the number of buckets
+// as well, so that instances that disagree about it never meet.
+type bucket struct {
+	base, log string
+	checked   atomic.Int64 // when its log was last seen to be of this master, since the start of the cache
+}
+
+func bucketsOf(set Settings) []bucket {
+	all := make([]bucket, set.Buckets)
+	for n := range all {
+		base := fmt.Sprintf("%s:v2:%s:{%d.%d}:", set.Prefix, set.Name, set.Buckets, n)
+		all[n].base, all[n].log = base, base+"log"
+	}
+	return all
+}

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	_ "embed"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+)
+
+// for the script
+
+//go:embed look.lua
+var lookSource string
+
+// wanted is what a look-up is for.
+type wanted struct {
+	h     http.Header // of the request
+	class Class
+	probe bool   // the entry is likely to be missing: see whether it is being made, or is not stored
+	token string // of the lease to take if it is missing, "" for none
+}
+
+// checkEvery is how often each process asks whether the master of a bucket is
+// still the one that began its purge log. A failover takes longer, and after each
+// failure the next look-up asks.
+const checkEvery = 100 * time.Millisecond
+
+// query reads everything in one round trip: the names of the selecting
+// headers, the entry that the guessed names and variant lead to, its TTL and the purge
+// log, and, when the entry is likely to be missing, the lease to make it. A second
+// one is needed only when this process knew other names or tags.
+func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, error) {
+	begun := time.Now()
+	var (
+		names *redis.StringSliceCmd
+		a     answer
+	)
+	var call []scriptCall
+	if q.probe || s.doubtful(&f) {
+		call = s.looking(&f, q)
+	}
+	say, err := s.scripted(ctx, &s.lookScript, call, func(pipe redis.Pipeliner) {
+		names = pipe.SMembers(ctx, f.vary())
+		a = answer{}
+		a.queue(ctx, pipe, &f, k.tags)
+	})
+	if err != nil {
+		return f, err
+	}
+	if call != nil {
+		s.checked(&f, begun, say[0])
+	}
+	e := a.entry(&f)
+	stored := names.Val()
+	slices.Sort(stored)
+	known := slices.Equal(stored, f.Names)
+	if !known || e != nil && !covers(a.tags, e.Tags) {
+		// Another variant, or tags whose purges are not known yet.
+		if !known {
+			s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
+			f.Lease, f.HitForMiss, f.Large = "", false, false // they are of the other variant
+		}
+		tags := a.tags
+		if e != nil {
+			tags = e.Tags
+		}
+		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
+		a = answer{}
+		if err := s.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, &f, tags) }); err != nil {
+			return f, err
+		}
+		if e = a.entry(&f); e != nil && !covers(a.tags, e.Tags) {
+			e = nil // changed again: a miss
+		}
+	}
+	if err := a.numbers(ctx, s, &f); err != nil {
+		return f, err
+	}
+	f.accept(e, &a)
+	s.remember(&f)
+	return f, nil
+}
+
+// looking is the script before a look-up: it begins the log, and who held the
+// lease before has stored by now.
+func (s *Store) looking(f *Found, q wanted) []scriptCall {
+	f.Lease = q.token
+	return []scriptCall{{
+		[]string{f.Log, f.LeaseKey(f.Variant), f.hitForMissKey(f.Variant, q.class), f.largeKey(f.Variant)},
+		[]any{rand.Text(), s.set.logTTL().Milliseconds(), q.token, s.set.LeaseTTL.Milliseconds()},
+	}}
+}
+
+// checked takes in what look.lua said.
+func (s *Store) checked(f *Found, begun time.Time, say []int64) {
+	const lease, marks, known, left = 0, 1, 2, 3
+	if len(say) != 4 {
+		return
+	}
+	s.bases[f.bucket].checked.Store(int64(begun.Sub(s.begun)))
+	// A server that takes no lease, because it is full or cannot save, takes
+	// no response either; what it has can still be read.
+	f.HitForMiss, f.Large = say[marks] != 0 || say[lease] < 0, say[marks]&2 != 0
+	f.HitForMissLeft = time.Duration(say[left]) * time.Millisecond
+	if say[lease] != 1 {
+		f.Lease = ""
+	}
+	if say[known] == 0 {
+		s.warnOnce.Do(func() {
+			s.set.Logger.Warn("redis does not tell its replication ID (INFO replication): a purge that a failover loses is not noticed")
+		})
+	}
+}
+
+// doubtful reports whether the log of a bucket may be another master's.
+func (s *Store) doubtful(f *Found) bool {
+	checked, doubt := s.bases[f.bucket].checked.Load(), s.doubt.Load()
+	return checked == 0 || checked <= doubt || int64(time.Since(s.begun))-checked > int64(checkEvery)
+}
+
+// doubtAll has the next look-up in each bucket check its log.
+func (s *Store) doubtAll() { s.doubt.Store(int64(time.Since(s.begun))) }
+
+// accept takes the entry if it counts: of this log, and not purged since its
+// handler was called.
+func (f *Found) accept(e *Entry, a *answer) {
+	f.Reason = rules.ForwardURI
+	if len(f.Names) > 0 {
+		f.Reason = rules.ForwardVary
+	}
+	if e == nil || e.Inc != f.Inc {
+		return
+	}
+	f.Reason = rules.ForwardStale
+	// A sequence above the log's was given out by a master that has since
+	// been replaced by one that did not know of it.
+	if e.Seq < a.floor || e.Seq < a.purged || e.Seq > f.Seq {
+		return
+	}
+	f.Entry, f.Elapsed, f.Soft = e, e.Keep-a.ttl.Val(), e.Seq < a.soft
+}
+
+func (s *Store) remember(f *Found) {
+	s.memo.change(f.Hash, func(k *known) {
+		k.names, k.until = f.Names, time.Time{}
+		if f.Entry != nil {
+			k.tags, k.until = memorable(f.Entry.Tags), time.Now().Add(f.Left()+f.Entry.Beyond())
+		}
+	})
+}
+
+// begin starts a purge log that was lost.
+func (s *Store) begin(ctx context.Context, f *Found) (inc string, seq int64, err error) {
+	var now *redis.SliceCmd
+	other := *f // of which no lease is taken
+	_, err = s.scripted(ctx, &s.lookScript, s.looking(&other, wanted{}), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.Log, "_inc", "_seq") })
+	if err != nil {
+		return "", 0, err
+	}
+	if v := now.Val(); len(v) == 2 {
+		inc, _ = v[0].(string)
+		seq = integer(v[1])
+	}
+	return inc, seq, nil
+}
+
+func covers(asked, tags []string) bool {
+	for _, tag := range tags {
+		if !slices.Contains(asked, tag) {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *answer) numbers(ctx context.Context, s *Store, f *Found) (err error) {
+	log := a.log.Val()
+	if len(log) != 5+2*len(a.tags) {
+		return fmt.Errorf("log of %d fields", len(log))
+	}
+	f.Inc, _ = log[0].(string)
+	f.Seq, a.floor = integer(log[1]), integer(log[2])
+	for i, v := range log[3:] {
+		if i%2 == 0 {
+			a.purged = max(a.purged, integer(v))
+		} else {
+			a.soft = max(a.soft, integer(v))
+		}
+	}
+	if f.Inc == "" { // it was lost since it was checked
+		f.Inc, f.Seq, err = s.begin(ctx, f)
+	}
+	return err
+}

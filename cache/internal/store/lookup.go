@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/internal/unavailable"
+)
+
+// Near returns what this process keeps at a place.
+func (s *Store) Near(p Place, h http.Header) (Found, bool) { return s.near.get(p, h) }
+
+// Lookup is what the store has at a place, see [Store.find], and keeps it near. It
+// fails as long as an invalidation of the bucket is still to be written.
+func (s *Store) Lookup(ctx context.Context, p Place, h http.Header, lease bool) (Found, error) {
+	if s.pending.has(p.Log) {
+		return Found{Place: p, Variant: s.set.Rules.Variant(nil, h)}, errPending
+	}
+	gen, begun := s.gen.Load(), time.Now()
+	f, err := s.Find(ctx, p, h, lease)
+	if err == nil && f.Fresh() {
+		s.near.put(f, begun, func() bool { return s.gen.Load() == gen })
+	}
+	return f, err
+}
+
+// Find looks up what the store has at a place, unless Redis is known to be down.
+// With lease it takes the lease to make the response, if it is likely to be
+// missing.
+func (s *Store) Find(ctx context.Context, p Place, h http.Header, lease bool) (Found, error) {
+	k := s.memo.get(p.Hash)
+	guess := Found{Place: p, Names: k.names, Variant: s.set.Rules.Variant(k.names, h)}
+	q := wanted{h: h, class: ClassOf(h), probe: !time.Now().Before(k.until)}
+	key := p.Hash + guess.Variant
+	if q.probe {
+		key += string(q.class)
+	}
+	if lease = lease && q.probe && !s.ended.Load(); lease {
+		key += "+"
+	}
+	f, err := s.shares.do(key, func() (Found, error) {
+		if lease { // before it is sent: a reply that is late must not leave it behind
+			q.token = rand.Text()
+		}
+		return s.findNow(ctx, guess, k, q)
+	})
+	if err == nil && f.Variant != guess.Variant {
+		if variant := s.set.Rules.Variant(f.Names, h); f.Variant != variant {
+			// The request that looked up for us has other values in selecting headers.
+			// Only now it is known which these are.
+			q.token = ""
+			f, err = s.findNow(ctx, Found{Place: p, Names: f.Names, Variant: variant}, s.memo.get(p.Hash), q)
+		}
+	}
+	if err != nil {
+		guess.HitForMiss = k.unstored > 1 && k.unstoredOf == q.class && time.Now().Before(k.unstoredUntil)
+		return guess, err
+	}
+	return f, nil
+}
+
+func (s *Store) findNow(ctx context.Context, guess Found, k known, q wanted) (Found, error) {
+	call, ok := s.nodes.Allow(guess.Log)
+	if !ok {
+		return guess, unavailable.Err
+	}
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.ReadTimeout)
+	defer cancel()
+	f, err := s.query(bound, guess, k, q)
+	s.report(ctx, call, err)
+	switch {
+	case err != nil:
+		s.doubtAll()
+		s.Release(Lease{Key: guess.LeaseKey(guess.Variant), Token: q.token, unsure: true})
+		f.Lease = ""
+	case f.Lease != "" && f.Fresh():
+		s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
+		f.Lease = ""
+	case f.Lease != "":
+		s.Release(s.leases.offer(f.LeaseKey(f.Variant), f.Lease, s.set.LeaseTTL))
+	}
+	return f, err
+}
+
+// Place of a request; extra is what WithKey adds to the URL.
+func (s *Store) Place(target, extra string) Place {
+	p := Place{Target: target, url: cachekey.PurgeID(target)}
+	if extra != "" {
+		p.Target = cachekey.Join(target, extra)
+	}
+	p.Hash = cachekey.Digest(p.Target)
+	n, _ := strconv.ParseUint(p.url[:8], 16, 64)
+	p.bucket = n % uint64(s.set.Buckets)
+	bucket := &s.bases[p.bucket]
+	p.base, p.Log = bucket.base, bucket.log
+	return p
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed" // for the script
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/cache/internal/cachekey"
+	"github.com/redishttp/redishttp/internal/bounded"
+)
+
+//go:embed purge.lua
+var purgeSource string
+
+// maxLogFields is above what number of things a purge log is begun again: then
+// everything of its bucket is invalidated, which is safe.
+const maxLogFields = 50_000
+
+// Mark is what a purge writes: fields of purge logs. None stands for everything.
+type Mark struct{ logs, fields []string }
+
+// Mark concerns the URL of a place; soft makes its responses stale.
+func (p *Place) Mark(soft bool) Mark {
+	return Mark{[]string{p.Log}, []string{field("u:", p.url, soft)}}
+}
+
+// Tagged concerns what carries one of these tags.
+func (s *Store) Tagged(tags []string, soft bool) Mark {
+	fields := make([]string, len(tags))
+	for i, tag := range tags {
+		fields[i] = field("t:", cachekey.Digest(tag), soft)
+	}
+	return Mark{s.logs(), fields}
+}
+
+// Everything concerns every entry.
+func (s *Store) Everything() Mark { return Mark{logs: s.logs()} }
+
+// field is the name of a URL or tag in a purge log.
+func field(kind, hash string, soft bool) string {
+	if soft {
+		kind = "s" + kind
+	}
+	return kind + hash
+}
+
+func (s *Store) logs() []string {
+	logs := make([]string, len(s.bases))
+	for n := range logs {
+		logs[n] = s.bases[n].log
+	}
+	return logs
+}
+
+// Purge writes to purge logs. It goes on when the client has gone: the change
+// it follows has happened.
+func (s *Store) Purge(ctx context.Context, m Mark) error {
+	_, err := s.markEach(ctx, m.logs, m.fields)
+	return err
+}
+
+// markEach is Purge with the error of each log.
+func (s *Store) markEach(ctx context.Context, logs, fields []string) (map[string]error, error) {
+	s.gen.Add(1)
+	s.Counts.Purges.Add(1)
+	defer s.forgetNear(fields) // after: what was read before that is dropped too
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.WriteTimeout)
+	defer cancel()
+	args := []any{rand.Text(), s.set.logTTL().Milliseconds(), maxLogFields}
+	for _, field := range fields {
+		args = append(args, field)
+	}
+	errs, err := s.markNow(ctx, logs, args)
+	if err != nil {
+		s.nudge(ctx)
+		return errs, err
+	}
+	return errs, s.confirm(ctx, logs)
+}
+
+func (s *Store) markNow(ctx context.Context, logs []string, args []any) (map[string]error, error) {
+	if len(logs) == 1 {
+		_, err := s.run(ctx, &s.purge, logs, args...)
+		return map[string]error{logs[0]: err}, err
+	}
+	return s.markMany(ctx, logs, args)
+}
+
+// markMany runs the script for each log in one pipeline, by its hash; where it
+// is not known, in a second one that brings it. A node that is away holds up no
+// other. A purge that is executed twice is one.
+func (s *Store) markMany(ctx context.Context, logs []string, args []any) (map[string]error, error) {
+	hash := s.purge.hash.Load()
+	errs, unknown := map[string]error{}, logs
+	if hash != nil {
+		errs = s.markPipelined(ctx, logs, func(p redis.Pipeliner, log string) *redis.Cmd {
+			return p.EvalSha(ctx, *hash, []string{log}, args...)
+		})
+		unknown = slices.DeleteFunc(slices.Clone(logs), func(log string) bool { return !redis.HasErrorPrefix(errs[log], "NOSCRIPT") })
+	}
+	if len(unknown) > 0 {
+		maps.Copy(errs, s.markPipelined(ctx, unknown, func(p redis.Pipeliner, log string) *redis.Cmd {
+			return p.Eval(ctx, purgeSource, []string{log}, args...)
+		}))
+	}
+	for _, log := range logs {
+		if errs[log] != nil {
+			return errs, errs[log]
+		}
+	}
+	if hash == nil {
+		s.learn(ctx, &s.purge, logs[0])
+	}
+	return errs, nil
+}
+
+// markPipelined returns the error of each log, nil if it is written.
+func (s *Store) markPipelined(ctx context.Context, logs []string, mark func(p redis.Pipeliner, log string) *redis.Cmd) map[string]error {
+	cmds := make([]redis.Cmder, len(logs))
+	err := s.pipeline(ctx, func(p redis.Pipeliner) {
+		for i, log := range logs {
+			cmds[i] = mark(p, log)
+		}
+	})
+	errs := make(map[string]error, len(logs))
+	lost := errors.Is(err, bounded.ErrAbandoned) || err != nil && bounded.Unmarked(cmds) // nothing may be read, or nothing was sent
+	for i, log := range logs {
+		if errs[log] = err; !lost {
+			errs[log] = cmds[i].Err()
+		}
+	}
+	return errs
+}
+
+func (s *Store) forgetNear(fields []string) {
+	s.gen.Add(1)
+	for _, field := range fields {
+		url, ok := strings.CutPrefix(strings.TrimPrefix(field, "s"), "u:")
+		if !ok { // a tag
+			s.near.forget("")
+			return
+		}
+		s.near.forget(url)
+	}
+	if len(fields) == 0 {
+		s.near.forget("")
+	}
+}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"sync"
+	"time"
+
+	"github.com/redishttp/redishttp/internal/boundedmap"
+)
+
+// memo remembers of URLs what a look-up has to read, so that one round trip does.
+// Being wrong costs another one, so it is bounded and may forget.
+type memo struct {
+	mu    sync.Mutex
+	known *boundedmap.Map[string, known] // by hash of the target
+}
+
+func newMemo() memo { return memo{known: boundedmap.New[string, known](maxMemo)} }
+
+type known struct {
+	names []string  // selecting headers
+	tags  []string  // of the entry seen last
+	until time.Time // when that can no longer be served without the handler
+	// Hit-for-miss while Redis is away: until when nothing is stored for requests
+	// of this class, and how often that was seen running.
+	unstoredUntil time.Time
+	unstoredOf    Class
+	unstored      int
+}
+
+const maxMemo = 10_000
+
+// maxTagBytes bounds the tags that are remembered of one target: 10,000 of them
+// with 128 tags of 1 KiB would take 1.3 GB.
+const maxTagBytes = 2 << 10
+
+// memorable are the tags if they are short enough to be remembered.
+func memorable(tags []string) []string {
+	size := 0
+	for _, tag := range tags {
+		size += len(tag)
+	}
+	if size > maxTagBytes {
+		return nil
+	}
+	return tags
+}
+
+func (m *memo) get(hash string) known {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, _ := m.known.Get(hash)
+	return k
+}
+
+func (m *memo) change(hash string, fn func(*known)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, _ := m.known.Get(hash)
+	fn(&k)
+	m.known.Set(hash, k)
+}

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/breaker"
+)
+
+// New returns a Store that uses rdb, and does not dial.
+func New(rdb client, set Settings) *Store {
+	s := &Store{set: set, rdb: rdb, memo: newMemo(), begun: time.Now()}
+	s.purge.source, s.lookScript.source, s.fillScript.source, s.endScript.source = purgeSource, lookSource, fillSource, releaseSource
+	s.caller, s.nodes = bounded.New(rdb).Watch(set.Logger), breaker.NewSet(rdb)
+	s.bases = bucketsOf(set)
+	s.near = newNear(set.NearBytes, set.NearTTL, set.Rules)
+	s.base, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Close ends what runs in the background, releases the leases of this process and
+// waits for both until ctx ends.
+func (s *Store) Close(ctx context.Context) error {
+	s.ended.Store(true)
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	done := make(chan struct{})
+	go func() {
+		s.work.Wait()
+		bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
+		defer cancel()
+		s.returnAll(bound)
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cache: close: %w", context.Cause(ctx))
+	}
+}
