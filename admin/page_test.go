@@ -319,6 +319,9 @@ func TestTheFactsOfAConnection(t *testing.T) {
 			if n.Role == "master" && (line["Version"] != n.Server+" "+n.Version || line["Latency"] == "–" || line["Memory"] == "–") {
 				t.Errorf("the master %s: got %v", n.Addr, line)
 			}
+			if n.Role == "master" {
+				b.see("node"+q("conn", "shop", "addr", n.Addr), redistest.Version()+", up for")
+			}
 			if n.Role == "replica" && !strings.Contains(line["Slots or master"], n.Master) {
 				t.Errorf("the replica %s: got %v", n.Addr, line)
 			}
