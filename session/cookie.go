@@ -58,7 +58,7 @@ func (st *state) staleCookie(ctx context.Context) bool {
 		return false
 	}
 	m := st.m
-	until, was, err := codec{m.codec}.decode(base.bytes)
+	until, was, err := m.codec.decode(base.bytes)
 	if err != nil {
 		return false
 	}
@@ -106,4 +106,14 @@ func varyByCookie(h http.Header) {
 		}
 	}
 	h.Add("Vary", "Cookie")
+}
+
+// RequestKey names the session of a request for other middlewares, for example a lock
+// that serialises the requests of a session: it is the hash of the token that
+// the cookie has, known or not, and "" without one. It costs no command.
+func (m *Manager) RequestKey(r *http.Request) string {
+	if tokens := m.tokens(r); len(tokens) > 0 {
+		return hashOf(tokens[0])
+	}
+	return ""
 }

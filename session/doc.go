@@ -82,10 +82,12 @@
 //
 // # Keys
 //
-// session:v1:<cookie name>:<hash> is a string, the encoded session, with the
+// The keys begin with [WithKeyPrefix] and [WithName], which is the name of the
+// cookie by default.
+// session:v1:<name>:<hash> is a string, the encoded session, with the
 // TTL of the idle timeout, at most until the deadline. After Login,
-// user:session:v1:<cookie name>:{<hash>}:s and :e are the user's index. After a
-// rotation user:session:v1:<cookie name>:{<session key>}:m says for two minutes
+// user:session:v1:<name>:{<hash>}:s and :e are the user's index. After a
+// rotation user:session:v1:<name>:{<session key>}:m says for two minutes
 // where the session went.
 // [Manager.Iterate] visits all sessions, for operators.
 package session

@@ -181,9 +181,9 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	}
 	switch {
 	case len(old) > 0:
-		m.event(ctx, Rotated, st.savedHash())
+		m.event(ctx, eventRotated, st.savedHash())
 	case created:
-		m.event(ctx, Created, st.savedHash())
+		m.event(ctx, eventCreated, st.savedHash())
 	}
 	return token, nil
 }

@@ -45,7 +45,7 @@ func newIndex(rdb redis.UniversalClient, m *Manager) *index {
 // keys are those of a user, whose name is hashed, for it may be an address.
 func (x *index) keys(user string) []string {
 	sum := sha256.Sum256([]byte(user))
-	base := "user:" + x.m.prefix + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
+	base := "user:" + x.m.base + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
 	return []string{base + "s", base + "e"}
 }
 
@@ -114,7 +114,7 @@ func (x *index) unlink(ctx context.Context, hashes []string) error {
 		bound, cancel := x.bound(ctx)
 		pipe := x.rdb.Pipeline()
 		for _, hash := range hashes[:n] {
-			pipe.Unlink(bound, x.m.prefix+hash)
+			pipe.Unlink(bound, x.m.base+hash)
 		}
 		err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
 		cancel()
@@ -152,7 +152,7 @@ func (x *index) values(ctx context.Context, hashes []string) ([]kept, error) {
 	pipe := x.rdb.Pipeline()
 	gets, ttls := make([]*redis.StringCmd, len(hashes)), make([]*redis.DurationCmd, len(hashes))
 	for i, hash := range hashes {
-		gets[i], ttls[i] = pipe.Get(bound, x.m.prefix+hash), pipe.PTTL(bound, x.m.prefix+hash)
+		gets[i], ttls[i] = pipe.Get(bound, x.m.base+hash), pipe.PTTL(bound, x.m.base+hash)
 	}
 	err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
 	if errors.Is(err, bounded.ErrAbandoned) {

@@ -9,7 +9,7 @@ import "context"
 // known. An error of fn ends it. Values that cannot be read go to the hook.
 func (m *Manager) Iterate(ctx context.Context, fn func(ctx context.Context) error) error {
 	return m.store.each(ctx, func(hash string, stored []byte) error {
-		b, err := m.seal.open(m.prefix+hash, stored)
+		b, err := m.seal.open(m.base+hash, stored)
 		if err != nil {
 			m.failed(ctx, err)
 			return nil

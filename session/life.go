@@ -29,7 +29,7 @@ func (m *Manager) life(deadline time.Time, remembered bool) time.Duration {
 
 // lifeOf is the life of an encoded session.
 func (m *Manager) lifeOf(b []byte) time.Duration {
-	deadline, values, err := codec{m.codec}.decode(b)
+	deadline, values, err := m.codec.decode(b)
 	if err != nil {
 		return m.idle
 	}

@@ -17,7 +17,7 @@ import (
 func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine []byte) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.m.saveTimeout)
 	defer cancel()
-	hash, key := base.hash, s.m.prefix+base.hash
+	hash, key := base.hash, s.m.base+base.hash
 	last, done := s.saves.acquire(wait, hash)
 	var written *value
 	defer func() { done(written) }()
@@ -69,7 +69,7 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 // Redis.
 func (s *store) replace(ctx context.Context, base *value, b, stored []byte) (guardErr, err error) {
 	life := s.m.lifeOf(b)
-	err = s.with(context.WithoutCancel(ctx), s.m.prefix+base.hash, s.m.saveTimeout, func(p *pair) error {
+	err = s.with(context.WithoutCancel(ctx), s.m.base+base.hash, s.m.saveTimeout, func(p *pair) error {
 		p.conn.Guard(base.stored)
 		p.conn.ExpireIn(life)
 		err := p.store.Commit(base.hash, stored, time.Now().Add(life))
@@ -86,15 +86,15 @@ func (s *store) replace(ctx context.Context, base *value, b, stored []byte) (gua
 // theirs. Where both have changed a key, mine wins, for it is later, unless
 // WithMerge decides. The deadline is merged like a key.
 func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
-	until, was, err := codec{m.codec}.decode(base)
+	until, was, err := m.codec.decode(base)
 	if err != nil {
 		return nil, err
 	}
-	deadline, ours, err := codec{m.codec}.decode(mine)
+	deadline, ours, err := m.codec.decode(mine)
 	if err != nil {
 		return nil, err
 	}
-	end, result, err := codec{m.codec}.decode(theirs)
+	end, result, err := m.codec.decode(theirs)
 	if err != nil {
 		return nil, err
 	}
@@ -126,5 +126,5 @@ func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
 			}
 		}
 	}
-	return codec{m.codec}.Encode(deadline, result)
+	return m.codec.Encode(deadline, result)
 }

@@ -68,7 +68,7 @@ func (st *state) inRedis() (hash, user string) {
 	if base == nil {
 		return "", ""
 	}
-	_, was, err := codec{st.m.codec}.decode(base.bytes)
+	_, was, err := st.m.codec.decode(base.bytes)
 	if err != nil {
 		return base.hash, ""
 	}
@@ -97,7 +97,7 @@ func (st *state) end(ctx context.Context) error {
 	if err := st.m.store.delete(ctx, hash); err != nil {
 		return err
 	}
-	st.m.event(ctx, Destroyed, hash)
+	st.m.event(ctx, eventDestroyed, hash)
 	return st.leave(ctx, user, hash)
 }
 

@@ -35,7 +35,7 @@ func ParseKey(redisKey string) (key RedisKey, ok bool) {
 	return RedisKey{}, false
 }
 
-// IsEncoded reports whether a value of Redis begins as [Codec] and
+// IsEncoded reports whether a value of Redis begins as the default codec and
 // [WithEncryption] write sessions. It is for operators' tools that must not show
 // a session under a prefix that they do not know.
 func IsEncoded(value string) bool {

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,11 +9,6 @@ import (
 
 	"github.com/redishttp/redishttp/internal/bounded"
 )
-
-// ErrUnconfirmed is a logout that was done, but that fewer replicas have
-// confirmed in time than [WithWaitReplicas] asks for: a failover now could
-// bring the session back.
-var ErrUnconfirmed = errors.New("session: done, but not confirmed by the replicas")
 
 // confirm waits until replicas have the deletion of these sessions: behind each a
 // key is written, in a slot of the same master.
@@ -26,10 +20,10 @@ func (x *index) confirm(ctx context.Context, hashes ...string) error {
 	defer cancel()
 	keys := make([]string, len(hashes))
 	for i, hash := range hashes {
-		keys[i] = x.m.prefix + hash
+		keys[i] = x.m.base + hash
 	}
 	err := x.caller.Confirm(ctx, keys, func(p redis.Pipeliner, key string) {
-		p.Set(ctx, "user:"+x.m.prefix+"{"+key+"}:w", "", time.Second)
+		p.Set(ctx, "user:"+x.m.base+"{"+key+"}:w", "", time.Second)
 	}, bounded.Replicas{N: x.m.waitReplicas, Patience: x.m.waitTimeout})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)

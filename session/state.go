@@ -117,7 +117,7 @@ func (st *state) load() any {
 				continue
 			case errors.Is(err, errExpired):
 				if st.ttl > skewToReport {
-					m.failed(ctx, fmt.Errorf("%w: redis would keep it for another %v", ErrClock, st.ttl.Round(time.Second)))
+					m.failed(ctx, fmt.Errorf("%w: redis would keep it for another %v", errClock, st.ttl.Round(time.Second)))
 				}
 				continue
 			case err != nil:
@@ -134,7 +134,7 @@ func (st *state) load() any {
 				return
 			}
 			if m.hooks.Event != nil {
-				m.event(ctx, Unknown, hashOf(token))
+				m.event(ctx, eventUnknown, hashOf(token))
 			}
 		}
 		st.empty(nil)

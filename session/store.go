@@ -54,7 +54,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	s.pairs.New = func() any {
 		conn := dialer.Conn()
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
-		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.prefix), redisstore.NewWithPrefix(pool, m.legacyPrefix)}
+		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.base), redisstore.NewWithPrefix(pool, m.legacyPrefix)}
 	}
 	return s, nil
 }
@@ -117,7 +117,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	}
 	var stored []byte
 	var ttl time.Duration
-	err = s.with(ctx, s.m.prefix+hash, s.m.loadTimeout, func(p *pair) error {
+	err = s.with(ctx, s.m.base+hash, s.m.loadTimeout, func(p *pair) error {
 		now := time.Now()
 		ask := st != nil && !s.fresh.is(hash, now)
 		p.conn.TrackTTL(ask)
@@ -138,7 +138,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	case !found:
 		return nil, false, nil
 	}
-	b, err = s.m.seal.open(s.m.prefix+hash, stored)
+	b, err = s.m.seal.open(s.m.base+hash, stored)
 	if err != nil {
 		st.found(hash, nil, ttl)
 		return nil, false, err
@@ -165,12 +165,12 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Tim
 			return s.commitGuarded(ctx, st, base, b)
 		}
 	}
-	stored, err := s.m.seal.seal(s.m.prefix+hash, b)
+	stored, err := s.m.seal.seal(s.m.base+hash, b)
 	if err != nil {
 		return err
 	}
 	life := s.m.lifeOf(b)
-	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
+	err = s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) error {
 		p.conn.ExpireIn(life)
 		return p.store.Commit(hash, stored, time.Now().Add(life))
 	})
@@ -215,7 +215,7 @@ func (s *store) delete(ctx context.Context, hash string) error {
 
 // deleted reports whether there was something to delete.
 func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) {
-	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
+	err = s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) error {
 		err := p.store.Delete(hash)
 		was = p.conn.Deleted() > 0
 		return err
@@ -227,10 +227,10 @@ func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) 
 // value, so it cannot bring back what a logout deleted, and only ever extends:
 // another request may have extended the session since.
 func (s *store) touch(ctx context.Context, hash string, life time.Duration) error {
-	return s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
+	return s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) error {
 		conn := p.pool.Get()
 		defer conn.Close()
-		_, err := conn.Do("EVAL", extendSource, 1, s.m.prefix+hash, life.Milliseconds())
+		_, err := conn.Do("EVAL", extendSource, 1, s.m.base+hash, life.Milliseconds())
 		if err == nil {
 			s.fresh.set(hash, time.Now().Add(s.m.step()))
 		}
@@ -254,7 +254,7 @@ func (s *store) AllCtx(ctx context.Context) (map[string][]byte, error) {
 func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) error) error {
 	conn := s.all.Get()
 	defer conn.Close()
-	keys, err := redis.Strings(redis.DoContext(conn, ctx, "KEYS", s.m.prefix+"*")) // SCAN, on each master
+	keys, err := redis.Strings(redis.DoContext(conn, ctx, "KEYS", s.m.base+"*")) // SCAN, on each master
 	if err != nil {
 		return fmt.Errorf("session: iterate: %w", blame(err))
 	}
@@ -262,7 +262,7 @@ func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		hash := strings.TrimPrefix(key, s.m.prefix)
+		hash := strings.TrimPrefix(key, s.m.base)
 		stored, found, err := s.peek(ctx, hash)
 		switch {
 		case isWrongType(err):

@@ -36,9 +36,6 @@ func (k Key[T]) Pop(ctx context.Context, m *Manager) (value T, ok bool, err erro
 	return k.decode(m.Pop(ctx, string(k)))
 }
 
-// Remove removes the value.
-func (k Key[T]) Remove(ctx context.Context, m *Manager) { m.Remove(ctx, string(k)) }
-
 func (k Key[T]) decode(stored any) (value T, ok bool, err error) {
 	if stored == nil {
 		return value, false, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// same reports whether two encodings are of equal sessions. [Codec] writes equal
+// same reports whether two encodings are of equal sessions. the default codec writes equal
 // bytes but for maps; scs' codec writes any order.
 func (m *Manager) same(a, b []byte) bool {
 	if bytes.Equal(a, b) {
@@ -18,7 +18,7 @@ func (m *Manager) same(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	c := codec{m.codec}
+	c := m.codec
 	until, was, err := c.decode(a)
 	deadline, now, err2 := c.decode(b)
 	return err == nil && err2 == nil && until.Equal(deadline) && reflect.DeepEqual(was, now)
@@ -47,7 +47,7 @@ func (st *state) status(ctx context.Context) scs.Status {
 	if mutable == "" {
 		return status
 	}
-	_, was, err := codec{m.codec}.decode(base.bytes)
+	_, was, err := m.codec.decode(base.bytes)
 	if err != nil {
 		return status
 	}
@@ -61,7 +61,7 @@ func (st *state) status(ctx context.Context) scs.Status {
 }
 
 // changeable reports whether a session may hold values that can be changed in
-// place. It is cheap for what [Codec] wrote, and true for anything else.
+// place. It is cheap for what the default codec wrote, and true for anything else.
 func changeable(b []byte) bool {
 	if !bytes.HasPrefix(b, []byte(magic)) {
 		return true

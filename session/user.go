@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 )
@@ -63,82 +62,12 @@ func (m *Manager) Destroy(ctx context.Context) error {
 	if at == "" {
 		return nil
 	}
-	m.event(ctx, Destroyed, at)
+	m.event(ctx, eventDestroyed, at)
 	if err := st.leave(ctx, user, hash); err != nil {
 		m.failed(ctx, err) // it names a session that is gone: harmless
 	}
 	return m.index.confirm(ctx, at)
 }
-
-// Device is one session of a user.
-type Device struct {
-	// Handle names it for Revoke. It is part of the token's hash and opens
-	// nothing.
-	Handle   string
-	Created  time.Time
-	Deadline time.Time
-	// LastSeen is exact to a tenth of the idle time. In the last idle time
-	// before the deadline it is when that began. It is zero, unknown, with
-	// [Manager.RememberMe]: what does not end when it is idle is not renewed.
-	LastSeen  time.Time
-	Address   string
-	UserAgent string
-	Current   bool // the session of ctx
-}
-
-// Sessions lists the sessions of a user, the latest first.
-func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
-	hashes, err := m.index.hashes(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	values, err := m.index.values(ctx, hashes)
-	if err != nil {
-		return nil, err
-	}
-	current := ""
-	if st := m.state(ctx); st != nil {
-		current = st.where(ctx)
-	}
-	var devices []Device
-	for i, v := range values {
-		if v.bytes == nil {
-			continue
-		}
-		deadline, data, err := m.open(hashes[i], v.bytes)
-		if err != nil || data[userKey] != user {
-			continue // it has expired, or belongs to another user by now
-		}
-		d := Device{Handle: hashes[i][:handleSize], Deadline: deadline, Current: hashes[i] == current}
-		d.LastSeen = m.lastSeen(data, v)
-		created, _ := data[createdKey].(string)
-		d.Created, _ = time.Parse(time.RFC3339, created)
-		d.Address, _ = data[addressKey].(string)
-		d.UserAgent, _ = data[agentKey].(string)
-		devices = append(devices, d)
-	}
-	slices.SortStableFunc(devices, func(a, b Device) int { return b.Created.Compare(a.Created) })
-	return devices, nil
-}
-
-func (m *Manager) lastSeen(data map[string]any, v kept) time.Time {
-	if data[rememberKey] == true {
-		return time.Time{}
-	}
-	return v.expires.Add(-m.idle)
-}
-
-// open decodes what Redis has of a session.
-func (m *Manager) open(hash string, stored []byte) (deadline time.Time, data map[string]any, err error) {
-	b, err := m.seal.open(m.prefix+hash, stored)
-	if err != nil {
-		return time.Time{}, nil, err
-	}
-	return codec{m.codec}.Decode(b)
-}
-
-// ErrNoDevice is a handle that none of the user's sessions has.
-var ErrNoDevice = errors.New("session: the user has no such session")
 
 // Revoke ends one session of a user, by its handle. If that is the session of
 // ctx, the response removes its cookie, as after [Manager.RevokeAll].
@@ -188,54 +117,4 @@ func (m *Manager) RevokeOthers(ctx context.Context) (int, error) {
 	hashes, err := m.index.revoke(ctx, user, at)
 	st.revoke(ctx, hashes, false, user)
 	return len(hashes), err
-}
-
-// entered enters a session that is new, or was rotated, or has another
-// deadline, before it is saved. left, called afterwards, reports whether all
-// sessions of the user were revoked in between.
-func (st *state) entered(ctx context.Context) (left func() error, err error) {
-	m := st.m
-	user, token := m.User(ctx), m.Token(ctx)
-	nothing := func() error { return nil }
-	if user == "" || token == "" {
-		return nothing, nil
-	}
-	hash, deadline := st.hashOf(token), m.Deadline(ctx)
-	st.mu.Lock()
-	replaces := ""
-	if len(st.old) > 0 {
-		replaces = st.old[0]
-	}
-	st.mu.Unlock()
-	if st.indexed(hash, user, deadline) {
-		return nothing, nil
-	}
-	epoch, ended, err := m.index.add(ctx, user, hash, replaces, deadline)
-	st.mu.Lock()
-	st.revoked = append(st.revoked, ended...) // the work of this request
-	st.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	return func() error {
-		now, err := m.index.epoch(ctx, user)
-		if err == nil && now == epoch {
-			return nil
-		}
-		if err = errors.Join(err, m.store.delete(ctx, hash), m.index.remove(ctx, user, hash)); err != nil {
-			return err
-		}
-		return ErrGone
-	}, nil
-}
-
-// indexed reports whether the index has the session as it is: whatever is
-// stored was entered before it was stored.
-func (st *state) indexed(hash, user string, deadline time.Time) bool {
-	base := st.read(hash)
-	if base == nil {
-		return false
-	}
-	until, was, err := codec{st.m.codec}.decode(base.bytes)
-	return err == nil && was[userKey] == user && until.Equal(deadline)
 }
