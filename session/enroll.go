@@ -19,8 +19,8 @@ func (st *state) entered(ctx context.Context) (left func() error, err error) {
 	hash, deadline := st.hashOf(token), m.Deadline(ctx)
 	st.mu.Lock()
 	replaces := ""
-	if len(st.old) > 0 {
-		replaces = st.old[0]
+	if len(st.replaced) > 0 {
+		replaces = st.replaced[0]
 	}
 	st.mu.Unlock()
 	if st.indexed(hash, user, deadline) {

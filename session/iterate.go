@@ -16,7 +16,7 @@ func (m *Manager) Iterate(ctx context.Context, fn func(ctx context.Context) erro
 		}
 		v := &value{hash, b, stored}
 		st := newState(ctx, m, []string{hash})
-		st.stored, st.hash, st.saved, st.base = hash, hash, v, v
+		st.visited, st.loadedHash, st.base, st.wrote = hash, hash, v, true
 		visited := &st.ctx
 		if st.load(); m.Token(visited) == "" {
 			return nil // past its deadline, or not a session

@@ -9,8 +9,6 @@ import (
 //go:embed extend.lua
 var extendSource string
 
-const rememberKey = "__rememberMe" // scs'
-
 // skewToReport is how long Redis may outlive a session's deadline without a
 // word. A key ends with the deadline at the latest, by the clock that wrote it.
 const skewToReport = 5 * time.Second
@@ -44,17 +42,17 @@ func (m *Manager) step() time.Duration { return max(m.idle/10, time.Second) }
 // time is over.
 func (st *state) touch(ctx context.Context) {
 	m := st.m
-	if st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-m.step() && !m.GetBool(ctx, rememberKey) {
+	if st.client == "" || st.loadedTTL <= 0 || st.loadedTTL >= m.idle-m.step() && !m.GetBool(ctx, rememberKey) {
 		return
 	}
 	life, margin := m.life(m.Deadline(ctx), m.GetBool(ctx, rememberKey)), m.step()
 	if life != m.idle {
 		margin = time.Second // it ends at the deadline and cannot be renewed any further
 	}
-	if st.ttl >= life-margin {
+	if st.loadedTTL >= life-margin {
 		return
 	}
-	if err := m.store.touch(ctx, st.hash, life); err != nil {
+	if err := m.store.touch(ctx, st.loadedHash, life); err != nil {
 		m.failed(ctx, err)
 	}
 }

@@ -9,16 +9,22 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
+// fate is what has become of the session while the request runs.
+type fate int
+
+const (
+	alive    fate = iota
+	ended         // this request has revoked it, and has made no new one since
+	followed      // a rotation of another request has replaced it: the response of that one sets the cookie
+)
+
 // own is what a request has itself done to the sessions of its user. Without it
 // the save would take that for the work of another request: a logout, which is
 // final.
 type own struct {
 	revoked []string // hashes of sessions that this request revoked
-	ended   bool     // the one that it holds is among them, and no new one was made since
-	// followed: another request's rotation has replaced the session, whose
-	// response sets the cookie.
-	followed bool
-	login    bool // the session is the work of Login, and stands whatever happens to the one before
+	login   bool     // the session is the work of Login, and stays whatever happens to the one before
+	fate    fate
 }
 
 // revoke notes what this request has revoked. A session that Login or
@@ -40,8 +46,8 @@ func (st *state) revoke(ctx context.Context, hashes []string, all bool, user str
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.revoked = append(st.revoked, hashes...)
-	if holds || len(st.old) == 0 && slices.Contains(hashes, at) {
-		st.ended = true
+	if holds || len(st.replaced) == 0 && slices.Contains(hashes, at) {
+		st.fate = ended
 	}
 }
 
@@ -54,7 +60,7 @@ func (st *state) where(ctx context.Context) string {
 	switch {
 	case token == "":
 		return ""
-	case len(st.old) > 0 && st.base != nil:
+	case len(st.replaced) > 0 && st.base != nil:
 		return st.base.hash
 	}
 	return st.hashOf(token)
@@ -80,9 +86,9 @@ func (st *state) inRedis() (hash, user string) {
 // revoked, or given a deadline that is not in the future.
 func (st *state) hasEnded(ctx context.Context, status scs.Status) bool {
 	st.mu.Lock()
-	ended := st.ended
+	revoked := st.fate == ended
 	st.mu.Unlock()
-	return ended || status == scs.Modified && !time.Now().Before(st.m.Deadline(ctx))
+	return revoked || status == scs.Modified && !time.Now().Before(st.m.Deadline(ctx))
 }
 
 // end removes what is left of a session that has ended.
@@ -140,7 +146,7 @@ func (st *state) merge(ctx context.Context, token string) error {
 func (st *state) holds(hash string) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.base != nil && st.base.hash == hash || slices.Contains(st.old, hash)
+	return st.base != nil && st.base.hash == hash || slices.Contains(st.replaced, hash)
 }
 
 func (st *state) loggedIn() {

@@ -217,7 +217,9 @@ func (s *store) destroy(ctx context.Context, st *state, hash string) error {
 func (st *state) leaveCookie() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.followed = true
+	if st.fate == alive {
+		st.fate = followed
+	}
 }
 
 func (m *Manager) sameUser(a, b []byte) bool {

@@ -288,3 +288,38 @@ func TestADoubleClickOverTwoInstances(t *testing.T) {
 		}
 	})
 }
+
+// A session that another request has rotated, and that this one then logs in: the
+// response of the login sets its cookie.
+func TestLoginAfterFollowingARotation(t *testing.T) {
+	topologies(t, func(t *testing.T, g *redistest.Target) {
+		var between func()
+		s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+			ctx := r.Context()
+			switch r.URL.Path {
+			case "/start":
+				m.Put(ctx, "cart", "full")
+			case "/rotate":
+				_ = m.RenewToken(ctx)
+			case "/login":
+				_ = m.GetString(ctx, "cart")
+				between()
+				m.Put(ctx, "coupon", "yes")
+				if _, _, err := m.Commit(ctx); err != nil {
+					t.Error(err)
+				}
+				if err := m.Login(ctx, "alice", "", ""); err != nil {
+					t.Error(err)
+				}
+			default:
+				fmt.Fprint(w, m.User(ctx), m.GetString(ctx, "coupon"))
+			}
+		})
+		c, _ := cookie(s.ask("/start", ""))
+		between = func() { s.ask("/rotate", c) }
+		later, set := cookie(s.ask("/login", c))
+		if got := s.ask("/", later).Body.String(); !set || got != "aliceyes" {
+			t.Errorf("the cookie %q is a session of %q", later, got)
+		}
+	})
+}

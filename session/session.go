@@ -1,10 +1,7 @@
 package session
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/redis/go-redis/v9"
@@ -17,7 +14,7 @@ type Manager struct {
 	scs *scs.SessionManager
 	config
 	failures failures
-	key      any // under which scs looks for its data in a context
+	key      any // the context key of scs' data, see learnKey
 	store    *store
 	index    *index
 }
@@ -50,99 +47,5 @@ func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 		return nil, fmt.Errorf("session: %w", err)
 	}
 	m.store, m.index = s, newIndex(rdb, m)
-	m.scs.Store = s
-	m.scs.Codec = m.codec
-	m.scs.Lifetime = m.lifetime
-	m.scs.IdleTimeout = 0 // ours: scs' would write every session that is read
-	m.scs.HashTokenInStore = true
-	if m.key, err = learnKey(m.scs); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// learnKey finds the unexported key under which scs looks for its data, by
-// asking it to and watching.
-func learnKey(sm *scs.SessionManager) (any, error) {
-	w := &watcher{Context: context.Background()}
-	ctx, err := sm.Load(w, "")
-	if err != nil {
-		return nil, fmt.Errorf("session: this version of scs is not supported: %w", err)
-	}
-	if w.first == nil || ctx.Value(w.first) == nil {
-		return nil, errors.New("session: this version of scs is not supported: it does not keep its data in the context")
-	}
-	return w.first, nil
-}
-
-type watcher struct {
-	context.Context
-	first any
-}
-
-func (w *watcher) Value(key any) any {
-	if w.first == nil {
-		w.first = key
-	}
-	return w.Context.Value(key)
-}
-
-// RenewToken gives the session a new token: call it on every privilege change.
-// Unlike scs', it keeps the old session until the new one is saved, so that a
-// failure logs no user out.
-func (m *Manager) RenewToken(ctx context.Context) error {
-	st := m.state(m.in(ctx))
-	st.load()
-	st.mu.Lock()
-	st.renewing = true
-	st.mu.Unlock()
-	err := m.scs.RenewToken(ctx)
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.renewing = false
-	if err == nil {
-		st.ended = false
-	}
-	return err
-}
-
-// checkedCodec refuses sessions past their absolute deadline, which scs decodes but
-// never looks at, and marks values that cannot be decoded.
-type checkedCodec struct{ scs.Codec }
-
-func (c checkedCodec) Decode(b []byte) (deadline time.Time, values map[string]any, err error) {
-	deadline, values, err = c.decode(b)
-	if err == nil && !time.Now().Before(deadline) {
-		return deadline, nil, errExpired
-	}
-	return deadline, values, err
-}
-
-// Encode marks what cannot be encoded.
-func (c checkedCodec) Encode(deadline time.Time, values map[string]any) (b []byte, err error) {
-	defer func() { // gob panics on some types
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-		if err != nil {
-			err = fmt.Errorf("%w: %w", ErrEncode, err)
-		}
-	}()
-	return c.Codec.Encode(deadline, values)
-}
-
-// decode does not look at the deadline.
-func (c checkedCodec) decode(b []byte) (deadline time.Time, values map[string]any, err error) {
-	defer func() { // gob has panicked on hostile bytes before
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-		if err != nil {
-			err = fmt.Errorf("%w: %w", ErrCorrupt, err)
-		}
-		if values == nil {
-			values = map[string]any{}
-		}
-	}()
-	return c.Codec.Decode(b)
+	return m, m.steer()
 }

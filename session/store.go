@@ -158,7 +158,7 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Tim
 	hash = st.at(hash)
 	if st != nil {
 		base := st.read(hash)
-		if st.skipped = base != nil && s.m.same(base.bytes, b); st.skipped {
+		if st.unchanged = base != nil && s.m.same(base.bytes, b); st.unchanged {
 			return nil
 		}
 		if base != nil {
@@ -277,17 +277,3 @@ func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) er
 	}
 	return nil
 }
-
-// Find, Commit and Delete are for callers without a context.
-func (s *store) Find(hash string) ([]byte, bool, error) {
-	return s.FindCtx(context.Background(), hash)
-}
-
-func (s *store) Commit(hash string, b []byte, expiry time.Time) error {
-	return s.CommitCtx(context.Background(), hash, b, expiry)
-}
-
-func (s *store) Delete(hash string) error { return s.DeleteCtx(context.Background(), hash) }
-
-// noToken is the hash of a session that has no token yet.
-var noToken = hashOf("")

@@ -29,7 +29,7 @@ func (m *Manager) same(a, b []byte) bool {
 func (st *state) status(ctx context.Context) scs.Status {
 	m := st.m
 	status := m.Status(ctx)
-	if status != scs.Unmodified || st.err != nil {
+	if status != scs.Unmodified || st.loadErr != nil {
 		return status
 	}
 	st.mu.Lock()
