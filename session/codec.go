@@ -17,7 +17,7 @@ import (
 // compactCodec is the default codec. It writes the types that sessions mostly hold
 // (string, []byte, bool, int, int32, int64, float64, time.Time) with a tag each
 // and without gob's descriptions of types, which most of a gob session is; any
-// other value as gob, with gob.Register as ever. Equal sessions are equal bytes. It reads what
+// other value as gob, whose type needs gob.Register. Equal sessions are equal bytes. It reads what
 // scs' gob codec has written as well.
 type compactCodec struct{}
 

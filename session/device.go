@@ -15,9 +15,10 @@ type Device struct {
 	User     string
 	Created  time.Time
 	Deadline time.Time
-	// LastSeen is exact to a tenth of the idle time. In the last idle time
-	// before the deadline it is when that began. It is zero, unknown, with
-	// [Manager.RememberMe]: what does not end when it is idle is not renewed.
+	// LastSeen is when the session was last used, exact to a tenth of the idle
+	// timeout. Once the deadline is less than an idle timeout away, it no longer
+	// advances. It is zero with [Manager.RememberMe]: a session without an idle
+	// timeout is not renewed.
 	LastSeen  time.Time
 	Address   string
 	UserAgent string
@@ -29,7 +30,8 @@ type Device struct {
 	Values map[string]any
 }
 
-// Sessions lists the sessions of a user, the latest first.
+// Sessions returns the sessions of a user, the latest login first. It reads the
+// index and the sessions, in two round trips.
 func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 	hashes, err := m.index.hashes(ctx, user)
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// entered enters a session that is new, or was rotated, or has another
-// deadline, before it is saved. left, called afterwards, reports whether all
-// sessions of the user were revoked in between.
+// entered adds a session to its user's index before it is saved, if it is new, was
+// rotated, or has another deadline. left must be called after the save: it undoes
+// both and returns ErrGone if the user's sessions were revoked in between.
 func (st *state) entered(ctx context.Context) (left func() error, err error) {
 	m := st.m
 	user, token := m.User(ctx), m.Token(ctx)
@@ -45,8 +45,8 @@ func (st *state) entered(ctx context.Context) (left func() error, err error) {
 	}, nil
 }
 
-// indexed reports whether the index has the session as it is: whatever is
-// stored was entered before it was stored.
+// indexed reports whether the index already has the session with this user and
+// deadline: a stored session was added before it was stored.
 func (st *state) indexed(hash, user string, deadline time.Time) bool {
 	base := st.read(hash)
 	if base == nil {

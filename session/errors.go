@@ -8,9 +8,9 @@ import (
 
 // Errors that reach [Hooks] or a caller.
 var (
-	// ErrUnavailable is returned when Redis does not answer in time, or replies
-	// that it cannot serve the command now. It is the ErrUnavailable of all packages
-	// of this module. The client gets 503 with Retry-After.
+	// ErrUnavailable is returned when Redis does not reply in time, or replies that it
+	// cannot execute the command now. It is the same error in all packages of this
+	// module. The client gets 503 with Retry-After.
 	ErrUnavailable = unavailable.Err
 	// ErrHeadersSent is reported for a change that needs a cookie after the header
 	// was sent. A change of the cookie's end, by RememberMe or SetDeadline, is saved
@@ -23,9 +23,10 @@ var (
 	// value was kept. The client gets 500.
 	ErrTooLarge = errors.New("session: too large")
 
-	// ErrGone is returned when saving a session that was logged out or has
-	// expired since it was loaded. Nothing was written; the client loses its
-	// cookie, unless a login has replaced it.
+	// ErrGone is returned when saving a session that was logged out or has expired
+	// since it was loaded. Nothing was written; the response removes the cookie,
+	// unless a login of another request has replaced the session. [Manager.Revoke]
+	// returns it when none of the user's sessions has the handle.
 	ErrGone = errors.New("session: no longer exists")
 	// ErrConflict is returned when other requests kept changing the session until
 	// the time for saving was over. Nothing was written. The client gets 409.
@@ -46,9 +47,6 @@ var (
 	// this instance does not have. The request has a new session, so that its user
 	// can log in. The value is not deleted, except by [Manager.Destroy].
 	ErrUnknownKey = errors.New("session: the stored value is encrypted under a key that is not configured")
-	// ErrNoDevice is returned by [Manager.Revoke] when none of the user's sessions
-	// has the handle.
-	ErrNoDevice = errors.New("session: the user has no such session")
 )
 
 var (

@@ -3,7 +3,7 @@ package session
 import "context"
 
 // Iterate calls fn for each session that is stored, on all masters, one after
-// the other; for operators, for it reads every one. The context that fn gets is
+// the other; for operators, because it reads every session. The context that fn gets is
 // for the data methods: [Manager.User], [Manager.Destroy] and
 // [Manager.Commit], which saves what fn has changed, work on that session, although its token is not
 // known. An error of fn ends it. Values that cannot be read go to the hook.

@@ -17,7 +17,8 @@ func (s *store) findLegacy(ctx context.Context, st *state) (b []byte, found bool
 	return b, found, err
 }
 
-// moved deletes what scs kept, once the session is saved in our place or gone.
+// moved deletes the session that scs has stored, once it is saved under our key or
+// destroyed.
 func (st *state) moved(ctx context.Context) {
 	if st.legacyToken == "" {
 		return

@@ -18,23 +18,22 @@ const (
 	followed      // a rotation of another request has replaced it: the response of that one sets the cookie
 )
 
-// own is what a request has itself done to the sessions of its user. Without it
-// the save would take that for the work of another request: a logout, which is
-// final.
+// own is what a request has itself done to the sessions of its user. Without it the
+// save would mistake that for a logout by another request, which is final.
 type own struct {
 	revoked []string // hashes of sessions that this request revoked
-	login   bool     // the session is the work of Login, and stays whatever happens to the one before
+	login   bool     // Login has made the session: it stays even if the one before was logged out
 	fate    fate
 }
 
-// revoke notes what this request has revoked. A session that Login or
+// revoke records what this request has revoked. A session that Login or
 // RenewToken have made before, but that is not saved yet, ends with all others
 // of the user.
 func (st *state) revoke(ctx context.Context, hashes []string, all bool, user string) {
 	if st == nil {
 		return
 	}
-	unread := !st.touched() // its cookie may be one of them all the same
+	unread := !st.touched() // its cookie may still name one of them
 	if unread {
 		if !slices.ContainsFunc(st.tokens, func(token string) bool { return slices.Contains(hashes, hashOf(token)) }) {
 			return
@@ -82,8 +81,8 @@ func (st *state) inRedis() (hash, user string) {
 	return base.hash, user
 }
 
-// hasEnded reports whether the session is over by this request's own doing:
-// revoked, or given a deadline that is not in the future.
+// hasEnded reports whether this request has ended the session itself: revoked it,
+// or set a deadline that is not in the future.
 func (st *state) hasEnded(ctx context.Context, status scs.Status) bool {
 	st.mu.Lock()
 	revoked := st.fate == ended
@@ -91,7 +90,7 @@ func (st *state) hasEnded(ctx context.Context, status scs.Status) bool {
 	return revoked || status == scs.Modified && !time.Now().Before(st.m.Deadline(ctx))
 }
 
-// end removes what is left of a session that has ended.
+// end deletes a session that hasEnded, unless a revocation has deleted it.
 func (st *state) end(ctx context.Context) error {
 	hash, user := st.inRedis()
 	st.mu.Lock()
@@ -107,7 +106,7 @@ func (st *state) end(ctx context.Context) error {
 	return st.leave(ctx, user, hash)
 }
 
-// leave takes a session out of a user's index.
+// leave removes a session from a user's index.
 func (st *state) leave(ctx context.Context, user, hash string) error {
 	if user == "" {
 		return nil
@@ -115,15 +114,15 @@ func (st *state) leave(ctx context.Context, user, hash string) error {
 	return st.m.index.remove(ctx, user, hash)
 }
 
-// left is leave after the session was saved elsewhere, or as another user's: what
-// the index then names is harmless.
+// left is leave after the session was saved under another hash or user. An error
+// only reaches the hook: an entry of the index without a session is harmless.
 func (st *state) left(ctx context.Context, user, hash string) {
 	if err := st.leave(ctx, user, hash); err != nil {
 		st.m.failed(ctx, err)
 	}
 }
 
-// merge takes the values of another session over, see [Manager.MergeSession].
+// merge copies the values of another session, see [Manager.MergeSession].
 func (st *state) merge(ctx context.Context, token string) error {
 	at := hashOf(token)
 	if st.holds(at) {
@@ -136,13 +135,13 @@ func (st *state) merge(ctx context.Context, token string) error {
 		return nil
 	}
 	if err == nil {
-		st.left(ctx, st.m.User(ctx), at) // its user is ours now, if it had one
+		st.left(ctx, st.m.User(ctx), at) // the user was copied too, if it had one
 	}
 	return err
 }
 
-// holds reports whether that is this request's own session, also before a
-// rotation that is not saved yet.
+// holds reports whether hash is that of this request's own session, also of the one
+// before a rotation that is not saved yet.
 func (st *state) holds(hash string) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -125,7 +125,7 @@ func (st *state) commit(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// enterAndSave saves, and enters the session into its user's index before.
+// enterAndSave adds the session to its user's index, then saves it.
 func (st *state) enterAndSave(ctx context.Context) (string, error) {
 	left, err := st.entered(ctx)
 	if err != nil {
@@ -138,9 +138,9 @@ func (st *state) enterAndSave(ctx context.Context) (string, error) {
 	return token, left()
 }
 
-// neverSaved takes a new session out of the index that could not be saved, so
-// that it counts for no [WithMaxSessions]. In an outage the entry is left: it
-// names nothing.
+// neverSaved removes a new session that could not be saved from the index, so that
+// it does not count for [WithMaxSessions]. In an outage the entry stays, without a
+// session.
 func (st *state) neverSaved(ctx context.Context, err error) error {
 	hash := st.hashOf(st.m.Token(ctx))
 	if errors.Is(err, ErrUnavailable) || st.read(hash) != nil {
@@ -149,9 +149,9 @@ func (st *state) neverSaved(ctx context.Context, err error) error {
 	return st.leave(ctx, st.m.User(ctx), hash)
 }
 
-// spared reports whether a rotation that failed because sessions of the user
-// were revoked may be tried again: another request's RevokeOthers has kept the
-// session that it is of.
+// spared reports whether a rotation that failed because the user's sessions were
+// revoked may be retried: the RevokeOthers of another request has spared the session
+// that is rotated.
 func (st *state) spared(ctx context.Context, base *value) bool {
 	st.mu.Lock()
 	renewed := base != nil && len(st.replaced) > 0 && st.replaced[0] == base.hash && !st.login
@@ -166,8 +166,8 @@ func (st *state) spared(ctx context.Context, base *value) bool {
 	return err == nil && found
 }
 
-// saveLate writes what was changed after the header went out. What would need
-// a cookie is lost, and said to be.
+// saveLate writes what was changed after the header was sent. A change that needs a
+// new cookie is lost, and reported as ErrHeadersSent.
 func (st *state) saveLate(ctx context.Context) {
 	m := st.m
 	if st.loadErr != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+
 	"github.com/redishttp/redishttp/internal/personal"
 )
 
@@ -119,7 +120,8 @@ func (m *Manager) markModified(ctx context.Context) {
 	m.scs.Remove(ctx, markKey)
 }
 
-// empty begins a new session; err says whether that is for want of Redis.
+// empty starts a new session. err is why the stored one could not be loaded, nil if
+// there is none.
 func (st *state) empty(err error) {
 	ctx, _ := st.m.scs.Load(context.Background(), "") // without a token it cannot fail
 	st.set(ctx.Value(st.m.key), "", err)
@@ -138,9 +140,9 @@ func (st *state) reset(ctx context.Context, token string) {
 	st.own = own{}
 }
 
-// RenewToken gives the session a new token: call it on every privilege change.
-// Unlike scs', it keeps the old session until the new one is saved, so that a
-// failure logs no user out.
+// RenewToken gives the session a new token, against session fixation: call it on
+// every privilege change; [Manager.Login] does so itself. Unlike scs', it keeps the
+// old session until the new one is saved, so that a failure logs no user out.
 func (m *Manager) RenewToken(ctx context.Context) error {
 	st := m.state(m.in(ctx))
 	st.load()
@@ -157,7 +159,8 @@ func (m *Manager) RenewToken(ctx context.Context) error {
 	return err
 }
 
-// rotated takes the hash of a session that is being replaced; false if it is not.
+// rotated reports whether scs deletes the session of hash because RenewToken
+// replaces it. The hash is then kept until the new session is saved.
 func (st *state) rotated(hash string) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()

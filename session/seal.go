@@ -14,7 +14,8 @@ const (
 	sealIDSize  = 4
 )
 
-// sealed begins values that are encrypted; neither the default codec nor gob begins so.
+// sealed is the prefix of encrypted values. Neither the default codec nor gob
+// writes it.
 const sealed = "\x00\x02"
 
 // sealer encrypts values at rest with AES-256-GCM (NIST SP 800-38D). Each

@@ -102,8 +102,8 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 	}
 }
 
-// FindCtx runs under the request's context: no one needs a session whose
-// client is gone.
+// FindCtx ends with the request's context: a session is of no use once its client
+// has disconnected.
 func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool, err error) {
 	st := s.m.state(ctx)
 	if st != nil && st.aside.Load() {
@@ -147,9 +147,9 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	return b, true, nil
 }
 
-// CommitCtx runs although the client may be gone: the work is done, and a
-// login that was answered must be a login. What is as it was read is not
-// written. When it expires follows from b.
+// CommitCtx does not end with the request's context: the handler has done its work,
+// and may have responded already. An unchanged session is not written. scs' expiry
+// is ignored: the life of the key follows from b.
 func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Time) error {
 	if err := s.m.fits(b); err != nil {
 		return err
@@ -180,7 +180,7 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Tim
 	return err
 }
 
-// fits refuses a session that is too large.
+// fits returns ErrTooLarge for a session above WithMaxSize.
 func (m *Manager) fits(b []byte) error {
 	if len(b) > m.maxSize {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), m.maxSize)
@@ -238,8 +238,8 @@ func (s *store) touch(ctx context.Context, hash string, life time.Duration) erro
 	})
 }
 
-// AllCtx finds every session, on all masters; for operators. [Manager.Iterate]
-// reads one at a time instead.
+// AllCtx returns every session, of all masters. scs.IterableCtxStore has it;
+// [Manager.Iterate] reads one at a time instead.
 func (s *store) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	all := map[string][]byte{}
 	err := s.each(ctx, func(hash string, stored []byte) error {
@@ -249,8 +249,7 @@ func (s *store) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	return all, err
 }
 
-// each calls fn for every session. A key of another type is no session, and
-// hides none.
+// each calls fn for every session. A key of another type is reported and skipped.
 func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) error) error {
 	conn := s.all.Get()
 	defer conn.Close()

@@ -9,8 +9,8 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// same reports whether two encodings are of equal sessions. the default codec writes equal
-// bytes but for maps; scs' codec writes any order.
+// same reports whether two encodings are of equal sessions. The default codec
+// writes equal bytes except for maps; gob writes the keys in any order.
 func (m *Manager) same(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -24,8 +24,8 @@ func (m *Manager) same(a, b []byte) bool {
 	return err == nil && err2 == nil && until.Equal(deadline) && reflect.DeepEqual(was, now)
 }
 
-// status is scs', but for a value that was changed in place, a map or what a
-// pointer points to, which scs does not see.
+// status is scs' status, and Modified also when a value was changed in place: a map,
+// or what a pointer points to. scs does not notice such a change.
 func (st *state) status(ctx context.Context) scs.Status {
 	m := st.m
 	status := m.Status(ctx)

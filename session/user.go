@@ -3,11 +3,12 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
 
-// The keys of what Login keeps in the session itself.
+// The keys of the values that Login puts in the session itself.
 const (
 	userKey    = "__user"
 	createdKey = "__created"
@@ -20,10 +21,11 @@ const (
 	handleSize = 16
 )
 
-// Login binds the session to a user, and gives it a new token: call it when a
-// user has proved who they are. It takes effect when the session is saved; if
-// it cannot be entered into the user's index then, the login fails. Address and
-// user agent are for [Manager.Sessions]; they may be empty.
+// Login binds the session to a user and gives it a new token. Call it when the
+// user is authenticated. It takes effect when the session is saved; if the session
+// cannot be added to the user's index then, the login fails and the client gets
+// 503. address and userAgent are shown by [Manager.Sessions]; they may be empty, and
+// userAgent is cut to 256 bytes.
 func (m *Manager) Login(ctx context.Context, user, address, userAgent string) error {
 	if user == "" {
 		return errors.New("session: login: no user")
@@ -39,11 +41,12 @@ func (m *Manager) Login(ctx context.Context, user, address, userAgent string) er
 	return nil
 }
 
-// User is the user of [Manager.Login], "" for an anonymous session.
+// User returns the user of [Manager.Login], "" for an anonymous session.
 func (m *Manager) User(ctx context.Context) string { return m.GetString(ctx, userKey) }
 
-// Destroy ends the session, here and in its user's index. After
-// [ErrUnconfirmed] it is ended all the same.
+// Destroy ends the session: it deletes the session and its entry in the user's
+// index, and the response removes the cookie. After [ErrUnconfirmed] it has ended
+// all the same.
 func (m *Manager) Destroy(ctx context.Context) error {
 	st := m.state(m.in(ctx))
 	st.load()
@@ -69,7 +72,8 @@ func (m *Manager) Destroy(ctx context.Context) error {
 	return m.index.confirm(ctx, at)
 }
 
-// Revoke ends one session of a user, by its handle. If that is the session of
+// Revoke ends one session of a user, by its handle, see [Device]. It returns
+// [ErrGone] if none of the user's sessions has that handle. If it is the session of
 // ctx, the response removes its cookie, as after [Manager.RevokeAll].
 func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 	hashes, err := m.index.hashes(ctx, user)
@@ -88,7 +92,7 @@ func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 			return m.index.confirm(ctx, hash)
 		}
 	}
-	return ErrNoDevice
+	return fmt.Errorf("%w: the user has no session of this handle", ErrGone)
 }
 
 // RevokeAll ends all sessions of a user and returns how many there were. A
@@ -106,8 +110,8 @@ func (m *Manager) RevokeAll(ctx context.Context, user string) (int, error) {
 }
 
 // RevokeOthers ends all sessions of this session's user but this one, also if
-// Login or RenewToken gave it a new token in this request, before or after. It
-// is what a change of the password calls.
+// Login or RenewToken gave it a new token in this request, before or after. Call
+// it when the user changes the password.
 func (m *Manager) RevokeOthers(ctx context.Context) (int, error) {
 	st := m.state(m.in(ctx))
 	user, at := m.User(ctx), st.where(ctx)
