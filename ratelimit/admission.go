@@ -100,15 +100,15 @@ func (l *Limiter) settle(r *http.Request, a *admission, status int) {
 		refund = min(max(int64(l.refund(status, r)), 0), charged)
 	}
 	switch a.decision.Source {
-	case fromLocal:
+	case FromLocal:
 		if refund > 0 {
 			q.cost = -refund
 			l.local.decide(q, l.now())
 		}
 		refund, charged = 0, 0
-	case fromNowhere:
+	case FromNowhere:
 		refund, charged = 0, 0
-	case fromRedis, fromEngine, fromDenyCache:
+	case FromRedis, FromEngine, FromDenyCache:
 	}
 	if q.cost = max(later-refund, -charged); q.cost != 0 {
 		_, _ = l.decide(context.WithoutCancel(r.Context()), q) // the hook has the error

@@ -328,7 +328,7 @@ func TestShadowSkipAndDenyList(t *testing.T) {
 func TestOutageHookAndLocalShare(t *testing.T) {
 	s := redistest.NewServer(t)
 	var changes []bool
-	l := limiter(t, s.Client(t), redis_rate.PerHour(100), ratelimit.WithLocalFallback(0.1, 100_000), ratelimit.WithHooks(ratelimit.Hooks{
+	l := limiter(t, s.Client(t), redis_rate.PerHour(100), ratelimit.WithLocalShare(0.1), ratelimit.WithHooks(ratelimit.Hooks{
 		Outage: func(_ context.Context, unavailable bool) { changes = append(changes, unavailable) },
 	}))
 	allow(t, l, "k", 1)
@@ -381,7 +381,7 @@ func TestKeyFallback(t *testing.T) {
 			return ratelimit.Join("api", k), nil
 		}
 		return "", errKey
-	}), ratelimit.WithKeyFallback(ratelimit.ByIP(nil))).Handler(served)
+	}), ratelimit.WithKeyFallback(ratelimit.RemoteAddr)).Handler(served)
 	for _, tc := range []struct {
 		key  string
 		want int

@@ -12,7 +12,7 @@ func (l *Limiter) Allow(ctx context.Context, key string, limits ...Limit) (Decis
 
 // AllowN decides whether a request of cost n is admitted and charges it if so,
 // in one round trip. A cost of 0 only reads, a negative one gives back, up to a
-// full bucket; [Limiter.Refund] gives back what a decision has charged. limits take the place of the limiter's own; pass them with
+// full bucket. limits take the place of the limiter's own; pass them with
 // [WithLimitsFunc].
 //
 // While Redis is unavailable, the decision follows [WithFailureMode] and the
@@ -30,22 +30,33 @@ func (l *Limiter) Peek(ctx context.Context, key string, limits ...Limit) (Decisi
 	return l.AllowN(ctx, key, 0, limits...)
 }
 
-// Refund gives back n of what the decision d charged key, up to a full
+// Refund gives n back, up to a full bucket. It is for what a decision with the
+// source [FromRedis] or [FromEngine] has charged; [Limiter.RefundDecision] finds
+// that out itself. While Redis is unavailable nothing is given back, and the error
+// matches [ErrUnavailable]. A negative n is an error.
+func (l *Limiter) Refund(ctx context.Context, key string, n int, limits ...Limit) (Decision, error) {
+	if n < 0 {
+		return Decision{}, fmt.Errorf("ratelimit: refund of %d", n)
+	}
+	return l.AllowN(ctx, key, -n, limits...)
+}
+
+// RefundDecision gives back n of what the decision d charged key, up to a full
 // bucket, where it was charged: in Redis, or in this process if Redis was
 // unavailable. A refusal and a decision that was not counted charged nothing, so
 // nothing is given back. n is at most the cost that was charged; a negative n is an
 // error.
-func (l *Limiter) Refund(ctx context.Context, key string, d Decision, n int) error {
+func (l *Limiter) RefundDecision(ctx context.Context, key string, d Decision, n int) error {
 	q := request{set: d.set, key: key, cost: -int64(n), mode: force}
 	switch {
 	case n < 0:
 		return fmt.Errorf("ratelimit: refund of %d", n)
 	case n == 0 || d.set == nil || !d.Allowed || !d.set.counts:
 		return nil
-	case d.Source == fromLocal:
+	case d.Source == FromLocal:
 		l.local.decide(q, l.now())
 		return nil
-	case d.Source != fromRedis && d.Source != fromEngine:
+	case d.Source != FromRedis && d.Source != FromEngine:
 		return nil
 	}
 	_, err := l.decide(ctx, q)

@@ -88,7 +88,7 @@ func TestACrowdOnAHungServer(t *testing.T) {
 		t.Errorf("held for %v", took)
 	}
 	for i, d := range decisions {
-		if errs[i] == nil || !d.Allowed || d.Source != "local" {
+		if errs[i] == nil || !d.Allowed || d.Source != ratelimit.FromLocal {
 			t.Fatalf("got %+v, %v, want a local decision", d, errs[i])
 		}
 	}

@@ -25,7 +25,7 @@ func TestTheDenyCacheAcrossAStepOfTheClock(t *testing.T) {
 			request(h, "GET")
 		}
 		c.advance(step)
-		if d := allow(t, l, "k", 1); d.Allowed != (step > 0) || d.Source != "redis" || !d.Allowed && d.RetryAfter > 12*time.Second {
+		if d := allow(t, l, "k", 1); d.Allowed != (step > 0) || d.Source != ratelimit.FromRedis || !d.Allowed && d.RetryAfter > 12*time.Second {
 			t.Errorf("step of %v: got %+v (%v), want what Redis says", step, d, d.Source)
 		}
 		if got := request(h, "GET").Code; (got == 200) != (step > 0) {
@@ -50,7 +50,7 @@ func TestTheLocalTableAcrossAStepOfTheClock(t *testing.T) {
 		s.Kill()
 		local := func() ratelimit.Decision {
 			d, err := l.Allow(t.Context(), "k")
-			if err == nil || d.Source != "local" {
+			if err == nil || d.Source != ratelimit.FromLocal {
 				t.Fatalf("got %+v, %v, want a local decision", d, err)
 			}
 			return d

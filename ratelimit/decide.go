@@ -156,7 +156,7 @@ func (l *Limiter) remember(q request, d Decision) {
 // fallbackDecision decides without Redis. It gives nothing back: what was
 // charged in Redis was not charged here.
 func (l *Limiter) fallbackDecision(q request) Decision {
-	d := Decision{Allowed: true, Source: fromNowhere, set: q.set}
+	d := Decision{Allowed: true, Source: FromNowhere, set: q.set}
 	d.State = State{Policy: q.set.all[0].Name, Limit: q.set.all[0].Limit.Limit}
 	switch l.failureMode {
 	case FailClosed:

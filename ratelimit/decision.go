@@ -7,17 +7,40 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 )
 
-// Where a decision was made, see [Decision].Source.
+// Source is where a decision was made.
+type Source uint8
+
 const (
-	fromRedis     = "redis"
-	fromEngine    = "engine"
-	fromLocal     = "local"
-	fromNowhere   = "none"
-	fromDenyCache = "deny-cache"
+	// FromRedis is the shared, exact count.
+	FromRedis Source = iota
+	// FromEngine is the engine of [WithEngine].
+	FromEngine
+	// FromLocal is the count of this process, while Redis is unavailable.
+	FromLocal
+	// FromNowhere is no count at all: Redis is unavailable and the failure mode
+	// is [FailOpen] or [FailClosed], or there was no limit.
+	FromNowhere
+	// FromDenyCache is an earlier refusal of Redis that still holds.
+	FromDenyCache
 )
 
-// never is the RetryAfter of a cost above the burst.
-const never time.Duration = -1
+func (s Source) String() string {
+	switch s {
+	case FromRedis:
+		return "redis"
+	case FromEngine:
+		return "engine"
+	case FromLocal:
+		return "local"
+	case FromDenyCache:
+		return "deny-cache"
+	case FromNowhere:
+	}
+	return "nowhere"
+}
+
+// Never is the RetryAfter of a cost above the burst, which is never admitted.
+const Never time.Duration = -1
 
 // State is a client's standing with one policy.
 type State struct {
@@ -26,8 +49,7 @@ type State struct {
 	// Remaining is how many requests of cost 1 would be admitted now.
 	Remaining int
 	// RetryAfter is the wait until this cost is admitted if no other request is:
-	// 0 if this policy does not refuse, negative if the cost is above the burst, so that
-	// it is never admitted.
+	// 0 if this policy does not refuse, [Never] if the cost is above the burst.
 	RetryAfter time.Duration
 	// ResetAfter is the time until the bucket is full again.
 	ResetAfter time.Duration
@@ -47,12 +69,7 @@ type Decision struct {
 	// the limit; see [FailClosed].
 	Unavailable bool
 	State
-	// Source is where the decision was made: "redis", the shared, exact count;
-	// "engine", that of [WithEngine]; "local", the count of this process while Redis is
-	// unavailable; "deny-cache", an earlier refusal of Redis that still holds; "none" if
-	// nothing was counted, because Redis is unavailable and the failure mode is [FailOpen]
-	// or [FailClosed], or there was no limit.
-	Source string
+	Source Source
 
 	more     []State // of all policies, when there are several
 	set      *policies
@@ -68,9 +85,9 @@ func (d Decision) Policies() []State {
 	return []State{d.State}
 }
 
-// nearLimit reports whether at least four fifths of the burst are used.
-func (d Decision) nearLimit() bool {
-	return d.Source != fromNowhere && d.Remaining*5 <= d.Limit.Burst
+// NearLimit reports whether at least four fifths of the burst are used.
+func (d Decision) NearLimit() bool {
+	return d.Source != FromNowhere && d.Remaining*5 <= d.Limit.Burst
 }
 
 // FromContext returns the decision of the innermost [Limiter.Handler] that
@@ -100,8 +117,8 @@ func (d Decision) withStates(states []State) Decision {
 
 func stricter(a, b State) bool {
 	switch {
-	case a.RetryAfter == never || b.RetryAfter == never:
-		return a.RetryAfter == never && b.RetryAfter != never
+	case a.RetryAfter == Never || b.RetryAfter == Never:
+		return a.RetryAfter == Never && b.RetryAfter != Never
 	case a.RetryAfter != b.RetryAfter:
 		return a.RetryAfter > b.RetryAfter
 	}

@@ -146,7 +146,7 @@ func TestResetsAreSeen(t *testing.T) {
 	}
 	for name, undo := range map[string]func() error{
 		"reset":  func() error { return here.Reset(t.Context(), "k") },
-		"refund": func() error { _, err := here.AllowN(t.Context(), "k", -2); return err },
+		"refund": func() error { _, err := here.Refund(t.Context(), "k", 2); return err },
 	} {
 		exhaust()
 		if err := undo(); err != nil {

@@ -140,7 +140,7 @@ func (c *denyCache) forget(key string) {
 func (r *refusal) decision(cost, now int64) Decision {
 	d := r.last
 	elapsed := time.Duration(now - r.at)
-	d.Source = fromDenyCache
+	d.Source = FromDenyCache
 	if p := d.policy; p != nil && d.more == nil {
 		u := p.units
 		debt := u.drained(d.debt, elapsed.Microseconds())

@@ -22,7 +22,7 @@
 //
 // # Identifying clients
 //
-// [ByIP](nil) by default: the connection's address, IPv6 by /64, no header
+// [RemoteAddr] by default: the connection's address, IPv6 by /64, no header
 // trusted. Behind proxies use [ByIP] with a resolver of package clientip. For an API
 // key or a user, write a [KeyFunc]. Over a unix socket there is no address: trust the
 // socket, or all requests share one key, which is logged.
@@ -32,12 +32,12 @@
 // Each call times out after 100 ms ([WithTimeout]); after five failures in a row
 // Redis is called once a second. Until it is back, [WithFailureMode] decides:
 // [FailLocal] (the default) counts in this process, up to the whole limit or
-// the share of [WithLocalFallback], [FailOpen] admits every request, [FailClosed] returns
+// [WithLocalShare] of it, [FailOpen] admits every request, [FailClosed] returns
 // 503. An outage itself never returns 429 and is never shown to the client. After a
 // failover or a lost key a client's bucket is full again. A place of a
 // concurrency limit is free 30 s after its process died, and as soon as Redis answers
 // if only the reply was lost; a place whose renewals fail for that long may be given
-// to another request. Refunds go where the charge went, see [Limiter.Refund].
+// to another request. Refunds go where the charge went, see [Limiter.RefundDecision].
 // Errors match [ErrUnavailable].
 //
 // # Keys

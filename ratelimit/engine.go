@@ -57,7 +57,7 @@ func (l *Limiter) callEngine(ctx context.Context, q request) (Decision, error) {
 		if a.res == nil {
 			return Decision{}, errors.New("engine: no result")
 		}
-		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Source: fromEngine, set: q.set}
+		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Source: FromEngine, set: q.set}
 		d.State = State{
 			Policy: p.Name, Limit: p.Limit.Limit, Remaining: max(a.res.Remaining, 0),
 			RetryAfter: max(a.res.RetryAfter, 0), ResetAfter: a.res.ResetAfter,
@@ -65,7 +65,7 @@ func (l *Limiter) callEngine(ctx context.Context, q request) (Decision, error) {
 		if forced {
 			d.Allowed, d.RetryAfter = true, 0
 		} else if n > p.Burst {
-			d.RetryAfter = never // redis_rate names a time at which it cannot pass either
+			d.RetryAfter = Never // redis_rate names a time at which it cannot pass either
 		}
 		if d.Remaining < p.Burst {
 			d.NextAfter = p.Period / time.Duration(p.Rate)

@@ -149,7 +149,7 @@ func ExampleWithSkip() {
 func client() *redis.Client { return redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}) }
 
 // What is known to have failed only later is given back where it was charged.
-func ExampleLimiter_Refund() {
+func ExampleLimiter_RefundDecision() {
 	limiter, err := ratelimit.New(client(), ratelimit.PerHour(100))
 	if err != nil {
 		fmt.Println(err)
@@ -161,7 +161,7 @@ func ExampleLimiter_Refund() {
 			return errors.New("too many jobs")
 		}
 		if err := run(); err != nil {
-			return errors.Join(err, limiter.Refund(ctx, user, d, 10))
+			return errors.Join(err, limiter.RefundDecision(ctx, user, d, 10))
 		}
 		return nil
 	}

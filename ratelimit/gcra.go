@@ -78,13 +78,13 @@ func (u units) duration(debt int64) time.Duration {
 }
 
 // retryAfter is the wait until a cost fits beside a debt: 0 if it does now, and
-// negative if it is above the burst.
+// [Never] if it is above the burst.
 func (u units) retryAfter(debt, cost int64) time.Duration {
 	switch over := debt + min(cost, u.burst+1)*u.token - u.capacity(); {
 	case cost <= 0 || over <= 0:
 		return 0
 	case cost > u.burst:
-		return never
+		return Never
 	default:
 		return u.duration(over)
 	}

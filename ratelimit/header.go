@@ -11,24 +11,18 @@ import (
 	"time"
 )
 
-// Headers says which RateLimit headers are sent (draft-ietf-httpapi-ratelimit-headers),
-// and on which responses. Its zero value sends RateLimit and RateLimit-Policy on every
-// counted response.
-type Headers struct {
-	// Off sends none of the draft's; a refusal still has Retry-After.
-	Off bool
-	// NearLimit sends them only when four fifths of a burst are used, and with refusals.
-	NearLimit bool
-	// Legacy adds X-RateLimit-Limit, -Remaining and -Reset of the most restrictive
-	// policy, for clients that know only these. Reset is the number of seconds until the
-	// bucket is full, with LegacyEpoch, which implies Legacy, that moment as seconds since
-	// 1970.
-	Legacy, LegacyEpoch bool
-	// PartitionKey is a secret of at least 16 bytes. It adds the draft's parameter pk, the
-	// client's key as 12 bytes of HMAC-SHA-256: use it where clients share an address and
-	// must tell whose quota it is.
-	PartitionKey []byte
-}
+// HeaderMode is on which responses RateLimit headers are sent.
+type HeaderMode uint8
+
+const (
+	// HeadersAlways sends them on every counted response.
+	HeadersAlways HeaderMode = iota
+	// HeadersNearLimit sends them when four fifths of a burst are used, and with
+	// refusals.
+	HeadersNearLimit
+	// HeadersOff sends none; a refusal still has Retry-After.
+	HeadersOff
+)
 
 const maxInteger = 999_999_999_999_999 // of a structured field, RFC 9651, section 3.3.1
 
@@ -75,10 +69,10 @@ func headerOf(p *policy) policyHeader {
 
 // setHeaders adds to the lists: an outer limiter may have done so too.
 func (l *Limiter) setHeaders(h http.Header, d Decision, key string) {
-	if d.Source == fromNowhere {
+	if d.Source == FromNowhere {
 		return // nothing was counted
 	}
-	if !l.headers.Off && (!l.headers.NearLimit || !d.Allowed || d.nearLimit()) {
+	if l.headers == HeadersAlways || l.headers == HeadersNearLimit && (!d.Allowed || d.NearLimit()) {
 		pk := l.partition(key)
 		if d.more == nil {
 			add(h, policyField, d.set.all[0].header.field+pk)
@@ -96,9 +90,9 @@ func (l *Limiter) setHeaders(h http.Header, d Decision, key string) {
 			add(h, limitField, string(items))
 		}
 	}
-	if l.headers.Legacy || l.headers.LegacyEpoch {
+	if l.legacy != nil {
 		reset := int64(seconds(d.ResetAfter))
-		if l.headers.LegacyEpoch {
+		if l.legacy.epoch {
 			reset += l.now().Unix()
 		}
 		h.Set("X-RateLimit-Limit", strconv.Itoa(d.Limit.Burst))
@@ -129,10 +123,10 @@ func (p *policyHeader) item(s State) string {
 // partition is the parameter pk. The hash is keyed: an unkeyed one of an address
 // is undone by trying all addresses.
 func (l *Limiter) partition(key string) string {
-	if l.headers.PartitionKey == nil {
+	if l.partitionKey == nil {
 		return ""
 	}
-	mac := hmac.New(sha256.New, l.headers.PartitionKey)
+	mac := hmac.New(sha256.New, l.partitionKey)
 	mac.Write([]byte(key))
 	return ";pk=:" + base64.StdEncoding.EncodeToString(mac.Sum(nil)[:12]) + ":"
 }

@@ -15,8 +15,10 @@ type KeyFunc func(*http.Request) (string, error)
 // sharedKey is the key of all requests without an address.
 const sharedKey = "unix"
 
-// remoteAddr is the KeyFunc of the connection's own address, IPv6 by /64.
-func remoteAddr(r *http.Request) (string, error) {
+// RemoteAddr is the KeyFunc of the connection's own address, IPv6 by /64. It
+// trusts no header. Requests without an address, as over a unix socket, share
+// the key "unix", which [Limiter.Handler] logs once a minute.
+func RemoteAddr(r *http.Request) (string, error) {
 	addr := clientip.Peer(r)
 	bits := 64
 	if addr.Is4() {
@@ -27,13 +29,12 @@ func remoteAddr(r *http.Request) (string, error) {
 }
 
 // ByIP returns a KeyFunc of the client's address, or for IPv6 its network, as
-// the resolver finds it: see [clientip.Resolver.Prefix]. Use it behind proxies.
-// ByIP(nil) is the default of [WithKey]: the address of the connection, IPv6 by /64,
-// and no header. Requests without an address, as over a unix socket, share the key
-// "unix", which [Limiter.Handler] logs once a minute.
+// the resolver finds it: see [clientip.Resolver.Prefix]. Use it behind proxies. The
+// key of a request without any address is "unix". A nil resolver is
+// [RemoteAddr].
 func ByIP(resolver *clientip.Resolver) KeyFunc {
 	if resolver == nil {
-		return remoteAddr
+		return RemoteAddr
 	}
 	return func(r *http.Request) (string, error) { return addressKey(resolver.Prefix(r)), nil }
 }

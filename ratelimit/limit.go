@@ -25,8 +25,11 @@ type Limit struct {
 	kind kind
 }
 
+// Limits are the types of a limit that [New] takes.
+type Limits interface{ Limit | redis_rate.Limit }
+
 // limitOf converts what [New] was given.
-func limitOf[L Limit | redis_rate.Limit](limit L) Limit {
+func limitOf[L Limits](limit L) Limit {
 	if own, ok := any(limit).(Limit); ok {
 		return own
 	}

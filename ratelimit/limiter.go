@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
@@ -62,7 +61,7 @@ type Limiter struct {
 // limit is a [Limit] or a redis_rate.Limit. [WithLimits] adds to it,
 // [WithLimitsFunc] takes its place; with one of them it may be the zero Limit. New
 // does not dial. All mistakes are reported at once, as joined [*OptionError].
-func New[L Limit | redis_rate.Limit](rdb Client, limit L, opts ...Option) (*Limiter, error) {
+func New[L Limits](rdb Client, limit L, opts ...Option) (*Limiter, error) {
 	return newLimiter(rdb, limitOf(limit), opts)
 }
 

@@ -52,7 +52,7 @@ func (t *table) decide(q request, now time.Time) Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at := now.Sub(t.start).Microseconds()
-	d := Decision{Allowed: true, Source: fromLocal, set: q.set}
+	d := Decision{Allowed: true, Source: FromLocal, set: q.set}
 	accounts := make([]account, len(q.set.all))
 	for i := range q.set.all {
 		a := &accounts[i]

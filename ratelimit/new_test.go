@@ -102,7 +102,7 @@ func TestErrUnavailable(t *testing.T) {
 		"Allow":  func() error { _, err := l.Allow(t.Context(), "k"); return err },
 		"AllowN": func() error { _, err := l.AllowN(t.Context(), "k", 2, ratelimit.PerHour(3)); return err },
 		"Peek":   func() error { _, err := l.Peek(t.Context(), "k"); return err },
-		"Refund": func() error { _, err := l.AllowN(t.Context(), "k", -1); return err },
+		"Refund": func() error { _, err := l.Refund(t.Context(), "k", 1); return err },
 		"Charge": func() error { _, err := l.Charge(t.Context(), "k", 1); return err },
 		"Enter":  func() error { _, leave, err := l.Enter(t.Context(), "k", 1); leave(); return err },
 		"Block":  func() error { return l.Block(t.Context(), "k", time.Second) },

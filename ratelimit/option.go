@@ -26,7 +26,7 @@ type FailureMode uint8
 
 const (
 	// FailLocal counts in this process: each instance allows the whole limit,
-	// or its part of it, see [WithLocalFallback]. A client that exceeds it on this
+	// or its part of it, see [WithLocalShare]. A client that exceeds it on this
 	// instance gets 429.
 	FailLocal FailureMode = iota
 	// FailOpen admits every request, without RateLimit headers.
@@ -88,13 +88,16 @@ func WithFailureMode(mode FailureMode) Option {
 	return optionFunc(func(c *config) { c.failureMode = mode })
 }
 
-// WithLocalFallback sets how [FailLocal] counts: the part of the limits that this
-// instance allows, above 0 and up to 1, and for how many clients, above 0; beyond
-// that, clients share one bucket. The defaults are 1, the whole limit on each
-// instance, and 100,000. With ten instances 0.1 keeps to the limit while Redis is
-// unavailable, if clients spread evenly.
-func WithLocalFallback(share float64, clients int) Option {
-	return optionFunc(func(c *config) { c.localShare, c.localKeys = share, clients })
+// WithLocalKeys bounds the table of [FailLocal]: when it holds n clients,
+// further ones share one bucket. The default is 100,000; 0 and less are mistakes.
+func WithLocalKeys(n int) Option { return optionFunc(func(c *config) { c.localKeys = n }) }
+
+// WithLocalShare sets the part of the limits that [FailLocal] allows on this
+// instance, above 0 and up to 1. The default is 1: each instance allows the
+// whole limit. With ten instances 0.1 keeps to the limit while Redis is
+// away, if clients spread evenly.
+func WithLocalShare(part float64) Option {
+	return optionFunc(func(c *config) { c.localShare = part })
 }
 
 // WithLimits adds limits that every request must be within: all are charged or
@@ -133,7 +136,7 @@ func defaults() config {
 	return config{
 		prefix: "ratelimit", timeout: 100 * time.Millisecond, localKeys: 100_000, localShare: 1,
 		denySize: 65_536, denyRecheck: time.Second, logger: slog.New(slog.DiscardHandler),
-		counting: counting{key: remoteAddr},
+		counting: counting{key: RemoteAddr},
 	}
 }
 
@@ -146,8 +149,8 @@ func (c *config) validate(hasClient bool, limits []Limit) error {
 	check.That(c.key != nil, "WithKey", "is nil")
 	check.That(c.timeout > 0, "WithTimeout", "%v is not above 0", c.timeout)
 	check.That(c.failureMode <= FailClosed, "WithFailureMode", "is unknown")
-	check.That(c.localKeys > 0, "WithLocalFallback", "%d clients is not above 0", c.localKeys)
-	check.That(c.localShare > 0 && c.localShare <= 1, "WithLocalFallback", "%v is not above 0 and up to 1", c.localShare)
+	check.That(c.localKeys > 0, "WithLocalKeys", "%d is not above 0", c.localKeys)
+	check.That(c.localShare > 0 && c.localShare <= 1, "WithLocalShare", "%v is not above 0 and up to 1", c.localShare)
 	check.That(c.denySize >= 0, "WithDenyCache", "size %d is below 0", c.denySize)
 	check.That(c.denySize == 0 || c.denyRecheck > 0, "WithDenyCache", "%v is not above 0", c.denyRecheck)
 	check.That(c.logger != nil, "WithLogger", "is nil")
@@ -166,11 +169,13 @@ type counting struct {
 // responding are the options that change what a client gets or what is done
 // after the decision. Its zero value is the default.
 type responding struct {
-	refund  func(status int, r *http.Request) int
-	shadow  bool
-	delay   *delay
-	headers Headers
-	deny    http.Handler
+	refund       func(status int, r *http.Request) int
+	shadow       bool
+	delay        *delay
+	headers      HeaderMode
+	legacy       *legacy
+	partitionKey []byte
+	deny         http.Handler
 }
 
 // usual reports whether no option of responding is set, so that a refusal can

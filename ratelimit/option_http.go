@@ -7,14 +7,14 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// WithKey sets what is limited. The default is [ByIP](nil), which trusts no
+// WithKey sets what is limited. The default is [RemoteAddr], which trusts no
 // header; nil is a mistake. Use [ByIP] behind proxies, and a function of your own
 // for API keys and users.
 func WithKey(key KeyFunc) Option { return optionFunc(func(c *config) { c.key = key }) }
 
 // WithKeyFallback sets the key function to use when the first fails or returns
 // "". The default, also for nil, is none: such a request gets 500. Use
-// [ByIP](nil) for requests without an API key.
+// [RemoteAddr] for requests without an API key.
 func WithKeyFallback(key KeyFunc) Option { return optionFunc(func(c *config) { c.fallback = key }) }
 
 // WithLimitsFunc sets limits by request: the tier of a customer, the route, the
@@ -73,9 +73,27 @@ func WithDelay(longest time.Duration, waiting int) Option {
 	return optionFunc(func(c *config) { c.delay = &delay{longest, waiting} })
 }
 
-// WithHeaders sets which RateLimit headers are sent. The default, also for the zero
-// value, is RateLimit and RateLimit-Policy on every counted response.
-func WithHeaders(h Headers) Option { return optionFunc(func(c *config) { c.headers = h }) }
+// WithHeaders sets on which responses RateLimit headers are sent. The default is
+// [HeadersAlways].
+func WithHeaders(mode HeaderMode) Option { return optionFunc(func(c *config) { c.headers = mode }) }
+
+type legacy struct{ epoch bool }
+
+// WithLegacyHeaders adds X-RateLimit-Limit, -Remaining and -Reset, of the most
+// restrictive policy. Reset is the number of seconds until the bucket is full, or
+// with epoch that moment as seconds since 1970. The default is none. Use it for
+// clients that know only these.
+func WithLegacyHeaders(epoch bool) Option {
+	return optionFunc(func(c *config) { c.legacy = &legacy{epoch} })
+}
+
+// WithPartitionKey adds the parameter pk of the draft to the headers: the
+// client's key as 12 bytes of HMAC-SHA-256 under this secret of at least 16 bytes.
+// The default, also for nil, is none. Use it where clients share an address and
+// must tell whose quota it is.
+func WithPartitionKey(secret []byte) Option {
+	return optionFunc(func(c *config) { c.partitionKey = secret })
+}
 
 // WithDenyHandler sets the response to requests that are rejected with 429 or
 // 503. Retry-After, Cache-Control and the RateLimit headers are set before;
@@ -88,6 +106,6 @@ func (c *responding) validate(check *setting.Check) {
 		check.That(c.delay.longest >= 0, "WithDelay", "%v is below 0", c.delay.longest)
 		check.That(c.delay.waiting > 0, "WithDelay", "%d requests may wait, want above 0", c.delay.waiting)
 	}
-	check.That(!c.headers.Off || !c.headers.NearLimit, "WithHeaders", "Off and NearLimit exclude each other")
-	check.That(c.headers.PartitionKey == nil || len(c.headers.PartitionKey) >= 16, "WithHeaders", "the partition key has less than 16 bytes")
+	check.That(c.headers <= HeadersOff, "WithHeaders", "is unknown")
+	check.That(c.partitionKey == nil || len(c.partitionKey) >= 16, "WithPartitionKey", "the secret has less than 16 bytes")
 }

@@ -15,8 +15,8 @@ import (
 
 func TestEveryMistakeIsReported(t *testing.T) {
 	_, err := ratelimit.New(nil, redis_rate.Limit{}, nil, ratelimit.WithName("a b"), ratelimit.WithKeyPrefix("{"), ratelimit.WithKey(nil),
-		ratelimit.WithTimeout(0), ratelimit.WithFailureMode(9), ratelimit.WithLocalFallback(1, 0), ratelimit.WithLogger(nil))
-	for _, option := range []string{"rdb", "limit", "WithName", "WithKeyPrefix", "WithKey", "WithTimeout", "WithFailureMode", "WithLocalFallback", "WithLogger"} {
+		ratelimit.WithTimeout(0), ratelimit.WithFailureMode(9), ratelimit.WithLocalKeys(0), ratelimit.WithLogger(nil))
+	for _, option := range []string{"rdb", "limit", "WithName", "WithKeyPrefix", "WithKey", "WithTimeout", "WithFailureMode", "WithLocalKeys", "WithLogger"} {
 		if err == nil || !strings.Contains(err.Error(), "ratelimit: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}

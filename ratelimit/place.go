@@ -27,9 +27,9 @@ func (l *Limiter) Enter(ctx context.Context, key string, n int, limits ...Limit)
 func (l *Limiter) hold(ctx context.Context, a *admission) (leave func()) {
 	ctx = context.WithoutCancel(ctx)
 	q := a.request
-	if a.decision.Source != fromRedis {
+	if a.decision.Source != FromRedis {
 		return func() {
-			if a.decision.Source == fromLocal {
+			if a.decision.Source == FromLocal {
 				l.local.leave(&q.set.all[q.set.concurrent], q.key)
 			}
 		}

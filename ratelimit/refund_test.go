@@ -37,7 +37,7 @@ func TestARefundGivesBackWhatWasCharged(t *testing.T) {
 			l, direct, p := flaky(t, redis_rate.PerHour(10), ratelimit.WithFailureMode(policy), ratelimit.WithRefund(ratelimit.SkipSuccessful))
 			allow(t, direct, "192.0.2.1/32", 5)
 			h := l.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				if d, _ := ratelimit.FromContext(r.Context()); d.Source == "redis" {
+				if d, _ := ratelimit.FromContext(r.Context()); d.Source == ratelimit.FromRedis {
 					t.Error("decided by Redis")
 				}
 				p.Heal()
@@ -72,7 +72,7 @@ func TestARefundDuringAnOutageOpensNothing(t *testing.T) {
 	if got := request(h, http.MethodGet).Code; got != 200 {
 		t.Fatalf("got %d", got)
 	}
-	if _, err := l.AllowN(t.Context(), "192.0.2.1/32", -1); err == nil {
+	if _, err := l.Refund(t.Context(), "192.0.2.1/32", 1); err == nil {
 		t.Error("a refund without Redis is no error")
 	}
 	if d, _ := l.Allow(t.Context(), "192.0.2.1/32"); admitted.Load() != 3 || d.Allowed {
@@ -83,11 +83,11 @@ func TestARefundDuringAnOutageOpensNothing(t *testing.T) {
 	}
 }
 
-func TestRefund(t *testing.T) {
+func TestRefundDecision(t *testing.T) {
 	l, direct, p := flaky(t, redis_rate.PerHour(3))
 	give := func(d ratelimit.Decision, n int) {
 		t.Helper()
-		if err := l.Refund(t.Context(), "k", d, n); err != nil {
+		if err := l.RefundDecision(t.Context(), "k", d, n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,7 +110,7 @@ func TestRefund(t *testing.T) {
 	p.Refuse()
 	local := func() ratelimit.Decision {
 		d, err := l.Allow(t.Context(), "k")
-		if err == nil || d.Source != "local" {
+		if err == nil || d.Source != ratelimit.FromLocal {
 			t.Fatalf("got %+v, %v", d, err)
 		}
 		return d
@@ -149,7 +149,7 @@ func TestARefundInShadow(t *testing.T) {
 func TestALocalChargeIsForced(t *testing.T) {
 	l, _, p := flaky(t, redis_rate.PerHour(10))
 	p.Refuse()
-	if d, err := l.Charge(t.Context(), "k", 50); err == nil || !d.Allowed || d.Remaining != 0 || d.Source != "local" {
+	if d, err := l.Charge(t.Context(), "k", 50); err == nil || !d.Allowed || d.Remaining != 0 || d.Source != ratelimit.FromLocal {
 		t.Errorf("got %+v, %v, want an empty bucket and an error", d, err)
 	}
 	if d, _ := l.Allow(t.Context(), "k"); d.Allowed {

@@ -86,7 +86,7 @@ func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, 
 	if err != nil {
 		return Decision{}, err
 	}
-	d := Decision{Allowed: reply[3] > 0, Source: fromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
+	d := Decision{Allowed: reply[3] > 0, Source: FromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
 	d.State = bucketState(p, reply[1], reply[0], reply[2])
 	return d, nil
 }
@@ -110,7 +110,7 @@ func decode(set *policies, reply []int64) (Decision, error) {
 	if len(reply) != 1+4*len(set.all) {
 		return Decision{}, fmt.Errorf("reply of %d numbers, want %d", len(reply), 1+4*len(set.all))
 	}
-	d := Decision{Allowed: reply[0] == 0, Source: fromRedis, set: set}
+	d := Decision{Allowed: reply[0] == 0, Source: FromRedis, set: set}
 	states := make([]State, len(set.all))
 	for i := range set.all {
 		p, r := &set.all[i], reply[1+4*i:]
@@ -139,7 +139,7 @@ func bucketState(p *policy, debt, retry, blocked int64) State {
 // wait is a duration that a script has replied.
 func wait(micros int64) time.Duration {
 	if micros < 0 {
-		return never
+		return Never
 	}
 	return time.Duration(micros) * time.Microsecond
 }

@@ -23,7 +23,7 @@ func TestAPlaceWhoseReplyWasLost(t *testing.T) {
 		}
 		p.SwallowReplies()
 		d, leave, err := l.Enter(t.Context(), "192.0.2.1/32", 1)
-		if err == nil || d.Source == "redis" {
+		if err == nil || d.Source == ratelimit.FromRedis {
 			t.Fatalf("got %+v, %v", d, err)
 		}
 		leave()

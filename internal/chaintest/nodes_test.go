@@ -37,7 +37,7 @@ func keyedSubjects() []keyed {
 			l := must(ratelimit.New(rdb, redis_rate.PerMinute(1000), ratelimit.WithKeyPrefix(redistest.Prefix(t))))
 			return func(n int) bool {
 				d, err := l.Allow(context.Background(), fmt.Sprint(n))
-				return err == nil && d.Source == "redis"
+				return err == nil && d.Source == ratelimit.FromRedis
 			}
 		}},
 		{"session", func(t testing.TB, rdb redis.UniversalClient) func(int) bool {
@@ -214,7 +214,7 @@ func TestABatchDoesNotShareAnOutage(t *testing.T) {
 				for i := g; time.Now().Before(end); i++ {
 					if d, _ := l.Allow(t.Context(), fmt.Sprint(i%60)); !dead[i%60] {
 						living.Add(1)
-						if d.Source != "redis" {
+						if d.Source != ratelimit.FromRedis {
 							without.Add(1)
 						}
 					}
