@@ -180,3 +180,29 @@ func (r *reader) value() (any, error) {
 	}
 	return nil, errEncoding
 }
+
+// changeable reports whether a session may hold values that can be changed in
+// place. It is cheap for what the default codec wrote, and true for anything else.
+func changeable(b []byte) bool {
+	if !bytes.HasPrefix(b, []byte(magic)) {
+		return true
+	}
+	r := &reader{b: b[len(magic):]}
+	r.varint()
+	r.varint()
+	for count := r.uvarint(); count > 0 && !r.failed; count-- {
+		r.text()
+		switch tag := r.take(1); {
+		case r.failed:
+		case tag[0] == 's' || tag[0] == 't':
+			r.text()
+		case tag[0] == 'i' || tag[0] == '3' || tag[0] == '6':
+			r.varint()
+		case tag[0] == 'd':
+			r.take(8)
+		case tag[0] != 'y' && tag[0] != 'n':
+			return true
+		}
+	}
+	return r.failed
+}

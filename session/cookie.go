@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"time"
@@ -116,4 +118,13 @@ func (m *Manager) RequestKey(r *http.Request) string {
 		return hashOf(tokens[0])
 	}
 	return ""
+}
+
+// hashOf returns the hash of a token, which is all that Redis keys have of it.
+func hashOf(token string) string {
+	var in [tokenLength]byte // on the stack: this runs for most requests
+	var out [tokenLength]byte
+	sum := sha256.Sum256(append(in[:0], token...))
+	base64.RawURLEncoding.Encode(out[:], sum[:])
+	return string(out[:])
 }

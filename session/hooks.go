@@ -40,6 +40,8 @@ const (
 	eventUnknown   = "unknown"
 )
 
+const handleSize = 16 // of a Handle, in characters
+
 func (m *Manager) event(ctx context.Context, kind, hash string) {
 	if m.hooks.Event != nil {
 		m.hooks.Event(ctx, Event{kind, hash[:min(len(hash), handleSize)]})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed" // for the scripts
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -177,10 +176,23 @@ func (x *index) values(ctx context.Context, hashes []string) ([]kept, error) {
 	return values, nil
 }
 
-func hashOf(token string) string {
-	var in [tokenLength]byte // on the stack: this runs for most requests
-	var out [tokenLength]byte
-	sum := sha256.Sum256(append(in[:0], token...))
-	base64.RawURLEncoding.Encode(out[:], sum[:])
-	return string(out[:])
+// confirm waits until replicas have the deletion of these sessions: behind each a
+// key is written, in a slot of the same master.
+func (x *index) confirm(ctx context.Context, hashes ...string) error {
+	if x.m.waitReplicas == 0 || len(hashes) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.timeout+x.m.waitTimeout)
+	defer cancel()
+	keys := make([]string, len(hashes))
+	for i, hash := range hashes {
+		keys[i] = x.m.base + hash
+	}
+	err := x.caller.Confirm(ctx, keys, func(p redis.Pipeliner, key string) {
+		p.Set(ctx, "user:"+x.m.base+"{"+key+"}:w", "", time.Second)
+	}, bounded.Replicas{N: x.m.waitReplicas, Patience: x.m.waitTimeout})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	}
+	return nil
 }

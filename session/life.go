@@ -56,3 +56,18 @@ func (st *state) touch(ctx context.Context) {
 		m.failed(ctx, err)
 	}
 }
+
+// touch moves the expiry of a session that was only read. It never writes the
+// value, so it cannot bring back what a logout deleted, and only ever extends:
+// another request may have extended the session since.
+func (s *store) touch(ctx context.Context, hash string, life time.Duration) error {
+	return s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) error {
+		conn := p.pool.Get()
+		defer conn.Close()
+		_, err := conn.Do("EVAL", extendSource, 1, s.m.base+hash, life.Milliseconds())
+		if err == nil {
+			s.fresh.set(hash, time.Now().Add(s.m.step()))
+		}
+		return err
+	})
+}

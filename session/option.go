@@ -152,3 +152,11 @@ func WithMaxSessions(n int) Option { return optionFunc(func(c *config) { c.maxSe
 func WithMerge(merge func(key string, base, mine, theirs any) any) Option {
 	return optionFunc(func(c *config) { c.mergeKey, c.merging = merge, true })
 }
+
+// WithWaitReplicas has Destroy, Revoke, RevokeOthers and RevokeAll wait until n
+// replicas of each master concerned have it, for at most timeout, and return
+// [ErrUnconfirmed] otherwise: replication is asynchronous, so a failover right
+// after a logout can bring the session back. The default is 0, not to wait.
+func WithWaitReplicas(n int, timeout time.Duration) Option {
+	return optionFunc(func(c *config) { c.waitReplicas, c.waitTimeout, c.waits = n, timeout, true })
+}

@@ -128,15 +128,6 @@ func (s *store) next(ctx context.Context, hash string) (string, error) {
 	return string(b), err
 }
 
-// peek reads a stored session during a save.
-func (s *store) peek(ctx context.Context, hash string) (stored []byte, found bool, err error) {
-	err = s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) (err error) {
-		stored, found, err = p.store.Find(hash)
-		return err
-	})
-	return stored, found, err
-}
-
 // marked reads a marker, nil for none.
 func (s *store) marked(ctx context.Context, marker string) (b []byte, err error) {
 	err = s.with(context.WithoutCancel(ctx), marker, s.m.saveTimeout, func(p *pair) error {

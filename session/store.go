@@ -223,19 +223,13 @@ func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) 
 	return was, err
 }
 
-// touch moves the expiry of a session that was only read. It never writes the
-// value, so it cannot bring back what a logout deleted, and only ever extends:
-// another request may have extended the session since.
-func (s *store) touch(ctx context.Context, hash string, life time.Duration) error {
-	return s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) error {
-		conn := p.pool.Get()
-		defer conn.Close()
-		_, err := conn.Do("EVAL", extendSource, 1, s.m.base+hash, life.Milliseconds())
-		if err == nil {
-			s.fresh.set(hash, time.Now().Add(s.m.step()))
-		}
+// peek reads a stored session during a save.
+func (s *store) peek(ctx context.Context, hash string) (stored []byte, found bool, err error) {
+	err = s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) (err error) {
+		stored, found, err = p.store.Find(hash)
 		return err
 	})
+	return stored, found, err
 }
 
 // AllCtx returns every session, of all masters. scs.IterableCtxStore has it;

@@ -60,32 +60,6 @@ func (st *state) status(ctx context.Context) scs.Status {
 	return status
 }
 
-// changeable reports whether a session may hold values that can be changed in
-// place. It is cheap for what the default codec wrote, and true for anything else.
-func changeable(b []byte) bool {
-	if !bytes.HasPrefix(b, []byte(magic)) {
-		return true
-	}
-	r := &reader{b: b[len(magic):]}
-	r.varint()
-	r.varint()
-	for count := r.uvarint(); count > 0 && !r.failed; count-- {
-		r.text()
-		switch tag := r.take(1); {
-		case r.failed:
-		case tag[0] == 's' || tag[0] == 't':
-			r.text()
-		case tag[0] == 'i' || tag[0] == '3' || tag[0] == '6':
-			r.varint()
-		case tag[0] == 'd':
-			r.take(8)
-		case tag[0] != 'y' && tag[0] != 'n':
-			return true
-		}
-	}
-	return r.failed
-}
-
 func immutable(value any) bool {
 	switch value.(type) {
 	case nil, string, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64, time.Time, time.Duration:

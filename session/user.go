@@ -17,8 +17,7 @@ const (
 )
 
 const (
-	maxAgent   = 256
-	handleSize = 16
+	maxAgent = 256
 )
 
 // Login binds the session to a user and gives it a new token. Call it when the
