@@ -22,7 +22,11 @@ type Key struct {
 	Client string // hash of what the limiter's key function returned
 }
 
-var keyForm = regexp.MustCompile(`^ratelimit:v1:([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
+// RedisKeyPrefix is what Redis keys with the default prefix begin with, see
+// [ParseKey]. It is for operators' tools.
+const RedisKeyPrefix = "ratelimit:v1:"
+
+var keyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
 
 // ParseKey parses the name of a Redis key with the default prefix. It reports
 // false for a key that no limiter writes. It is for operators' tools.

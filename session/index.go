@@ -44,7 +44,7 @@ func newIndex(rdb redis.UniversalClient, m *Manager) *index {
 // keys are those of a user, whose name is hashed, for it may be an address.
 func (x *index) keys(user string) []string {
 	sum := sha256.Sum256([]byte(user))
-	base := "user:" + x.m.base + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
+	base := userPrefix + x.m.base + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
 	return []string{base + "s", base + "e"}
 }
 
@@ -189,7 +189,7 @@ func (x *index) confirm(ctx context.Context, hashes ...string) error {
 		keys[i] = x.m.base + hash
 	}
 	err := x.caller.Confirm(ctx, keys, func(p redis.Pipeliner, key string) {
-		p.Set(ctx, "user:"+x.m.base+"{"+key+"}:w", "", time.Second)
+		p.Set(ctx, userPrefix+x.m.base+"{"+key+"}:w", "", time.Second)
 	}, bounded.Replicas{N: x.m.waitReplicas, Patience: x.m.waitTimeout})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)

@@ -21,7 +21,7 @@ const markerLife = 2 * time.Minute
 // marker returns the key that names the session into which a rotation turned this
 // one. It is in the same slot.
 func (m *Manager) marker(hash string) string {
-	return "user:" + m.base + "{" + m.base + hash + "}:m"
+	return userPrefix + m.base + "{" + m.base + hash + "}:m"
 }
 
 // retire deletes the session that was rotated into made. gone reports that

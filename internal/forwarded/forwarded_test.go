@@ -88,3 +88,58 @@ func FuzzQuoted(f *testing.F) {
 		}
 	})
 }
+
+func TestCutPair(t *testing.T) {
+	for s, want := range map[string]struct {
+		name, value, rest string
+		ok                bool
+	}{
+		`for=192.0.2.1;proto=https`: {"for", "192.0.2.1", ";proto=https", true},
+		`for="a;b",by=c`:            {"for", "a;b", ",by=c", true},
+		`for=""`:                    {"for", "", "", true}, // a quoted string may be empty, a token may not
+		`for="\"" `:                 {"for", `"`, " ", true},
+		`for=`:                      {"for", "", "", false},
+		`for`:                       {"", "", "", false},
+		`="x"`:                      {"", "", "", false},
+		``:                          {"", "", "", false},
+		`for="x`:                    {"for", "", "", false},
+		`for ="x"`:                  {"", "", "", false},
+	} {
+		name, value, rest, ok := forwarded.CutPair(s)
+		if ok != want.ok || ok && (name != want.name || value != want.value || rest != want.rest) {
+			t.Errorf("%s: got %q, %q, %q, %t, want %+v", s, name, value, rest, ok, want)
+		}
+	}
+}
+
+func TestCutQuoted(t *testing.T) {
+	for s, want := range map[string]struct {
+		value, rest string
+		ok          bool
+	}{
+		`x"y`: {"x", "y", true}, `"`: {"", "", true}, `a\b"`: {"ab", "", true}, `a\\"`: {`a\`, "", true}, "a\tb\"": {"a\tb", "", true}, `ä"`: {"ä", "", true},
+		`x`: {"", "", false}, `x\`: {"", "", false}, `x\"`: {"", "", false}, "x\n\"": {"", "", false}, "x\\\x00\"": {"", "", false}, "x\x7f\"": {"", "", false},
+	} {
+		if value, rest, ok := forwarded.CutQuoted(s); value != want.value || ok != want.ok || ok && rest != want.rest {
+			t.Errorf("%q: got %q, %q, %t, want %+v", s, value, rest, ok, want)
+		}
+	}
+}
+
+// Whatever a client sends, the element that the nearest proxy appends is the last.
+func FuzzTheLastElementIsTheProxys(f *testing.F) {
+	for _, s := range []string{"", "for=1", `for="`, `for="\`, `for="a,b`, `,,"`, `\`, `"\",`} {
+		f.Add(s)
+	}
+	const own = `for="192.0.2.1";host="a,b\"c"`
+	f.Fuzz(func(t *testing.T, sent string) {
+		list := sent + "," + own
+		at, ok := forwarded.LastComma(list)
+		if !ok || at != len(sent) {
+			t.Fatalf("%q: the last element begins behind %d, %t, want %d", list, at, ok, len(sent))
+		}
+		if got, ok := forwarded.Param(list[at+1:], "for"); got != "192.0.2.1" || !ok {
+			t.Errorf("%q: got %q, %t", list, got, ok)
+		}
+	})
+}
