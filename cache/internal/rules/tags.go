@@ -44,14 +44,10 @@ func Groups(lines []string) []string {
 			return nil
 		}
 		out = append(out, value[1:])
-		p.rest = strings.TrimLeft(p.rest, " \t")
-		if strings.HasPrefix(p.rest, ";") { // parameters mean nothing here
-			_, after, more := strings.Cut(p.rest, ",")
-			if p.rest = ""; more {
-				p.rest = "," + after
-			}
+		if !p.parameters() { // they mean nothing here
+			return nil
 		}
-		if p.rest != "" {
+		if p.rest = strings.TrimLeft(p.rest, " \t"); p.rest != "" {
 			if !p.skip(",") {
 				return nil
 			}
