@@ -81,7 +81,7 @@ func lower(s string) string {
 // items are the members of a list without the white space around them.
 func items(list string) []string {
 	var out []string
-	for rest := list; ; {
+	for rest := strings.Trim(list, ows); ; {
 		var item string
 		item, rest = cutItem(rest)
 		out = append(out, strings.Trim(item, ows))
