@@ -25,7 +25,7 @@ func ParseControl(h http.Header) Control {
 			name, arg, _ := strings.Cut(item, "=")
 			name = strings.ToLower(strings.Trim(name, " \t"))
 			if i := strings.IndexAny(name, "; \t"); i > 0 {
-				name = name[:i]
+				name, arg = name[:i], "" // the argument is of something else
 			}
 			c.prohibitions(item)
 			if name != "" {

@@ -33,11 +33,15 @@ const maxHeuristic = 24 * time.Hour
 
 // lifetimes of a response (RFC 9111, section 4.2.1): s-maxage, then max-age,
 // then Expires, then what the options say, then a guess. The last two are
-// implicit: not for requests with a cookie.
+// implicit: not for requests with a cookie. A response that has no lifetime, is not
+// public, and whose status is not cacheable by itself has none at all: it must not be
+// stored (section 3), not even to be validated.
 func (rs *Rules) lifetimes(r *http.Request, res Response, t Terms, now time.Time) Lives {
 	h, fresh, implicit := res.Header, t.Fresh, false
 	switch {
 	case t.Explicit:
+	case !t.Has("public") && !guessable(res.Status):
+		return Lives{}
 	case t.Has("no-cache"):
 	case len(r.Header["Cookie"]) > 0 && !t.Has("public"):
 		return Lives{} // nothing says that it is for all, and it may be for one
@@ -45,7 +49,7 @@ func (rs *Rules) lifetimes(r *http.Request, res Response, t Terms, now time.Time
 		fresh, implicit = rs.DefaultTTL, true
 	default:
 		implicit = !t.Has("public")
-		if modified, err := parseTime(h.Get("Last-Modified")); err == nil && rs.Heuristic && (guessable(res.Status) || !implicit) {
+		if modified, err := parseTime(h.Get("Last-Modified")); err == nil && rs.Heuristic {
 			fresh = min(date(h, now).Sub(modified)/10, maxHeuristic)
 		}
 	}
