@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
 
 // What may be answered from the store and what may be stored: pure functions
@@ -38,10 +37,8 @@ func (rs *Rules) unstorable(r *http.Request, res Response, t Terms) string {
 	case rs.Unselectable(VaryNames(http.Header{"Vary": res.all("Vary")})):
 		return "vary"
 	}
-	if n := h.Get("Content-Length"); n != "" {
-		if size, ok := deltaSeconds(n); ok && size > time.Duration(rs.MaxBody)*time.Second {
-			return "too-large"
-		}
+	if size, ok := position(h.Get("Content-Length")); ok && size > rs.MaxBody {
+		return "too-large"
 	}
 	return ""
 }
