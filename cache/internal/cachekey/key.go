@@ -86,17 +86,32 @@ func Digest(s string) string {
 // however the path and the query are encoded. That is coarser than the key of an
 // entry: a purge may concern too much, never too little.
 func urlID(host, path, query string) string {
-	if decoded, err := url.PathUnescape(path); err == nil {
-		path = decoded
-	}
-	query = strings.TrimPrefix(query, "?")
-	if decoded, err := url.QueryUnescape(query); err == nil {
-		query = decoded
-	}
+	path = decoded(path)
 	if path == "" {
 		path = "/"
 	}
+	query = decoded(strings.ReplaceAll(strings.TrimPrefix(query, "?"), "+", " "))
 	return Digest(Join(PurgeHost(host), withoutDots(path), query))
+}
+
+// decoded is s without percent-encoding (RFC 3986, section 2.1). A percent sign that
+// begins none stays: a query may have one.
+func decoded(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b = append(b, c...)
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
 }
 
 // withoutDots is a path without the segments "." and "..", which browsers resolve
@@ -127,7 +142,7 @@ func PurgeHost(host string) string {
 	if err != nil {
 		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ""
 	}
-	name = strings.TrimSuffix(name, ".")
+	name, port = strings.TrimSuffix(name, "."), strings.TrimLeft(port, "0")
 	if addr, err := netip.ParseAddr(name); err == nil {
 		name = addr.String()
 	}
