@@ -268,7 +268,8 @@ func FuzzSentURL(f *testing.F) {
 		if !strings.HasSuffix(got.EscapedPath(), u.EscapedPath()) || got.RawQuery != u.RawQuery || got.Host != u.Host {
 			t.Errorf("sent %q, handled %q: %v", sent, handled, got)
 		}
-		if whole, err := url.ParseRequestURI(sent); got != u && (err != nil || got.EscapedPath() != whole.EscapedPath()) {
+		path, _, _ := strings.Cut(sent, "?")
+		if whole, err := url.ParseRequestURI(path); got != u && (err != nil || got.EscapedPath() != whole.EscapedPath()) {
 			t.Errorf("sent %q, handled %q: %v was not sent", sent, handled, got)
 		}
 	})
