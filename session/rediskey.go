@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// RedisKey is what the name of a key in Redis says, see [ParseKey].
+// RedisKey holds the parts of the name of a key in Redis, see [ParseKey].
 type RedisKey struct {
-	// Name is the name of the cookie.
+	// Name is the name of the Manager, see [WithName].
 	Name string
 	// Hash is the hash of the token of a session; of a user's index, that of the
 	// user; of a marker, the key of the session that was rotated.
@@ -18,9 +18,21 @@ type RedisKey struct {
 	Part string
 }
 
+// The default prefixes of Redis keys, see [ParseKey]: of sessions, and of the
+// indexes of users. In the second, [WithKeyPrefix] replaces the first. They are
+// for operators' tools.
+const (
+	RedisKeyPrefix     = "session:v1:"
+	RedisUserKeyPrefix = userPrefix + RedisKeyPrefix
+)
+
+// userPrefix stands before the prefix of sessions in the keys that belong to a
+// user, so that a scan of sessions does not find them.
+const userPrefix = "user:"
+
 var (
-	sessionKeyForm = regexp.MustCompile(`^session:v1:([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)
-	userKeyForm    = regexp.MustCompile(`^user:session:v1:([^{}]{1,100}):\{([^{}]+)\}:([sewm])$`)
+	sessionKeyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)
+	userKeyForm    = regexp.MustCompile(`^` + RedisUserKeyPrefix + `([^{}]{1,100}):\{([^{}]+)\}:([sewm])$`)
 )
 
 // ParseKey parses the name of a key with the default prefix. It reports false for
@@ -35,7 +47,7 @@ func ParseKey(redisKey string) (key RedisKey, ok bool) {
 	return RedisKey{}, false
 }
 
-// IsEncoded reports whether a value of Redis begins as [Codec] and
+// IsEncoded reports whether a value of Redis begins as the default codec and
 // [WithEncryption] write sessions. It is for operators' tools that must not show
 // a session under a prefix that they do not know.
 func IsEncoded(value string) bool {

@@ -35,11 +35,11 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 	a.users, errs[0] = newUsers(c.rounds, demoUsers)
 	a.sessions, errs[1] = session.New(conn.Client(), session.WithCookie(session.Cookie{Insecure: !c.behindTLS}), session.WithLogger(logger), session.WithHooks(session.Hooks{
 		Event: func(ctx context.Context, e session.Event) { // who came and went; many "unknown" are guesses
-			logger.LogAttrs(ctx, slog.LevelInfo, "session", slog.String("event", e.Kind.String()), slog.String("device", e.Handle))
+			logger.LogAttrs(ctx, slog.LevelInfo, "session", slog.String("event", e.Kind), slog.String("device", e.Handle))
 		},
 	}))
 	// Behind a proxy it is ratelimit.ByIP that knows the address.
-	a.attempts[0], errs[2] = a.attemptsBy(ratelimit.RemoteAddr, "login-address", redis_rate.Limit{Rate: c.byAddress, Burst: c.byAddress, Period: 20 * time.Minute})
+	a.attempts[0], errs[2] = a.attemptsBy(ratelimit.ByIP(nil), "login-address", redis_rate.Limit{Rate: c.byAddress, Burst: c.byAddress, Period: 20 * time.Minute})
 	// The names are counted whether or not anybody has them, or it would show
 	// who does. Whoever fails on purpose keeps the user from new logins, not
 	// from the devices that are logged in.
@@ -52,8 +52,8 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 
 // attemptsBy limits what failed: who knows the password never keeps himself out.
 func (a *app) attemptsBy(key ratelimit.KeyFunc, name string, limit redis_rate.Limit) (*ratelimit.Limiter, error) {
-	return ratelimit.New(a.conn.Client(), limit, ratelimit.WithKey(key), ratelimit.WithName(name), ratelimit.WithRefund(ratelimit.SkipSuccessful),
-		ratelimit.WithHeaders(ratelimit.HeadersOff), ratelimit.WithDenyHandler(http.HandlerFunc(a.tooMany)), ratelimit.WithLogger(a.logger))
+	return ratelimit.New(a.conn.Client(), limit, ratelimit.WithKey(key), ratelimit.WithName(name), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)),
+		ratelimit.WithHeaders(ratelimit.Headers{Off: true}), ratelimit.WithDenyHandler(http.HandlerFunc(a.tooMany)), ratelimit.WithLogger(a.logger))
 }
 
 // handler serves the pages. What changes anything is a POST, which no other site
