@@ -125,6 +125,20 @@ func TestPurgesFindAllSpellings(t *testing.T) {
 	}
 }
 
+// The parts of a key, which are stored with an entry.
+func TestPartsOfAPrimaryKey(t *testing.T) {
+	for raw, want := range map[string][]string{
+		"HTTP://Example.com:80":          {"http", "example.com", "/", ""},
+		"https://[::A]:8443/a%2Fb?c=%20": {"https", "[::a]:8443", "/a%2Fb", "?c=%20"},
+		"http://h/?":                     {"http", "h", "/", "?"},
+	} {
+		target, err := ParseURL(raw)
+		if got := Split(target); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v, want %q", raw, got, err, want)
+		}
+	}
+}
+
 func TestHostsToCompare(t *testing.T) {
 	for host, want := range map[string]string{
 		"example.com": "example.com:", "EXAMPLE.com.": "example.com:", "example.com:80": "example.com:", "example.com:443": "example.com:", "example.com:": "example.com:", "example.com.:080": "example.com:",
@@ -165,6 +179,7 @@ func TestSentURL(t *testing.T) {
 		"all of it":         {"/a?q", "/a", "/a?q"},
 		"encoded rest":      {"/a/b%2Fc", "/a", "/a/b%2Fc"},
 		"absolute form":     {"http://example.com/a/page", "/a", "/a/page"},
+		"a byte to encode":  {`/a/"b`, "/a", "/a/%22b"},
 		"two slashes":       {"//a/page", "//a", "//a/page"},
 		"query with a path": {"/a/page?u=/b/page", "/a", "/a/page?u=/b/page"},
 	} {
