@@ -39,7 +39,7 @@ func Target(scheme, host string, u *url.URL) string {
 func SentURL(r *http.Request) *url.URL {
 	sent, _, _ := strings.Cut(r.RequestURI, "?")
 	path := r.URL.EscapedPath()
-	if sent == path || len(sent) <= len(path) {
+	if sent == path || sent == "" {
 		return r.URL
 	}
 	u, err := url.ParseRequestURI(sent)
