@@ -38,16 +38,15 @@ func Target(scheme, host string, u *url.URL) string {
 // as the handler sees it. The request does not change.
 func SentURL(r *http.Request) *url.URL {
 	sent, _, _ := strings.Cut(r.RequestURI, "?")
-	path := r.URL.EscapedPath()
-	if sent == path || sent == "" {
+	if sent == r.URL.EscapedPath() || sent == "" {
 		return r.URL
 	}
 	u, err := url.ParseRequestURI(sent)
 	if err != nil {
 		return r.URL
 	}
-	sent = u.EscapedPath() // without the origin of an absolute form
-	if sent == path || !strings.HasSuffix(sent, path) {
+	// Decoded, because what is cut off decides how net/url encodes the rest.
+	if len(u.Path) <= len(r.URL.Path) || !strings.HasSuffix(u.Path, r.URL.Path) {
 		return r.URL
 	}
 	whole := *r.URL
@@ -93,12 +92,8 @@ func Digest(s string) string {
 // the query are encoded (RFC 3986, section 6.2.2). That is coarser than the key of an
 // entry: a purge may concern too much, never too little.
 func urlID(host, path, query string) string {
-	path = decoded(path)
-	if path == "" {
-		path = "/"
-	}
 	query = decoded(strings.ReplaceAll(strings.TrimPrefix(query, "?"), "+", " "))
-	return Digest(Join(PurgeHost(host), withoutDots(path), query))
+	return Digest(Join(PurgeHost(host), withoutDots(decoded(path)), query))
 }
 
 // decoded is s without percent-encoding (RFC 3986, section 2.1). A percent sign that
