@@ -7,6 +7,7 @@ import (
 	"time"
 )
 
+// date is the Date of a response, now if it has no valid one (RFC 9110, section 6.6.1).
 func date(h http.Header, now time.Time) time.Time {
 	if at, err := parseTime(h.Get("Date")); err == nil {
 		return at

@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// What may be answered from the store and what may be stored: pure functions
-// of requests and responses. A reason is the detail of Cache-Status, "" for yes.
-
 // unstorable says why a response must not be stored (RFC 9111, section 3), "" if
 // it may be. t is what the handler and outer middlewares say.
 func (rs *Rules) unstorable(r *http.Request, res Response, t Terms) string {
@@ -43,6 +40,7 @@ func (rs *Rules) unstorable(r *http.Request, res Response, t Terms) string {
 	return ""
 }
 
+// eventStream reports whether a response never ends: to store it, it would be held back.
 func eventStream(contentType string) bool {
 	kind, _, _ := strings.Cut(contentType, ";")
 	return strings.EqualFold(strings.Trim(kind, " \t"), "text/event-stream")

@@ -31,6 +31,8 @@ func cutItem(s string) (item, rest string) {
 	return s, ""
 }
 
+// deltaSeconds reads a non-negative integer (RFC 9111, section 1.2.2). What is too large
+// is 2^31 seconds, so that two of them can be added.
 func deltaSeconds(s string) (d time.Duration, ok bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false
