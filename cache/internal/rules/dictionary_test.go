@@ -175,12 +175,12 @@ func TestTargetedFieldsReplaceCacheControl(t *testing.T) {
 		if got.Fresh != tt.fresh || got.Explicit != tt.explicit {
 			t.Errorf("%s: fresh for %v, explicit %v, want %v, %v", name, got.Fresh, got.Explicit, tt.fresh, tt.explicit)
 		}
-		for _, d := range strings.Fields(tt.has) {
+		for d := range strings.FieldsSeq(tt.has) {
 			if !got.Has(d) {
 				t.Errorf("%s: %v, without %s", name, got.Control, d)
 			}
 		}
-		for _, d := range strings.Fields(tt.hasNot) {
+		for d := range strings.FieldsSeq(tt.hasNot) {
 			if got.Has(d) {
 				t.Errorf("%s: %v, with %s", name, got.Control, d)
 			}

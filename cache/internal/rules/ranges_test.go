@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -155,9 +156,7 @@ func TestServable(t *testing.T) {
 		r.Header = tt.fields
 		before := r.Header.Clone()
 		w := httptest.NewRecorder()
-		for field, values := range stored {
-			w.Header()[field] = values
-		}
+		maps.Copy(w.Header(), stored)
 		http.ServeContent(w, Servable(r, stored, int64(len(body))), "", modified, strings.NewReader(body))
 		got := w.Body.String()
 		if parts, ok := strings.CutPrefix(w.Header().Get("Content-Type"), "multipart/byteranges; boundary="); ok {

@@ -40,12 +40,12 @@ func TestTermsOfOneHeader(t *testing.T) {
 		rs := all()
 		h := fields(tt.lines...)
 		got := rs.TermsOf(max(tt.status, 200), h, now)
-		for _, d := range strings.Fields(tt.has) {
+		for d := range strings.FieldsSeq(tt.has) {
 			if !got.Has(d) {
 				t.Errorf("%s: %v, without %s", name, got.Control, d)
 			}
 		}
-		for _, d := range strings.Fields(tt.hasNot) {
+		for d := range strings.FieldsSeq(tt.hasNot) {
 			if got.Has(d) {
 				t.Errorf("%s: %v, with %s", name, got.Control, d)
 			}
@@ -99,13 +99,13 @@ func TestTermsOfAll(t *testing.T) {
 		if got.Fresh != tt.fresh || got.Explicit != tt.explicit || got.shared != tt.shared || got.ForAll != tt.forAll {
 			t.Errorf("%s: fresh for %v, explicit %v, shared %v, for all %v, want %v, %v, %v, %v", name, got.Fresh, got.Explicit, got.shared, got.ForAll, tt.fresh, tt.explicit, tt.shared, tt.forAll)
 		}
-		for _, d := range strings.Fields(tt.is) {
+		for d := range strings.FieldsSeq(tt.is) {
 			d, arg, _ := strings.Cut(d, "=")
 			if have, ok := got.Control[d]; !ok || have != arg {
 				t.Errorf("%s: %v, want %s=%s", name, got.Control, d, arg)
 			}
 		}
-		for _, d := range strings.Fields(tt.isNot) {
+		for d := range strings.FieldsSeq(tt.isNot) {
 			if got.Has(d) {
 				t.Errorf("%s: %v, with %s", name, got.Control, d)
 			}
