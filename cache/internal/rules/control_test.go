@@ -184,6 +184,7 @@ func TestArgumentsOfDirectives(t *testing.T) {
 		"max-stale=5, max-stale, max-stale=9":                {"max-stale": "5"},
 		"x-a=1, x-a=2":                                       {"x-a": "1"}, // which is known of none
 		"max-age=60 no-store":                                {"max-age": "60 no-store", "no-store": ""},
+		"a;x=60":                                             {"a": ""},
 		"max-age;x=60":                                       {"max-age": ""},
 		"private;x=60, max-age=5":                            {"private": "", "max-age": "5"},
 	} {

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,16 +107,6 @@ func TestTermsOfAll(t *testing.T) {
 			if got.Has(d) {
 				t.Errorf("%s: %v, with %s", name, got.Control, d)
 			}
-		}
-	}
-}
-
-// Values that all give to a field are those of outer middlewares first.
-func TestFieldsOfAll(t *testing.T) {
-	res := Response{Header: http.Header{"Vary": {"b"}, "Cache-Tag": {"own"}}, Around: http.Header{"Vary": {"a"}, "Surrogate-Key": {"around"}}}
-	for name, want := range map[string][]string{"Vary": {"a", "b"}, "Cache-Tag": {"own"}, "Surrogate-Key": {"around"}, "Cache-Groups": nil} {
-		if got := res.all(name); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 }
