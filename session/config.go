@@ -23,7 +23,6 @@ type config struct {
 	base          string // what the key of each session begins with
 	lifetime      time.Duration
 	idle          time.Duration
-	long          bool
 	loadTimeout   time.Duration
 	saveTimeout   time.Duration
 	failureMode   FailureMode
@@ -56,7 +55,9 @@ func defaults() config {
 	}
 }
 
-const longest = 30 * 24 * time.Hour
+// longest is for how long browsers keep a cookie at most (draft-ietf-httpbis-rfc6265bis,
+// section 5.5).
+const longest = 400 * 24 * time.Hour
 
 // complete derives what depends on other options and reports every mistake.
 func (c *config) complete(rdb redis.UniversalClient) error {
@@ -74,7 +75,7 @@ func (c *config) complete(rdb redis.UniversalClient) error {
 		check.Name("WithName", c.name)
 	}
 	c.base = c.keyPrefix + ":v1:" + c.name + ":"
-	check.That(c.lifetime >= time.Millisecond && (c.lifetime <= longest || c.long), "WithLifetime", "%v is not within 1ms and 30 days", c.lifetime)
+	check.That(c.lifetime >= time.Millisecond && c.lifetime <= longest, "WithLifetime", "%v is not within 1ms and 400 days", c.lifetime)
 	check.That(c.idle >= time.Millisecond && c.idle <= c.lifetime, "WithIdleTimeout", "%v is not within 1ms and the lifetime", c.idle)
 	check.That(c.loadTimeout > 0 && c.saveTimeout > 0, "WithTimeouts", "%v and %v are not both above 0", c.loadTimeout, c.saveTimeout)
 	check.That(c.failureMode == FailClosed || c.failureMode == FailAnonymous, "WithFailureMode", "%d is neither FailClosed nor FailAnonymous", c.failureMode)

@@ -49,8 +49,8 @@ func WithKeyPrefix(prefix string) Option {
 func WithName(name string) Option { return optionFunc(func(c *config) { c.name = name }) }
 
 // WithLifetime sets the absolute timeout of a session, counted from its creation,
-// login or rotation, however much it is used. The default is 12h, the maximum 30
-// days unless [WithAllowLongLifetime]; less than a millisecond is an error. Use a
+// login or rotation, however much it is used. The default is 12h, the maximum
+// 400 days, for which browsers keep a cookie; less than a millisecond is an error. Use a
 // short one where a stolen cookie must soon be worthless.
 func WithLifetime(d time.Duration) Option { return optionFunc(func(c *config) { c.lifetime = d }) }
 

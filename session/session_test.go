@@ -368,7 +368,7 @@ func TestEveryMistakeIsReported(t *testing.T) {
 		"WithCookie: Partitioned": {{session.WithCookie(session.Cookie{Partitioned: true})}, {session.WithCookie(session.Cookie{Partitioned: true, SameSite: http.SameSiteStrictMode})}},
 		"WithKeyPrefix":           {{session.WithKeyPrefix("a*")}, {session.WithKeyPrefix("{a}")}, {session.WithKeyPrefix("a\n")}, {session.WithKeyPrefix("")}},
 		"WithName":                {{session.WithName("a:b")}, {session.WithName("a*")}, {session.WithCookie(session.Cookie{Name: "a*"})}},
-		"WithLifetime":            {{session.WithLifetime(31 * 24 * time.Hour)}, {session.WithLifetime(-time.Hour)}, {session.WithLifetime(1)}},
+		"WithLifetime":            {{session.WithLifetime(401 * 24 * time.Hour)}, {session.WithLifetime(-time.Hour)}, {session.WithLifetime(1)}},
 		"WithIdleTimeout":         {{session.WithIdleTimeout(13 * time.Hour)}, {session.WithIdleTimeout(-1)}, {session.WithIdleTimeout(1)}},
 		"WithTimeouts":            {{session.WithTimeouts(0, 1)}, {session.WithTimeouts(1, -1)}},
 		"WithFailureMode":         {{session.WithFailureMode(-1)}, {session.WithFailureMode(2)}},
