@@ -61,6 +61,8 @@ func TestDictionaries(t *testing.T) {
 		"Max-Age=60":                        nil,
 		"max-Age=60":                        nil,
 		"9a=1":                              nil,
+		"~a":                                nil,
+		"a{=1":                              nil,
 		"-a":                                nil,
 		"a = 1":                             nil,
 		"a= 1":                              nil,
