@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // Body reads a stored body: the inline part, then chunks, each when it is
@@ -77,7 +79,7 @@ func (s *Store) readChunk(ctx context.Context, f *Found, n int) ([]byte, error) 
 	defer cancel()
 	var got *redis.StringCmd
 	if err := s.pipeline(bound, func(p redis.Pipeliner) { got = p.Get(bound, f.chunkKey(f.Entry.ID, n)) }); err != nil {
-		return nil, err
+		return nil, unavailable.Wrap(err) // a connection that ends is io.EOF, which would be the end of the body
 	}
 	b, err := got.Bytes()
 	want := min(chunkSize, f.Entry.Size-InlineSize-int64(n)*chunkSize)
