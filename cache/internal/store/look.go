@@ -35,8 +35,8 @@ const checkEvery = 100 * time.Millisecond
 
 // query reads everything in one round trip: the names of the selecting
 // headers, the entry that the guessed names and variant lead to, its TTL and the purge
-// log, and, when the entry is likely to be missing, the lease to make it. A second
-// one is needed only when this process knew other names or tags.
+// log, and, when the entry is likely to be missing, the lease to make it. Another
+// one is needed when this process knew other names, and one when it knew other tags.
 func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, error) {
 	begun := time.Now()
 	var (
@@ -61,24 +61,24 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 	e := a.entry(&f)
 	stored := names.Val()
 	slices.Sort(stored)
-	known := slices.Equal(stored, f.Names)
-	if !known || e != nil && !covers(a.tags, e.Tags) {
-		// Another variant, or tags whose purges are not known yet.
-		if !known {
-			s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
-			f.Lease, f.HitForMiss, f.Large = "", false, false // they are of the other variant
-		}
+	if !slices.Equal(stored, f.Names) { // another variant
+		s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
+		f.Lease, f.HitForMiss, f.Large = "", false, false // they are of the other variant
+		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
 		tags := a.tags
-		if e != nil {
+		if e != nil { // variants of one target mostly have the same
 			tags = e.Tags
 		}
-		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
-		a = answer{}
-		if err := s.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, &f, tags) }); err != nil {
+		if e, err = s.reread(ctx, &f, &a, tags); err != nil {
 			return f, err
 		}
-		if e = a.entry(&f); e != nil && !covers(a.tags, e.Tags) {
-			e = nil // changed again: a miss
+	}
+	if e != nil && !covers(a.tags, e.Tags) { // tags whose purges are not known yet
+		if e, err = s.reread(ctx, &f, &a, e.Tags); err != nil {
+			return f, err
+		}
+		if e != nil && !covers(a.tags, e.Tags) {
+			e = nil // changed in between: a miss
 		}
 	}
 	if err := a.numbers(ctx, s, &f); err != nil {
@@ -87,6 +87,15 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 	f.accept(e, &a)
 	s.remember(&f)
 	return f, nil
+}
+
+// reread reads the entry of f's variant with the purges of these tags.
+func (s *Store) reread(ctx context.Context, f *Found, a *answer, tags []string) (*Entry, error) {
+	*a = answer{}
+	if err := s.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, f, tags) }); err != nil {
+		return nil, err
+	}
+	return a.entry(f), nil
 }
 
 // looking is the script before a look-up: it begins the log, and who held the
