@@ -76,9 +76,9 @@ func (s *Store) retry(ctx context.Context) {
 			return
 		}
 		for _, log := range waiting { // a node that is away holds up no other
-			fields := s.pending.of(log)
+			fields, last := s.pending.of(log)
 			if left, _ := s.markReachable(ctx, []string{log}, fields); len(left) == 0 {
-				s.pending.written(log, fields)
+				s.pending.written(log, last)
 			}
 		}
 		if !s.pending.any() {
