@@ -122,17 +122,24 @@ func (s *Store) markMany(ctx context.Context, logs []string, args []any) (map[st
 
 // markPipelined returns the error of each log, nil if it is written.
 func (s *Store) markPipelined(ctx context.Context, logs []string, mark func(p redis.Pipeliner, log string) *redis.Cmd) map[string]error {
-	cmds := make([]redis.Cmder, len(logs))
+	cmds, marks := make([]redis.Cmder, len(logs)), make([]*redis.Cmd, len(logs))
 	err := s.pipeline(ctx, func(p redis.Pipeliner) {
 		for i, log := range logs {
-			cmds[i] = mark(p, log)
+			marks[i] = mark(p, log)
+			cmds[i] = marks[i]
 		}
 	})
 	errs := make(map[string]error, len(logs))
 	lost := errors.Is(err, bounded.ErrAbandoned) || err != nil && bounded.Unmarked(cmds) // nothing may be read, or nothing was sent
 	for i, log := range logs {
-		if errs[log] = err; !lost {
-			errs[log] = cmds[i].Err()
+		switch errs[log] = err; {
+		case lost:
+		case marks[i].Val() != nil:
+			// A cluster client whose time ends before it tries one node again puts
+			// the error on all commands, also on those that have their reply.
+			errs[log] = nil
+		default:
+			errs[log] = marks[i].Err()
 		}
 	}
 	return errs
