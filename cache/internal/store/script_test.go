@@ -1,0 +1,174 @@
+package store
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/redistest"
+)
+
+// The hash of a script is what the server says, and comes with the first call.
+func TestAScriptIsSentOnceAndThenByItsHash(t *testing.T) {
+	s, rdb := alone(t)
+	counter := redistest.Count(rdb)
+	p := s.Place(target("/"), "")
+	for name, sc := range map[string]*script{"look": &s.lookScript, "fill": &s.fillScript, "end": &s.endScript, "purge": &s.purge} {
+		if sc.hash.Load() != nil {
+			t.Errorf("%s: known before the first call", name)
+		}
+	}
+	put(t, s, p, nil, entry("x"))
+	f := find(t, s, s.Place(target("/other"), ""), nil)
+	s.MarkHitForMiss(t.Context(), &f, plain, time.Minute)
+	purge(t, s, p.Mark(false))
+	for name, sc := range map[string]*script{"look": &s.lookScript, "fill": &s.fillScript, "end": &s.endScript, "purge": &s.purge} {
+		sum := sha1.Sum([]byte(sc.source))
+		if hash := sc.hash.Load(); hash == nil || *hash != hex.EncodeToString(sum[:]) {
+			t.Errorf("%s: the hash is %v", name, hash)
+		}
+	}
+	if counter.Commands()["script"] != 0 {
+		t.Errorf("SCRIPT is sent, which a cluster client sends to all nodes: %v", counter.Commands())
+	}
+	counter.Reset()
+	ready(t, s)
+	purge(t, s, s.Everything())
+	if got := counter.Commands()["eval"]; got != 0 {
+		t.Errorf("%d scripts are sent that the server knows", got)
+	}
+}
+
+// A server that was restarted, or is another by now, knows no script.
+func TestAServerThatForgotTheScripts(t *testing.T) {
+	t.Parallel()
+	server := redistest.NewServer(t)
+	rdb := server.Client(t)
+	set := settings(t)
+	set.Buckets = 4
+	s := open(t, rdb, set)
+	p := s.Place(target("/"), "")
+	ready(t, s)
+	purge(t, s, s.Everything())
+	var f Found
+	counter := redistest.Count(rdb)
+	for _, step := range []struct {
+		name  string
+		do    func()
+		trips int // -1: of no matter
+	}{
+		{"a look-up", func() { f = acquire(t, s, p, nil) }, 2},
+		{"a fill", func() { redistest.NoErrors(t, s.Fill(t.Context(), f, nil, entry("x"))) }, 3},
+		{"a hit", func() {
+			if got := served(t, s, p, nil); got != "x" {
+				t.Errorf("got %q", got)
+			}
+		}, -1},
+		{"a mark", func() {
+			other := find(t, s, s.Place(target("/other"), ""), nil)
+			server.FlushScripts(t)
+			for n, want := range []bool{false, true} {
+				if got := s.MarkHitForMiss(t.Context(), &other, plain, time.Minute); got != want {
+					t.Errorf("mark %d: got %v", n, got)
+				}
+			}
+		}, -1},
+		{"a release", func() {
+			held := acquire(t, s, s.Place(target("/held"), ""), nil)
+			server.FlushScripts(t)
+			s.ReleaseUnused(&held)
+			gone(t, rdb, held.LeaseKey("0"), "the lease")
+		}, -1},
+		{"a purge", func() { purge(t, s, p.Mark(true)) }, 3},
+		{"a purge of all buckets", func() { purge(t, s, s.Everything()) }, 2},
+	} {
+		server.FlushScripts(t)
+		if got := spent(counter, step.do); got != step.trips && step.trips >= 0 {
+			t.Errorf("%s: %d round trips, want %d", step.name, got, step.trips)
+		}
+	}
+	if got := served(t, s, p, nil); got != "" {
+		t.Errorf("purged, %q is served", got)
+	}
+}
+
+// Nodes of a cluster forget scripts each by itself.
+func TestOneNodeOfAClusterForgotTheScripts(t *testing.T) {
+	t.Parallel()
+	servers := redistest.NewCluster(t, 0)
+	rdb := servers.Target().Client(t)
+	set := settings(t)
+	set.Buckets = 16
+	s := open(t, rdb, set)
+	purge(t, s, s.Everything())
+	places := map[string]Place{}
+	for n := 0; len(places) < set.Buckets; n++ {
+		p := s.Place(target(fmt.Sprint("/", n)), "")
+		places[p.Log] = p
+	}
+	for _, p := range places {
+		put(t, s, p, nil, tagged(entry("x"), "t"))
+	}
+	servers.MasterOf(t, s.bases[0].log).FlushScripts(t)
+	counter := redistest.Count(rdb)
+	if got := spent(counter, func() { purge(t, s, s.Tagged([]string{"t"}, false)) }); got != 2 {
+		t.Errorf("%d round trips, want one more for the node that forgot", got)
+	}
+	for log, p := range places {
+		if got := served(t, s, p, nil); got != "" {
+			t.Errorf("%s: %q is served", log, got)
+		}
+		var seq *redis.StringCmd
+		if seq = rdb.HGet(t.Context(), log, "_seq"); seq.Val() != "2" {
+			t.Errorf("%s: at number %s, want each purge once", log, seq.Val())
+		}
+	}
+}
+
+// A server that starts again is empty: the log begins again, and nothing of before
+// counts, though this process remembers it.
+func TestAServerThatIsRestarted(t *testing.T) {
+	t.Parallel()
+	server := redistest.NewServer(t)
+	s := open(t, server.Client(t), settings(t))
+	p := s.Place(target("/"), "")
+	old := put(t, s, p, nil, tagged(entry("x", "Vary: X"), "t"))
+	server.Restart(t)
+	redistest.Eventually(t, patience, func() bool { _, err := s.Find(t.Context(), p, nil, false); return err == nil }, "it is not back")
+	if f := find(t, s, p, nil); f.Entry != nil || f.Inc == old.Inc || len(f.Names) != 0 {
+		t.Errorf("got %+v", f)
+	}
+	redistest.NoErrors(t, s.Fill(t.Context(), old, nil, entry("old")))
+	if got := served(t, s, p, nil); got != "" {
+		t.Errorf("what was looked up before the restart is served: %q", got)
+	}
+	put(t, s, p, nil, entry("new"))
+	if got := served(t, s, p, nil); got != "new" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A script is not executed in part: with a key of another type in the way nothing of an
+// entry is stored beside what the script had written before.
+func TestAScriptThatFailsIsNoOutage(t *testing.T) {
+	s, rdb := alone(t)
+	p := s.Place(target("/"), "")
+	redistest.NoErrors(t, rdb.Set(t.Context(), p.Log, "a string", 0).Err())
+	for n := range 7 { // more than open the breaker
+		if _, err := s.Find(t.Context(), p, nil, true); err == nil || !redis.HasErrorPrefix(err, "WRONGTYPE") {
+			t.Errorf("look-up %d: got %v", n, err)
+		}
+		if err := s.Purge(t.Context(), p.Mark(false)); err == nil || !redis.HasErrorPrefix(err, "WRONGTYPE") {
+			t.Errorf("purge %d: got %v", n, err)
+		}
+	}
+	redistest.NoErrors(t, rdb.Del(t.Context(), p.Log).Err())
+	put(t, s, p, nil, entry("x"))
+	if got := served(t, s, p, nil); got != "x" {
+		t.Errorf("got %q", got)
+	}
+}
