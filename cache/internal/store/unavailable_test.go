@@ -62,7 +62,7 @@ func calls(s *Store, f Found) map[string]func(ctx context.Context) error {
 func TestEveryOutageIsErrUnavailable(t *testing.T) {
 	t.Parallel()
 	const timeout = 100 * time.Millisecond
-	for name, break_ := range map[string]func(t *testing.T, s *redistest.Server, p *redistest.Proxy){
+	for name, cut := range map[string]func(t *testing.T, s *redistest.Server, p *redistest.Proxy){
 		"down":   func(_ *testing.T, _ *redistest.Server, p *redistest.Proxy) { p.Refuse() },
 		"hung":   func(_ *testing.T, _ *redistest.Server, p *redistest.Proxy) { p.Mute() },
 		"reset":  func(_ *testing.T, _ *redistest.Server, p *redistest.Proxy) { p.ResetMidReply(1) },
@@ -95,7 +95,7 @@ func TestEveryOutageIsErrUnavailable(t *testing.T) {
 			t.Cleanup(func() { _ = s.Close(context.Background()) })
 			all := calls(s, f)
 			redistest.Eventually(t, patience, func() bool { return all["Find"](t.Context()) == nil }, "it does not answer")
-			break_(t, server, proxy)
+			cut(t, server, proxy)
 			for round := range 7 { // past the point at which the breaker opens
 				for what, call := range all {
 					begun := time.Now()
