@@ -35,7 +35,7 @@ type jobsView struct {
 }
 
 func (p *Panel) cronPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"cron", "cron:v1:", "*", jobKind})
+	conn, l, err := p.list(r, listed{"cron", cronlock.RedisKeyPrefix, "*", jobKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -82,14 +82,4 @@ func (p *Panel) readJobs(ctx context.Context, conn string, rdb redis.UniversalCl
 		rows = append(rows, row)
 	}
 	return rows, nil
-}
-
-// jobKey reads the key of a job, or of what belongs to one.
-func jobKey(key string) (owner, bool) {
-	k, ok := cronlock.ParseKey(key)
-	o := owner{Kind: jobKind, Page: "cron", Name: k.Runner, Hash: k.Job}
-	if k.Part != "" {
-		o.Kind = jobPart
-	}
-	return o, ok
 }

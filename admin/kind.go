@@ -1,6 +1,15 @@
 package admin
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/redishttp/redishttp/cache"
+	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/cronlock"
+	"github.com/redishttp/redishttp/lockmw/idempotency"
+	"github.com/redishttp/redishttp/ratelimit"
+	"github.com/redishttp/redishttp/session"
+)
 
 // The kinds of keys that this module writes, see docs/redis-keys.md.
 const (
@@ -32,67 +41,13 @@ var grammars = []struct {
 	prefix string
 	parse  func(key string) (owner, bool)
 }{
-	{"ratelimit:v1:", limitKey},
-	{lockPrefix, lockKey},
-	{"cron:v1:", jobKey},
-	{"idempotency:v1:", requestKey},
-	{"cache:v2:", cacheKey},
-	{"session:v1:", sessionKey},
-	{"user:session:v1:", userKey},
-}
-
-// custom maps the prefixes that the registered middlewares use to the default ones
-// that they replace.
-func (p *Panel) custom() map[string]string {
-	all := map[string]string{}
-	for _, o := range p.limiters {
-		for _, key := range o.it.Keys("") {
-			if first, _, ok := strings.Cut(key, ":v1:"); ok {
-				all[first+":v1:"] = "ratelimit:v1:"
-			}
-		}
-	}
-	for _, o := range p.lockers {
-		if first, _, ok := strings.Cut(o.it.RedisKey(""), ":v1:"); ok {
-			all[first+":v1:"] = lockPrefix
-		}
-	}
-	for _, o := range p.caches {
-		if first, _, ok := strings.Cut(o.it.KeyPrefix(), ":v2:"); ok {
-			all[first+":v2:"] = "cache:v2:"
-		}
-	}
-	for _, o := range p.jobs {
-		if first, _, ok := strings.Cut(o.it.Key(), ":v1:"); ok {
-			all[first+":v1:"] = "cron:v1:"
-		}
-	}
-	return all
-}
-
-// ownerOf says whose key this is, by its name alone. It knows the default prefixes
-// and those of registered middlewares.
-func (p *Panel) ownerOf(key string) (owner, bool) {
-	for own, standard := range p.prefixes {
-		rest, ok := strings.CutPrefix(key, own)
-		if !ok {
-			continue
-		}
-		if o, ok := standardOwner(standard + rest); ok {
-			o.Source = own
-			return o, true
-		}
-	}
-	for _, s := range p.sessions {
-		own, _ := s.it.KeyPrefixes()
-		if hash, ok := strings.CutPrefix(key, own); ok {
-			return owner{sessionKind, "sessions", own, s.label, hash}, true
-		}
-		if rest, ok := strings.CutPrefix(key, "user:"+own); ok {
-			return owner{userKind, "sessions", "user:" + own, s.label, rest}, true
-		}
-	}
-	return standardOwner(key)
+	{ratelimit.RedisKeyPrefix, limitKey},
+	{lockmw.RedisKeyPrefix, lockKey},
+	{cronlock.RedisKeyPrefix, jobKey},
+	{idempotency.RedisKeyPrefix, requestKey},
+	{cache.RedisKeyPrefix, cacheKey},
+	{session.RedisKeyPrefix, sessionKey},
+	{session.RedisUserKeyPrefix, userKey},
 }
 
 // standardOwner reads the name of a key under a default prefix.
@@ -108,25 +63,65 @@ func standardOwner(key string) (owner, bool) {
 	return owner{}, false
 }
 
-// sources returns the prefixes that stand for a default prefix, that one first.
-func (p *Panel) sources(standard string) []string {
-	all := []string{standard}
-	for own, s := range p.prefixes {
-		if s == standard && own != standard {
-			all = append(all, own)
-		}
-	}
-	if standard == "session:v1:" {
-		for _, o := range p.sessions {
-			if own, _ := o.it.KeyPrefixes(); !strings.HasPrefix(own, standard) {
-				all = append(all, own)
-			}
-		}
-	}
-	return all
+// limitKey reads the key of a rate limit.
+func limitKey(key string) (owner, bool) {
+	k, ok := ratelimit.ParseKey(key)
+	return owner{Kind: limitKind, Page: "limits", Name: k.Policy, Hash: k.Client}, ok
 }
 
-// escapeGlob returns a glob that matches the text itself.
-func escapeGlob(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(s)
+// lockKey reads the key of a lock, or of what belongs to one.
+func lockKey(key string) (owner, bool) {
+	k, ok := lockmw.ParseKey(key)
+	if !ok {
+		return owner{}, false
+	}
+	kind := lockPart
+	if k.Hash != "" && (k.Part == "" || k.Part == "m") {
+		kind = lockKind
+	}
+	return owner{Kind: kind, Page: "locks", Name: k.Name, Hash: k.Hash}, true
+}
+
+// jobKey reads the key of a job, or of what belongs to one.
+func jobKey(key string) (owner, bool) {
+	k, ok := cronlock.ParseKey(key)
+	o := owner{Kind: jobKind, Page: "cron", Name: k.Runner, Hash: k.Job}
+	if k.Part != "" {
+		o.Kind = jobPart
+	}
+	return o, ok
+}
+
+// requestKey reads the key of the record of a request that runs once.
+func requestKey(key string) (owner, bool) {
+	k, ok := idempotency.ParseKey(key)
+	return owner{Kind: requestKind, Name: k.Keeper, Hash: k.Request}, ok
+}
+
+// cacheKey reads the key of a cached response, or of what else a cache keeps.
+func cacheKey(key string) (owner, bool) {
+	k, ok := cache.ParseKey(key)
+	o := owner{Kind: cacheKind, Page: "cache", Name: k.Cache, Hash: k.Entry}
+	if k.Entry == "" {
+		o.Kind = cachePart
+	}
+	return o, ok
+}
+
+// sessionKey reads the key of a session.
+func sessionKey(key string) (owner, bool) {
+	k, ok := session.ParseKey(key)
+	if !ok || k.Part != "" {
+		return owner{}, false
+	}
+	return owner{Kind: sessionKind, Page: "sessions", Name: k.Name, Hash: k.Hash}, true
+}
+
+// userKey reads the key of the index of a user's sessions.
+func userKey(key string) (owner, bool) {
+	k, ok := session.ParseKey(key)
+	if !ok || k.Part == "" || k.Part == "m" {
+		return owner{}, false
+	}
+	return owner{Kind: userKind, Page: "sessions", Name: k.Name, Hash: k.Hash}, true
 }

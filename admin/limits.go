@@ -38,7 +38,7 @@ type limitsView struct {
 const maxBlocked = 2000 // keys that are looked at for one page of blocked clients
 
 func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"limits", "ratelimit:v1:", "*", limitKind})
+	conn, l, err := p.list(r, listed{"limits", ratelimit.RedisKeyPrefix, "*", limitKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -123,10 +123,4 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 		})
 	}
 	return rows, nil
-}
-
-// limitKey reads the key of a rate limit.
-func limitKey(key string) (owner, bool) {
-	k, ok := ratelimit.ParseKey(key)
-	return owner{Kind: limitKind, Page: "limits", Name: k.Policy, Hash: k.Client}, ok
 }

@@ -51,21 +51,6 @@ func (row lockRow) Holder() holder {
 // Others are the holders behind the first.
 func (row lockRow) Others() int64 { return max(row.Count-1, 0) }
 
-const lockPrefix = "lockmw:v1:"
-
-// lockKey reads the key of a lock, or of what belongs to one.
-func lockKey(key string) (owner, bool) {
-	k, ok := lockmw.ParseKey(key)
-	if !ok {
-		return owner{}, false
-	}
-	kind := lockPart
-	if k.Hash != "" && (k.Part == "" || k.Part == "m") {
-		kind = lockKind
-	}
-	return owner{Kind: kind, Page: "locks", Name: k.Name, Hash: k.Hash}, true
-}
-
 // of returns row with what lockmw says of the lock at started. Ends of leases are
 // by the clock of the server, which may not be ours.
 func (row lockRow) of(i lockmw.Info, started time.Time) lockRow {

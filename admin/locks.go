@@ -20,7 +20,7 @@ type locksView struct {
 }
 
 func (p *Panel) locksPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"locks", lockPrefix, "*", lockKind})
+	conn, l, err := p.list(r, listed{"locks", lockmw.RedisKeyPrefix, "*", lockKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return

@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/redishttp/redishttp/connect"
 )
 
@@ -20,8 +18,6 @@ type Panel struct {
 	// streams holds a token for each open stream.
 	streams chan struct{}
 	routes  map[string]route
-	// script is preview.lua.
-	script *redis.Script
 	// prefixes are those that registered middlewares use, see custom.
 	prefixes map[string]string
 }
@@ -52,7 +48,7 @@ func New(conns Connections, opts ...Option) (*Panel, error) {
 	if c.deny == nil {
 		c.deny = http.HandlerFunc(forbidden)
 	}
-	p := &Panel{config: c, conns: connections{conns}, pages: parsePages(), streams: make(chan struct{}, c.streams), script: redis.NewScriptServerSHA(previewSource)}
+	p := &Panel{config: c, conns: connections{conns}, pages: parsePages(), streams: make(chan struct{}, c.streams)}
 	p.prefixes = p.custom()
 	p.routes = map[string]route{
 		"":           {"GET", p.connectionsPage},

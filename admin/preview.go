@@ -19,6 +19,8 @@ import (
 //go:embed preview.lua
 var previewSource string
 
+var previewScript = redis.NewScriptServerSHA(previewSource)
+
 const (
 	// previewBytes is how much of a string a page shows.
 	previewBytes = 16 << 10
@@ -82,7 +84,7 @@ func (p *Panel) preview(ctx context.Context, rdb redis.UniversalClient, key stri
 	if !places[row.Type].MatchString(begin) {
 		return v, fmt.Errorf("%w: no place in a value", errBad)
 	}
-	reply, err := p.script.Run(ctx, rdb, []string{key}, row.Type, begin, previewElements, previewText).Slice()
+	reply, err := previewScript.Run(ctx, rdb, []string{key}, row.Type, begin, previewElements, previewText).Slice()
 	if err == nil {
 		err = v.decode(row.Type, reply)
 	}

@@ -33,9 +33,3 @@ func number64(n uint64) string {
 	}
 	return strconv.FormatUint(n, 10)
 }
-
-// requestKey reads the key of the record of a request that runs once.
-func requestKey(key string) (owner, bool) {
-	k, ok := idempotency.ParseKey(key)
-	return owner{Kind: requestKind, Name: k.Keeper, Hash: k.Request}, ok
-}

@@ -56,7 +56,7 @@ type explained struct {
 const entryHead = 16 << 10
 
 func (p *Panel) cachePage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"cache", "cache:v2:", "*:e:*", cacheKind})
+	conn, l, err := p.list(r, listed{"cache", cache.RedisKeyPrefix, cache.EntryPattern, cacheKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -177,14 +177,4 @@ func (p *Panel) checkPurged(ctx context.Context, rdb redis.UniversalClient, rows
 		}
 	}
 	return err
-}
-
-// cacheKey reads the key of a cached response, or of what else a cache keeps.
-func cacheKey(key string) (owner, bool) {
-	k, ok := cache.ParseKey(key)
-	o := owner{Kind: cacheKind, Page: "cache", Name: k.Cache, Hash: k.Entry}
-	if k.Entry == "" {
-		o.Kind = cachePart
-	}
-	return o, ok
 }

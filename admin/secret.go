@@ -1,6 +1,10 @@
 package admin
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/redishttp/redishttp/session"
+)
 
 // scsPrefix is the prefix of scs' redisstore, whose keys contain the tokens
 // themselves.
@@ -52,7 +56,7 @@ const sessionHidden = "This is a session. What it holds is not shown."
 
 // isSession reports whether a key is that of a session, of this module or of scs.
 func (p *Panel) isSession(key string) bool {
-	if strings.HasPrefix(key, "session:v1:") || p.mask(key) != key {
+	if strings.HasPrefix(key, session.RedisKeyPrefix) || p.mask(key) != key {
 		return true
 	}
 	for _, o := range p.sessions {

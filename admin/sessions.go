@@ -41,7 +41,7 @@ type sessionsView struct {
 type userAll struct{ Label, Link string }
 
 func (p *Panel) sessionsPage(w http.ResponseWriter, r *http.Request) {
-	conn, l, err := p.list(r, listed{"sessions", "session:v1:", "*", sessionKind})
+	conn, l, err := p.list(r, listed{"sessions", session.RedisKeyPrefix, "*", sessionKind})
 	if err != nil {
 		p.failed(w, r, err)
 		return
@@ -147,22 +147,4 @@ func (p *Panel) readSessions(ctx context.Context, conn string, rdb redis.Univers
 	}
 	slices.SortStableFunc(rows, func(a, b sessionRow) int { return b.Seen.Compare(a.Seen) })
 	return rows, nil
-}
-
-// sessionKey reads the key of a session.
-func sessionKey(key string) (owner, bool) {
-	k, ok := session.ParseKey(key)
-	if !ok || k.Part != "" {
-		return owner{}, false
-	}
-	return owner{Kind: sessionKind, Page: "sessions", Name: k.Name, Hash: k.Hash}, true
-}
-
-// userKey reads the key of the index of a user's sessions.
-func userKey(key string) (owner, bool) {
-	k, ok := session.ParseKey(key)
-	if !ok || k.Part == "" || k.Part == "m" {
-		return owner{}, false
-	}
-	return owner{Kind: userKind, Page: "sessions", Name: k.Name, Hash: k.Hash}, true
 }

@@ -8,9 +8,17 @@ type RedisKey struct {
 	Entry string // hash of the URL if the key is that of an entry, "" for others
 }
 
+// RedisKeyPrefix is what Redis keys with the default prefix begin with, see
+// [ParseKey]. EntryPattern is a glob, as of SCAN, that matches what follows it in
+// the keys of entries. Both are for operators' tools.
+const (
+	RedisKeyPrefix = "cache:v2:"
+	EntryPattern   = "*:e:*"
+)
+
 var (
-	entryForm = regexp.MustCompile(`^cache:v2:([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)
-	partForm  = regexp.MustCompile(`^cache:v2:([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:(?:[bclnorv]:|log$)`)
+	entryForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:e:([0-9a-f]{32}):`)
+	partForm  = regexp.MustCompile(`^` + RedisKeyPrefix + `([A-Za-z0-9._-]{1,64}):\{\d+\.\d+\}:(?:[bclnorv]:|log$)`)
 )
 
 // ParseKey parses the name of a Redis key with the default prefix. It reports

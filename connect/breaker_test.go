@@ -140,7 +140,8 @@ func TestBreakerOnAFullServer(t *testing.T) {
 
 // What Redis answers, and what the caller does wrong, is no outage.
 func TestBreakerIgnoresAnswers(t *testing.T) {
-	c := open(t, redistest.Standalone(t).URL)
+	// A busy machine may take longer than the default timeouts.
+	c := open(t, redistest.Standalone(t).URL, connect.WithTimeouts(connect.Timeouts{Dial: patience, Read: patience, Write: patience, Pool: patience}))
 	key := redistest.Prefix(t)
 	c.Client().Set(t.Context(), key, "text", time.Minute)
 	for range 10 {

@@ -39,7 +39,7 @@ func (d *dials) master() string {
 func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if d.sentinel {
-			network = dataNetwork
+			network = masterNetwork
 		}
 		conn, err := next(ctx, network, addr)
 		err = notNil(err)

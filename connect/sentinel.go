@@ -40,11 +40,12 @@ func (c *Conn) sentinel(addr string) *redis.SentinelClient {
 	})
 }
 
-// dataNetwork is the network name by which the dialer of a sentinel connection
-// recognizes data nodes. The dial hook sets it in place of "tcp". go-redis passes
-// it to the dialer of the data node, but not to that of the sentinels, which it
-// asks with the same context in between.
-const dataNetwork = "tcp data"
+// masterNetwork is a network of our own, beside "tcp" and "unix": the data node
+// that the sentinels name. The dial hook dials it. go-redis passes the network on
+// to the dialer of the data node alone. A value in the context would not do: with
+// the context of that dial go-redis connects to the sentinels as well, to ask them
+// and to subscribe.
+const masterNetwork = "redis-master"
 
 // sentinelDialer dials data nodes and sentinels, each with its own TLS settings.
 func (c *Conn) sentinelDialer(s *settings) dialFunc {
@@ -54,7 +55,7 @@ func (c *Conn) sentinelDialer(s *settings) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		t := s.sentinels
 		switch {
-		case network == dataNetwork:
+		case network == masterNetwork:
 			network, t = "tcp", s.node.TLSConfig
 			c.dials.masterAddr.Store(&addr)
 		case s.SentinelPlain && !slices.Contains(s.Addrs, addr):

@@ -69,8 +69,9 @@ func TestDiscoveredSentinelsAreSpokenToLikeTheFirst(t *testing.T) {
 			if err := c.Ready(within(t, patience)); err != nil {
 				t.Fatal(err)
 			}
+			var old *redistest.Server
+			redistest.Eventually(t, patience, func() bool { old = s.Master(); return old != nil }, "no sentinel answers")
 			s.Sentinels[0].Kill()
-			old := s.Master()
 			old.Kill()
 			s.WaitPromoted(t, old)
 			redistest.Eventually(t, patience, func() bool {

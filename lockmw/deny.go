@@ -53,9 +53,9 @@ func (l *Locker) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	problem.NoStore(w.Header())
-	dw := &denyWriter{ResponseWriter: w, status: ref.status}
+	dw, done := problem.WithStatus(w, ref.status)
 	l.deny.ServeHTTP(dw, r.WithContext(context.WithValue(r.Context(), denyKey{}, err)))
-	dw.writeStatus()
+	done()
 }
 
 // refusalFor returns the response to an error: 409 or another status of
@@ -79,34 +79,4 @@ func (l *Locker) refusalFor(err error) refusal {
 		return refusal{status: http.StatusServiceUnavailable, retry: time.Second, fix: true}
 	}
 	return refusal{status: http.StatusServiceUnavailable, retry: time.Second}
-}
-
-// denyWriter is the writer of a deny handler, which need not know the status.
-type denyWriter struct {
-	http.ResponseWriter
-
-	status int
-	wrote  bool
-}
-
-// WriteHeader sends the status that the handler chose.
-func (w *denyWriter) WriteHeader(status int) {
-	w.wrote = w.wrote || status >= http.StatusOK
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write sends the status of the refusal if the handler chose none.
-func (w *denyWriter) Write(b []byte) (int, error) {
-	w.writeStatus()
-	return w.ResponseWriter.Write(b)
-}
-
-// Unwrap is for [http.ResponseController].
-func (w *denyWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// writeStatus sends the status of the refusal, unless one was sent.
-func (w *denyWriter) writeStatus() {
-	if !w.wrote {
-		w.WriteHeader(w.status)
-	}
 }

@@ -20,7 +20,11 @@ type Key struct {
 	Part string
 }
 
-var redisKeyForm = regexp.MustCompile(`^lockmw:v1:([^{}]{1,100}):(?:\{([0-9a-f]{32})\}(?::(m|qp|q|p))?|(boot))$`)
+// RedisKeyPrefix is what Redis keys with the default prefix begin with, see
+// [ParseKey]. It is for operators' tools.
+const RedisKeyPrefix = "lockmw:v1:"
+
+var redisKeyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([^{}]{1,100}):(?:\{([0-9a-f]{32})\}(?::(m|qp|q|p))?|(boot))$`)
 
 // ParseKey reads the name of a key in Redis with the default prefix, for
 // operators. It reports false for keys of others.

@@ -42,7 +42,7 @@ func TestAMissingRightIsAnError(t *testing.T) {
 					t.Fatalf("got %+v, %v", d, err)
 				}
 				grant("-" + right)
-				if d, err := enter(); err == nil || d.Source != ratelimit.FromLocal {
+				if d, err := enter(); err == nil || d.Source != "local" {
 					t.Errorf("without %s: got %+v, %v, want an error", right, d, err)
 				}
 				grant("+" + right)

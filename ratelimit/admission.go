@@ -8,6 +8,7 @@ import (
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
+// ctxKey is the key of the admission in a request's context.
 type ctxKey struct{}
 
 // admission is a request that a limiter has decided, in its handler.
@@ -15,23 +16,33 @@ type admission struct {
 	limiter  *Limiter
 	request  request
 	decision Decision
-	outer    *admission // of an outer limiter
-	later    atomic.Int64
+	outer    *admission   // of an outer limiter, nil if there is none
+	later    atomic.Int64 // by ChargeLater
 }
 
-// admissionOf is the innermost admission of a request, nil if there is none.
-func admissionOf(r *http.Request) *admission {
-	a, _ := r.Context().Value(ctxKey{}).(*admission)
+// FromContext returns the decision of the innermost [Limiter.Handler] that
+// admitted the request, or that calls a deny handler. Use it to show the client's
+// quota or to choose a response.
+func FromContext(ctx context.Context) (Decision, bool) {
+	if a := admissionOf(ctx); a != nil {
+		return a.decision, true
+	}
+	return Decision{}, false
+}
+
+// admissionOf returns the innermost admission of a request, nil if there is none.
+func admissionOf(ctx context.Context) *admission {
+	a, _ := ctx.Value(ctxKey{}).(*admission)
 	return a
 }
 
-// in is the request with the admission in its context.
+// in returns the request with the admission in its context.
 func (a *admission) in(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), ctxKey{}, a))
 }
 
-// of is the admission by a limiter, this one or an outer one. It is nil if
-// there is none.
+// of returns the admission by a limiter, this one or an outer one, nil if there is
+// none.
 func (a *admission) of(l *Limiter) *admission {
 	for ; a != nil; a = a.outer {
 		if a.limiter == l {
@@ -41,16 +52,13 @@ func (a *admission) of(l *Limiter) *admission {
 	return nil
 }
 
-// within reports whether the request is already inside a limiter.
-func (a *admission) within(l *Limiter) bool { return a.of(l) != nil }
-
 // ChargeLater charges n more for the request when its handler has returned:
 // bytes that were sent, tokens that a model used. It never refuses and at most
-// drains the bucket; the client notices with its next request. A negative n takes
-// back earlier calls, and what the request itself was charged. It reports false
-// outside of l's Handler, and where there is no bucket or window to charge.
+// drains the bucket; the client is refused from its next request on. A negative n
+// takes back earlier calls, and what the request itself was charged. It reports false
+// outside of l's Handler, and if there is no bucket or window to charge.
 func (l *Limiter) ChargeLater(r *http.Request, n int) bool {
-	a := admissionOf(r).of(l)
+	a := admissionOf(r.Context()).of(l)
 	if a == nil || !a.request.set.counts {
 		return false
 	}
@@ -62,7 +70,7 @@ func (l *Limiter) ChargeLater(r *http.Request, n int) bool {
 func (l *Limiter) serve(w http.ResponseWriter, r *http.Request, next http.Handler, a *admission) {
 	r = a.in(r)
 	status := func() int { return http.StatusOK }
-	if l.refund != nil { // only then, as a wrapper is never free
+	if l.refund != nil { // only then, because a wrapper is never free
 		b, rw := respw.Wrap(w, respw.Hooks{})
 		status = func() int {
 			if s := b.Status(); s != 0 {
@@ -73,7 +81,7 @@ func (l *Limiter) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 		w = rw
 	}
 	if a.request.place != "" && a.decision.Allowed {
-		defer l.hold(r.Context(), a)()
+		defer l.hold(r.Context(), a.request, a.decision.Source)()
 	}
 	panicked := true
 	defer func() {
@@ -87,8 +95,8 @@ func (l *Limiter) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 	panicked = false
 }
 
-// settle gives back and charges what is known only after the handler: each
-// where it was charged, and nothing that was not.
+// settle refunds and charges what is known only after the handler has returned:
+// each where the request was charged, and nothing that was not.
 func (l *Limiter) settle(r *http.Request, a *admission, status int) {
 	q := request{set: a.request.set, key: a.request.key, mode: force}
 	charged := a.request.cost
@@ -100,38 +108,16 @@ func (l *Limiter) settle(r *http.Request, a *admission, status int) {
 		refund = min(max(int64(l.refund(status, r)), 0), charged)
 	}
 	switch a.decision.Source {
-	case FromLocal:
+	case fromLocal:
 		if refund > 0 {
 			q.cost = -refund
 			l.local.decide(q, l.now())
 		}
 		refund, charged = 0, 0
-	case FromNowhere:
+	case fromNowhere:
 		refund, charged = 0, 0
-	case FromRedis, FromEngine, FromDenyCache:
 	}
 	if q.cost = max(later-refund, -charged); q.cost != 0 {
 		_, _ = l.decide(context.WithoutCancel(r.Context()), q) // the hook has the error
 	}
 }
-
-// SkipSuccessful is for [WithRefund]: responses below 400 are given back, so
-// that only failures count, such as failed logins.
-func SkipSuccessful(status int, _ *http.Request) int {
-	if status < http.StatusBadRequest {
-		return maxRefund
-	}
-	return 0
-}
-
-// SkipFailed is for [WithRefund]: responses of 400 and above are given back, so
-// that only what was delivered counts.
-func SkipFailed(status int, _ *http.Request) int {
-	if status >= http.StatusBadRequest {
-		return maxRefund
-	}
-	return 0
-}
-
-// maxRefund is cut to what was charged.
-const maxRefund = 1<<31 - 1

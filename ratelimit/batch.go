@@ -1,34 +1,35 @@
 package ratelimit
 
 import (
-	"context"
 	"hash/maphash"
 	"sync"
-	"time"
 )
 
 // batches lets requests for one key share calls to Redis once more than a few
-// are under way: later ones wait, and the next call decides how many of them are
-// admitted. It is exact: the script admits that number and no more, and they are
-// the first that came.
+// are in flight: later ones wait, and the next call decides how many of them are
+// admitted. It is exact: the script admits that number and no more, and those are
+// the requests that arrived first.
 type batches struct {
 	seed   maphash.Seed
 	shards [32]batchShard
 }
 
+// batchShard has the keys of one shard, so that unrelated keys do not wait for one
+// lock.
 type batchShard struct {
 	mu   sync.Mutex
 	keys map[string]*inFlight
 }
 
 const (
-	// unshared is how many calls for one key go to Redis each on its own: a
-	// browser that loads a page must not wait for itself.
+	// unshared is how many calls for one key are in flight before requests share
+	// one: the requests of a browser that loads a page must not wait for each other.
 	unshared = 8
+	// maxBatch bounds the requests that one call decides.
 	maxBatch = 1000
 )
 
-// inFlight is what is under way for one key.
+// inFlight are the calls for one key, and the requests that wait for the next.
 type inFlight struct {
 	calls   int
 	waiting []*waiter
@@ -36,7 +37,7 @@ type inFlight struct {
 
 // waiter is a request that waits for its outcome, or for a batch to decide.
 type waiter struct {
-	done chan outcome // buffered, as a waiter may have given up
+	done chan outcome // buffered, because a waiter may have given up
 }
 
 // outcome is the decision of one request of a batch, or the batch that this
@@ -47,6 +48,7 @@ type outcome struct {
 	err      error
 }
 
+// newBatches returns batches without any call in flight.
 func newBatches() *batches {
 	b := &batches{seed: maphash.MakeSeed()}
 	for i := range b.shards {
@@ -55,9 +57,11 @@ func newBatches() *batches {
 	return b
 }
 
+// shard returns the shard of a key.
 func (b *batches) shard(key string) *batchShard { return &b.shards[maphash.String(b.seed, key)%32] }
 
-// enter returns nil when the caller may call Redis on its own.
+// enter returns nil if the caller may call Redis on its own, else its place in the
+// queue. After a nil the caller must call leave.
 func (s *batchShard) enter(key string) *waiter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +79,7 @@ func (s *batchShard) enter(key string) *waiter {
 	return w
 }
 
-// leave ends a call, and hands the next batch to its first waiter.
+// leave ends a call and hands the next batch to its first waiter.
 func (s *batchShard) leave(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,14 +89,14 @@ func (s *batchShard) leave(key string) {
 		batch := f.waiting[:n:n]
 		f.waiting = f.waiting[n:]
 		batch[0].done <- outcome{batch: batch}
-		return // the call is theirs now
+		return // the batch has the call now
 	}
 	if f.calls--; f.calls == 0 {
 		delete(s.keys, key)
 	}
 }
 
-// giveUp takes a waiter out of the queue. It fails if its batch has begun.
+// giveUp removes a waiter from the queue. It reports false if its batch has begun.
 func (s *batchShard) giveUp(key string, w *waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,75 +111,4 @@ func (s *batchShard) giveUp(key string, w *waiter) bool {
 		}
 	}
 	return false
-}
-
-// decideShared decides a request of cost 1 against one bucket, in a batch if
-// many come at once.
-func (l *Limiter) decideShared(ctx context.Context, q request) (Decision, error) {
-	s := l.batches.shard(q.denyKey)
-	w := s.enter(q.denyKey)
-	if w == nil {
-		defer s.leave(q.denyKey)
-		return l.call(ctx, q)
-	}
-	timer := time.NewTimer(l.timeout)
-	defer timer.Stop()
-	var out outcome
-	select {
-	case out = <-w.done:
-	case <-timer.C:
-		if s.giveUp(q.denyKey, w) {
-			return l.fallbackDecision(q), errNotAsked
-		}
-		out = <-w.done // under way
-	}
-	if out.batch == nil {
-		return out.decision, out.err
-	}
-	defer s.leave(q.denyKey)
-	return l.decideBatch(ctx, q, out.batch)
-}
-
-// decideBatch decides for a batch and hands out the outcomes. The first is the
-// caller's.
-func (l *Limiter) decideBatch(ctx context.Context, q request, batch []*waiter) (Decision, error) {
-	q.at = l.nanos()
-	if r := l.denied.holding(q.denyKey, q.cost, q.at); r != nil { // refused since
-		d := r.decision(q.cost, q.at)
-		for _, w := range batch[1:] {
-			w.done <- outcome{decision: d}
-		}
-		return d, nil
-	}
-	q.count = len(batch)
-	d, err := l.call(ctx, q)
-	outcomes := l.split(q, d, err)
-	for i, w := range batch[1:] {
-		w.done <- outcomes[i+1]
-	}
-	return outcomes[0].decision, outcomes[0].err
-}
-
-// split makes of the decision about a batch one for each of its requests, as if
-// they had come one after the other.
-func (l *Limiter) split(q request, d Decision, err error) []outcome {
-	outcomes := make([]outcome, q.count)
-	p := &q.set.all[0]
-	for i := range outcomes {
-		switch {
-		case err != nil && i == 0:
-			outcomes[i] = outcome{decision: d, err: err}
-		case err != nil:
-			outcomes[i] = outcome{decision: l.fallbackDecision(q), err: err}
-		case i < d.admitted:
-			one := Decision{Allowed: true, Source: d.Source, set: d.set}
-			one.State = p.units.state(p, max(0, d.debt-int64(d.admitted-1-i)*p.units.token), 0)
-			outcomes[i] = outcome{decision: one}
-		default:
-			one := d
-			one.Allowed, one.RetryAfter = false, d.wait
-			outcomes[i] = outcome{decision: one}
-		}
-	}
-	return outcomes
 }

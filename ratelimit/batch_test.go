@@ -30,9 +30,9 @@ func crowd(t *testing.T, l *ratelimit.Limiter, n int) ([]ratelimit.Decision, []e
 	return decisions, errs
 }
 
-// A crowd on one key shares calls, and everyone is told what they would have
-// been told one after the other.
-func TestACrowdSharesCalls(t *testing.T) {
+// Many requests for one key share calls, and each gets the decision that it would have
+// got one after the other.
+func TestManyRequestsShareCalls(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		for _, size := range []int{0, 1000} {
 			rdb := g.Client(t)
@@ -59,7 +59,7 @@ func TestACrowdSharesCalls(t *testing.T) {
 			slices.Sort(left)
 			for i, n := range left {
 				if n != i {
-					t.Fatalf("what the admitted were told is left is not 0 to 299, each once: %v", left)
+					t.Fatalf("the remaining counts of the admitted are not 0 to 299, each once: %v", left)
 				}
 			}
 			if len(left) != 300 {
@@ -76,7 +76,7 @@ func TestACrowdSharesCalls(t *testing.T) {
 
 // A server that hangs holds a crowd no longer than twice the timeout, and what
 // it executes afterwards is charged once.
-func TestACrowdOnAHungServer(t *testing.T) {
+func TestManyRequestsOnAHungServer(t *testing.T) {
 	s := redistest.NewServer(t)
 	prefix := redistest.Prefix(t)
 	l := limiter(t, s.Client(t), redis_rate.PerHour(1000), ratelimit.WithKeyPrefix(prefix))
@@ -88,20 +88,20 @@ func TestACrowdOnAHungServer(t *testing.T) {
 		t.Errorf("held for %v", took)
 	}
 	for i, d := range decisions {
-		if errs[i] == nil || !d.Allowed || d.Source != ratelimit.FromLocal {
+		if errs[i] == nil || !d.Allowed || d.Source != "local" {
 			t.Fatalf("got %+v, %v, want a local decision", d, errs[i])
 		}
 	}
 	s.Resume()
 	direct := limiter(t, s.Client(t), redis_rate.PerHour(1000), ratelimit.WithKeyPrefix(prefix))
-	redistest.Eventually(t, patience, func() bool { _, err := direct.Peek(t.Context(), "k"); return err == nil }, "not back")
+	redistest.Eventually(t, patience, func() bool { _, err := direct.AllowN(t.Context(), "k", 0); return err == nil }, "not back")
 	if d := allow(t, direct, "k", 0); d.Remaining > 999 || d.Remaining < 1000-201 {
 		t.Errorf("%d remaining after 201 requests: charged more than once", d.Remaining)
 	}
 }
 
 // Few requests for a key do not wait for one another.
-func TestFewDoNotWait(t *testing.T) {
+func TestFewRequestsDoNotWait(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	l := limiter(t, rdb, redis_rate.PerHour(1000))
 	allow(t, l, "k", 1)

@@ -24,7 +24,7 @@ var served = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
 // byHand is what people write around redis_rate.
 func byHand(l *redis_rate.Limiter, prefix string, limit redis_rate.Limit) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, _ := ratelimit.RemoteAddr(r)
+		key, _ := ratelimit.ByIP(nil)(r)
 		res, err := l.Allow(r.Context(), prefix+key, limit)
 		if err != nil {
 			http.Error(w, "error", http.StatusInternalServerError)
@@ -58,7 +58,7 @@ func BenchmarkHandler(b *testing.B) {
 		return limiter(b, rdb, limit, opts...).Handler(served)
 	}
 	get := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, _ := ratelimit.RemoteAddr(r)
+		key, _ := ratelimit.ByIP(nil)(r)
 		_ = conn.Client().Get(r.Context(), prefix+key).Err()
 	})
 	rate := redis_rate.NewLimiter(g.Client(b))

@@ -24,9 +24,9 @@ if need > 0 then
   if need > C then
     retry, admitted = -1, 0
   else
-    local asked = admitted
+    local wanted = admitted
     if till > 0 then admitted = 0 elseif debt + admitted * need > C then admitted = math.max(math.floor((C - debt) / need), 0) end
-    if admitted < asked then
+    if admitted < wanted then
       retry = math.max(math.ceil((debt + (admitted + 1) * need - C) / D), 0)
       if till > 0 and till - now > retry then retry = till - now end
     end

@@ -11,7 +11,7 @@ import (
 )
 
 // A refusal that is remembered does not outlive a clock that steps back, or
-// ahead: after the step it is as if Redis had been asked.
+// ahead: after the step it is as if Redis had been called.
 func TestTheDenyCacheAcrossAStepOfTheClock(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	for _, step := range []time.Duration{-time.Hour, -time.Minute, -2 * time.Second, time.Hour} {
@@ -25,7 +25,7 @@ func TestTheDenyCacheAcrossAStepOfTheClock(t *testing.T) {
 			request(h, "GET")
 		}
 		c.advance(step)
-		if d := allow(t, l, "k", 1); d.Allowed != (step > 0) || d.Source != ratelimit.FromRedis || !d.Allowed && d.RetryAfter > 12*time.Second {
+		if d := allow(t, l, "k", 1); d.Allowed != (step > 0) || d.Source != "redis" || !d.Allowed && d.RetryAfter > 12*time.Second {
 			t.Errorf("step of %v: got %+v (%v), want what Redis says", step, d, d.Source)
 		}
 		if got := request(h, "GET").Code; (got == 200) != (step > 0) {
@@ -50,7 +50,7 @@ func TestTheLocalTableAcrossAStepOfTheClock(t *testing.T) {
 		s.Kill()
 		local := func() ratelimit.Decision {
 			d, err := l.Allow(t.Context(), "k")
-			if err == nil || d.Source != ratelimit.FromLocal {
+			if err == nil || d.Source != "local" {
 				t.Fatalf("got %+v, %v, want a local decision", d, err)
 			}
 			return d

@@ -11,21 +11,7 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// start is what the monotonic clock is read from.
-var start = time.Now()
-
-// now is the time of the deny cache and the local table.
-func (l *Limiter) now() time.Time {
-	if l.clock != nil {
-		return l.clock()
-	}
-	return time.Now()
-}
-
-// nanos are on the monotonic clock, unless a test has its own.
-func (l *Limiter) nanos() int64 { return int64(l.now().Sub(start)) }
-
-// decide decides a request and tells the hooks. While Redis is unavailable, the
+// decide decides a request and calls the hooks. While Redis is unavailable, the
 // decision is that of the failure mode, and the error is that of Redis.
 func (l *Limiter) decide(ctx context.Context, q request) (Decision, error) {
 	if l.hooks.Decided == nil && l.hooks.Failed == nil {
@@ -42,8 +28,8 @@ func (l *Limiter) decide(ctx context.Context, q request) (Decision, error) {
 	return d, err
 }
 
-// decision is the first of these that can decide: the deny cache, a call that
-// many requests share, a call of its own.
+// decision decides from the deny cache if it can, else with a call that many
+// requests share, else with a call of its own.
 func (l *Limiter) decision(ctx context.Context, q request) (Decision, error) {
 	if q.at == 0 {
 		q = l.lookup(q)
@@ -51,42 +37,97 @@ func (l *Limiter) decision(ctx context.Context, q request) (Decision, error) {
 	if q.refusal != nil {
 		return q.refusal.decision(q.cost, q.at), nil
 	}
+	// A refund ends a refusal on this instance at once.
 	if q.cost < 0 {
 		l.denied.forget(q.denyKey)
 	}
-	if l.batches != nil && q.cost == 1 && q.mode == take && q.set.single() != nil {
+	if l.batches != nil && q.cost == 1 && q.mode == charge && q.set.single() != nil {
 		return l.decideShared(ctx, q)
 	}
 	return l.call(ctx, q)
 }
 
-// lookup looks for a refusal that still holds. It is done once for a request:
-// what is found may depend on who looked before.
-func (l *Limiter) lookup(q request) request {
-	q.at, q.denyKey = l.nanos(), l.denyKey(q.set, q.key)
-	if l.denied != nil && q.cost > 0 && q.mode == take {
-		q.refusal = l.denied.find(q.denyKey, q.cost, q.at)
+// decideShared decides a request of cost 1 against one bucket, in a batch if
+// many requests for its key are in flight.
+func (l *Limiter) decideShared(ctx context.Context, q request) (Decision, error) {
+	s := l.batches.shard(q.denyKey)
+	w := s.enter(q.denyKey)
+	if w == nil {
+		defer s.leave(q.denyKey)
+		return l.call(ctx, q)
 	}
-	return q
+	timer := time.NewTimer(l.timeout)
+	defer timer.Stop()
+	var out outcome
+	select {
+	case out = <-w.done:
+	case <-timer.C:
+		if s.giveUp(q.denyKey, w) {
+			return l.fallbackDecision(q), errNotCalled
+		}
+		out = <-w.done // its batch has begun
+	}
+	if out.batch == nil {
+		return out.decision, out.err
+	}
+	defer s.leave(q.denyKey)
+	return l.decideBatch(ctx, q, out.batch)
 }
 
-func (l *Limiter) denyKey(set *policies, key string) string {
-	if set == l.static {
-		return key
+// decideBatch decides a batch with one call and sends each waiter its outcome. The
+// first request is the caller's.
+func (l *Limiter) decideBatch(ctx context.Context, q request, batch []*waiter) (Decision, error) {
+	q.at = l.nanos()
+	if r := l.denied.holding(q.denyKey, q.cost, q.at); r != nil { // refused by then
+		d := r.decision(q.cost, q.at)
+		for _, w := range batch[1:] {
+			w.done <- outcome{decision: d}
+		}
+		return d, nil
 	}
-	return set.id + "\x00" + key
+	q.count = len(batch)
+	d, err := l.call(ctx, q)
+	outcomes := l.split(q, d, err)
+	for i, w := range batch[1:] {
+		w.done <- outcomes[i+1]
+	}
+	return outcomes[0].decision, outcomes[0].err
 }
 
-// call calls Redis, unless it is known to be away, and remembers a refusal.
+// split turns the decision about a batch into one for each of its requests, as if
+// they had been decided one after the other.
+func (l *Limiter) split(q request, d Decision, err error) []outcome {
+	outcomes := make([]outcome, q.count)
+	p := &q.set.all[0]
+	for i := range outcomes {
+		switch {
+		case err != nil && i == 0:
+			outcomes[i] = outcome{decision: d, err: err}
+		case err != nil:
+			outcomes[i] = outcome{decision: l.fallbackDecision(q), err: err}
+		case i < d.admitted:
+			one := Decision{Allowed: true, Source: d.Source, set: d.set}
+			one.State = bucketState(p, p.units, max(0, d.debt-int64(d.admitted-1-i)*p.units.token), 0)
+			outcomes[i] = outcome{decision: one}
+		default:
+			one := d
+			one.Allowed, one.RetryAfter = false, d.wait
+			outcomes[i] = outcome{decision: one}
+		}
+	}
+	return outcomes
+}
+
+// call calls Redis, unless its breaker is open, and remembers a refusal.
 func (l *Limiter) call(ctx context.Context, q request) (Decision, error) {
 	if l.engine == nil {
 		q.redisKeys = l.keysOf(q.set, q.key)
-	} else { // redis_rate's; of another engine it divides the keys
+	} else { // the key of redis_rate, for the breaker of its node
 		q.redisKeys = []string{"rate:" + q.key}
 	}
 	ticket, ok := l.nodes.Allow(q.redisKeys[0])
 	if !ok {
-		return l.fallbackDecision(q), errNotAsked
+		return l.fallbackDecision(q), errNotCalled
 	}
 	// A client that hangs up must neither abort the count nor count as a
 	// failure of Redis: it could open the breaker for every client.
@@ -99,20 +140,22 @@ func (l *Limiter) call(ctx context.Context, q request) (Decision, error) {
 	if l.engine == nil {
 		d, err = l.scripts.run(ctx, q)
 	} else {
-		d, err = l.callEngine(ctx, q)
+		d, err = callEngine(ctx, l.engine, q)
+		l.refusals.See(ctx, err)
 	}
 	l.report(ctx, l.nodes.Report(ticket, err))
 	if err != nil {
 		l.releaseLost(ctx, q, err)
 		return l.fallbackDecision(q), fmt.Errorf("ratelimit: allow: %w", unavailable.Wrap(err))
 	}
-	if l.denied != nil && q.mode == take && q.place == "" && q.cost > 0 {
+	if l.denied != nil && q.mode == charge && q.place == "" && q.cost > 0 {
 		l.remember(q, d)
 	}
 	return d, nil
 }
 
-// report says when a node becomes unavailable, and when it is back.
+// report logs when a node becomes unavailable and when it is back, and calls the
+// hook for the first and the last of them.
 func (l *Limiter) report(ctx context.Context, e breaker.Event) {
 	level, text := slog.LevelInfo, "redis is back, limits are shared again"
 	switch e.Change {
@@ -128,8 +171,8 @@ func (l *Limiter) report(ctx context.Context, e breaker.Event) {
 	}
 }
 
-// remember keeps a refusal, and of a request that took the last the refusal of
-// the next.
+// remember puts a refusal into the deny cache. A request that leaves none
+// remaining implies the refusal of the next one.
 func (l *Limiter) remember(q request, d Decision) {
 	wait := d.RetryAfter
 	if d.Allowed && wait > 0 { // the last of a batch were refused
@@ -137,7 +180,7 @@ func (l *Limiter) remember(q request, d Decision) {
 	}
 	if d.Allowed {
 		if len(q.set.all) > 1 || q.cost != 1 || d.Remaining > 0 || d.NextAfter <= 0 {
-			l.denied.forget(q.denyKey) // what it says is left is no more
+			l.denied.forget(q.denyKey) // its numbers are outdated
 			return
 		}
 		wait = d.NextAfter
@@ -153,14 +196,14 @@ func (l *Limiter) remember(q request, d Decision) {
 	l.denied.put(q.denyKey, r)
 }
 
-// fallbackDecision decides without Redis. It gives nothing back: what was
-// charged in Redis was not charged here.
+// fallbackDecision decides without Redis, by the failure mode. It gives nothing
+// back, because a charge in Redis was not made here.
 func (l *Limiter) fallbackDecision(q request) Decision {
-	d := Decision{Allowed: true, Source: FromNowhere, set: q.set}
+	d := Decision{Allowed: true, Source: fromNowhere, set: q.set}
 	d.State = State{Policy: q.set.all[0].Name, Limit: q.set.all[0].Limit.Limit}
 	switch l.failureMode {
 	case FailClosed:
-		// One or two seconds, so that not all come back at once.
+		// One or two seconds, so that clients do not all return at the same time.
 		d.Allowed, d.Unavailable, d.RetryAfter = false, true, time.Duration(1+rand.IntN(2))*time.Second
 		return d
 	case FailOpen:

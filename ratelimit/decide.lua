@@ -1,14 +1,14 @@
 -- decide.lua: decide all policies of one request, all or nothing, in integers.
 -- KEYS    one per policy, in one slot
 -- ARGV[1] "" for the server's clock, or a test clock in microseconds
--- ARGV[2] "take" decides and charges; "force" charges what happened already,
+-- ARGV[2] "charge" decides and charges; "force" charges after the fact,
 --         refusing nothing; "block" refuses everything for <cost> microseconds
 -- ARGV    then five for each key: kind, a, b, c, cost
 --   "g" generic cell rate: a/b = period_us/rate in lowest terms (token, drain), c = burst.
 --       String "debt:ts:token[:until]", absent = full bucket
 --   "w" window: a requests in c slots of b microseconds; the slot under way and the c before it count.
 --       Hash of slot number -> count, and "until" of a block and when that was set, "from"
---   "c" concurrency: a at a time, leases of b microseconds; cost is the lease's id, "" asks only.
+--   "c" concurrency: a at a time, leases of b microseconds; cost is the lease's id, "" only reads.
 --       Sorted set of ids by the time their lease ends, and "until" where no other policy keeps a block
 -- Reply   {denied, then four for each key}
 --         denied is the first policy that refuses, 0 if none; retry_us is -1 when cost > burst
@@ -42,7 +42,7 @@ for i = 1, n do
     -- include bucket_read.lua
     s.until_, s.anchor = till, anchor
     s.token, s.D, s.C, s.debt, s.need = token, D, C, debt, cost * a
-    if mode == 'take' and s.need > 0 and debt + s.need > C then
+    if mode == 'charge' and s.need > 0 and debt + s.need > C then
       if s.need > C then s.retry = -1 else s.retry = math.ceil((debt + s.need - C) / D) end
     end
   elseif kind == 'w' then
@@ -86,7 +86,7 @@ for i = 1, n do
       s.foreign = true
     end
     s.N, s.w, s.c, s.cur, s.sum, s.slots, s.need = a, b, c, cur, sum, slots, cost
-    if mode == 'take' and cost > 0 and sum + cost > a then
+    if mode == 'charge' and cost > 0 and sum + cost > a then
       s.retry = -1
       local free = a - sum
       for _, slot in ipairs(slots) do
@@ -109,12 +109,12 @@ for i = 1, n do
         if id ~= 'until' then redis.call('ZADD', KEYS[i], int(now + b), id) end
       end
     end
-    if mode == 'take' and s.id ~= '' and s.sum >= a then s.retry = 1000000 end
+    if mode == 'charge' and s.id ~= '' and s.sum >= a then s.retry = 1000000 end
   end
   keeper = keeper or kind ~= 'c'
   if s.until_ > now then
     block = math.max(block, s.until_)
-    if mode == 'take' and kind ~= 'c' and cost > 0 and s.retry >= 0 then s.retry = math.max(s.retry, s.until_ - now) end
+    if mode == 'charge' and kind ~= 'c' and cost > 0 and s.retry >= 0 then s.retry = math.max(s.retry, s.until_ - now) end
   else
     s.until_ = 0
   end
@@ -123,7 +123,7 @@ for i = 1, n do
 end
 for i = 1, n do -- a place is refused by any block, also to a request that costs nothing
   local s = state[i]
-  if block > now and denied == 0 and s.kind == 'c' and mode == 'take' and s.id ~= '' then s.retry, denied = block - now, i end
+  if block > now and denied == 0 and s.kind == 'c' and mode == 'charge' and s.id ~= '' then s.retry, denied = block - now, i end
 end
 
 for i = 1, n do
@@ -159,10 +159,10 @@ for i = 1, n do
       local back = -s.need -- a refund is taken from the newest slots
       for f = #s.slots, 1, -1 do
         if back <= 0 then break end
-        local taken = math.min(back, s.slots[f][2])
-        s.slots[f][2] = s.slots[f][2] - taken
-        back = back - taken
-        redis.call('HINCRBY', key, int(s.slots[f][1]), int(-taken))
+        local removed = math.min(back, s.slots[f][2])
+        s.slots[f][2] = s.slots[f][2] - removed
+        back = back - removed
+        redis.call('HINCRBY', key, int(s.slots[f][1]), int(-removed))
       end
       s.sum = math.max(0, s.sum + s.need)
       if s.until_ > 0 then redis.call('HSET', key, 'until', int(s.until_), 'from', int(s.from or now)) end
@@ -180,11 +180,11 @@ for i = 1, n do
       remaining, nxt, reset = 0, math.max(nxt, s.until_ - now), math.max(reset, s.until_ - now)
     end
   else
-    local taking, blocking = write and mode == 'take' and s.id ~= '', mode == 'block' and not keeper
-    if taking or blocking then
+    local entering, blocking = write and mode == 'charge' and s.id ~= '', mode == 'block' and not keeper
+    if entering or blocking then
       local ttl = int(math.ceil(math.max(s.lease, s.until_ - now) / 1000) + 1000)
       redis.call('PEXPIRE', key, ttl)
-      if taking then
+      if entering then
         redis.call('ZADD', key, int(now + s.lease), s.id)
         s.sum = s.sum + 1
       else

@@ -56,9 +56,9 @@ func TestABlockedClientCostsOneCallASecond(t *testing.T) {
 	}
 }
 
-// When its time comes, one request asks and is admitted; the others that came
+// When its time comes, one request calls Redis and is admitted; the others that arrived
 // with it are refused without asking, as Redis would have.
-func TestTheFirstAtItsTimeAsks(t *testing.T) {
+func TestTheFirstAtItsTimeCallsRedis(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	c := newClock()
 	l := limiter(t, rdb, redis_rate.PerSecond(5), ratelimit.WithClock(c.now)) // a step of 200ms
@@ -130,7 +130,7 @@ func TestARememberedRefusalIsTheSame(t *testing.T) {
 
 // A reset, a refund or a raised limit is seen at once where it is made, and
 // within a second elsewhere.
-func TestResetsAreSeen(t *testing.T) {
+func TestResetsReachOtherInstances(t *testing.T) {
 	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
 	c := newClock()
 	here := limiter(t, rdb, redis_rate.PerHour(2), ratelimit.WithClock(c.now), ratelimit.WithKeyPrefix(prefix))
@@ -146,7 +146,7 @@ func TestResetsAreSeen(t *testing.T) {
 	}
 	for name, undo := range map[string]func() error{
 		"reset":  func() error { return here.Reset(t.Context(), "k") },
-		"refund": func() error { _, err := here.Refund(t.Context(), "k", 2); return err },
+		"refund": func() error { _, err := here.AllowN(t.Context(), "k", -2); return err },
 	} {
 		exhaust()
 		if err := undo(); err != nil {
@@ -178,13 +178,13 @@ func TestDenyCacheIsBounded(t *testing.T) {
 		}
 	}
 	if got := count.Trips(); got < 900 {
-		t.Errorf("%d of 1000 refusals were asked for: more are remembered than there is room for", got)
+		t.Errorf("%d of 1000 refusals called Redis: more are remembered than the bound", got)
 	}
 }
 
 // Through the Handler as well: when a second is over one request asks Redis,
 // and at its time a blocked client is served.
-func TestTheHandlerAsksAgain(t *testing.T) {
+func TestTheHandlerCallsRedisAgain(t *testing.T) {
 	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
 	c := newClock()
 	make := func() *ratelimit.Limiter {

@@ -3,18 +3,19 @@ package ratelimit
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redishttp/redishttp/internal/boundedmap"
 )
 
-// denyCache remembers refusals of Redis that still hold. That is exact: until
-// the named time others can only add to the debt, so Redis would refuse too.
+// denyCache remembers refusals by Redis that still hold. That is exact: until
+// the named time other requests can only add to the debt, so Redis would refuse too.
 // Only a reset, a refund or a raised limit on another instance can end a
-// refusal early; recheck bounds how late that is seen. A clock that stepped back
-// behind the moment of a refusal ends it: how long it holds is not known.
+// refusal early; recheck bounds how late this instance notices. A clock that stepped
+// back behind the moment of a refusal ends it, because how long it holds is not known.
 //
-// It is bounded: full shards forget at random, which costs a call and nothing else.
+// It is bounded: full shards evict at random, which costs a call and nothing else.
 // A nil denyCache remembers nothing.
 type denyCache struct {
 	seed    maphash.Seed
@@ -39,9 +40,18 @@ type refusal struct {
 	probing   bool  // a request has called Redis at notBefore
 	step      int64 // what one cost takes to drain; 0 when that says nothing
 	last      Decision
-	response  rendered
+	response  atomic.Pointer[response] // the latest, see responseTo
 }
 
+// response is the HTTP response to a remembered refusal.
+type response struct {
+	remaining int
+	item      string // of the RateLimit field
+	retry     string // Retry-After
+	body      []byte
+}
+
+// newDenyCache returns a cache of about size refusals, nil if size is 0.
 func newDenyCache(size int, recheck time.Duration) *denyCache {
 	if size <= 0 {
 		return nil
@@ -53,12 +63,13 @@ func newDenyCache(size int, recheck time.Duration) *denyCache {
 	return c
 }
 
+// shard returns the shard of a key. Each has its own lock and its part of the bound.
 func (c *denyCache) shard(key string) *denyShard {
 	return &c.shards[maphash.String(c.seed, key)%denyShards]
 }
 
-// find returns the refusal that answers a request of this cost now, nil when
-// Redis must be asked. The refusal must not be written to.
+// find returns the refusal that holds for a request of this cost now, nil if Redis
+// must be called. The caller must not write to it.
 func (c *denyCache) find(key string, cost, now int64) *refusal {
 	if c == nil {
 		return nil
@@ -81,8 +92,8 @@ func (c *denyCache) find(key string, cost, now int64) *refusal {
 		r.recheck = now + c.recheck // this request calls Redis, the others do not
 		return nil
 	}
-	// At notBefore exactly one such request fits, until the next step. The first
-	// calls Redis; others that come before it has returned would be refused.
+	// From notBefore to the next step exactly one such request fits. The first
+	// calls Redis; others that arrive before it has returned would be refused.
 	if r.step > 0 && cost == r.cost && now < r.notBefore+r.step && now < r.recheck {
 		if !r.probing {
 			r.probing = true
@@ -94,8 +105,8 @@ func (c *denyCache) find(key string, cost, now int64) *refusal {
 	return nil
 }
 
-// holding is find for a request that has called it before: the refusal that
-// holds for longer.
+// holding is find for a request that has called find before: it returns a refusal
+// that holds, and changes nothing.
 func (c *denyCache) holding(key string, cost, now int64) *refusal {
 	if c == nil {
 		return nil
@@ -109,7 +120,8 @@ func (c *denyCache) holding(key string, cost, now int64) *refusal {
 	return nil
 }
 
-// covers reports whether the refusal tells what a request of this cost gets.
+// covers reports whether the refusal also decides a request of this cost: the same
+// cost, or a higher one of a single bucket.
 func (r *refusal) covers(cost int64) bool {
 	return cost == r.cost || cost > r.cost && r.last.policy != nil && r.last.more == nil
 }
@@ -126,6 +138,7 @@ func (c *denyCache) put(key string, r *refusal) {
 	s.entries.Set(key, r)
 }
 
+// forget drops what is remembered of a key, after a refund, a block or a reset.
 func (c *denyCache) forget(key string) {
 	if c == nil {
 		return
@@ -136,18 +149,18 @@ func (c *denyCache) forget(key string) {
 	s.entries.Delete(key)
 }
 
-// decision is the refusal at a later moment, for a cost at least as high.
+// decision returns the refusal at a later moment, for a cost at least as high.
 func (r *refusal) decision(cost, now int64) Decision {
 	d := r.last
 	elapsed := time.Duration(now - r.at)
-	d.Source = FromDenyCache
+	d.Source = fromDenyCache
 	if p := d.policy; p != nil && d.more == nil {
 		u := p.units
 		debt := u.drained(d.debt, elapsed.Microseconds())
-		if now >= r.notBefore { // another request is about to take what is there
+		if now >= r.notBefore { // another request is about to be charged what is left
 			debt = min(debt+r.cost*u.token, u.capacity())
 		}
-		d.State = u.state(p, debt, u.retryAfter(debt, cost))
+		d.State = bucketState(p, u, debt, u.retryAfter(debt, cost))
 		return d
 	}
 	d.State = d.later(elapsed)
@@ -159,20 +172,4 @@ func (r *refusal) decision(cost, now int64) Decision {
 		d.more = more
 	}
 	return d
-}
-
-// later is the state after a time in which nothing was charged.
-func (s State) later(elapsed time.Duration) State {
-	if s.RetryAfter > 0 {
-		s.RetryAfter = max(s.RetryAfter-elapsed, time.Microsecond)
-	}
-	if p := s.policy; p != nil {
-		return p.units.state(p, p.units.drained(s.debt, elapsed.Microseconds()), s.RetryAfter)
-	}
-	for _, t := range []*time.Duration{&s.ResetAfter, &s.NextAfter} {
-		if *t > 0 {
-			*t = max(*t-elapsed, time.Microsecond)
-		}
-	}
-	return s
 }

@@ -9,67 +9,68 @@ import (
 	"github.com/go-redis/redis_rate/v10"
 )
 
-// Engine counts in place of the package's own script. A *redis_rate.Limiter is
-// one as it is.
-type Engine interface {
-	AllowN(ctx context.Context, key string, limit redis_rate.Limit, n int) (*redis_rate.Result, error)
-}
-
-// atMost is the method by which redis_rate charges what has happened already.
+// atMost is the method with which redis_rate charges after the fact.
 type atMost interface {
 	AllowAtMost(ctx context.Context, key string, limit redis_rate.Limit, n int) (*redis_rate.Result, error)
 }
 
-// callEngine counts with redis_rate or another engine. It runs in a goroutine
+// callEngine counts with redis_rate or another engine. The call runs in a goroutine
 // of its own, because an engine's client may ignore the deadline, and because
 // redis_rate panics on replies that it does not expect.
-func (l *Limiter) callEngine(ctx context.Context, q request) (Decision, error) {
+func callEngine(ctx context.Context, engine Engine, q request) (Decision, error) {
 	p, n := &q.set.all[0], int(q.cost)
-	type answer struct {
+	type result struct {
 		res *redis_rate.Result
 		err error
 	}
-	drains, forced := l.engine.(atMost)
+	drains, forced := engine.(atMost)
 	forced = forced && q.mode == force && n > 0
-	answers := make(chan answer, 1)
+	results := make(chan result, 1)
 	go func() {
-		var a answer
+		var a result
 		defer func() {
 			if p := recover(); p != nil {
 				a.err = fmt.Errorf("engine: panic: %v", p)
 			}
-			answers <- a
+			results <- a
 		}()
-		charge := l.engine.AllowN
+		call := engine.AllowN
 		if forced {
-			charge = drains.AllowAtMost // AllowN would refuse what does not fit
+			call = drains.AllowAtMost // AllowN would refuse what does not fit
 		}
-		a.res, a.err = charge(ctx, q.key, p.Limit.Limit, n)
+		a.res, a.err = call(ctx, q.key, p.Limit.Limit, n)
 	}()
 	select {
 	case <-ctx.Done():
 		return Decision{}, context.Cause(ctx)
-	case a := <-answers:
+	case a := <-results:
 		if a.err != nil {
-			l.refusals.See(ctx, a.err)
 			return Decision{}, a.err
 		}
 		if a.res == nil {
 			return Decision{}, errors.New("engine: no result")
 		}
-		d := Decision{Allowed: a.res.Allowed >= n || n <= 0, Source: FromEngine, set: q.set}
-		d.State = State{
-			Policy: p.Name, Limit: p.Limit.Limit, Remaining: max(a.res.Remaining, 0),
-			RetryAfter: max(a.res.RetryAfter, 0), ResetAfter: a.res.ResetAfter,
-		}
-		if forced {
-			d.Allowed, d.RetryAfter = true, 0
-		} else if n > p.Burst {
-			d.RetryAfter = Never // redis_rate names a time at which it cannot pass either
-		}
-		if d.Remaining < p.Burst {
-			d.NextAfter = p.Period / time.Duration(p.Rate)
-		}
-		return d, nil
+		return engineDecision(q, a.res, n, forced), nil
 	}
+}
+
+// engineDecision converts an engine's result. forced is set for a charge after the
+// fact, which is never refused.
+func engineDecision(q request, res *redis_rate.Result, n int, forced bool) Decision {
+	p := &q.set.all[0]
+	d := Decision{Allowed: forced || res.Allowed >= n || n <= 0, Source: fromEngine, set: q.set}
+	d.State = State{
+		Policy: p.Name, Limit: p.Limit.Limit, Remaining: max(res.Remaining, 0),
+		RetryAfter: max(res.RetryAfter, 0), ResetAfter: res.ResetAfter,
+	}
+	switch {
+	case forced:
+		d.RetryAfter = 0
+	case n > p.Burst:
+		d.RetryAfter = never // redis_rate names a time at which it is refused too
+	}
+	if d.Remaining < p.Burst {
+		d.NextAfter = p.Period / time.Duration(p.Rate)
+	}
+	return d
 }

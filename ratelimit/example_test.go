@@ -78,7 +78,7 @@ func ExampleWithEngine() {
 
 // Several limits in one round trip: all are charged or none.
 func ExampleWithLimits() {
-	limiter, err := ratelimit.New(client(), ratelimit.PerSecond(10).WithBurst(20).Named("burst"), ratelimit.WithLimits(
+	limiter, err := ratelimit.New(client(), ratelimit.Limit{Limit: redis_rate.Limit{Rate: 10, Burst: 20, Period: time.Second}, Name: "burst"}, ratelimit.WithLimits(
 		ratelimit.Window(5000, 24*time.Hour),
 		ratelimit.Concurrency(20),
 	))
@@ -109,7 +109,7 @@ func ExampleWithLimitsFunc() {
 
 // Only failed attempts to log in count.
 func ExampleWithRefund() {
-	limiter, err := ratelimit.New(client(), ratelimit.PerMinute(5), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+	limiter, err := ratelimit.New(client(), ratelimit.PerMinute(5), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -132,24 +132,24 @@ func ExampleLimiter_ChargeLater() {
 	// Output:
 }
 
-// Your own network is not limited, another one is not served.
+// Your own network is not limited, another one gets 403.
 func ExampleWithSkip() {
 	resolver, err0 := clientip.New(clientip.Config{})
 	own, err1 := resolver.Within(netip.MustParsePrefix("10.0.0.0/8"))
 	bad, err2 := resolver.Within(netip.MustParsePrefix("192.0.2.0/24"))
-	limiter, err3 := ratelimit.New(client(), ratelimit.PerMinute(100), ratelimit.WithSkip(own), ratelimit.WithDenyList(bad))
+	limiter, err3 := ratelimit.New(client(), ratelimit.PerMinute(100), ratelimit.WithSkip(own))
 	if err := errors.Join(err0, err1, err2, err3); err != nil {
 		fmt.Println(err)
 		return
 	}
-	_ = limiter.Handler(http.NotFoundHandler())
+	_ = clientip.Deny(limiter.Handler(http.NotFoundHandler()), bad)
 	// Output:
 }
 
 func client() *redis.Client { return redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}) }
 
 // What is known to have failed only later is given back where it was charged.
-func ExampleLimiter_RefundDecision() {
+func ExampleLimiter_Refund() {
 	limiter, err := ratelimit.New(client(), ratelimit.PerHour(100))
 	if err != nil {
 		fmt.Println(err)
@@ -161,7 +161,7 @@ func ExampleLimiter_RefundDecision() {
 			return errors.New("too many jobs")
 		}
 		if err := run(); err != nil {
-			return errors.Join(err, limiter.RefundDecision(ctx, user, d, 10))
+			return errors.Join(err, limiter.Refund(ctx, user, d, 10))
 		}
 		return nil
 	}

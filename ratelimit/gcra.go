@@ -11,7 +11,7 @@ import (
 )
 
 // units is a bucket in the whole numbers of the scripts: one request owes token
-// units, and a microsecond pays drain of them back. The generic cell rate
+// units, and a microsecond pays back drain of them. The generic cell rate
 // algorithm is then: a debt that drains with time, and a request that is admitted
 // if its own units still fit below the capacity. All of that arithmetic in Go is
 // in this file, and in Lua in bucket_read.lua and bucket_write.lua.
@@ -19,7 +19,12 @@ type units struct {
 	token, drain, burst int64
 }
 
-const exact = 1 << 53 // a Lua number is a double: integers are exact below
+// exact bounds every number of the scripts: a Lua number is a double, in which
+// integers are exact below 2^53.
+const exact = 1 << 53
+
+// never is the RetryAfter of a cost above the burst.
+const never time.Duration = -1
 
 // unitsOf checks a limit and converts it. The reason says what is wrong with it.
 func unitsOf(l redis_rate.Limit) (u units, reason string) {
@@ -43,20 +48,20 @@ func unitsOf(l redis_rate.Limit) (u units, reason string) {
 	return units{token: token.Int64(), drain: drain.Int64(), burst: int64(l.Burst)}, ""
 }
 
-// share is the part of a limit that one instance allows on its own, at least one
-// request.
-func share(l redis_rate.Limit, part float64) units {
+// shareOf returns the part of a limit that one instance allows on its own, at
+// least one request.
+func shareOf(l redis_rate.Limit, part float64) units {
 	l.Rate = max(1, int(math.Ceil(float64(l.Rate)*part)))
 	l.Burst = max(1, int(math.Ceil(float64(l.Burst)*part)))
 	u, _ := unitsOf(l) // a smaller limit than one that was checked
 	return u
 }
 
-// capacity is the largest debt.
+// capacity returns the largest debt.
 func (u units) capacity() int64 { return u.burst * u.token }
 
-// drained is what is left of a debt after a number of microseconds. A negative
-// number, after a clock stepped back, pays nothing.
+// drained returns what is left of a debt after a number of microseconds. A
+// negative number, after a clock stepped back, pays nothing.
 func (u units) drained(debt, micros int64) int64 {
 	if micros <= 0 {
 		return debt
@@ -68,7 +73,7 @@ func (u units) drained(debt, micros int64) int64 {
 	return debt - int64(lo)
 }
 
-// duration is how long a debt takes to drain, rounded up to a microsecond.
+// duration returns how long a debt takes to drain, rounded up to a microsecond.
 func (u units) duration(debt int64) time.Duration {
 	micros := debt / u.drain
 	if debt%u.drain != 0 {
@@ -77,28 +82,15 @@ func (u units) duration(debt int64) time.Duration {
 	return time.Duration(micros) * time.Microsecond
 }
 
-// retryAfter is the wait until a cost fits beside a debt: 0 if it does now, and
-// [Never] if it is above the burst.
+// retryAfter returns the wait until a cost fits beside a debt: 0 if it does now,
+// and never if it is above the burst.
 func (u units) retryAfter(debt, cost int64) time.Duration {
 	switch over := debt + min(cost, u.burst+1)*u.token - u.capacity(); {
 	case cost <= 0 || over <= 0:
 		return 0
 	case cost > u.burst:
-		return Never
+		return never
 	default:
 		return u.duration(over)
 	}
-}
-
-// state is what a client with a debt is told about a policy.
-func (u units) state(p *policy, debt int64, retry time.Duration) State {
-	remaining := (u.capacity() - debt) / u.token
-	s := State{
-		Policy: p.Name, Limit: p.Limit.Limit, Remaining: int(remaining), RetryAfter: retry,
-		ResetAfter: u.duration(debt), policy: p, debt: debt,
-	}
-	if debt > 0 {
-		s.NextAfter = u.duration(debt - (u.capacity() - (remaining+1)*u.token))
-	}
-	return s
 }

@@ -5,25 +5,19 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
-
-	"github.com/redishttp/redishttp/internal/problem"
 )
 
-// Handler admits requests within the limits to next and rejects others with
-// 429, or with 503 while Redis is unavailable and the failure mode is
-// [FailClosed]. RateLimit headers are set before next runs. If the key, the cost or
-// the limits of a request cannot be found, it gets 500: that is a mistake in the
-// configuration, and never a free pass. A limiter that a request passes twice
-// charges it once.
+// Handler returns a handler that passes requests within the limits to next and
+// rejects others with 429 (RFC 6585, section 4), or with 503 while Redis is
+// unavailable and the failure mode is [FailClosed]. RateLimit headers are set before
+// next runs. If the functions of the options return no key, cost or limits for a
+// request, it gets 500: it is never admitted uncounted by mistake. A limiter that a
+// request passes twice charges it once.
 func (l *Limiter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		outer := admissionOf(r)
-		if outer.within(l) || l.skip != nil && l.skip(r) {
+		outer := admissionOf(r.Context())
+		if outer.of(l) != nil || l.skip != nil && l.skip(r) {
 			next.ServeHTTP(w, r)
-			return
-		}
-		if l.denyList != nil && l.denyList(r) {
-			forbidden.Write(w, r)
 			return
 		}
 		q, err := l.requestOf(r)
@@ -46,8 +40,8 @@ func (l *Limiter) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// admit decides a request, and again after a delay. It returns nil if the
-// client has left.
+// admit decides a request, and again after each delay. It returns nil if the
+// client has disconnected.
 func (l *Limiter) admit(ctx context.Context, q request) *admission {
 	d, _ := l.decide(ctx, q) // the decision holds; the hook has the error
 	if !d.Allowed && l.delay != nil && !l.shadow {
@@ -59,14 +53,14 @@ func (l *Limiter) admit(ctx context.Context, q request) *admission {
 	return &admission{limiter: l, request: q, decision: d}
 }
 
-// delayed holds a request back until it is admitted, if that is soon.
+// delayed delays a request until it is admitted, if that is soon enough.
 func (l *Limiter) delayed(ctx context.Context, q request, d Decision) (request, Decision) {
 	deadline := time.Now().Add(l.delay.longest)
 	for !d.Allowed && d.RetryAfter > 0 && !d.Unavailable && !time.Now().Add(d.RetryAfter).After(deadline) {
 		select {
 		case l.waiting <- struct{}{}:
 		default:
-			return q, d // as many wait already as may
+			return q, d // as many requests wait already as may
 		}
 		timer := time.NewTimer(d.RetryAfter)
 		select {
@@ -84,7 +78,7 @@ func (l *Limiter) delayed(ctx context.Context, q request, d Decision) (request, 
 	return q, d
 }
 
-// respond sets the headers, and serves or rejects the request.
+// respond sets the headers, and serves or refuses the request.
 func (l *Limiter) respond(w http.ResponseWriter, r *http.Request, next http.Handler, a *admission) {
 	if l.shadow {
 		l.serve(w, r, next, a)
@@ -95,11 +89,5 @@ func (l *Limiter) respond(w http.ResponseWriter, r *http.Request, next http.Hand
 		l.serve(w, r, next, a)
 		return
 	}
-	problem.NoStore(w.Header()) // RFC 6585, section 4
-	problem.RetryAfter(w.Header(), a.decision.RetryAfter)
-	if l.deny != nil {
-		l.deny.ServeHTTP(w, a.in(r))
-		return
-	}
-	problemOf(a.decision).Write(w, r)
+	l.refuse(w, r, a)
 }

@@ -77,7 +77,7 @@ func TestStackedLimitersAddUp(t *testing.T) {
 	}
 }
 
-func TestOutageAnswers(t *testing.T) {
+func TestOutageResponses(t *testing.T) {
 	cases := map[ratelimit.FailureMode]int{ratelimit.FailLocal: 200, ratelimit.FailOpen: 200, ratelimit.FailClosed: 503}
 	for policy, status := range cases {
 		s := redistest.NewServer(t)

@@ -42,20 +42,24 @@ func TestHeadersOfSeveralPolicies(t *testing.T) {
 
 func TestHeaderModes(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	for mode, want := range map[ratelimit.HeaderMode]string{
-		ratelimit.HeadersAlways: "[1 1 1 1 1 1]", ratelimit.HeadersNearLimit: "[0 0 0 1 1 1]", ratelimit.HeadersOff: "[0 0 0 0 0 0]",
+	for name, tc := range map[string]struct {
+		headers ratelimit.Headers
+		want    string
+	}{
+		"always": {ratelimit.Headers{}, "[1 1 1 1 1 1]"}, "near the limit": {ratelimit.Headers{NearLimit: true}, "[0 0 0 1 1 1]"},
+		"off": {ratelimit.Headers{Off: true}, "[0 0 0 0 0 0]"},
 	} {
-		h := limiter(t, rdb, redis_rate.PerHour(5), ratelimit.WithHeaders(mode)).Handler(ok)
+		h := limiter(t, rdb, redis_rate.PerHour(5), ratelimit.WithHeaders(tc.headers)).Handler(ok)
 		var sent []int
 		for i := range 6 {
 			w := request(h, http.MethodGet)
 			sent = append(sent, len(w.Header().Values("RateLimit")))
 			if i == 5 && w.Header().Get("Retry-After") == "" {
-				t.Errorf("mode %d: a refusal without Retry-After", mode)
+				t.Errorf("%s: a refusal without Retry-After", name)
 			}
 		}
-		if got := fmt.Sprint(sent); got != want {
-			t.Errorf("mode %d: headers on %v, want %v", mode, got, want)
+		if got := fmt.Sprint(sent); got != tc.want {
+			t.Errorf("%s: headers on %v, want %v", name, got, tc.want)
 		}
 	}
 }
@@ -63,7 +67,7 @@ func TestHeaderModes(t *testing.T) {
 func TestLegacyHeaders(t *testing.T) {
 	c := newClock()
 	for epoch, reset := range map[bool]string{false: "720", true: strconv.FormatInt(c.now().Unix()+720, 10)} {
-		h := limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(5), ratelimit.WithLegacyHeaders(epoch), ratelimit.WithClock(c.now)).Handler(ok)
+		h := limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(5), ratelimit.WithHeaders(ratelimit.Headers{Legacy: !epoch, LegacyEpoch: epoch}), ratelimit.WithClock(c.now)).Handler(ok)
 		w := request(h, http.MethodGet)
 		got := fmt.Sprint(w.Header().Get("X-RateLimit-Limit"), w.Header().Get("X-RateLimit-Remaining"), w.Header().Get("X-RateLimit-Reset"))
 		if want := "54" + reset; got != want {
@@ -72,11 +76,11 @@ func TestLegacyHeaders(t *testing.T) {
 	}
 }
 
-// The key is not told: without the secret all addresses can be tried.
+// The key is not sent: without the secret all addresses can be tried.
 func TestPartitionKey(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	pk := func(secret, addr string) string {
-		h := limiter(t, rdb, redis_rate.PerHour(5), ratelimit.WithPartitionKey([]byte(secret))).Handler(ok)
+		h := limiter(t, rdb, redis_rate.PerHour(5), ratelimit.WithHeaders(ratelimit.Headers{PartitionKey: []byte(secret)})).Handler(ok)
 		r := httptest.NewRequest("GET", "/", nil)
 		r.RemoteAddr = addr
 		w := httptest.NewRecorder()
@@ -106,11 +110,11 @@ func TestReducedCapacity(t *testing.T) {
 	}
 }
 
-func TestEveryNewMistakeIsReported(t *testing.T) {
+func TestMistakesInLimitsAndHeadersAreReported(t *testing.T) {
 	_, err := ratelimit.New(redistest.Standalone(t).Client(t), redis_rate.PerHour(1),
 		ratelimit.WithLimits(named("a b", redis_rate.PerHour(1)), named("x", redis_rate.Limit{}), named("x", redis_rate.PerHour(1)), named("x", redis_rate.PerHour(2)), ratelimit.Concurrency(1), ratelimit.Concurrency(2)),
-		ratelimit.WithLocalShare(2), ratelimit.WithDenyCache(-1, 0), ratelimit.WithDelay(-1, 0), ratelimit.WithHeaders(9), ratelimit.WithPartitionKey([]byte("short")), ratelimit.WithEngine(panicking{}))
-	for _, want := range []string{"name does not match", "rate 0", `two limits are named "x"`, "concurrency", "WithLocalShare", "WithDenyCache", "WithDelay", "WithHeaders", "WithPartitionKey", "WithEngine"} {
+		ratelimit.WithLocalLimits(2, 1), ratelimit.WithDenyCache(-1, 0), ratelimit.WithDelay(-1, 0), ratelimit.WithHeaders(ratelimit.Headers{Off: true, NearLimit: true, PartitionKey: []byte("short")}), ratelimit.WithEngine(panicking{}))
+	for _, want := range []string{"name does not match", "rate 0", `two limits are named "x"`, "concurrency", "WithLocalLimits", "WithDenyCache", "WithDelay", "NearLimit", "PartitionKey", "WithEngine"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in:\n%v", want, err)
 		}

@@ -15,17 +15,23 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// Key is what the name of a Redis key says about the policy and the client that
-// it counts.
+// Key is what the name of a Redis key says: which policy it counts, and which
+// client.
 type Key struct {
-	Policy string
-	Client string // hash of what the limiter's key function returned
+	Policy string // the name of the limit
+	Client string // 32 hexadecimal digits: a hash of what the [KeyFunc] returned
 }
 
-var keyForm = regexp.MustCompile(`^ratelimit:v1:([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
+// RedisKeyPrefix is what Redis keys with the default prefix begin with, see
+// [ParseKey]. It is for operators' tools.
+const RedisKeyPrefix = "ratelimit:v1:"
 
-// ParseKey parses the name of a Redis key with the default prefix. It reports
-// false for a key that no limiter writes. It is for operators' tools.
+// keyForm matches what keysOf returns with the default prefix.
+var keyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
+
+// ParseKey parses the name of a Redis key with the default prefix "ratelimit". It
+// reports false for a key that no limiter writes. Use it in operators' tools, on
+// what SCAN returns.
 func ParseKey(redisKey string) (Key, bool) {
 	m := keyForm.FindStringSubmatch(redisKey)
 	if m == nil {
@@ -34,8 +40,10 @@ func ParseKey(redisKey string) (Key, bool) {
 	return Key{Policy: m[1], Client: m[2]}, true
 }
 
-// Siblings are the Redis keys that this limiter counts the same client under,
-// redisKey among them. It is nil if redisKey is not of this limiter.
+// Siblings returns the Redis keys that this limiter counts the same client under,
+// redisKey among them, nil if redisKey is not of this limiter. They are in one slot.
+// Use it in operators' tools that know a client by its Redis key only; with the
+// client's own key call [Limiter.Keys].
 func (l *Limiter) Siblings(redisKey string) []string {
 	at := strings.LastIndexByte(redisKey, '{')
 	if at < 0 {
@@ -51,21 +59,28 @@ func (l *Limiter) Siblings(redisKey string) []string {
 	return all
 }
 
-// Standing is what Redis has about one client and one policy.
+// Standing is what Redis stores about one client and one policy.
 type Standing struct {
-	Kind    string    // "bucket", "window", "places", or "unknown" for a value of another kind
-	Used    float64   // requests that count now
-	Blocked time.Time // when a block ends, zero for none
-	Expires time.Time // when nothing is counted any more
+	// Kind is "bucket", "window", "places" of a [Concurrency] policy, or "unknown"
+	// for a value that no limiter writes.
+	Kind string
+	// Used is how many requests of cost 1 count now: of a bucket what has not
+	// drained yet, of a window its sum, and else the places that are held.
+	Used float64
+	// Blocked is when a block of [Limiter.Block] ends, zero if there is none.
+	Blocked time.Time
+	// Expires is when the key expires, zero if it has no TTL.
+	Expires time.Time
 }
 
-// Values beyond these sizes are of no limiter, and are not read.
+// Values beyond these sizes are written by no limiter, and are not read.
 const (
 	maxFields = 256
 	maxBytes  = 1 << 20
 )
 
-// standing is one key on its way from Redis.
+// standing has the replies about one key. Those of the wrong type are errors, which
+// tell the key's type.
 type standing struct {
 	bucket             *redis.StringCmd
 	fields, held, size *redis.IntCmd
@@ -75,8 +90,9 @@ type standing struct {
 }
 
 // Inspect reads what limiters count under Redis keys, in two round trips. The
-// result has no entry for a key that is not there. It is for operators' tools: it
-// knows neither rates nor limits, which are not in Redis.
+// result is by key, and has no entry for a key that does not exist. The error matches
+// [ErrUnavailable] if Redis cannot be read. Use it in operators' tools: it knows
+// neither rates nor limits, which are not in Redis.
 func Inspect(ctx context.Context, rdb redis.UniversalClient, redisKeys ...string) (map[string]Standing, error) {
 	if len(redisKeys) == 0 {
 		return nil, nil
@@ -117,6 +133,7 @@ func Inspect(ctx context.Context, rdb redis.UniversalClient, redisKeys ...string
 	return all, nil
 }
 
+// decode returns what the replies say. A block adds one member to a set of places.
 func (s *standing) decode(now time.Time) Standing {
 	st, until := Standing{Kind: "unknown"}, ""
 	if s.ttl.Err() == nil && s.ttl.Val() >= 0 {
@@ -143,11 +160,11 @@ func (s *standing) decode(now time.Time) Standing {
 	return st
 }
 
-// bucketForm is debt:timestamp:token[:until], see bucket_write.lua.
+// bucketForm matches debt:timestamp:token[:until], see bucket_write.lua.
 var bucketForm = regexp.MustCompile(`^(\d{1,16}):(\d{1,16}):(\d{1,16})(?::(\d{1,16}))?$`)
 
-// decodeBucket reads a bucket. How fast it drains is not in it, but it is empty
-// of debt when the key expires.
+// decodeBucket reads a bucket. How fast it drains is not stored, but the debt is 0
+// when the key expires.
 func decodeBucket(value string, now time.Time, ttl time.Duration) (used float64, until string) {
 	m := bucketForm.FindStringSubmatch(value)
 	if m == nil {

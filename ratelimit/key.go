@@ -8,37 +8,41 @@ import (
 	"github.com/redishttp/redishttp/internal/keypart"
 )
 
-// KeyFunc returns the key that a request is counted against. An error, or an
-// empty key, rejects the request with 500: it never means "unlimited".
+// KeyFunc returns the key that a request is counted against: an address, a user,
+// an API key. Keys are hashed before they reach Redis, so their length and their
+// bytes do not matter. If it returns an error or an empty key, the request gets
+// 500, or the next KeyFunc of [WithKey] is called: it never means "unlimited".
 type KeyFunc func(*http.Request) (string, error)
 
 // sharedKey is the key of all requests without an address.
 const sharedKey = "unix"
 
-// RemoteAddr is the KeyFunc of the connection's own address, IPv6 by /64. It
-// trusts no header. Requests without an address, as over a unix socket, share
-// the key "unix", which [Limiter.Handler] logs once a minute.
-func RemoteAddr(r *http.Request) (string, error) {
+// ByIP returns a KeyFunc of the client's address, or for IPv6 its network, as
+// the resolver finds it: see [clientip.Resolver.Prefix]. Use it behind proxies.
+//
+// ByIP(nil) is the default of [WithKey]: the connection's own address, IPv6 by
+// /64, no header trusted. Requests without any address, as over a unix socket,
+// share the key "unix", which [Limiter.Handler] logs once a minute.
+func ByIP(resolver *clientip.Resolver) KeyFunc {
+	if resolver == nil {
+		return byPeer
+	}
+	return func(r *http.Request) (string, error) { return addressKey(resolver.Prefix(r)), nil }
+}
+
+// byPeer is ByIP(nil).
+func byPeer(r *http.Request) (string, error) {
 	addr := clientip.Peer(r)
 	bits := 64
 	if addr.Is4() {
 		bits = 32
 	}
-	p, _ := addr.Prefix(bits) // not valid for no address
+	p, _ := addr.Prefix(bits) // not valid without an address
 	return addressKey(p), nil
 }
 
-// ByIP returns a KeyFunc of the client's address, or for IPv6 its network, as
-// the resolver finds it: see [clientip.Resolver.Prefix]. Use it behind proxies. The
-// key of a request without any address is "unix". A nil resolver is
-// [RemoteAddr].
-func ByIP(resolver *clientip.Resolver) KeyFunc {
-	if resolver == nil {
-		return RemoteAddr
-	}
-	return func(r *http.Request) (string, error) { return addressKey(resolver.Prefix(r)), nil }
-}
-
+// addressKey returns the key of a network, which is the same for each way to find it,
+// so that counters are kept when a resolver is added.
 func addressKey(p netip.Prefix) string {
 	if !p.IsValid() {
 		return sharedKey
@@ -46,6 +50,7 @@ func addressKey(p netip.Prefix) string {
 	return p.String()
 }
 
-// Join makes one key of several parts, so that no two lists of parts make the
-// same key: an API key and a route, a user and an address.
+// Join returns one key of several parts, such as a user and a route, so that no
+// two different lists of parts have the same key. Use it in a [KeyFunc] instead of
+// a separator, which a client could put into a part.
 func Join(parts ...string) string { return keypart.Join(parts...) }

@@ -32,7 +32,7 @@ func TestKeysOfAddresses(t *testing.T) {
 			of   ratelimit.KeyFunc
 			want string
 		}{
-			"RemoteAddr": {ratelimit.RemoteAddr, tc.direct},
+			"RemoteAddr": {ratelimit.ByIP(nil), tc.direct},
 			"ByIP":       {ratelimit.ByIP(resolver), tc.resolved},
 			"ByIP(nil)":  {ratelimit.ByIP(nil), tc.direct},
 		} {

@@ -8,28 +8,28 @@ import (
 )
 
 // Limit is one policy: a bucket that drains, a sliding window, or a number of
-// requests at a time. Make it with [PerSecond], [PerMinute], [PerHour], [Window]
-// or [Concurrency], or of a redis_rate.Limit. The zero Limit is none.
+// requests at a time. Create it with [PerSecond], [PerMinute],
+// [PerHour], [Window] or [Concurrency], or from a
+// redis_rate.Limit. The zero Limit is none.
 //
-//	ratelimit.PerSecond(10).WithBurst(20).Named("search")
+//	ratelimit.PerSecond(10).Named("search")
+//	ratelimit.Limit{Limit: redis_rate.Limit{Rate: 10, Period: time.Second, Burst: 20}, Name: "search"}
 type Limit struct {
-	// Limit has the numbers: Rate per Period in the long run, and of a bucket
-	// the Burst that is admitted at once. Period is at least 1ms, in whole
-	// microseconds.
+	// Limit has the numbers: Rate per Period in the long run, and the Burst of a
+	// bucket, which is admitted at once. Rate and Burst are at least 1; Period is at
+	// least 1ms, in whole microseconds. [New] reports others as mistakes, and
+	// also a Burst x Period that cannot be counted exactly, below 2^53.
 	redis_rate.Limit
-	// Name is the policy's name in keys and headers. It matches
+	// Name is the policy's name in Redis keys and headers. It matches
 	// [A-Za-z0-9._:*/-]{1,64}. The default is derived from the numbers:
-	// 100-per-60s. A fixed name keeps the counters when the numbers change.
+	// 100-per-60s. Set it so that the counters are kept when the numbers change.
 	Name string
 
 	kind kind
 }
 
-// Limits are the types of a limit that [New] takes.
-type Limits interface{ Limit | redis_rate.Limit }
-
-// limitOf converts what [New] was given.
-func limitOf[L Limits](limit L) Limit {
+// limitOf converts the limit that [New] is called with.
+func limitOf[L Limit | redis_rate.Limit](limit L) Limit {
 	if own, ok := any(limit).(Limit); ok {
 		return own
 	}
@@ -40,6 +40,7 @@ func limitOf[L Limits](limit L) Limit {
 // none reports whether l is the zero Limit.
 func (l Limit) none() bool { return l.Limit == redis_rate.Limit{} && l.kind == bucket }
 
+// kind is how a limit counts. The zero kind is that of a redis_rate.Limit.
 type kind byte
 
 const (
@@ -49,50 +50,53 @@ const (
 )
 
 const (
-	windowSlots = 100
-	lease       = 30 * time.Second
+	windowSlots = 100              // of a window: one more of them is stored, the one under way
+	lease       = 30 * time.Second // after which the place of a process that died is free
 )
 
-// PerSecond is a bucket: n requests at once, and n a second in the long run.
-func PerSecond(n int) Limit { return Limit{Limit: redis_rate.PerSecond(n)} }
+// PerSecond returns a bucket: n requests at once, and n per second in the long run.
+// A client that has been idle for a second may send up to 2n within the next one;
+// where that is too many, use [Window]. Set Burst to admit another number at once:
+//
+//	search := ratelimit.PerSecond(10)
+//	search.Burst = 20
+func PerSecond(n int) Limit { return per(n, time.Second) }
 
-// PerMinute is a bucket: n requests at once, and n a minute in the long run.
-func PerMinute(n int) Limit { return Limit{Limit: redis_rate.PerMinute(n)} }
+// PerMinute returns a bucket of n requests per minute, see [PerSecond].
+func PerMinute(n int) Limit { return per(n, time.Minute) }
 
-// PerHour is a bucket: n requests at once, and n an hour in the long run.
-func PerHour(n int) Limit { return Limit{Limit: redis_rate.PerHour(n)} }
+// PerHour returns a bucket of n requests per hour, see [PerSecond].
+func PerHour(n int) Limit { return per(n, time.Hour) }
 
-// Named returns the limit with a name, see [Limit].
+func per(n int, period time.Duration) Limit {
+	return Limit{Limit: redis_rate.Limit{Rate: n, Burst: n, Period: period}}
+}
+
+// Window returns a sliding window: at most n requests in every interval of that
+// length. Use it where the limit is a promise, such as 5,000 a day. It counts in
+// hundredths of the period, so a request may wait up to one of them longer than it
+// must, and it stores up to 101 numbers for each client where a bucket stores one
+// short string.
+func Window(n int, period time.Duration) Limit {
+	return Limit{Limit: redis_rate.Limit{Rate: n, Burst: n, Period: period}, kind: window}
+}
+
+// Concurrency returns a limit of n requests at a time. A request holds a place
+// until its handler returns; the place of a process that died is free after 30s. It
+// applies in [Limiter.Handler] and [Limiter.Enter]. Use it for requests that are
+// expensive while they run, such as reports and uploads.
+func Concurrency(n int) Limit {
+	return Limit{Limit: redis_rate.Limit{Rate: n, Burst: n, Period: time.Second}, kind: concurrency}
+}
+
+// Named returns a copy of the limit with that name, see [Limit]. Use it to tell
+// several limits apart in headers and in the decision.
 func (l Limit) Named(name string) Limit {
 	l.Name = name
 	return l
 }
 
-// WithBurst returns the bucket with a burst: n requests at once. The default is
-// the rate.
-func (l Limit) WithBurst(n int) Limit {
-	l.Burst = n
-	return l
-}
-
-// Window is a policy that admits at most n in every interval of that length. A
-// bucket of the same numbers admits n at once and n more while it drains. Use it
-// where the limit is a promise, such as 5,000 a day. It counts in hundredths of the
-// period, so a request may wait up to one of them longer than it must, and it
-// keeps up to 101 numbers for each client.
-func Window(n int, period time.Duration) Limit {
-	return Limit{Limit: redis_rate.Limit{Rate: n, Burst: n, Period: period}, kind: window}
-}
-
-// Concurrency is a policy that admits n requests at a time. A place is free
-// again when the handler returns; the place of a process that died, after 30s. It
-// applies in [Limiter.Handler] and [Limiter.Enter]. Use it for what is expensive
-// while it runs, such as reports and uploads.
-func Concurrency(n int) Limit {
-	return Limit{Limit: redis_rate.Limit{Rate: n, Burst: n, Period: time.Second}, kind: concurrency}
-}
-
-// name is the policy's name. That of a limit without one is derived from its
+// name returns the policy's name. That of a limit without one is derived from its
 // numbers, so that two limiters with different rates never share counters:
 // 100-per-60s, 10-per-1s-burst-20, 100-in-60s, 5-at-once.
 func (l Limit) name() string {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
+	"github.com/go-redis/redis_rate/v10"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
@@ -25,30 +27,32 @@ type Client interface {
 
 // ErrUnavailable is returned when Redis does not answer in time, cannot be
 // reached or cannot serve now. It is the ErrUnavailable of every package of this
-// module. The decision is then that of the [FailureMode].
+// module, so one errors.Is serves for all. The decision is then that of the
+// [FailureMode].
 var ErrUnavailable = unavailable.Err
 
 var (
-	errNotAsked   = fmt.Errorf("ratelimit: %w: not called", ErrUnavailable)
+	errNotCalled  = fmt.Errorf("ratelimit: %w: not called", ErrUnavailable) // the breaker is open, or the batch did not begin in time
 	errNoLimits   = fmt.Errorf("ratelimit: the limits come with each request, pass them: %w", errors.ErrUnsupported)
-	errOnlyPlaces = fmt.Errorf("ratelimit: a limit of concurrency counts what runs, use Handler or Enter: %w", errors.ErrUnsupported)
+	errOnlyPlaces = fmt.Errorf("ratelimit: a limit of concurrency counts requests that run, use Handler or Enter: %w", errors.ErrUnsupported)
 )
 
-// Limiter admits requests up to its limits, counted for all instances in
-// Redis. It is safe for concurrent use.
+// Limiter admits requests up to its limits, which are counted in Redis for all
+// instances together. Create one for each set of limits and reuse it; it is safe for
+// concurrent use and has nothing to close.
 type Limiter struct {
 	config
-	usual   bool      // refusals may be repeated as they were
-	static  *policies // empty when limits come with each request only
-	sets    sets
-	scripts *scripts // nil with an engine alone
+	usual   bool      // no option changes a refusal, so the response may be repeated
+	static  *policies // empty if limits come with each request only
+	sets    sets      // of WithLimitsFunc
+	scripts *scripts  // nil with an engine alone
 	nodes   *breaker.Set
-	denied  *denyCache // nil with an engine, and if it is turned off
-	batches *batches   // nil with an engine
-	local   *table
-	waiting chan struct{} // room for requests of WithDelay
+	denied  *denyCache    // nil with an engine, and if it is turned off
+	batches *batches      // nil with an engine
+	local   *table        // of FailLocal
+	waiting chan struct{} // bounds the requests that WithDelay delays
 
-	refusals *rights.Watch // of an engine's Redis
+	refusals *rights.Watch // logs rights that an engine's Redis user lacks
 
 	lost      atomic.Int32 // places that are being released
 	noAddress lograte.Gate // of the line about requests without an address
@@ -59,12 +63,15 @@ type Limiter struct {
 // Burst + Rate*L/Period, over all instances together.
 //
 // limit is a [Limit] or a redis_rate.Limit. [WithLimits] adds to it,
-// [WithLimitsFunc] takes its place; with one of them it may be the zero Limit. New
-// does not dial. All mistakes are reported at once, as joined [*OptionError].
-func New[L Limits](rdb Client, limit L, opts ...Option) (*Limiter, error) {
+// [WithLimitsFunc] takes its place; with one of them it may be the zero Limit. rdb
+// may be nil with [WithEngine] only. New does not dial. It reports all mistakes at
+// once, as joined [*OptionError].
+func New[L Limit | redis_rate.Limit](rdb Client, limit L, opts ...Option) (*Limiter, error) {
 	return newLimiter(rdb, limitOf(limit), opts)
 }
 
+// newLimiter is New for a limit that is converted. It compiles the limits first, so
+// that mistakes in them are reported beside those in the options.
 func newLimiter(rdb Client, limit Limit, opts []Option) (*Limiter, error) {
 	l := &Limiter{config: defaults()}
 	for _, opt := range opts {
@@ -111,7 +118,7 @@ func newLimiter(rdb Client, limit Limit, opts []Option) (*Limiter, error) {
 	return l, nil
 }
 
-// setOf are the policies of limits that a caller passes, or the limiter's own
+// setOf returns the policies of limits that a caller passes, or the limiter's own
 // if it passes none.
 func (l *Limiter) setOf(limits []Limit) (*policies, error) {
 	if len(limits) > 0 {
@@ -122,3 +129,17 @@ func (l *Limiter) setOf(limits []Limit) (*policies, error) {
 	}
 	return l.static, nil
 }
+
+// start is the moment from which nanos counts.
+var start = time.Now()
+
+// now returns the time for the deny cache, the local table and X-RateLimit-Reset.
+func (l *Limiter) now() time.Time {
+	if l.clock != nil {
+		return l.clock()
+	}
+	return time.Now()
+}
+
+// nanos returns the time on the monotonic clock, unless a test has its own.
+func (l *Limiter) nanos() int64 { return int64(l.now().Sub(start)) }

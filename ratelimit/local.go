@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// table counts in this process while Redis is unavailable. It is bounded: what
-// is full again is dropped, and when nothing is, new clients share a bucket.
+// table counts in this process while Redis is unavailable. It is bounded: buckets
+// that are full again are evicted, and if none is, new clients share a bucket.
 type table struct {
 	mu      sync.Mutex
-	limit   int
-	buckets map[string]debt
-	shared  map[string]debt // by policy, of the clients that find no room
+	limit   int             // of buckets
+	buckets map[string]debt // by localKey; a full one has no entry
+	shared  map[string]debt // by policy, of the clients beyond the limit
 	places  map[string]int  // of concurrency policies, as many as requests run
 	start   time.Time
 }
 
-// debt is the state of one client: what it owes, in units, at a moment.
+// debt is one client's bucket: what it owes, in units, at a moment.
 type debt struct {
 	units int64
 	at    int64 // microseconds since the table's start
@@ -26,8 +26,12 @@ func newTable(limit int) *table {
 	return &table{limit: limit, buckets: map[string]debt{}, shared: map[string]debt{}, places: map[string]int{}, start: time.Now()}
 }
 
+// localKey returns the key of a policy's bucket or places in the table. A name
+// cannot contain the separator.
 func localKey(p *policy, key string) string { return p.Name + "\x00" + key }
 
+// forget fills the buckets of a key, for [Limiter.Reset]. Places stay, as each
+// request that runs releases its own.
 func (t *table) forget(set *policies, key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -40,19 +44,19 @@ func (t *table) forget(set *policies, key string) {
 type account struct {
 	p      *policy
 	key    string // in the table
-	debt   int64
-	need   int64
-	shared bool
+	debt   int64  // before the request, in units
+	need   int64  // what the request adds to it
+	shared bool   // the bucket of clients beyond the limit
 	state  State
 }
 
-// decide decides as decide.lua does, all policies or none. Windows count as
-// buckets here. A negative cost gives back what was charged here.
+// decide decides as decide.lua does: all policies are charged or none. Windows
+// count as buckets here. A negative cost gives back what was charged here.
 func (t *table) decide(q request, now time.Time) Decision {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at := now.Sub(t.start).Microseconds()
-	d := Decision{Allowed: true, Source: FromLocal, set: q.set}
+	d := Decision{Allowed: true, Source: fromLocal, set: q.set}
 	accounts := make([]account, len(q.set.all))
 	for i := range q.set.all {
 		a := &accounts[i]
@@ -77,12 +81,14 @@ func (t *table) decide(q request, now time.Time) Decision {
 	return d.withStates(states)
 }
 
+// openPlace checks whether a place of a concurrency policy is free.
 func (t *table) openPlace(a *account, q request) {
 	if q.place != "" && t.places[a.key] >= a.p.Rate {
 		a.state.RetryAfter = time.Second
 	}
 }
 
+// closePlace enters a place if all policies admit the request.
 func (t *table) closePlace(a *account, enter bool) {
 	if enter {
 		t.places[a.key]++
@@ -91,6 +97,7 @@ func (t *table) closePlace(a *account, enter bool) {
 	a.state.Remaining = max(0, a.p.Rate-t.places[a.key])
 }
 
+// openBucket computes a bucket's debt now and whether the cost fits.
 func (t *table) openBucket(a *account, q request, at int64) {
 	u := a.p.local
 	owed, known := t.buckets[a.key]
@@ -107,6 +114,8 @@ func (t *table) openBucket(a *account, q request, at int64) {
 	a.state.RetryAfter = u.retryAfter(a.debt, cost)
 }
 
+// closeBucket charges the cost if all policies admit the request, and stores the
+// debt.
 func (t *table) closeBucket(a *account, charge bool, at int64) {
 	if charge {
 		a.debt = max(a.debt+a.need, 0)
@@ -119,10 +128,10 @@ func (t *table) closeBucket(a *account, charge bool, at int64) {
 	default:
 		t.buckets[a.key] = debt{a.debt, at}
 	}
-	a.state = a.p.local.state(a.p, a.debt, a.state.RetryAfter)
+	a.state = bucketState(a.p, a.p.local, a.debt, a.state.RetryAfter)
 }
 
-// leave gives back a place of a concurrency policy.
+// leave releases a place of a concurrency policy.
 func (t *table) leave(p *policy, key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -132,8 +141,8 @@ func (t *table) leave(p *policy, key string) {
 	}
 }
 
-// evict drops a few buckets that are full again. Map order picks them at
-// random, so each insert pays a bounded price.
+// evict deletes up to 16 buckets that are full again, and reports whether it found
+// one. Map order picks the candidates at random, so each insert costs about the same.
 func (t *table) evict(at int64, u units) bool {
 	tried, dropped := 0, false
 	for key, owed := range t.buckets {

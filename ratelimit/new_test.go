@@ -13,7 +13,7 @@ import (
 )
 
 // New takes limits of its own package and of redis_rate, which count alike.
-func TestNewTakesBothLimits(t *testing.T) {
+func TestNewAcceptsBothLimits(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	prefix := ratelimit.WithKeyPrefix(redistest.Prefix(t))
 	own, err1 := ratelimit.New(rdb, ratelimit.PerMinute(5), prefix)
@@ -47,7 +47,7 @@ func TestConstructorsOfLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := l.Peek(t.Context(), "k")
+		d, err := l.AllowN(t.Context(), "k", 0)
 		if err != nil || d.Policy != name || d.Limit != tc.want || d.Remaining != tc.want.Burst {
 			t.Errorf("got %+v, %v, want policy %s with %v", d, err, name, tc.want)
 		}
@@ -81,7 +81,7 @@ func TestNameOfNewsLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d, err := l.Peek(t.Context(), "k"); err != nil || d.Policy != want {
+		if d, err := l.AllowN(t.Context(), "k", 0); err != nil || d.Policy != want {
 			t.Errorf("got %q, %v, want %q", d.Policy, err, want)
 		}
 	}
@@ -101,8 +101,8 @@ func TestErrUnavailable(t *testing.T) {
 	for name, call := range map[string]func() error{
 		"Allow":  func() error { _, err := l.Allow(t.Context(), "k"); return err },
 		"AllowN": func() error { _, err := l.AllowN(t.Context(), "k", 2, ratelimit.PerHour(3)); return err },
-		"Peek":   func() error { _, err := l.Peek(t.Context(), "k"); return err },
-		"Refund": func() error { _, err := l.Refund(t.Context(), "k", 1); return err },
+		"Peek":   func() error { _, err := l.AllowN(t.Context(), "k", 0); return err },
+		"Refund": func() error { _, err := l.AllowN(t.Context(), "k", -1); return err },
 		"Charge": func() error { _, err := l.Charge(t.Context(), "k", 1); return err },
 		"Enter":  func() error { _, leave, err := l.Enter(t.Context(), "k", 1); leave(); return err },
 		"Block":  func() error { return l.Block(t.Context(), "k", time.Second) },

@@ -11,13 +11,15 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// Block refuses everything of a key for d, on all instances; of a [Concurrency]
-// policy new requests, while those that run go on. [Limiter.Reset] ends it. An
-// instance that decides without Redis does not know of it. limits take the place of
-// the limiter's own: policies of the same names are blocked, whatever their rates.
+// Block refuses all requests of a key for d, on all instances. Requests that hold a
+// place of a [Concurrency] policy keep it. [Limiter.Reset] ends the block. An
+// instance that decides without Redis does not know of it. d of 0 or less is an error.
+// limits take the place of the limiter's own: policies of the same names are blocked,
+// whatever their rates. Use it against a client that abuses the service.
 //
 // The error matches [errors.ErrUnsupported] for engines, and for a limiter whose
-// every limit comes with the request ([WithLimitsFunc]) if none are passed.
+// limits all come with the request ([WithLimitsFunc]) if none are passed. It matches
+// [ErrUnavailable] if Redis is unavailable.
 func (l *Limiter) Block(ctx context.Context, key string, d time.Duration, limits ...Limit) error {
 	set, err := l.setOf(limits)
 	switch {
@@ -26,7 +28,7 @@ func (l *Limiter) Block(ctx context.Context, key string, d time.Duration, limits
 	case err != nil:
 		return fmt.Errorf("ratelimit: block: %w", err)
 	case d <= 0:
-		return fmt.Errorf("ratelimit: block for %v", d)
+		return fmt.Errorf("ratelimit: block: %v is not above 0", d)
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
@@ -39,14 +41,16 @@ func (l *Limiter) Block(ctx context.Context, key string, d time.Duration, limits
 	return nil
 }
 
-// Reset fills the buckets of a key and ends a block. It also frees the places of
-// a [Concurrency] policy, of requests that still run too. Other instances may
+// Reset fills the buckets of a key and ends a block. It also frees all places of
+// a [Concurrency] policy, even those of requests that still run. Other instances may
 // refuse for up to a second more, see [WithDenyCache]. limits take the place of
-// the limiter's own: policies of the same names are reset, whatever their rates.
+// the limiter's own: policies of the same names are reset, whatever their rates. Use it
+// after a user has proved who they are, or in support.
 //
 // The error matches [errors.ErrUnsupported] for engines, whose keys are their own,
-// and for a limiter with [WithLimitsFunc] if no limits are passed: it cannot know
-// all limits of a key. Pass those of [WithLimits] too.
+// and for a limiter with [WithLimitsFunc] if no limits are passed, because it cannot
+// know all limits of a key; pass those of [WithLimits] too. It matches
+// [ErrUnavailable] if Redis is unavailable.
 func (l *Limiter) Reset(ctx context.Context, key string, limits ...Limit) error {
 	set, err := l.setOf(limits)
 	if l.limitsFunc != nil && len(limits) == 0 {
@@ -55,6 +59,7 @@ func (l *Limiter) Reset(ctx context.Context, key string, limits ...Limit) error 
 	if err != nil {
 		return fmt.Errorf("ratelimit: reset: %w", err)
 	}
+	// Also of an engine: its keys are its own, the local table is not.
 	l.local.forget(set, key)
 	if l.engine != nil {
 		return fmt.Errorf("ratelimit: reset: an engine's keys are its own: %w", errors.ErrUnsupported)
@@ -73,9 +78,9 @@ func (l *Limiter) Reset(ctx context.Context, key string, limits ...Limit) error 
 	return nil
 }
 
-// Keys are the Redis keys that count a key, one for each policy: for operators.
-// limits take the place of the limiter's own. There are none with [WithEngine],
-// whose keys are its own, and none for limits that are wrong.
+// Keys returns the Redis keys that count a key, one for each policy. limits take the
+// place of the limiter's own. It returns nil with [WithEngine], whose keys are its
+// own, and for limits that are mistakes. Use it in operators' tools and in tests.
 func (l *Limiter) Keys(key string, limits ...Limit) []string {
 	set, err := l.setOf(limits)
 	if err != nil || l.engine != nil {
@@ -84,8 +89,8 @@ func (l *Limiter) Keys(key string, limits ...Limit) []string {
 	return l.keysOf(set, key)
 }
 
-// forgetRefusals forgets those of all sets of limits: their policies may be the
-// same.
+// forgetRefusals drops the remembered refusals of a key under all sets of limits,
+// because sets may share policies.
 func (l *Limiter) forgetRefusals(key string) {
 	l.denied.forget(l.denyKey(l.static, key))
 	for _, set := range l.sets.all() {

@@ -36,9 +36,9 @@ func TestBlockAndResetWithLimitsByRequest(t *testing.T) {
 			if err := l.Reset(t.Context(), key); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("%s: Reset returned %v", name, err)
 			}
-			_, e1 := l.Peek(t.Context(), key)
+			_, e1 := l.AllowN(t.Context(), key, 0)
 			_, e2 := l.Charge(t.Context(), key, 1)
-			_, e3 := l.Refund(t.Context(), key, 1)
+			_, e3 := l.AllowN(t.Context(), key, -1)
 			_, e4 := l.Allow(t.Context(), key)
 			_, leave, e5 := l.Enter(t.Context(), key, 1)
 			leave()
@@ -130,7 +130,7 @@ func TestConcurrencyAlone(t *testing.T) {
 				t.Errorf("after the block, request %d: allowed %v", i, ok)
 			}
 		}
-		if d, err := l.Peek(t.Context(), "k"); err != nil || d.Remaining != 0 {
+		if d, err := l.AllowN(t.Context(), "k", 0); err != nil || d.Remaining != 0 {
 			t.Errorf("Peek: got %+v, %v", d, err)
 		}
 		if err := l.Block(t.Context(), "k", time.Minute); err != nil {
@@ -147,7 +147,7 @@ func TestConcurrencyAlone(t *testing.T) {
 		// There is nothing to charge: each says so instead of admitting all.
 		_, e1 := l.Allow(t.Context(), "k")
 		_, e2 := l.Charge(t.Context(), "k", 1)
-		_, e3 := l.Refund(t.Context(), "k", 1)
+		_, e3 := l.AllowN(t.Context(), "k", -1)
 		_, e4 := l.AllowN(t.Context(), "k", 1, ratelimit.Concurrency(2))
 		for i, err := range []error{e1, e2, e3, e4} {
 			if !errors.Is(err, errors.ErrUnsupported) {
@@ -182,7 +182,7 @@ func TestChargesBelowZero(t *testing.T) {
 	if _, err := l.Charge(t.Context(), "k", -5); err == nil {
 		t.Error("a charge of -5 gives back")
 	}
-	if err := l.RefundDecision(t.Context(), "k", ratelimit.Decision{}, -1); err == nil {
+	if err := l.Refund(t.Context(), "k", ratelimit.Decision{}, -1); err == nil {
 		t.Error("a refund of -1 charges")
 	}
 	if d := allow(t, l, "k", 0); d.Remaining != 5 {

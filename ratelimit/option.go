@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-redis/redis_rate/v10"
 
 	"github.com/redishttp/redishttp/internal/setting"
 )
@@ -14,6 +17,7 @@ import (
 // An Option changes a default of [New].
 type Option interface{ apply(*config) }
 
+// optionFunc is an Option that sets fields of the config.
 type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
@@ -26,7 +30,7 @@ type FailureMode uint8
 
 const (
 	// FailLocal counts in this process: each instance allows the whole limit,
-	// or its part of it, see [WithLocalShare]. A client that exceeds it on this
+	// or its part of it, see [WithLocalLimits]. A client that exceeds it on this
 	// instance gets 429.
 	FailLocal FailureMode = iota
 	// FailOpen admits every request, without RateLimit headers.
@@ -35,19 +39,56 @@ const (
 	FailClosed
 )
 
-// Hooks observe a [Limiter]. Any may be nil. They run on the request's
-// goroutine and must not block.
+// Hooks observe a [Limiter], for metrics and traces. Any may be nil. They run on
+// the request's goroutine and must not block.
 type Hooks struct {
-	// Decided is called after each decision, also for refunds and charges.
+	// Decided is called after each decision, also for refunds and charges. took
+	// is how long it took, with the call to Redis if there was one.
 	Decided func(ctx context.Context, d Decision, took time.Duration)
-	// Outage is called when Redis becomes unavailable and when it is back: of
-	// several nodes when the first is away, and when the last is back.
+	// Outage is called when Redis becomes unavailable and when it is back. With
+	// several nodes it is called when the first becomes unavailable, and when the
+	// last is back.
 	Outage func(ctx context.Context, unavailable bool)
 	// Failed is called for each call to Redis that failed, before the decision
-	// is made without it.
+	// is made without it. The error matches [ErrUnavailable].
 	Failed func(ctx context.Context, err error)
 }
 
+// Headers says which response headers tell the client about its limits. The zero
+// value sends RateLimit and RateLimit-Policy
+// (draft-ietf-httpapi-ratelimit-headers) with every response to a counted request.
+type Headers struct {
+	// Off sends neither RateLimit nor RateLimit-Policy; a refusal still has
+	// Retry-After. The default is false. Set it where clients must not learn the
+	// limit, as on logins.
+	Off bool
+	// NearLimit sends the fields only when four fifths of the burst are used, and
+	// with refusals. The default is false: always. Set it to save bytes; Off and
+	// NearLimit together are a mistake.
+	NearLimit bool
+	// Legacy adds X-RateLimit-Limit, -Remaining and -Reset, of the most restrictive
+	// policy. Reset is in seconds until the bucket is full. The default is
+	// false. Set it for clients that know only these.
+	Legacy bool
+	// LegacyEpoch is Legacy with Reset as seconds since 1970, as GitHub sends it.
+	// The default is false.
+	LegacyEpoch bool
+	// PartitionKey adds the parameter pk of the draft: the client's key as 12
+	// bytes of HMAC-SHA-256 under this secret, which has at least 16 bytes. The
+	// default is nil: no pk. Set it where clients share an address and must
+	// know whose quota it is.
+	PartitionKey []byte
+}
+
+// Engine counts in place of the package's own script. A *redis_rate.Limiter is
+// one.
+type Engine interface {
+	// AllowN charges n if it fits, and returns the state of the key.
+	AllowN(ctx context.Context, key string, limit redis_rate.Limit, n int) (*redis_rate.Result, error)
+}
+
+// config is what the options set. Options only record; [New] checks them, so that it
+// can report all mistakes at once.
 type config struct {
 	prefix      string
 	name        string
@@ -66,91 +107,57 @@ type config struct {
 	responding
 }
 
-// WithName names the policy of New's limit, in keys and headers. It matches
-// [A-Za-z0-9._:*/-]{1,64}. The default is derived from the numbers: 100-per-60s.
-// Use it so that the counters are kept when the numbers change, and to tell
-// limiters with equal numbers apart.
-func WithName(name string) Option { return optionFunc(func(c *config) { c.name = name }) }
-
-// WithKeyPrefix sets the first part of every Redis key. The default is
-// "ratelimit"; it must not be empty or have braces. Use it where applications share a
-// Redis.
-func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c.prefix = prefix }) }
-
-// WithTimeout bounds each call to Redis. The default is 100ms; 0 and less are
-// mistakes. A request waits no longer for its decision, see [WithFailureMode].
-func WithTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.timeout = d }) }
-
-// WithFailureMode sets how requests are decided while Redis is unavailable. The
-// default is [FailLocal]. Use [FailClosed] where an attack must not get through,
-// as on logins.
-func WithFailureMode(mode FailureMode) Option {
-	return optionFunc(func(c *config) { c.failureMode = mode })
+// counting are the options that say what a request is counted against.
+type counting struct {
+	keys       []KeyFunc // in the order in which they are called
+	cost       func(*http.Request) int
+	limitsFunc func(*http.Request) []Limit
+	skip       func(*http.Request) bool
 }
 
-// WithLocalKeys bounds the table of [FailLocal]: when it holds n clients,
-// further ones share one bucket. The default is 100,000; 0 and less are mistakes.
-func WithLocalKeys(n int) Option { return optionFunc(func(c *config) { c.localKeys = n }) }
-
-// WithLocalShare sets the part of the limits that [FailLocal] allows on this
-// instance, above 0 and up to 1. The default is 1: each instance allows the
-// whole limit. With ten instances 0.1 keeps to the limit while Redis is
-// away, if clients spread evenly.
-func WithLocalShare(part float64) Option {
-	return optionFunc(func(c *config) { c.localShare = part })
+// responding are the options that change what a client gets or what is done
+// after the decision. Its zero value is the default.
+type responding struct {
+	refund  func(status int, r *http.Request) int
+	shadow  bool
+	delay   *delay
+	headers Headers
+	deny    http.Handler
 }
 
-// WithLimits adds limits that every request must be within: all are charged or
-// none, in the same round trip. The default is none. It may be given several
-// times.
-func WithLimits(limits ...Limit) Option {
-	return optionFunc(func(c *config) { c.limits = append(c.limits, limits...) })
+// delay is what [WithDelay] sets.
+type delay struct {
+	longest time.Duration
+	waiting int
 }
 
-// WithDenyCache sets how many refusals that still hold are remembered, and for
-// how long one is repeated before Redis is called again, because another
-// instance may have reset the client. A client that floods costs at most one call
-// per instance in that time. The defaults are 65,536 and 1s; size 0 turns it off.
-func WithDenyCache(size int, recheck time.Duration) Option {
-	return optionFunc(func(c *config) { c.denySize, c.denyRecheck = size, recheck })
-}
+// usual reports whether no option of responding is set, so that the response to a
+// refusal can be repeated. A new option is covered without a change here.
+func (c *responding) usual() bool { return reflect.ValueOf(c).Elem().IsZero() }
 
-// WithEngine counts with another engine, such as a *redis_rate.Limiter; rdb may
-// then be nil. It decides one bucket, and knows no block and no reset. The
-// default, also for nil, is the package's own exact script.
-func WithEngine(e Engine) Option { return optionFunc(func(c *config) { c.engine = e }) }
-
-// WithHooks sets the observers. The default is none.
-func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
-
-// WithLogger sets the logger. It gets a line when Redis becomes unavailable and
-// when it is back, for mistakes, and once a minute for requests without a client
-// address, which share one key. The default discards; nil is a mistake.
-func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
-
-// WithClock replaces the clock of the Redis server, for tests: the clocks of
-// several instances disagree. The default, also for nil, is Redis' TIME.
-func WithClock(now func() time.Time) Option { return optionFunc(func(c *config) { c.clock = now }) }
-
+// defaults returns the config before any option. Each option's comment names its
+// default.
 func defaults() config {
 	return config{
 		prefix: "ratelimit", timeout: 100 * time.Millisecond, localKeys: 100_000, localShare: 1,
 		denySize: 65_536, denyRecheck: time.Second, logger: slog.New(slog.DiscardHandler),
-		counting: counting{key: RemoteAddr},
+		counting: counting{keys: []KeyFunc{byPeer}},
 	}
 }
 
+// validate returns all mistakes in the options. limits are New's and those of
+// [WithLimits]; their numbers are checked by compileAll.
 func (c *config) validate(hasClient bool, limits []Limit) error {
 	check := &setting.Check{Package: "ratelimit"}
 	check.That(hasClient || c.engine != nil, "rdb", "is nil")
 	check.That(c.engine == nil || len(limits) == 1 && limits[0].kind == bucket && c.limitsFunc == nil, "WithEngine", "an engine decides one limit, and no window or concurrency")
 	check.That(c.name == "" || validName.MatchString(c.name), "WithName", "does not match [A-Za-z0-9._:*/-]{1,64}")
 	check.That(c.prefix != "" && !strings.ContainsAny(c.prefix, "{}"), "WithKeyPrefix", "is empty or contains a brace")
-	check.That(c.key != nil, "WithKey", "is nil")
+	check.That(!slices.ContainsFunc(c.keys, func(k KeyFunc) bool { return k == nil }), "WithKey", "is nil")
 	check.That(c.timeout > 0, "WithTimeout", "%v is not above 0", c.timeout)
 	check.That(c.failureMode <= FailClosed, "WithFailureMode", "is unknown")
-	check.That(c.localKeys > 0, "WithLocalKeys", "%d is not above 0", c.localKeys)
-	check.That(c.localShare > 0 && c.localShare <= 1, "WithLocalShare", "%v is not above 0 and up to 1", c.localShare)
+	check.That(c.localKeys > 0, "WithLocalLimits", "%d keys are not above 0", c.localKeys)
+	check.That(c.localShare > 0 && c.localShare <= 1, "WithLocalLimits", "share %v is not above 0 and up to 1", c.localShare)
 	check.That(c.denySize >= 0, "WithDenyCache", "size %d is below 0", c.denySize)
 	check.That(c.denySize == 0 || c.denyRecheck > 0, "WithDenyCache", "%v is not above 0", c.denyRecheck)
 	check.That(c.logger != nil, "WithLogger", "is nil")
@@ -158,26 +165,12 @@ func (c *config) validate(hasClient bool, limits []Limit) error {
 	return check.Err()
 }
 
-// counting are the options that say what a request is counted against.
-type counting struct {
-	key, fallback  KeyFunc
-	cost           func(*http.Request) int
-	limitsFunc     func(*http.Request) []Limit
-	skip, denyList func(*http.Request) bool
+// validate checks the options that change a response.
+func (c *responding) validate(check *setting.Check) {
+	if c.delay != nil {
+		check.That(c.delay.longest >= 0, "WithDelay", "%v is below 0", c.delay.longest)
+		check.That(c.delay.waiting > 0, "WithDelay", "%d requests may wait, want above 0", c.delay.waiting)
+	}
+	check.That(!c.headers.Off || !c.headers.NearLimit, "WithHeaders", "Off and NearLimit exclude each other")
+	check.That(c.headers.PartitionKey == nil || len(c.headers.PartitionKey) >= 16, "WithHeaders", "PartitionKey has fewer than 16 bytes")
 }
-
-// responding are the options that change what a client gets or what is done
-// after the decision. Its zero value is the default.
-type responding struct {
-	refund       func(status int, r *http.Request) int
-	shadow       bool
-	delay        *delay
-	headers      HeaderMode
-	legacy       *legacy
-	partitionKey []byte
-	deny         http.Handler
-}
-
-// usual reports whether no option of responding is set, so that a refusal can
-// be repeated as it was. A new option is covered without a change here.
-func (c *responding) usual() bool { return reflect.ValueOf(c).Elem().IsZero() }

@@ -15,8 +15,8 @@ import (
 
 func TestEveryMistakeIsReported(t *testing.T) {
 	_, err := ratelimit.New(nil, redis_rate.Limit{}, nil, ratelimit.WithName("a b"), ratelimit.WithKeyPrefix("{"), ratelimit.WithKey(nil),
-		ratelimit.WithTimeout(0), ratelimit.WithFailureMode(9), ratelimit.WithLocalKeys(0), ratelimit.WithLogger(nil))
-	for _, option := range []string{"rdb", "limit", "WithName", "WithKeyPrefix", "WithKey", "WithTimeout", "WithFailureMode", "WithLocalKeys", "WithLogger"} {
+		ratelimit.WithTimeout(0), ratelimit.WithFailureMode(9), ratelimit.WithLocalLimits(1, 0), ratelimit.WithLogger(nil))
+	for _, option := range []string{"rdb", "limit", "WithName", "WithKeyPrefix", "WithKey", "WithTimeout", "WithFailureMode", "WithLocalLimits", "WithLogger"} {
 		if err == nil || !strings.Contains(err.Error(), "ratelimit: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}
@@ -26,7 +26,7 @@ func TestEveryMistakeIsReported(t *testing.T) {
 	}
 	var none *redis.Client
 	if _, err := ratelimit.New(none, redis_rate.PerSecond(1)); err == nil {
-		t.Error("a nil *redis.Client is taken")
+		t.Error("a nil *redis.Client is accepted")
 	}
 }
 
@@ -43,7 +43,7 @@ func TestLimits(t *testing.T) {
 		{Rate: 1, Burst: 1 << 40, Period: 24 * time.Hour},
 	} {
 		if _, err := ratelimit.New(rdb, bad); err == nil {
-			t.Errorf("%+v is taken", bad)
+			t.Errorf("%+v is accepted", bad)
 		}
 	}
 	for _, good := range []redis_rate.Limit{redis_rate.PerSecond(1_000_000), {Rate: 1, Burst: 1, Period: 365 * 24 * time.Hour}, {Rate: 1, Burst: 1, Period: time.Millisecond}} {

@@ -7,38 +7,39 @@ import (
 )
 
 // Enter is AllowN that also enters a [Concurrency] policy. If d.Allowed, leave
-// must be called once; it releases the place and never fails: while Redis does not
-// answer, it goes on in the background, and a place that Redis never hears of ends
-// after 30s.
+// must be called once; else it does nothing. It releases the place and never fails:
+// while Redis does not answer, it continues in the background, and at the latest the
+// place is free after 30s. Until then the place is renewed every 10s. Use it for work
+// outside of [Limiter.Handler], such as a connection that was hijacked.
 func (l *Limiter) Enter(ctx context.Context, key string, n int, limits ...Limit) (d Decision, leave func(), err error) {
 	set, err := l.setOf(limits)
 	if err != nil {
 		return Decision{}, func() {}, err
 	}
-	q := request{set: set, key: key, cost: int64(n), mode: take}.enter()
+	q := request{set: set, key: key, cost: int64(n), mode: charge}.enter()
 	d, err = l.decide(ctx, q)
 	if !d.Allowed || q.place == "" {
 		return d, func() {}, err
 	}
-	return d, l.hold(ctx, &admission{limiter: l, request: q, decision: d}), err
+	return d, l.hold(ctx, q, d.Source), err
 }
 
-// hold renews a place until the returned function releases it.
-func (l *Limiter) hold(ctx context.Context, a *admission) (leave func()) {
-	ctx = context.WithoutCancel(ctx)
-	q := a.request
-	if a.decision.Source != FromRedis {
-		return func() {
-			if a.decision.Source == FromLocal {
-				l.local.leave(&q.set.all[q.set.concurrent], q.key)
-			}
-		}
+// hold renews a place until the returned function releases it. source is where the
+// request was decided.
+func (l *Limiter) hold(ctx context.Context, q request, source string) (leave func()) {
+	switch source {
+	case fromRedis:
+	case fromLocal:
+		return func() { l.local.leave(&q.set.all[q.set.concurrent], q.key) }
+	default:
+		return func() {}
 	}
+	ctx = context.WithoutCancel(ctx)
 	key := l.keysOf(q.set, q.key)[q.set.concurrent]
 	r := &renewing{}
 	r.timer = time.AfterFunc(lease/3, func() {
 		bound, cancel := context.WithTimeout(ctx, l.timeout)
-		_ = l.scripts.renewPlace(bound, key, q.place) // what fails is tried again
+		_ = l.scripts.renewPlace(bound, key, q.place) // the next renewal is the retry
 		cancel()
 		r.again()
 	})
@@ -55,6 +56,7 @@ type renewing struct {
 	ended bool
 }
 
+// again restarts the timer after a renewal, unless stop was called.
 func (r *renewing) again() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,6 +65,8 @@ func (r *renewing) again() {
 	}
 }
 
+// stop ends the renewals. One that runs may still finish; it renews only a place
+// that is held.
 func (r *renewing) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

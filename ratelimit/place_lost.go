@@ -13,8 +13,8 @@ import (
 
 // lostPlace is a place of a concurrency policy that Redis may hold although no
 // request has it: the reply to the call that entered it was lost, or the call that
-// released it. It would stay taken until its lease is over. The id is this process'
-// own, so it is released as soon as Redis answers: from a timer that ends by itself,
+// released it. It would stay taken until its lease ends. No other process knows its
+// id, so it is released as soon as Redis answers, from a timer that ends by itself,
 // because a Limiter has no Close.
 type lostPlace struct {
 	limiter *Limiter
@@ -26,6 +26,8 @@ type lostPlace struct {
 	absent  bool // Redis answered that it is not there
 }
 
+// How lost places are retried. A place that Redis says is not there is retried more
+// slowly, because its call may still arrive.
 const (
 	maxLost     = 1000 // at a time; further ones end with their lease
 	firstWait   = 50 * time.Millisecond
@@ -50,14 +52,14 @@ func (l *Limiter) releaseLost(ctx context.Context, q request, err error) {
 	(&lostPlace{limiter: l, ctx: context.WithoutCancel(ctx), key: key, id: q.place}).later()
 }
 
-// release tries once, and goes on in the background if Redis does not answer.
+// release tries once, and continues in the background if Redis does not answer.
 func (s *lostPlace) release() {
 	if !s.try() {
 		s.later()
 	}
 }
 
-// try reports whether there is nothing left to do.
+// try calls Redis once and reports whether there is nothing left to do.
 func (s *lostPlace) try() bool {
 	ctx, cancel := context.WithTimeout(s.ctx, s.limiter.timeout)
 	defer cancel()
@@ -71,14 +73,15 @@ func (s *lostPlace) try() bool {
 	case s.known || cmd.Val() > 0:
 		return true
 	}
-	// Not there yet: what was sent may still be on its way, for as long as a
-	// network repeats what it lost.
+	// Not there yet: the call that enters it may still arrive, for as long as a
+	// network retransmits.
 	if !s.absent {
 		s.absent, s.wait, s.end = true, 0, time.Now().Add(lease)
 	}
 	return false
 }
 
+// later starts to retry in the background, unless too many places are lost already.
 func (s *lostPlace) later() {
 	if s.limiter.lost.Add(1) > maxLost {
 		s.limiter.lost.Add(-1)
@@ -88,6 +91,7 @@ func (s *lostPlace) later() {
 	s.again()
 }
 
+// again schedules the next try, with a wait that doubles.
 func (s *lostPlace) again() {
 	longest := longestWait
 	if s.absent {

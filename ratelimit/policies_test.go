@@ -101,7 +101,7 @@ func TestWindowIsStrict(t *testing.T) {
 			if d.RetryAfter <= 0 || d.RetryAfter > period*102/100+time.Millisecond {
 				t.Fatalf("%d in %v: refused for %v", n, period, d.RetryAfter)
 			}
-			if rand.IntN(4) == 0 { // nobody else asks: it is admitted at the time named
+			if rand.IntN(4) == 0 { // no other request: it is admitted at the time named
 				c.advance(d.RetryAfter)
 				if d := allow(t, l, "k", cost); !d.Allowed {
 					t.Fatalf("%d in %v: not admitted at the time that was named: %+v", n, period, d)
@@ -124,13 +124,13 @@ func TestWindowCountsDownRefundsAndHeals(t *testing.T) {
 		if d := allow(t, l, "k", 1); d.Allowed || d.RetryAfter <= 59*time.Minute {
 			t.Errorf("full: got %+v", d)
 		}
-		if d := allow(t, l, "k", 4); d.Allowed || d.RetryAfter != ratelimit.Never {
+		if d := allow(t, l, "k", 4); d.Allowed || d.RetryAfter != -1 {
 			t.Errorf("a cost above the limit: got %+v", d)
 		}
-		if d, err := l.Refund(t.Context(), "k", 2); err != nil || d.Remaining != 2 {
+		if d, err := l.AllowN(t.Context(), "k", -2); err != nil || d.Remaining != 2 {
 			t.Errorf("refund: got %+v, %v", d, err)
 		}
-		if d, err := l.Refund(t.Context(), "k", 100); err != nil || d.Remaining != 3 {
+		if d, err := l.AllowN(t.Context(), "k", -100); err != nil || d.Remaining != 3 {
 			t.Errorf("refund of more than was used: got %+v, %v", d, err)
 		}
 		if d, err := l.Charge(t.Context(), "k", 2); err != nil || d.Remaining != 1 {

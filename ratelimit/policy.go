@@ -9,22 +9,26 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// policy is a checked limit with all that does not change between requests.
+// policy is a checked limit with everything that does not change between requests.
 type policy struct {
-	Limit
-	units  units  // of the bucket; a window's is used without Redis only
-	local  units  // this instance's share of it
-	args   [4]any // kind, a, b, c of decide.lua
-	cell   [4]any // token, drain, capacity, token of cell.lua
-	header policyHeader
+	Limit               // its Name is set
+	units  units        // of the bucket; of a window they are used without Redis only
+	local  units        // this instance's share of it
+	args   [4]any       // kind, a, b, c of decide.lua
+	cell   [4]any       // token, drain, capacity, token of cell.lua
+	header policyHeader // of the RateLimit fields
 }
 
+// validName matches the names of limits and limiters: they are part of Redis keys and
+// of headers, so they have neither braces nor quotes.
 var validName = regexp.MustCompile(`^[A-Za-z0-9._:*/-]{1,64}$`)
 
-// compile checks a limit; the reason says what is wrong with it. part is what
-// this instance allows on its own.
+// compile checks a limit; the reason says what is wrong with it. part is the part
+// of the limit that this instance allows on its own.
 func compile(l Limit, part float64) (p policy, reason string) {
 	p = policy{Limit: l}
 	if p.units, reason = unitsOf(l.Limit); reason != "" {
@@ -33,7 +37,7 @@ func compile(l Limit, part float64) (p policy, reason string) {
 	if p.Name = l.name(); !validName.MatchString(p.Name) {
 		return p, "name does not match [A-Za-z0-9._:*/-]{1,64}"
 	}
-	p.local = share(l.Limit, part)
+	p.local = shareOf(l.Limit, part)
 	text := func(n int64) any { return strconv.FormatInt(n, 10) }
 	u := p.units
 	p.cell = [4]any{text(u.token), text(u.drain), text(u.capacity()), text(u.token)}
@@ -49,20 +53,20 @@ func compile(l Limit, part float64) (p policy, reason string) {
 	case concurrency:
 		p.args = [4]any{"c", text(int64(l.Rate)), text(lease.Microseconds()), text(0)}
 	}
-	p.header = headerOf(&p)
+	p.header = headerOf(p.Limit)
 	return p, ""
 }
 
-// policies is a set that is decided together.
+// policies is a set of limits that is decided together.
 type policies struct {
 	all        []policy
 	id         string // tells sets apart in this process
-	concurrent int    // index of the concurrency policy, -1 without
-	counts     bool   // there is another than the concurrency policy
+	concurrent int    // index of the concurrency policy, -1 without one
+	counts     bool   // there is a bucket or a window
 }
 
 // single returns the policy of a set that is one bucket and nothing else, the
-// usual case, for which cell.lua exists. It is nil for others.
+// usual case, for which cell.lua exists. It returns nil for other sets.
 func (s *policies) single() *policy {
 	if len(s.all) == 1 && s.all[0].kind == bucket {
 		return &s.all[0]
@@ -70,6 +74,8 @@ func (s *policies) single() *policy {
 	return nil
 }
 
+// compileAll checks limits that are decided together. The error has every mistake.
+// Names must differ, because they are part of the keys.
 func compileAll(limits []Limit, part float64) (*policies, error) {
 	s := &policies{concurrent: -1}
 	var errs []error
@@ -84,7 +90,7 @@ func compileAll(limits []Limit, part float64) (*policies, error) {
 			reason = "two limits of concurrency"
 		}
 		if reason != "" {
-			errs = append(errs, &OptionError{Package: "ratelimit", Option: "limit", Reason: reason})
+			errs = append(errs, &setting.Error{Package: "ratelimit", Option: "limit", Reason: reason})
 			continue
 		}
 		if l.kind == concurrency {
@@ -98,26 +104,26 @@ func compileAll(limits []Limit, part float64) (*policies, error) {
 	return s, errors.Join(errs...)
 }
 
-// maxSets bounds how many sets of limits [WithLimitsFunc] may use; it is far
-// above the tiers of any service, and keeps limits made of client data from
-// filling the memory.
+// maxSets bounds how many sets of limits [WithLimitsFunc] may use. It is far
+// above the number of tiers of any service, and keeps limits that are made of client
+// data from filling the memory.
 const maxSets = 1024
 
-// sets keeps what [WithLimitsFunc] has returned, compiled.
+// sets keeps the limits that [WithLimitsFunc] has returned, compiled.
 type sets struct {
 	mu    sync.RWMutex
 	known map[string]*policies
 }
 
-// all are those that were used so far.
+// all returns the sets that were used so far.
 func (s *sets) all() []*policies {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return slices.Collect(maps.Values(s.known))
 }
 
-// of compiles limits once. It fails for limits that are wrong, and for more
-// different ones than any service has.
+// of returns limits compiled, each different set once. It fails for mistakes in
+// the limits, and for more than maxSets different sets.
 func (s *sets) of(limits []Limit, part float64) (*policies, error) {
 	var b strings.Builder
 	for _, l := range limits {

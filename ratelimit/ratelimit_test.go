@@ -56,7 +56,7 @@ func TestCountsDown(t *testing.T) {
 			c := newClock()
 			l := limiter(t, g.Client(t), limit, ratelimit.WithClock(c.now))
 			for want := limit.Burst - 1; want >= 0; want-- {
-				if d := allow(t, l, "k", 1); !d.Allowed || d.Remaining != want || d.RetryAfter != 0 || d.Source != ratelimit.FromRedis {
+				if d := allow(t, l, "k", 1); !d.Allowed || d.Remaining != want || d.RetryAfter != 0 || d.Source != "redis" {
 					t.Fatalf("%v: got %+v, want %d remaining", limit, d, want)
 				}
 			}
@@ -132,7 +132,7 @@ func model(t *testing.T, rdb redis.UniversalClient, run, ops int) {
 			t.Errorf("%v, run %d, operation %d, cost %d (%v): got allowed %v remaining %d, want %v %d", limit, run, op, cost, d.Source, d.Allowed, state.Remaining, want, remaining)
 			return
 		}
-		if never := cost > limit.Burst; !want && never != (state.RetryAfter == ratelimit.Never) {
+		if never := cost > limit.Burst; !want && never != (state.RetryAfter == -1) {
 			t.Errorf("%v, run %d: cost %d refused with RetryAfter %v", limit, run, cost, state.RetryAfter)
 			return
 		}
@@ -180,7 +180,7 @@ func TestRefundsClocksAndChangedLimits(t *testing.T) {
 		return l
 	}
 	l := with(redis_rate.PerMinute(5))
-	if d := allow(t, l, "k", 6); d.Allowed || d.RetryAfter != ratelimit.Never {
+	if d := allow(t, l, "k", 6); d.Allowed || d.RetryAfter != -1 {
 		t.Errorf("cost above the burst: got %+v, want Never", d)
 	}
 	allow(t, l, "k", 3)
@@ -228,7 +228,7 @@ func TestForeignValuesAreHealed(t *testing.T) {
 	}
 	for _, junk := range []string{"", "junk", "1:2", "1:2:0", "-1:2:3", "99999999999999999999:1:1", "\x00"} {
 		rdb.Set(t.Context(), keys[0], junk, time.Minute)
-		if d, err := l.Allow(t.Context(), "k"); err != nil || d.Source != ratelimit.FromRedis {
+		if d, err := l.Allow(t.Context(), "k"); err != nil || d.Source != "redis" {
 			t.Errorf("%q stored: got %+v, %v", junk, d, err)
 		}
 	}
@@ -278,17 +278,17 @@ func TestALostReplyIsChargedOnce(t *testing.T) {
 			prefix := redistest.Prefix(t)
 			l := limiter(t, rdb, redis_rate.PerHour(10), ratelimit.WithKeyPrefix(prefix))
 			direct := limiter(t, s.Client(t), redis_rate.PerHour(10), ratelimit.WithKeyPrefix(prefix))
-			redistest.Eventually(t, patience, func() bool { d, err := l.Peek(t.Context(), "k"); return err == nil && d.Remaining == 10 }, "not warm")
+			redistest.Eventually(t, patience, func() bool { d, err := l.AllowN(t.Context(), "k", 0); return err == nil && d.Remaining == 10 }, "not warm")
 			p.SwallowReplies()
 			start := time.Now()
 			d, err := l.Allow(t.Context(), "k")
-			if took := time.Since(start); err == nil || !d.Allowed || d.Source != ratelimit.FromLocal || took > time.Second {
+			if took := time.Since(start); err == nil || !d.Allowed || d.Source != "local" || took > time.Second {
 				t.Errorf("lost reply: got %+v, %v after %v, want a local decision within the timeout", d, err, took)
 			}
-			redistest.Eventually(t, patience, func() bool { d, _ := direct.Peek(t.Context(), "k"); return d.Remaining == 9 }, "not charged once")
+			redistest.Eventually(t, patience, func() bool { d, _ := direct.AllowN(t.Context(), "k", 0); return d.Remaining == 9 }, "not charged once")
 			p.CloseConns()
 			p.Heal()
-			redistest.Eventually(t, patience, func() bool { d, err := l.Peek(t.Context(), "k"); return err == nil && d.Remaining == 9 }, "charged again")
+			redistest.Eventually(t, patience, func() bool { d, err := l.AllowN(t.Context(), "k", 0); return err == nil && d.Remaining == 9 }, "charged again")
 		})
 	}
 }
@@ -330,7 +330,7 @@ func TestAClientThatHangsUpIsNoFailureOfRedis(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20 {
-		if d, err := l.Allow(ctx, "k"); err != nil || d.Source != ratelimit.FromRedis {
+		if d, err := l.Allow(ctx, "k"); err != nil || d.Source != "redis" {
 			t.Fatalf("got %+v, %v, want a count in Redis", d, err)
 		}
 	}
@@ -341,7 +341,7 @@ func TestAClientThatHangsUpIsNoFailureOfRedis(t *testing.T) {
 
 func TestLocalTableIsBounded(t *testing.T) {
 	s := redistest.NewServer(t)
-	l := limiter(t, s.Client(t), redis_rate.PerHour(1), ratelimit.WithLocalKeys(10))
+	l := limiter(t, s.Client(t), redis_rate.PerHour(1), ratelimit.WithLocalLimits(1, 10))
 	s.Kill()
 	refused := 0
 	for i := range 100 {
@@ -366,7 +366,7 @@ func TestEngine(t *testing.T) {
 	key := redistest.Prefix(t)
 	for i := range 5 {
 		d, err := l.Allow(t.Context(), key)
-		if err != nil || d.Allowed != (i < 3) || d.Source != ratelimit.FromEngine {
+		if err != nil || d.Allowed != (i < 3) || d.Source != "engine" {
 			t.Errorf("request %d: got %+v, %v", i, d, err)
 		}
 	}

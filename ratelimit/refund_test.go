@@ -25,23 +25,23 @@ func flaky(t *testing.T, limit redis_rate.Limit, opts ...ratelimit.Option) (l, d
 	prefix := ratelimit.WithKeyPrefix(redistest.Prefix(t))
 	l = limiter(t, rdb, limit, append(opts, prefix)...)
 	direct = limiter(t, s.Client(t), limit, append(opts, prefix, ratelimit.WithHooks(ratelimit.Hooks{}), ratelimit.WithTimeout(patience))...)
-	redistest.Eventually(t, patience, func() bool { _, err := l.Peek(t.Context(), "warm"); return err == nil }, "not warm")
+	redistest.Eventually(t, patience, func() bool { _, err := l.AllowN(t.Context(), "warm", 0); return err == nil }, "not warm")
 	return l, direct, p
 }
 
-// What Redis was not asked to charge, Redis does not give back, whatever became
+// What was not charged in Redis is not given back there, whatever became
 // of it until the handler returned.
 func TestARefundGivesBackWhatWasCharged(t *testing.T) {
 	for _, policy := range []ratelimit.FailureMode{ratelimit.FailLocal, ratelimit.FailOpen} {
 		for _, later := range []int{0, 2, -7} {
-			l, direct, p := flaky(t, redis_rate.PerHour(10), ratelimit.WithFailureMode(policy), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+			l, direct, p := flaky(t, redis_rate.PerHour(10), ratelimit.WithFailureMode(policy), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)))
 			allow(t, direct, "192.0.2.1/32", 5)
 			h := l.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				if d, _ := ratelimit.FromContext(r.Context()); d.Source == ratelimit.FromRedis {
+				if d, _ := ratelimit.FromContext(r.Context()); d.Source == "redis" {
 					t.Error("decided by Redis")
 				}
 				p.Heal()
-				redistest.Eventually(t, patience, func() bool { _, err := l.Peek(t.Context(), "192.0.2.1/32"); return err == nil }, "not back")
+				redistest.Eventually(t, patience, func() bool { _, err := l.AllowN(t.Context(), "192.0.2.1/32", 0); return err == nil }, "not back")
 				l.ChargeLater(r, later)
 			}))
 			p.Refuse()
@@ -58,8 +58,8 @@ func TestARefundGivesBackWhatWasCharged(t *testing.T) {
 
 // Nor is given back here what Redis has charged: five requests before the
 // outage end within it, and the limit of the instance holds.
-func TestARefundDuringAnOutageOpensNothing(t *testing.T) {
-	l, direct, p := flaky(t, redis_rate.PerHour(3), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+func TestARefundDuringAnOutageAdmitsNoMore(t *testing.T) {
+	l, direct, p := flaky(t, redis_rate.PerHour(3), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)))
 	var admitted atomic.Int32
 	h := l.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		p.Refuse()
@@ -72,7 +72,7 @@ func TestARefundDuringAnOutageOpensNothing(t *testing.T) {
 	if got := request(h, http.MethodGet).Code; got != 200 {
 		t.Fatalf("got %d", got)
 	}
-	if _, err := l.Refund(t.Context(), "192.0.2.1/32", 1); err == nil {
+	if _, err := l.AllowN(t.Context(), "192.0.2.1/32", -1); err == nil {
 		t.Error("a refund without Redis is no error")
 	}
 	if d, _ := l.Allow(t.Context(), "192.0.2.1/32"); admitted.Load() != 3 || d.Allowed {
@@ -83,11 +83,11 @@ func TestARefundDuringAnOutageOpensNothing(t *testing.T) {
 	}
 }
 
-func TestRefundDecision(t *testing.T) {
+func TestRefund(t *testing.T) {
 	l, direct, p := flaky(t, redis_rate.PerHour(3))
 	give := func(d ratelimit.Decision, n int) {
 		t.Helper()
-		if err := l.RefundDecision(t.Context(), "k", d, n); err != nil {
+		if err := l.Refund(t.Context(), "k", d, n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,7 +110,7 @@ func TestRefundDecision(t *testing.T) {
 	p.Refuse()
 	local := func() ratelimit.Decision {
 		d, err := l.Allow(t.Context(), "k")
-		if err == nil || d.Source != ratelimit.FromLocal {
+		if err == nil || d.Source != "local" {
 			t.Fatalf("got %+v, %v", d, err)
 		}
 		return d
@@ -125,14 +125,14 @@ func TestRefundDecision(t *testing.T) {
 	}
 	charged := local()
 	p.Heal()
-	redistest.Eventually(t, patience, func() bool { _, err := l.Peek(t.Context(), "k"); return err == nil }, "not back")
+	redistest.Eventually(t, patience, func() bool { _, err := l.AllowN(t.Context(), "k", 0); return err == nil }, "not back")
 	give(charged, 1)
 	inRedis(0)
 }
 
 // In shadow mode what was refused was not charged.
 func TestARefundInShadow(t *testing.T) {
-	l := limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(1), ratelimit.WithShadow(true), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+	l := limiter(t, redistest.Standalone(t).Client(t), redis_rate.PerHour(1), ratelimit.WithShadow(true), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)))
 	allow(t, l, "192.0.2.1/32", 1)
 	for range 5 {
 		if got := request(l.Handler(served), http.MethodGet).Code; got != 200 {
@@ -149,7 +149,7 @@ func TestARefundInShadow(t *testing.T) {
 func TestALocalChargeIsForced(t *testing.T) {
 	l, _, p := flaky(t, redis_rate.PerHour(10))
 	p.Refuse()
-	if d, err := l.Charge(t.Context(), "k", 50); err == nil || !d.Allowed || d.Remaining != 0 || d.Source != ratelimit.FromLocal {
+	if d, err := l.Charge(t.Context(), "k", 50); err == nil || !d.Allowed || d.Remaining != 0 || d.Source != "local" {
 		t.Errorf("got %+v, %v, want an empty bucket and an error", d, err)
 	}
 	if d, _ := l.Allow(t.Context(), "k"); d.Allowed {
@@ -159,8 +159,8 @@ func TestALocalChargeIsForced(t *testing.T) {
 
 // Requests that share a call whose reply is lost are each counted here, and none
 // of them gives back in Redis.
-func TestARefundOfACrowd(t *testing.T) {
-	l, direct, p := flaky(t, redis_rate.PerHour(1000), ratelimit.WithRefund(ratelimit.SkipSuccessful))
+func TestRefundsOfManyRequests(t *testing.T) {
+	l, direct, p := flaky(t, redis_rate.PerHour(1000), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)))
 	arrived := make(chan struct{}, 60)
 	healed := make(chan struct{})
 	h := l.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
@@ -181,7 +181,7 @@ func TestARefundOfACrowd(t *testing.T) {
 		<-arrived
 	}
 	p.Heal()
-	redistest.Eventually(t, patience, func() bool { _, err := l.Peek(t.Context(), "192.0.2.1/32"); return err == nil }, "not back")
+	redistest.Eventually(t, patience, func() bool { _, err := l.AllowN(t.Context(), "192.0.2.1/32", 0); return err == nil }, "not back")
 	close(healed)
 	for range cap(done) {
 		<-done

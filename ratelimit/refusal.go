@@ -3,18 +3,16 @@ package ratelimit
 import (
 	"fmt"
 	"net/http"
-	"sync/atomic"
 
 	"github.com/redishttp/redishttp/internal/problem"
 )
 
+// problemTypes begins the types of draft-ietf-httpapi-ratelimit-headers.
 const problemTypes = "https://iana.org/assignments/http-problem-types#"
 
-var forbidden = problem.Problem{Type: "about:blank", Title: "Forbidden", Status: http.StatusForbidden, Violated: []string{}}
-
-// problemOf is the body of a refusal (RFC 9457), with the types of
+// problemOf returns the body of a refusal (RFC 9457), with the types of
 // draft-ietf-httpapi-ratelimit-headers. A cost above the burst gets no hint when to
-// retry: it is never admitted.
+// retry, because it is never admitted.
 func problemOf(d Decision) problem.Problem {
 	if d.Unavailable {
 		return problem.Problem{
@@ -35,29 +33,19 @@ func problemOf(d Decision) problem.Problem {
 	return p
 }
 
-// rendered keeps the latest response of a remembered refusal, which is the same
-// for a second: a flood is rejected with it.
-type rendered struct{ last atomic.Pointer[response] }
-
-type response struct {
-	remaining int
-	item      string
-	retry     string
-	body      []byte
-}
-
-func (c *rendered) of(p *policy, d Decision) *response {
-	retry := problem.Seconds(d.RetryAfter)
-	if last := c.last.Load(); last != nil && last.retry == retry && last.remaining == d.Remaining {
-		return last
+// refuse sends the response to a refused request. Its RateLimit fields are set.
+func (l *Limiter) refuse(w http.ResponseWriter, r *http.Request, a *admission) {
+	problem.NoStore(w.Header()) // RFC 6585, section 4
+	problem.RetryAfter(w.Header(), a.decision.RetryAfter)
+	if l.deny != nil {
+		l.deny.ServeHTTP(w, a.in(r))
+		return
 	}
-	fresh := &response{remaining: d.Remaining, item: p.header.item(d.State), retry: retry, body: problemOf(d).Body()}
-	c.last.Store(fresh)
-	return fresh
+	problemOf(a.decision).Write(w, r)
 }
 
 // repeatRefusal rejects a request with the response to an earlier one, if its
-// refusal is remembered and no option asks for more.
+// refusal is remembered and no option changes the response.
 func (l *Limiter) repeatRefusal(w http.ResponseWriter, r *http.Request, q request) bool {
 	if !l.usual || q.refusal == nil || len(q.set.all) != 1 {
 		return false
@@ -67,10 +55,25 @@ func (l *Limiter) repeatRefusal(w http.ResponseWriter, r *http.Request, q reques
 		return false // of a cost above the burst, which is rare
 	}
 	p, h := &q.set.all[0], w.Header()
-	text := q.refusal.response.of(p, d)
+	same := responseTo(q.refusal, p, d)
 	add(h, policyField, p.header.field)
-	add(h, limitField, text.item)
-	h["Retry-After"] = []string{text.retry}
-	problem.WriteBody(w, r, http.StatusTooManyRequests, text.body)
+	add(h, limitField, same.item)
+	h["Retry-After"] = []string{same.retry}
+	problem.WriteBody(w, r, http.StatusTooManyRequests, same.body)
 	return true
+}
+
+// responseTo returns the response to a remembered refusal. It stays the same for
+// a second, so it is rendered once for a flood.
+func responseTo(r *refusal, p *policy, d Decision) *response {
+	retry := problem.Seconds(d.RetryAfter)
+	if last := r.response.Load(); last != nil && last.retry == retry && last.remaining == d.Remaining {
+		return last
+	}
+	fresh := &response{
+		remaining: d.Remaining, item: p.header.item(d.Remaining, d.NextAfter, d.RetryAfter),
+		retry: retry, body: problemOf(d).Body(),
+	}
+	r.response.Store(fresh)
+	return fresh
 }

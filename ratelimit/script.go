@@ -13,6 +13,7 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
+// The scripts. Each has a head comment with its KEYS, ARGV and reply.
 var (
 	//go:embed decide.lua
 	decideSource string
@@ -26,7 +27,7 @@ var (
 	bucketWrite string
 )
 
-// included replaces the include lines of a script by the files they name.
+// included replaces the include lines of a script with the files that they name.
 func included(source string) string {
 	return strings.NewReplacer("-- include bucket_read.lua\n", bucketRead, "-- include bucket_write.lua\n", bucketWrite).Replace(source)
 }
@@ -38,6 +39,8 @@ type scripts struct {
 	decide, cell, renew *redis.Script
 }
 
+// newScripts returns the scripts of a client. They run by hash; the first run on a
+// node loads them.
 func newScripts(caller *bounded.Caller, clock func() time.Time) *scripts {
 	return &scripts{
 		caller: caller, clock: clock,
@@ -47,9 +50,9 @@ func newScripts(caller *bounded.Caller, clock func() time.Time) *scripts {
 	}
 }
 
-// run decides a request, by cell.lua if that is enough.
+// run decides a request, with cell.lua if that is enough, else with decide.lua.
 func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
-	if p := q.set.single(); p != nil && q.mode == take {
+	if p := q.set.single(); p != nil && q.mode == charge {
 		return s.runCell(ctx, q, p)
 	}
 	args := make([]any, 2, 2+5*len(q.set.all))
@@ -70,6 +73,7 @@ func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
 	return decode(q.set, reply)
 }
 
+// runCell decides a request against one bucket, or q.count such requests together.
 func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, error) {
 	need := p.cell[3]
 	if q.cost != 1 {
@@ -86,18 +90,18 @@ func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, 
 	if err != nil {
 		return Decision{}, err
 	}
-	d := Decision{Allowed: reply[3] > 0, Source: FromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
-	d.State = bucketState(p, reply[1], reply[0], reply[2])
+	d := Decision{Allowed: reply[3] > 0, Source: fromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
+	d.State = replyState(p, reply[1], reply[0], reply[2])
 	return d, nil
 }
 
-// renewPlace prolongs a place of a concurrency policy.
+// renewPlace renews the lease of a place of a concurrency policy.
 func (s *scripts) renewPlace(ctx context.Context, key, place string) error {
 	_, err := s.caller.Ints(ctx, s.renew, []string{key}, s.now(), lease.Microseconds(), place)
 	return err
 }
 
-// now is empty for the server's clock.
+// now returns the test clock in microseconds, "" for the server's clock.
 func (s *scripts) now() string {
 	if s.clock == nil {
 		return ""
@@ -110,12 +114,12 @@ func decode(set *policies, reply []int64) (Decision, error) {
 	if len(reply) != 1+4*len(set.all) {
 		return Decision{}, fmt.Errorf("reply of %d numbers, want %d", len(reply), 1+4*len(set.all))
 	}
-	d := Decision{Allowed: reply[0] == 0, Source: FromRedis, set: set}
+	d := Decision{Allowed: reply[0] == 0, Source: fromRedis, set: set}
 	states := make([]State, len(set.all))
 	for i := range set.all {
 		p, r := &set.all[i], reply[1+4*i:]
 		if p.kind == bucket {
-			states[i] = bucketState(p, r[0], r[1], r[2])
+			states[i] = replyState(p, r[0], r[1], r[2])
 			continue
 		}
 		states[i] = State{
@@ -126,9 +130,9 @@ func decode(set *policies, reply []int64) (Decision, error) {
 	return d.withStates(states), nil
 }
 
-// bucketState is the state of a bucket by the numbers of a script.
-func bucketState(p *policy, debt, retry, blocked int64) State {
-	s := p.units.state(p, min(max(debt, 0), p.units.capacity()), wait(retry))
+// replyState returns the state of a bucket by the numbers of a script.
+func replyState(p *policy, debt, retry, blocked int64) State {
+	s := bucketState(p, p.units, min(max(debt, 0), p.units.capacity()), wait(retry))
 	if blocked > 0 {
 		s.Remaining, s.policy = 0, nil
 		s.ResetAfter, s.NextAfter = max(s.ResetAfter, wait(blocked)), max(s.NextAfter, wait(blocked))
@@ -136,10 +140,10 @@ func bucketState(p *policy, debt, retry, blocked int64) State {
 	return s
 }
 
-// wait is a duration that a script has replied.
+// wait converts a duration of a script's reply: microseconds, negative for never.
 func wait(micros int64) time.Duration {
 	if micros < 0 {
-		return Never
+		return never
 	}
 	return time.Duration(micros) * time.Microsecond
 }

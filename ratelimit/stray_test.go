@@ -23,11 +23,14 @@ func TestAPlaceWhoseReplyWasLost(t *testing.T) {
 		}
 		p.SwallowReplies()
 		d, leave, err := l.Enter(t.Context(), "192.0.2.1/32", 1)
-		if err == nil || d.Source == ratelimit.FromRedis {
+		if err == nil || d.Source == "redis" {
 			t.Fatalf("got %+v, %v", d, err)
 		}
 		leave()
-		redistest.Eventually(t, patience, func() bool { d, err := direct.Peek(t.Context(), "192.0.2.1/32"); return err == nil && d.Remaining == 0 }, "not taken")
+		redistest.Eventually(t, patience, func() bool {
+			d, err := direct.AllowN(t.Context(), "192.0.2.1/32", 0)
+			return err == nil && d.Remaining == 0
+		}, "not taken")
 		p.Heal()
 		p.CloseConns()
 		redistest.Eventually(t, patience/4, free, "policy %d: the place stays taken", policy)
@@ -37,14 +40,14 @@ func TestAPlaceWhoseReplyWasLost(t *testing.T) {
 		request(l.Handler(served), http.MethodGet)
 		p.Heal()
 		redistest.Eventually(t, patience/4, func() bool {
-			d, err := direct.Peek(t.Context(), "192.0.2.1/32")
+			d, err := direct.AllowN(t.Context(), "192.0.2.1/32", 0)
 			return err == nil && d.Remaining == 1 && free()
 		}, "policy %d: the place of a late command stays taken", policy)
 	}
 }
 
 // So is one that could not be given back when its request was over.
-func TestAPlaceThatCouldNotBeGivenBack(t *testing.T) {
+func TestAPlaceThatCouldNotBeReleased(t *testing.T) {
 	l, direct, p := flaky(t, redis_rate.PerHour(100), ratelimit.WithLimits(ratelimit.Concurrency(1)))
 	d, leave, err := l.Enter(t.Context(), "k", 1)
 	if err != nil || !d.Allowed {

@@ -84,7 +84,7 @@ func overUnix(t *testing.T, h http.Handler, named bool) func(forwarded string) *
 
 // Requests over a unix socket have no address. That all of them share one key
 // is said, also by a limiter that was told nothing of addresses.
-func TestAUnixSocketIsSaid(t *testing.T) {
+func TestAUnixSocketIsLogged(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	for _, forwarded := range []string{"", "203.0.113.5"} {
 		var log, ipLog logged

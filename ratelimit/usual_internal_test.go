@@ -18,8 +18,8 @@ func TestEveryResponseOptionIsNotUsual(t *testing.T) {
 		name := reflect.TypeFor[responding]().Field(i).Name
 		// Unexported fields cannot be set by reflection; their options can.
 		options := map[string]Option{
-			"refund": WithRefund(SkipFailed), "shadow": WithShadow(true), "delay": WithDelay(1, 1), "headers": WithHeaders(HeadersOff),
-			"legacy": WithLegacyHeaders(false), "partitionKey": WithPartitionKey(make([]byte, 16)), "deny": WithDenyHandler(http.NotFoundHandler()),
+			"refund": WithRefund(RefundStatus(400, 599)), "shadow": WithShadow(true), "delay": WithDelay(1, 1),
+			"headers": WithHeaders(Headers{LegacyEpoch: true}), "deny": WithDenyHandler(http.NotFoundHandler()),
 		}
 		opt := options[name]
 		if opt == nil {

@@ -45,7 +45,7 @@ func newIndex(rdb redis.UniversalClient, m *Manager) *index {
 // keys are those of a user, whose name is hashed, for it may be an address.
 func (x *index) keys(user string) []string {
 	sum := sha256.Sum256([]byte(user))
-	base := "user:" + x.m.prefix + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
+	base := userPrefix + x.m.prefix + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
 	return []string{base + "s", base + "e"}
 }
 

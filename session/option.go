@@ -218,7 +218,7 @@ func (c *config) complete(rdb redis.UniversalClient) error {
 	check.That(!bounded.IsNil(rdb), "rdb", "is nil")
 	c.settleCookie(&check)
 	if c.prefix == "" {
-		c.prefix = "session:v1:" + c.cookie.Name + ":"
+		c.prefix = RedisKeyPrefix + c.cookie.Name + ":"
 	}
 	check.That(!strings.ContainsAny(c.prefix, `*?[]\{}`), "WithKeyPrefix", "contains a glob character or a brace")
 	check.That(!strings.ContainsFunc(c.prefix, unicode.IsControl), "WithKeyPrefix", "contains a control character")

@@ -18,9 +18,21 @@ type RedisKey struct {
 	Part string
 }
 
+// The default prefixes of Redis keys, see [ParseKey]: of sessions, and of the
+// indexes of users. In the second, [WithKeyPrefix] replaces the first. They are
+// for operators' tools.
+const (
+	RedisKeyPrefix     = "session:v1:"
+	RedisUserKeyPrefix = userPrefix + RedisKeyPrefix
+)
+
+// userPrefix stands before the prefix of sessions in the keys that belong to a
+// user, so that a scan of sessions does not find them.
+const userPrefix = "user:"
+
 var (
-	sessionKeyForm = regexp.MustCompile(`^session:v1:([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)
-	userKeyForm    = regexp.MustCompile(`^user:session:v1:([^{}]{1,100}):\{([^{}]+)\}:([sewm])$`)
+	sessionKeyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([^{}]{1,100}):([A-Za-z0-9_-]{43})$`)
+	userKeyForm    = regexp.MustCompile(`^` + RedisUserKeyPrefix + `([^{}]{1,100}):\{([^{}]+)\}:([sewm])$`)
 )
 
 // ParseKey parses the name of a key with the default prefix. It reports false for

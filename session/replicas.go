@@ -29,7 +29,7 @@ func (x *index) confirm(ctx context.Context, hashes ...string) error {
 		keys[i] = x.m.prefix + hash
 	}
 	err := x.caller.Confirm(ctx, keys, func(p redis.Pipeliner, key string) {
-		p.Set(ctx, "user:"+x.m.prefix+"{"+key+"}:w", "", time.Second)
+		p.Set(ctx, userPrefix+x.m.prefix+"{"+key+"}:w", "", time.Second)
 	}, bounded.Replicas{N: x.m.waitReplicas, Patience: x.m.waitTimeout})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)

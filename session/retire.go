@@ -27,7 +27,7 @@ var errRotated = errors.Join(ErrGone, errors.New("session: a login has replaced 
 // marker returns the key that names the session into which a rotation turned this
 // one. It is in the same slot.
 func (m *Manager) marker(hash string) string {
-	return "user:" + m.prefix + "{" + m.prefix + hash + "}:m"
+	return userPrefix + m.prefix + "{" + m.prefix + hash + "}:m"
 }
 
 // retire deletes the session that was rotated into made. gone reports that

@@ -27,7 +27,7 @@ func (m *Metrics) RateLimit(name string) ratelimit.Hooks {
 	r := m.of(name)
 	return ratelimit.Hooks{
 		Decided: func(ctx context.Context, d ratelimit.Decision, took time.Duration) {
-			r.count(ctx, "ratelimit.decisions", 1, outcome(d.Allowed, "allowed", "refused"), attribute.Stringer("source", d.Source), attribute.String("policy", d.Policy))
+			r.count(ctx, "ratelimit.decisions", 1, outcome(d.Allowed, "allowed", "refused"), attribute.String("source", d.Source), attribute.String("policy", d.Policy))
 			r.time(ctx, "ratelimit.duration", took)
 		},
 		Outage: func(ctx context.Context, unavailable bool) {

@@ -80,7 +80,7 @@ func visitor(r *http.Request) (string, error) {
 	if v := r.Header.Get("X-Visitor"); v != "" {
 		return v, nil
 	}
-	return ratelimit.RemoteAddr(r)
+	return ratelimit.ByIP(nil)(r)
 }
 
 // handler is the panel beside the chain: an operator must not be limited.

@@ -50,7 +50,7 @@ func (a *app) socket(w http.ResponseWriter, r *http.Request, room *room) {
 // hear takes what a client says, one after the other, until it goes away.
 func (a *app) hear(r *http.Request, room *room, by author, c *socketClient) {
 	ctx := r.Context()
-	key, err := ratelimit.RemoteAddr(r)
+	key, err := ratelimit.ByIP(nil)(r)
 	if err != nil {
 		return
 	}

@@ -39,7 +39,7 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 		},
 	}))
 	// Behind a proxy it is ratelimit.ByIP that knows the address.
-	a.attempts[0], errs[2] = a.attemptsBy(ratelimit.RemoteAddr, "login-address", redis_rate.Limit{Rate: c.byAddress, Burst: c.byAddress, Period: 20 * time.Minute})
+	a.attempts[0], errs[2] = a.attemptsBy(ratelimit.ByIP(nil), "login-address", redis_rate.Limit{Rate: c.byAddress, Burst: c.byAddress, Period: 20 * time.Minute})
 	// The names are counted whether or not anybody has them, or it would show
 	// who does. Whoever fails on purpose keeps the user from new logins, not
 	// from the devices that are logged in.
@@ -52,8 +52,8 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 
 // attemptsBy limits what failed: who knows the password never keeps himself out.
 func (a *app) attemptsBy(key ratelimit.KeyFunc, name string, limit redis_rate.Limit) (*ratelimit.Limiter, error) {
-	return ratelimit.New(a.conn.Client(), limit, ratelimit.WithKey(key), ratelimit.WithName(name), ratelimit.WithRefund(ratelimit.SkipSuccessful),
-		ratelimit.WithHeaders(ratelimit.HeadersOff), ratelimit.WithDenyHandler(http.HandlerFunc(a.tooMany)), ratelimit.WithLogger(a.logger))
+	return ratelimit.New(a.conn.Client(), limit, ratelimit.WithKey(key), ratelimit.WithName(name), ratelimit.WithRefund(ratelimit.RefundStatus(100, 399)),
+		ratelimit.WithHeaders(ratelimit.Headers{Off: true}), ratelimit.WithDenyHandler(http.HandlerFunc(a.tooMany)), ratelimit.WithLogger(a.logger))
 }
 
 // handler serves the pages. What changes anything is a POST, which no other site

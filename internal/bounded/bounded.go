@@ -225,7 +225,7 @@ func (c onceInts) Clone() redis.Cmder {
 // Ints runs a script whose reply is a list of integers, sent once and in one
 // round trip when the server knows the script. All keys are in one slot.
 func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
-	hash := c.hash(ctx, script, keys)
+	hash := c.Hash(ctx, script, keys)
 	if hash != "" {
 		cmd := redis.NewIntSliceCmd(ctx, ScriptArgs("evalsha", hash, keys, args)...)
 		cmd.SetFirstKeyPos(3)
@@ -239,9 +239,13 @@ func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, 
 		if err == nil {
 			return cmd.Val(), nil
 		}
-		if !redis.HasErrorPrefix(err, "NOSCRIPT") {
-			return nil, fmt.Errorf("evalsha: %w", err)
+		if redis.HasErrorPrefix(err, "TRYAGAIN") {
+			return c.Run(ctx, script, keys, args...).Int64Slice()
 		}
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			return c.again(ctx, script, keys, args).Int64Slice()
+		}
+		return nil, fmt.Errorf("evalsha: %w", err)
 	}
 	return script.Eval(ctx, c, keys, args...).Int64Slice()
 }
@@ -268,7 +272,9 @@ func (c *Caller) once(ctx context.Context, name, script string, keys []string, a
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3) // else a cluster client routes by the script's name
 	}
-	err := c.Do(ctx, func(ctx context.Context) error { return c.rdb.Process(ctx, onceCmd{cmd}) })
+	err := c.Do(ctx, func(ctx context.Context) error {
+		return WhileMoving(ctx, func() error { return c.rdb.Process(ctx, onceCmd{cmd}) })
+	})
 	if errors.Is(err, ErrAbandoned) || (err != nil && cmd.Err() == nil) {
 		// The late reply may still be written to cmd: hand out another one.
 		left := redis.NewCmd(ctx, name)

@@ -13,22 +13,40 @@ import (
 // every call on every key would wait for it, one after the other. Here only the
 // node of the keys is asked.
 func (c *Caller) Run(ctx context.Context, script *redis.Script, keys []string, args ...any) *redis.Cmd {
-	if hash := c.hash(ctx, script, keys); hash != "" {
+	if hash := c.Hash(ctx, script, keys); hash != "" {
 		if cmd := c.EvalSha(ctx, hash, keys, args...); !redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+			return cmd
+		}
+		return c.again(ctx, script, keys, args)
+	}
+	return script.Eval(ctx, c, keys, args...)
+}
+
+// again runs a script that a server does not know any more: after SCRIPT FLUSH, a
+// restart or a failover. It comes back by SCRIPT LOAD, for servers evict scripts that
+// they know from EVAL alone (Redis 7.4 and later, Valkey 8: beyond 500).
+func (c *Caller) again(ctx context.Context, script *redis.Script, keys []string, args []any) *redis.Cmd {
+	if c.Load(ctx, script, keys) {
+		if cmd := c.EvalSha(ctx, script.Hash(), keys, args...); !redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
 			return cmd
 		}
 	}
 	return script.Eval(ctx, c, keys, args...)
 }
 
-// hash is the script's, which the server makes; "" if it cannot be had.
-func (c *Caller) hash(ctx context.Context, script *redis.Script, keys []string) string {
+// Hash is that of a script, which the server of its keys makes and then knows the
+// script: under FIPS 140-3 a process has no SHA-1. It is "" if it cannot be had.
+func (c *Caller) Hash(ctx context.Context, script *redis.Script, keys []string) string {
 	hash := script.Hash()
-	if hash == "" && len(keys) > 0 { // the first call
-		_ = script.Load(ctx, loader{c, keys[0]}).Err()
+	if hash == "" && c.Load(ctx, script, keys) { // the first call
 		hash = script.Hash()
 	}
 	return hash
+}
+
+// Load loads a script on the server of its keys. It reports false if that failed.
+func (c *Caller) Load(ctx context.Context, script *redis.Script, keys []string) bool {
+	return len(keys) > 0 && script.Load(ctx, loader{c, keys[0]}).Err() == nil
 }
 
 // loader loads a script on the node of a key alone.

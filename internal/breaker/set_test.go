@@ -283,3 +283,55 @@ func TestAllowDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// A ring that has no shard for a key, and a cluster that knows no master of it,
+// are one node.
+func TestSetOfKeysWithoutANode(t *testing.T) {
+	known := &fakeCluster{masters: map[string]*redis.Client{"a": node(t, "a:1")}}
+	for name, tc := range map[string]struct {
+		rdb    any
+		before func(s *breaker.Set)
+	}{
+		"ring":    {fakeRing{}, func(*breaker.Set) {}},
+		"cluster": {known, func(s *breaker.Set) { call(s, "a", nil); known.masters = nil }},
+	} {
+		s := breaker.NewSet(tc.rdb)
+		tc.before(s)
+		for i := range 5 {
+			fail(t, s, fmt.Sprint(i), 1)
+		}
+		if _, ok := s.Allow("other"); ok {
+			t.Errorf("%s: asked after five failures", name)
+		}
+	}
+}
+
+// Without a topology, keys with one hash tag are on one node.
+func TestHashTagsShareABreaker(t *testing.T) {
+	for _, tc := range []struct {
+		failed, other string
+		allowed       bool
+	}{{"{u}:1", "{u}:2", false}, {"x{u}", "{u}", false}, {"{u}{v}", "{u}{w}", false}, {"{u}:1", "{v}:1", true}, {"{}u", "{}v", true}} {
+		s := breaker.NewSet(nil)
+		fail(t, s, tc.failed, 5)
+		if _, ok := s.Allow(tc.other); ok != tc.allowed {
+			t.Errorf("%s is away: %s is allowed %t, want %t", tc.failed, tc.other, ok, tc.allowed)
+		}
+	}
+}
+
+func TestErrorsOfARefusal(t *testing.T) {
+	var b breaker.Breaker
+	if err := b.Err(); err != breaker.ErrOpen || b.Cause() != nil { //nolint:errorlint // that value and no other
+		t.Errorf("without a failure: got %v, cause %v", err, b.Cause())
+	}
+	open(t, &b)
+	if err := b.Err(); !errors.Is(err, breaker.ErrOpen) || !errors.Is(err, io.EOF) || b.Cause() != io.EOF { //nolint:errorlint // as reported
+		t.Errorf("open: got %v, cause %v", err, b.Cause())
+	}
+	said := breaker.AnswerError{Err: fmt.Errorf("WRONGTYPE: %w", io.EOF)}
+	var answer redis.Error
+	if !errors.As(fmt.Errorf("get: %w", said), &answer) || !errors.Is(said, io.EOF) || said.Error() != "WRONGTYPE: EOF" {
+		t.Errorf("an answer of another client: got %v", said)
+	}
+}

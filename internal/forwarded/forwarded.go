@@ -7,7 +7,7 @@
 //	pair    = token "=" ( token / quoted-string )
 //
 // Proxies copy what clients sent into quoted strings, the Host above all, and
-// append their element to what came. So the list is read from its end, which is
+// append their element to the field that they received. So the list is read from its end, which is
 // the nearest proxy's and lies outside of quotes: whatever stands to the left,
 // a quote that is never closed included, cannot change where the last element
 // begins.
@@ -15,8 +15,12 @@ package forwarded
 
 import "strings"
 
-// LastComma is the index of the last comma outside of quotes, -1 if there is
-// none. It reports false if a quote is never opened.
+// LastComma returns the index of the last comma outside of quotes, -1 if there is
+// none. It reports false if a quote is never opened. Cut a list there to read it
+// from its end, element by element:
+//
+//	for=192.0.2.1;host="a,b", for=10.0.0.1
+//	                        ^
 func LastComma(list string) (int, bool) {
 	for i := len(list) - 1; i >= 0; i-- {
 		switch list[i] {
@@ -31,7 +35,7 @@ func LastComma(list string) (int, bool) {
 	return -1, true
 }
 
-// openingQuote is the index of the last quote that is not escaped: an even
+// openingQuote returns the index of the last quote that is not escaped: an even
 // number of backslashes stands before it. It is -1 if there is none.
 func openingQuote(s string) int {
 	for {
@@ -46,9 +50,10 @@ func openingQuote(s string) int {
 // maxPairs bounds the pairs of an element: four are defined.
 const maxPairs = 16
 
-// Param is the value of a parameter of an element, without its quotes. It reports
-// false if the element does not follow the grammar, has a parameter twice, or
-// does not have this one.
+// Param returns the value of a parameter of an element, without its quotes. Names
+// are case-insensitive (section 4). It reports false if the element does not follow
+// the grammar, has any parameter twice, has more than 16 pairs, or does not have this
+// one.
 func Param(element, name string) (value string, ok bool) {
 	var names [maxPairs]string
 	found, n := false, 0
@@ -81,7 +86,8 @@ func Param(element, name string) (value string, ok bool) {
 	}
 }
 
-// CutPair cuts name=value off the beginning of s, the value without its quotes.
+// CutPair cuts name=value off the beginning of s, the value without its quotes. It
+// reports false if s does not begin with a pair, or if a token as a value is empty.
 func CutPair(s string) (name, value, rest string, ok bool) {
 	name, s = CutToken(s)
 	if name == "" || s == "" || s[0] != '=' {
@@ -95,7 +101,8 @@ func CutPair(s string) (name, value, rest string, ok bool) {
 	return name, value, rest, value != ""
 }
 
-// CutToken cuts a token off the beginning of s (RFC 9110, section 5.6.2).
+// CutToken cuts a token off the beginning of s (RFC 9110, section 5.6.2). The token
+// is empty if s begins with another byte.
 func CutToken(s string) (token, rest string) {
 	i := 0
 	for i < len(s) && isTokenByte(s[i]) {
@@ -104,7 +111,8 @@ func CutToken(s string) (token, rest string) {
 	return s[:i], s[i:]
 }
 
-// CutQuoted reads up to the closing quote (RFC 9110, section 5.6.4).
+// CutQuoted reads the rest of a quoted-string up to its closing quote (RFC 9110,
+// section 5.6.4). It reports false for a control character and if no quote closes.
 func CutQuoted(s string) (value, rest string, ok bool) {
 	var unescaped []byte // nil while nothing is escaped
 	for i := 0; i < len(s); i++ {
@@ -134,6 +142,7 @@ func CutQuoted(s string) (value, rest string, ok bool) {
 	return "", "", false
 }
 
+// isTokenByte reports whether b is a tchar (RFC 9110, section 5.6.2).
 func isTokenByte(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", b) >= 0
 }

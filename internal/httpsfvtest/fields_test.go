@@ -34,7 +34,7 @@ func TestFieldsAreStructured(t *testing.T) {
 		{{Limit: redis_rate.PerSecond(10), Name: "burst"}, ratelimit.Window(3, time.Minute), ratelimit.Concurrency(2), {Limit: redis_rate.Limit{Rate: 1 << 40, Burst: 1, Period: 24 * time.Hour}}},
 	}
 	for _, set := range limits {
-		for _, opts := range [][]ratelimit.Option{nil, {ratelimit.WithPartitionKey([]byte("0123456789abcdef"))}} {
+		for _, opts := range [][]ratelimit.Option{nil, {ratelimit.WithHeaders(ratelimit.Headers{PartitionKey: []byte("0123456789abcdef")})}} {
 			opts = append(opts, ratelimit.WithLimits(set...), ratelimit.WithKeyPrefix(redistest.Prefix(t)))
 			l, err := ratelimit.New(rdb, redis_rate.Limit{}, opts...)
 			if err != nil {

@@ -1,9 +1,11 @@
 package problem_test
 
 import (
+	"encoding/json"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,5 +51,25 @@ func TestRetryAfterIsRoundedUp(t *testing.T) {
 		if got := h.Get("Retry-After"); got != want {
 			t.Errorf("%v: got %q, want %q", d, got, want)
 		}
+	}
+}
+
+// A refusal says the same whatever text is in it, and whatever the handlers
+// before it have set.
+func TestWriteOverridesAndEscapes(t *testing.T) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	w.Header().Set("Content-Type", "text/html")
+	hostile := "</script>\"\n\x00\xff"
+	problem.Of(429, hostile).Write(w, httptest.NewRequest("GET", "/", nil))
+	if got := w.Header(); got.Get("Cache-Control") != "no-store" || got.Get("Content-Type") != "application/problem+json" || len(got.Values("Content-Type")) != 1 {
+		t.Errorf("headers: %v", got)
+	}
+	var body problem.Problem
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || body.Status != 429 || body.Detail != "</script>\"\n\x00\ufffd" {
+		t.Errorf("got %+v, %v", body, err)
+	}
+	if strings.Contains(w.Body.String(), "<") {
+		t.Errorf("markup in %q", w.Body)
 	}
 }

@@ -37,3 +37,16 @@ func TestWithStatus(t *testing.T) {
 		})
 	}
 }
+
+// What a deny handler does through http.ResponseController reaches the server.
+func TestWithStatusIsNoWall(t *testing.T) {
+	w := httptest.NewRecorder()
+	writer, done := problem.WithStatus(w, 503)
+	io.WriteString(writer, "sorry")
+	if err := http.NewResponseController(writer).Flush(); err != nil || !w.Flushed {
+		t.Errorf("flush: %v, flushed %t", err, w.Flushed)
+	}
+	if done(); w.Code != 503 || w.Body.String() != "sorry" {
+		t.Errorf("got %d %q", w.Code, w.Body)
+	}
+}

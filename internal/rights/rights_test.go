@@ -138,3 +138,17 @@ type noRightError string
 
 func (e noRightError) Error() string { return string(e) }
 func (noRightError) RedisError()     {}
+
+func TestRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"READONLY You can't write against a read only replica.": "READONLY", "OOM command not allowed": "OOM", "ERR syntax error": "ERR", "WRONGTYPE": "WRONGTYPE",
+		"redis: nil": "", "NOSCRIPT No matching script.": "", "MOVED 1 a:1": "", "ASK 1 a:1": "", "TRYAGAIN x": "", "": "",
+	} {
+		if word, ok := rights.Refused(fmt.Errorf("get: %w", answer(text))); word != want || ok != (want != "") {
+			t.Errorf("%q: got %q, %t, want %q", text, word, ok, want)
+		}
+	}
+	if _, ok := rights.Refused(errors.New("READONLY")); ok {
+		t.Error("what Redis did not say is taken for its word")
+	}
+}

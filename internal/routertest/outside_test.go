@@ -31,7 +31,7 @@ import (
 func outsides(t *testing.T, rdb redis.UniversalClient) map[string]middleware {
 	t.Helper()
 	c := newChain(t, "chain", settings{rdb: rdb})
-	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(1000), ratelimit.WithKeyPrefix(redistest.Prefix(t)), ratelimit.WithRefund(ratelimit.SkipFailed))
+	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(1000), ratelimit.WithKeyPrefix(redistest.Prefix(t)), ratelimit.WithRefund(ratelimit.RefundStatus(400, 599)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,3 +59,12 @@ func TestInstance(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A value with formatting verbs in it is text.
+func TestReasonsAreFormattedOnce(t *testing.T) {
+	check := setting.Check{Package: "cache"}
+	check.That(false, "WithName", "%q is wrong", "100%d")
+	if err := check.Err(); err.Error() != `cache: WithName: "100%d" is wrong` {
+		t.Errorf("got %v", err)
+	}
+}

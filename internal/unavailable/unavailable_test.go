@@ -73,3 +73,37 @@ func TestOfAServerThatIsGone(t *testing.T) {
 		t.Errorf("%v is not recognized", err)
 	}
 }
+
+// An error says once that Redis is unavailable, and is itself when it is wrapped
+// again.
+func TestWrapOnce(t *testing.T) {
+	once := unavailable.Wrap(io.EOF)
+	again := unavailable.Wrap(fmt.Errorf("session: load: %w", once))
+	if once.Error() != "redis is unavailable: EOF" || again.Error() != "session: load: redis is unavailable: EOF" {
+		t.Errorf("got %q, %q", once, again)
+	}
+	if err := unavailable.Wrap(redis.Nil); err != redis.Nil { //nolint:errorlint // itself
+		t.Errorf("no outage: got %v", err)
+	}
+	if unavailable.Wrap(nil) != nil {
+		t.Error("nil is not nil")
+	}
+}
+
+func TestPassingText(t *testing.T) {
+	for text, want := range map[string]bool{
+		"LOADING Redis is loading": true, "ERR max number of clients reached": true, "max number of clients + 1": true, "OOM": true, "ERR OOM command not allowed": true,
+		"": false, "ERR": false, "LOADINGS x": false, "WRONGTYPE LOADING": false, "oom": false, "ERR max": false,
+		"ERR Error running script (call to f_1): @user_script:12: @user_script: 12: -READONLY You can't write": true, "ERR @user_script: 1: WRONGTYPE x": false,
+	} {
+		if got := unavailable.PassingText(text); got != want {
+			t.Errorf("%q: got %t, want %t", text, got, want)
+		}
+		if got := unavailable.Passing(answer(text)); got != want {
+			t.Errorf("%q as an error: got %t", text, got)
+		}
+	}
+	if unavailable.Passing(errors.New("LOADING")) {
+		t.Error("what Redis did not say is taken for its word")
+	}
+}

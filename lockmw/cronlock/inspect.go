@@ -18,7 +18,11 @@ type Key struct {
 	Part   string // "" for the state of the job, "w" for those that watch it
 }
 
-var keyForm = regexp.MustCompile(`^cron:v1:([^{}]{1,100}):\{([0-9a-f]{32})\}(?::(w))?$`)
+// RedisKeyPrefix is what Redis keys with the default prefix begin with, see
+// [ParseKey]. It is for operators' tools.
+const RedisKeyPrefix = "cron:v1:"
+
+var keyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([^{}]{1,100}):\{([0-9a-f]{32})\}(?::(w))?$`)
 
 // ParseKey parses the name of a Redis key with the default prefix. It reports
 // false for a key that no runner writes. It is for operators' tools.

@@ -18,7 +18,11 @@ type Key struct {
 	Request string // hash of the scope, the key and the operation
 }
 
-var keyForm = regexp.MustCompile(`^idempotency:v1:([^{}]{1,100}):\{([0-9a-f]{32})\}$`)
+// RedisKeyPrefix is what Redis keys with the default prefix begin with, see
+// [ParseKey]. It is for operators' tools.
+const RedisKeyPrefix = "idempotency:v1:"
+
+var keyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([^{}]{1,100}):\{([0-9a-f]{32})\}$`)
 
 // ParseKey parses the name of a Redis key with the default prefix. It reports
 // false for a key that no keeper writes. It is for operators' tools.

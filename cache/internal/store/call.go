@@ -7,42 +7,58 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// scriptCall is one call of a script; all keys are in one slot.
+type scriptCall struct {
+	keys []string
+	args []any
+}
+
 // scripted is pipeline with calls of a script before the other commands. Its
-// replies are integers. A server that does not know the script gets its text,
-// and then all is asked once more: calls must bear that.
-func (s *Store) scripted(ctx context.Context, sc *script, calls []scriptCall, fn func(redis.Pipeliner)) ([][]int64, error) {
+// replies are integers. A server that does not know the script is given it, and then
+// all is sent once more: calls must bear that.
+func (s *Store) scripted(ctx context.Context, sc *redis.Script, calls []scriptCall, fn func(redis.Pipeliner)) ([][]int64, error) {
 	if len(calls) == 0 {
 		return nil, s.pipeline(ctx, fn)
 	}
+	known := s.caller.Hash(ctx, sc, calls[0].keys) != ""
+	for range 2 {
+		if !known {
+			break
+		}
+		say, err := s.sendScripts(ctx, calls, sc.EvalSha, fn)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(say, func(cmd *redis.Cmd) bool { return unknownScript(cmd) })
+		if i < 0 {
+			return integersOf(say)
+		}
+		known = s.caller.Load(ctx, sc, calls[i].keys)
+	}
+	say, err := s.sendScripts(ctx, calls, sc.Eval, fn)
+	if err != nil {
+		return nil, err
+	}
+	return integersOf(say)
+}
+
+// evaluate is [redis.Script.Eval] or [redis.Script.EvalSha].
+type evaluate func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
+
+func (s *Store) sendScripts(ctx context.Context, calls []scriptCall, call evaluate, fn func(redis.Pipeliner)) ([]*redis.Cmd, error) {
 	say := make([]*redis.Cmd, len(calls))
-	hash := sc.hash.Load()
-	if hash != nil {
-		err := s.pipelineBut(ctx, unknownScript, func(p redis.Pipeliner) {
-			for i, call := range calls {
-				say[i] = p.EvalSha(ctx, *hash, call.keys, call.args...)
-			}
-			fn(p)
-		})
-		if err != nil {
-			return nil, err
+	err := s.pipelineBut(ctx, unknownScript, func(p redis.Pipeliner) {
+		for i, c := range calls {
+			say[i] = call(ctx, p, c.keys, c.args...)
 		}
-	}
-	if hash == nil || slices.ContainsFunc(say, func(cmd *redis.Cmd) bool { return unknownScript(cmd) }) {
-		var learnt *redis.Cmd
-		err := s.pipeline(ctx, func(p redis.Pipeliner) {
-			for i, call := range calls {
-				say[i] = p.Eval(ctx, sc.source, call.keys, call.args...)
-			}
-			learnt = p.Eval(ctx, hashSource, calls[0].keys[:1], sc.source)
-			fn(p)
-		})
-		if err != nil {
-			return nil, err
-		}
-		if text, err := learnt.Text(); err == nil {
-			sc.hash.Store(&text)
-		}
-	}
+		fn(p)
+	})
+	return say, err
+}
+
+func unknownScript(cmd redis.Cmder) bool { return redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") }
+
+func integersOf(say []*redis.Cmd) ([][]int64, error) {
 	replies := make([][]int64, len(say))
 	for i, cmd := range say {
 		var err error
@@ -51,26 +67,4 @@ func (s *Store) scripted(ctx context.Context, sc *script, calls []scriptCall, fn
 		}
 	}
 	return replies, nil
-}
-
-// run is one call of a script by itself.
-func (s *Store) run(ctx context.Context, sc *script, keys []string, args ...any) ([]int64, error) {
-	if hash := sc.hash.Load(); hash != nil {
-		cmd := s.caller.EvalSha(ctx, *hash, keys, args...)
-		if !unknownScript(cmd) {
-			return cmd.Int64Slice()
-		}
-	}
-	say, err := s.caller.Eval(ctx, sc.source, keys, args...).Int64Slice()
-	if err == nil {
-		s.learn(ctx, sc, keys[0])
-	}
-	return say, err
-}
-
-// learn asks the server of a key for the hash of a script.
-func (s *Store) learn(ctx context.Context, sc *script, key string) {
-	if hash, err := s.caller.Eval(ctx, hashSource, []string{key}, sc.source).Text(); err == nil {
-		sc.hash.Store(&hash)
-	}
 }

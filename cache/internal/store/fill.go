@@ -74,7 +74,7 @@ func (s *Store) fillNow(ctx context.Context, f Found, h http.Header, e *Entry) e
 	if byLang == variant {
 		byLang = ""
 	}
-	deleted, err := s.run(ctx, &s.fillScript, []string{
+	deleted, err := s.caller.Ints(ctx, s.fillScript, []string{
 		f.EntryKey(variant), f.index(), f.vary(), f.Log, f.LeaseKey(f.Variant),
 		f.hitForMissKey(f.Variant, plain), f.hitForMissKey(f.Variant, withCookie), f.largeKey(f.Variant), f.EntryKey(cmp.Or(byLang, variant)),
 	}, s.filling(&f, e, goesTo{names, variant, byLang})...)

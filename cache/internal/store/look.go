@@ -47,7 +47,7 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 	if q.probe || s.doubtful(&f) {
 		call = s.looking(&f, q)
 	}
-	say, err := s.scripted(ctx, &s.lookScript, call, func(pipe redis.Pipeliner) {
+	say, err := s.scripted(ctx, s.lookScript, call, func(pipe redis.Pipeliner) {
 		names = pipe.SMembers(ctx, f.vary())
 		a = answer{}
 		a.queue(ctx, pipe, &f, k.tags)
@@ -170,7 +170,7 @@ func (s *Store) remember(f *Found) {
 func (s *Store) begin(ctx context.Context, f *Found) (inc string, seq int64, err error) {
 	var now *redis.SliceCmd
 	other := *f // of which no lease is taken
-	_, err = s.scripted(ctx, &s.lookScript, s.looking(&other, wanted{}), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.Log, "_inc", "_seq") })
+	_, err = s.scripted(ctx, s.lookScript, s.looking(&other, wanted{}), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.Log, "_inc", "_seq") })
 	if err != nil {
 		return "", 0, err
 	}

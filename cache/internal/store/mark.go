@@ -86,7 +86,7 @@ func (s *Store) markEach(ctx context.Context, logs, fields []string) (map[string
 
 func (s *Store) markNow(ctx context.Context, logs []string, args []any) (map[string]error, error) {
 	if len(logs) == 1 {
-		_, err := s.run(ctx, &s.purge, logs, args...)
+		_, err := s.caller.Ints(ctx, s.purge, logs, args...)
 		return map[string]error{logs[0]: err}, err
 	}
 	return s.markMany(ctx, logs, args)
@@ -96,36 +96,31 @@ func (s *Store) markNow(ctx context.Context, logs []string, args []any) (map[str
 // is not known, in a second one that brings it. A node that is away holds up no
 // other. A purge that is executed twice is one.
 func (s *Store) markMany(ctx context.Context, logs []string, args []any) (map[string]error, error) {
-	hash := s.purge.hash.Load()
-	errs, unknown := map[string]error{}, logs
-	if hash != nil {
-		errs = s.markPipelined(ctx, logs, func(p redis.Pipeliner, log string) *redis.Cmd {
-			return p.EvalSha(ctx, *hash, []string{log}, args...)
-		})
+	errs, unknown, learnt := map[string]error{}, logs, s.purge.Hash() != ""
+	if learnt {
+		errs = s.markPipelined(ctx, logs, args, s.purge.EvalSha)
 		unknown = slices.DeleteFunc(slices.Clone(logs), func(log string) bool { return !redis.HasErrorPrefix(errs[log], "NOSCRIPT") })
 	}
 	if len(unknown) > 0 {
-		maps.Copy(errs, s.markPipelined(ctx, unknown, func(p redis.Pipeliner, log string) *redis.Cmd {
-			return p.Eval(ctx, purgeSource, []string{log}, args...)
-		}))
+		maps.Copy(errs, s.markPipelined(ctx, unknown, args, s.purge.Eval))
 	}
 	for _, log := range logs {
 		if errs[log] != nil {
 			return errs, errs[log]
 		}
 	}
-	if hash == nil {
-		s.learn(ctx, &s.purge, logs[0])
+	if !learnt {
+		s.caller.Load(ctx, s.purge, logs[:1])
 	}
 	return errs, nil
 }
 
 // markPipelined returns the error of each log, nil if it is written.
-func (s *Store) markPipelined(ctx context.Context, logs []string, mark func(p redis.Pipeliner, log string) *redis.Cmd) map[string]error {
+func (s *Store) markPipelined(ctx context.Context, logs []string, args []any, call evaluate) map[string]error {
 	cmds, marks := make([]redis.Cmder, len(logs)), make([]*redis.Cmd, len(logs))
 	err := s.pipeline(ctx, func(p redis.Pipeliner) {
 		for i, log := range logs {
-			marks[i] = mark(p, log)
+			marks[i] = call(ctx, p, []string{log}, args...)
 			cmds[i] = marks[i]
 		}
 	})

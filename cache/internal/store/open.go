@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
 )
@@ -12,7 +14,8 @@ import (
 // New returns a Store that uses rdb, and does not dial.
 func New(rdb client, set Settings) *Store {
 	s := &Store{set: set, rdb: rdb, memo: newMemo(), begun: time.Now()}
-	s.purge.source, s.lookScript.source, s.fillScript.source, s.endScript.source = purgeSource, lookSource, fillSource, releaseSource
+	s.purge, s.lookScript = redis.NewScriptServerSHA(purgeSource), redis.NewScriptServerSHA(lookSource)
+	s.fillScript, s.endScript = redis.NewScriptServerSHA(fillSource), redis.NewScriptServerSHA(releaseSource)
 	s.caller, s.nodes = bounded.New(rdb).Watch(set.Logger), breaker.NewSet(rdb)
 	s.bases = bucketsOf(set)
 	s.near = newNear(set.NearBytes, set.NearTTL, set.Rules)

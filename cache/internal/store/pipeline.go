@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 // pipeline runs one round trip; absent keys are no error. The commands are
@@ -16,6 +18,10 @@ func (s *Store) pipeline(ctx context.Context, fn func(redis.Pipeliner)) error {
 
 // pipelineBut is pipeline, but some commands may fail.
 func (s *Store) pipelineBut(ctx context.Context, may func(redis.Cmder) bool, fn func(redis.Pipeliner)) error {
+	return bounded.WhileMoving(ctx, func() error { return s.sendOnce(ctx, may, fn) })
+}
+
+func (s *Store) sendOnce(ctx context.Context, may func(redis.Cmder) bool, fn func(redis.Pipeliner)) error {
 	p := s.rdb.Pipeline()
 	fn(p)
 	return s.caller.Do(ctx, func(ctx context.Context) error {

@@ -57,7 +57,7 @@ func (s *Store) endLeases(ctx context.Context, batch []Lease) (left []Lease) {
 	for i, l := range batch {
 		calls[i] = scriptCall{[]string{l.Key}, []any{l.Token, l.Stay.Milliseconds(), 0}}
 	}
-	say, err := s.scripted(bound, &s.endScript, calls, func(redis.Pipeliner) {})
+	say, err := s.scripted(bound, s.endScript, calls, func(redis.Pipeliner) {})
 	if err != nil {
 		for i := range batch {
 			batch[i].unsure = true

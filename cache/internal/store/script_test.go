@@ -12,34 +12,26 @@ import (
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
-// The hash of a script is what the server says, and comes with the first call.
-func TestAScriptIsSentOnceAndThenByItsHash(t *testing.T) {
+// Each script is loaded once, by the server that its first call goes to: that makes the
+// hash too.
+func TestAScriptIsLoadedOnce(t *testing.T) {
 	s, rdb := alone(t)
 	counter := redistest.Count(rdb)
-	p := s.Place(target("/"), "")
-	for name, sc := range map[string]*script{"look": &s.lookScript, "fill": &s.fillScript, "end": &s.endScript, "purge": &s.purge} {
-		if sc.hash.Load() != nil {
-			t.Errorf("%s: known before the first call", name)
-		}
-	}
-	put(t, s, p, nil, entry("x"))
-	f := find(t, s, s.Place(target("/other"), ""), nil)
-	s.MarkHitForMiss(t.Context(), &f, plain, time.Minute)
-	purge(t, s, p.Mark(false))
-	for name, sc := range map[string]*script{"look": &s.lookScript, "fill": &s.fillScript, "end": &s.endScript, "purge": &s.purge} {
-		sum := sha1.Sum([]byte(sc.source))
-		if hash := sc.hash.Load(); hash == nil || *hash != hex.EncodeToString(sum[:]) {
-			t.Errorf("%s: the hash is %v", name, hash)
-		}
-	}
-	if counter.Commands()["script"] != 0 {
-		t.Errorf("SCRIPT is sent, which a cluster client sends to all nodes: %v", counter.Commands())
-	}
-	counter.Reset()
+	all := map[string]*redis.Script{purgeSource: s.purge, lookSource: s.lookScript, fillSource: s.fillScript, releaseSource: s.endScript}
 	ready(t, s)
-	purge(t, s, s.Everything())
-	if got := counter.Commands()["eval"]; got != 0 {
-		t.Errorf("%d scripts are sent that the server knows", got)
+	for n := range 2 {
+		f := put(t, s, s.Place(target(fmt.Sprint("/", n)), ""), nil, entry("x"))
+		s.MarkHitForMiss(t.Context(), &f, plain, time.Minute)
+		purge(t, s, f.Mark(false))
+		purge(t, s, s.Everything())
+	}
+	for source, script := range all {
+		if sum := sha1.Sum([]byte(source)); script.Hash() != hex.EncodeToString(sum[:]) {
+			t.Errorf("%.20s: the hash is %q", source, script.Hash())
+		}
+	}
+	if got := counter.Commands(); got["script"] != len(all) || got["eval"] != 0 {
+		t.Errorf("%d scripts take %d times SCRIPT LOAD and %d times EVAL", len(all), got["script"], got["eval"])
 	}
 }
 
@@ -61,7 +53,7 @@ func TestAServerThatForgotTheScripts(t *testing.T) {
 		do    func()
 		trips int // -1: of no matter
 	}{
-		{"a look-up", func() { f = acquire(t, s, p, nil) }, 2},
+		{"a look-up", func() { f = acquire(t, s, p, nil) }, 3},
 		{"a fill", func() { redistest.NoErrors(t, s.Fill(t.Context(), f, nil, entry("x"))) }, 3},
 		{"a hit", func() {
 			if got := served(t, s, p, nil); got != "x" {

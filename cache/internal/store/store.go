@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
 )
@@ -26,10 +28,10 @@ type Store struct {
 	rdb        client
 	caller     *bounded.Caller
 	nodes      *breaker.Set
-	purge      script
-	lookScript script
-	fillScript script
-	endScript  script // of leases
+	purge      *redis.Script
+	lookScript *redis.Script
+	fillScript *redis.Script
+	endScript  *redis.Script // of leases
 	bases      []bucket
 	memo       memo
 	shares     shares

@@ -43,7 +43,7 @@ func (s *Store) endAndMark(ctx context.Context, f *Found, mark string, d time.Du
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.ReadTimeout)
 	defer cancel()
-	say, err := s.run(bound, &s.endScript, []string{lease.Key, mark}, lease.Token, 0, d.Milliseconds())
+	say, err := s.caller.Ints(bound, s.endScript, []string{lease.Key, mark}, lease.Token, 0, d.Milliseconds())
 	s.report(ctx, call, err)
 	if err != nil || len(say) != 2 {
 		lease.unsure = true
