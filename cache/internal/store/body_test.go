@@ -136,7 +136,7 @@ func TestALostPieceEndsTheBody(t *testing.T) {
 	}
 }
 
-// A body that was replaced is there for a while, for those who read it.
+// The pieces of a replaced body stay for a minute, so that its readers can finish.
 func TestAReplacedBodyIsReadToItsEnd(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -184,8 +184,8 @@ func TestAnEvictedVariantTakesItsPiecesAlong(t *testing.T) {
 	}
 }
 
-// Redis may have evicted a piece while the rest was made: an entry whose body cannot
-// be read is not stored.
+// Redis may evict a piece before the body is complete: an entry without all its pieces
+// is not stored.
 func TestAFillWithoutItsPiecesStoresNothing(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -207,7 +207,7 @@ func TestAFillWithoutItsPiecesStoresNothing(t *testing.T) {
 	}
 }
 
-// The body turns out too large when most of it is in Redis.
+// Most of a body may be in Redis when it turns out to be too large.
 func TestABodyAboveTheBoundIsDropped(t *testing.T) {
 	s, rdb := alone(t)
 	f := find(t, s, s.Place(target("/"), ""), nil)
@@ -227,7 +227,7 @@ func TestABodyAboveTheBoundIsDropped(t *testing.T) {
 	redistest.Eventually(t, patience, func() bool { return len(keys(t, rdb, f.base+"c:*")) == 0 }, "pieces are left behind")
 }
 
-// What the client did not get is not what the handler wrote.
+// After a failed write the recorder does not have the whole body.
 func TestAWriteThatFailedEndsTheRecording(t *testing.T) {
 	s, _ := alone(t)
 	f := find(t, s, s.Place(target("/"), ""), nil)
@@ -237,12 +237,12 @@ func TestAWriteThatFailedEndsTheRecording(t *testing.T) {
 	r.Write([]byte("y"), errors.New("broken pipe"))
 	r.Write([]byte("z"), nil)
 	if r.On || r.Finish(entry("")) {
-		t.Error("it goes on")
+		t.Error("the recorder still records")
 	}
 }
 
-// While Redis is away a small body is kept in memory, for those who wait in this
-// process, and a large one cannot be.
+// While Redis is away a small body is kept in memory, for the requests of this process
+// that wait for it. A large one cannot be kept.
 func TestWithoutRedisOnlyASmallBodyIsRecorded(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	s := open(t, rdb, settings(t))

@@ -97,8 +97,8 @@ func TestEveryEntryComesBackAsItWas(t *testing.T) {
 	}
 }
 
-// Of an entry that is cut short nothing is served, wherever it is cut; of one with
-// something behind it neither.
+// An entry that is cut short, at any byte, does not decode, nor does one with a byte
+// behind it.
 func TestAPartOfAnEntryIsNone(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 20 {
@@ -136,7 +136,7 @@ func TestAnotherVersionIsNoEntry(t *testing.T) {
 	}
 }
 
-// What no version of this package has written is refused, though it can be read.
+// Values that this package never writes are refused, although they can be decoded.
 func TestAnEntryThatCannotBeIsRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(e *Entry)
@@ -170,7 +170,7 @@ func TestAnEntryThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-// Numbers in an entry are not believed: a count beyond what is there costs no memory.
+// Counts in an entry are checked against its length before memory is allocated.
 func TestCountsBeyondTheEntryAreRefused(t *testing.T) {
 	e := &Entry{Status: 200, Header: http.Header{}}
 	b := e.Encode() // its last bytes are the numbers of tags, added fields, fields and the length of the body
@@ -201,7 +201,7 @@ func TestFlagsAreKeptApart(t *testing.T) {
 	}
 }
 
-// A body is compressed if that saves a fifth, and comes back as it was.
+// A body is compressed if that saves a fifth; Inline returns the original.
 func TestShrink(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body string
@@ -225,8 +225,8 @@ func TestShrink(t *testing.T) {
 	}
 }
 
-// A compressed body that was tampered with is an error, and never more memory than
-// its size says.
+// A damaged compressed body is an error. Inline never allocates more than the size in
+// the entry.
 func TestADamagedCompressedBodyIsAnError(t *testing.T) {
 	for name, damage := range map[string]func(e *Entry){
 		"cut short":        func(e *Entry) { e.Body = e.Body[:len(e.Body)/2] },

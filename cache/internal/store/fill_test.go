@@ -13,7 +13,7 @@ import (
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
-// Whatever an entry needs beside itself, storing it is one round trip.
+// Fill takes one round trip for every kind of entry.
 func TestAFillIsOneRoundTrip(t *testing.T) {
 	s, rdb := alone(t)
 	ready(t, s)
@@ -36,7 +36,7 @@ func TestAFillIsOneRoundTrip(t *testing.T) {
 	}
 }
 
-// Every key has a TTL, and what says whether an entry counts outlives it.
+// Every key has a TTL. The log, the names and the index outlive the entry.
 func TestEveryKeyOfAFillExpires(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -68,7 +68,7 @@ func TestEveryKeyOfAFillExpires(t *testing.T) {
 	}
 }
 
-// The index is kept as long as the entry of the URL that is kept longest.
+// The index lives as long as the longest-lived entry of its URL.
 func TestAShortEntryDoesNotShortenTheIndex(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -106,7 +106,8 @@ func TestAFillLeavesTheLeaseOfAnother(t *testing.T) {
 	}
 }
 
-// The response exists by then, and others wait for it.
+// Other requests wait for the response, so the client's cancellation does not stop the
+// fill.
 func TestAFillOutlivesItsClient(t *testing.T) {
 	s, _ := alone(t)
 	p := s.Place(target("/"), "")
@@ -157,7 +158,7 @@ func TestOfTooManyVariantsTheOldestGoes(t *testing.T) {
 	}
 }
 
-// The bound is of a URL: of all targets that WithVaryBy makes of it together.
+// MaxVariants is the bound of a URL, over all targets that WithVaryBy makes of it.
 func TestVariantsOfAllTargetsOfAURLAreBounded(t *testing.T) {
 	set := settings(t)
 	set.MaxVariants = 2
@@ -175,7 +176,7 @@ func TestVariantsOfAllTargetsOfAURLAreBounded(t *testing.T) {
 	}
 }
 
-// An operator may lower the bound: the next fill makes it true.
+// After the operator has lowered MaxVariants, the next fill evicts down to it.
 func TestALowerBoundEvictsAtTheNextFill(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	set := settings(t)
@@ -213,12 +214,12 @@ func TestTooManySelectingFieldsAreNotStored(t *testing.T) {
 	}
 }
 
-// One response in German serves all who like German best, however they say so.
-func TestALanguageIsFoundByAllWhoLikeItBest(t *testing.T) {
+// A response in German is a hit for every client that prefers German, whatever the rest
+// of its Accept-Language is.
+func TestALanguageIsAHitForEveryClientThatPrefersIt(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
-	asked := header("Accept-Language: de, en;q=0.5")
-	put(t, s, p, asked, entry("hallo", "Vary: Accept-Language", "Content-Language: de"))
+	put(t, s, p, header("Accept-Language: de, en;q=0.5"), entry("hallo", "Vary: Accept-Language", "Content-Language: de"))
 	put(t, s, p, header("Accept-Language: en"), entry("hello", "Vary: Accept-Language", "Content-Language: en"))
 	cold := open(t, rdb, s.set)
 	for _, s := range []*Store{s, cold} {
@@ -232,7 +233,29 @@ func TestALanguageIsFoundByAllWhoLikeItBest(t *testing.T) {
 	}
 }
 
-// A handler that makes up languages does not fill Redis with their names.
+// A response in the second choice of its client is stored twice: for clients with that
+// list of languages, and for those who prefer the language of the response.
+func TestASecondChoiceIsAHitForThoseWhoPreferIt(t *testing.T) {
+	set := settings(t)
+	set.MaxVariants = 2
+	rdb := redistest.Standalone(t).Client(t)
+	s := open(t, rdb, set)
+	p := s.Place(target("/"), "")
+	put(t, s, p, header("Accept-Language: fr, de;q=0.8"), entry("hallo", "Vary: Accept-Language", "Content-Language: de"))
+	for line, want := range map[string]string{"fr, de;q=0.8": "hallo", "de": "hallo", "de, en;q=0.3": "hallo", "fr": "", "en": ""} {
+		if got := served(t, s, p, header("Accept-Language: "+line)); got != want {
+			t.Errorf("%s: got %q, want %q", line, got, want)
+		}
+	}
+	if n := rdb.HLen(t.Context(), p.index()).Val(); n != 3 {
+		t.Errorf("the index has %d fields, want two variants and the last order", n)
+	}
+	if n := s.Counts.Evicted.Load(); n != 0 {
+		t.Errorf("%d variants are evicted, with two of two", n)
+	}
+}
+
+// A handler that invents languages cannot fill Redis with their names.
 func TestRememberedLanguagesAreBounded(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -276,13 +299,18 @@ func TestOnlyWhatShrinksIsCompressed(t *testing.T) {
 	}
 	body := bytes.Repeat([]byte("x"), InlineSize+1)
 	p := s.Place(target("/pieces"), "")
-	record(t, s, p, body)
+	record(t, s, p, body, "Content-Type: text/plain")
 	if f := find(t, s, p, nil); f.Entry == nil || f.Entry.flate {
 		t.Errorf("a body in pieces: got %+v", f.Entry)
 	}
+	set.Compress = false
+	put(t, open(t, s.rdb, set), p, nil, entry(long, "Content-Type: text/plain"))
+	if f := find(t, s, p, nil); f.Entry == nil || f.Entry.flate {
+		t.Errorf("without compression: got %+v", f.Entry)
+	}
 }
 
-// A client that takes part in the stamp of an entry can tell one body from the next.
+// The stamp tells two fills of the same response apart.
 func TestEachFillHasAnotherStamp(t *testing.T) {
 	s, _ := alone(t)
 	p := s.Place(target("/"), "")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/redistest"
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
 // Of all instances one acquires the lease, until it is released.
@@ -30,7 +32,7 @@ func TestOneInstanceHasTheLease(t *testing.T) {
 	})
 }
 
-// The lease of one variant holds up no other, nor another URL.
+// Variants and URLs have leases of their own.
 func TestEachVariantHasItsLease(t *testing.T) {
 	s, _ := alone(t)
 	p := s.Place(target("/"), "")
@@ -47,9 +49,9 @@ func TestEachVariantHasItsLease(t *testing.T) {
 	}
 }
 
-// A look-up that does not ask for a lease, and one of a process that has an entry,
-// takes none.
-func TestALeaseIsTakenWhenItIsNeeded(t *testing.T) {
+// A look-up without lease, and one in a process that knows of a fresh entry, acquires
+// none.
+func TestALeaseIsAcquiredOnlyForAMiss(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
 	find(t, s, p, nil)
@@ -57,10 +59,11 @@ func TestALeaseIsTakenWhenItIsNeeded(t *testing.T) {
 		t.Error("a look-up without lease takes one")
 	}
 	put(t, s, p, nil, entry("x"))
+	s.bases[0].checked.Store(int64(time.Hour)) // so that only a lease needs the script
 	counter := redistest.Count(rdb)
 	f, err := s.Find(t.Context(), p, nil, true)
-	if err != nil || f.Lease != "" || counter.Trips() != 1 {
-		t.Errorf("beside a fresh entry: %+v, %v", f, err)
+	if err != nil || f.Lease != "" || counter.Trips() != 1 || counter.Commands()["evalsha"] != 0 {
+		t.Errorf("with a fresh entry: %+v, %v; commands %v", f, err, counter.Commands())
 	}
 }
 
@@ -97,8 +100,8 @@ func TestALeaseThatNoRequestUsesIsReleased(t *testing.T) {
 	}
 }
 
-// With too little time left a lease would expire while the response is made, and a
-// process keeps a bounded number.
+// A lease past half its TTL is not used, since it could expire before the response is
+// complete. The number of leases in a process is bounded.
 func TestLeasesThatAreOffered(t *testing.T) {
 	var l leases
 	l.offer("old", "a", -time.Second)
@@ -119,7 +122,8 @@ func TestLeasesThatAreOffered(t *testing.T) {
 	}
 }
 
-// Who was paused for longer than its lease lives must not release that of the next.
+// An instance that was paused for longer than the TTL of its lease must not release the
+// lease of the next holder.
 func TestALeaseOfAnotherIsNotReleased(t *testing.T) {
 	s, rdb := alone(t)
 	f := acquire(t, s, s.Place(target("/"), ""), nil)
@@ -175,22 +179,22 @@ func TestLeasesAreReleasedInBatches(t *testing.T) {
 	}
 }
 
-// The command that acquires a lease may be executed although its reply is lost, and
-// late: it is asked for until it is found.
-func TestALeaseWhoseCommandComesLateIsReleased(t *testing.T) {
+// Redis may execute the command that acquires a lease late, after its reply was given
+// up. The release is repeated until it finds the lease.
+func TestALateLeaseIsReleased(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
 	l := Lease{Key: p.LeaseKey("0"), Token: "late", unsure: true}
 	counter := redistest.Count(rdb)
 	s.Release(l)
-	redistest.Eventually(t, patience, func() bool { return counter.Trips() >= 3 }, "it is asked for only %d times", counter.Trips())
+	redistest.Eventually(t, patience, func() bool { return counter.Trips() >= 3 }, "the release is not repeated")
 	redistest.NoErrors(t, rdb.Set(t.Context(), l.Key, l.Token, time.Minute).Err())
 	gone(t, rdb, l.Key, "the late lease")
 	redistest.Eventually(t, patience, func() bool {
 		s.returns.mu.Lock()
 		defer s.returns.mu.Unlock()
 		return !s.returns.running && len(s.returns.all) == 0
-	}, "it is asked for when it was released")
+	}, "the release is repeated after it succeeded")
 }
 
 func TestALeaseWhoseReplyIsLostIsReleased(t *testing.T) {
@@ -229,7 +233,56 @@ func TestALeaseWhoseReplyIsLostIsReleased(t *testing.T) {
 	}
 }
 
-// Nothing of a process that ends holds up the others.
+// A release right after a call that failed may overtake the command that acquires the
+// lease, so it must not end by finding none.
+func TestALeaseOfACallThatFailedIsUnsure(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(s *Store, f *Found){
+		"a look-up": func(s *Store, f *Found) { _, _ = s.Find(t.Context(), f.Place, nil, true) },
+		"a mark":    func(s *Store, f *Found) { s.MarkHitForMiss(t.Context(), f, plain, time.Minute) },
+		"a refresh": func(s *Store, f *Found) { s.AcquireRefresh(t.Context(), f) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := redistest.NewProxy(t, redistest.NewServer(t).Addr())
+			s := open(t, clientOf(t, proxy), settings(t))
+			f := Found{Place: s.Place(target("/"), ""), Variant: "0", Inc: "inc", Lease: "token"}
+			s.returns.running, s.returns.wake = true, make(chan struct{}) // so that nothing is released yet
+			proxy.Refuse()
+			call(s, &f)
+			proxy.Heal()
+			if all := s.returns.all; len(all) != 1 || !all[0].unsure || all[0].Token == "" {
+				t.Errorf("to be released: %+v", all)
+			}
+		})
+	}
+}
+
+// A look-up may acquire the lease and fail in a later round trip.
+func TestALookUpThatFailsHalfwayReleasesItsLease(t *testing.T) {
+	t.Parallel()
+	server := redistest.NewServer(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	warm := open(t, server.Client(t), settings(t))
+	p := warm.Place(target("/"), "")
+	put(t, warm, p, header("X: 1"), entry("x", "Vary: X"))
+	rdb := clientOf(t, proxy)
+	hook := &after{}
+	rdb.AddHook(hook)
+	s := open(t, rdb, warm.set) // it does not know that X selects
+	hook.next(proxy.Refuse)
+	f, err := s.Find(t.Context(), p, header("X: 1"), true)
+	if !errors.Is(Wrap("look up", err), unavailable.Err) || f.Lease != "" || f.Entry != nil || f.Reachable() {
+		t.Errorf("got %+v, %v", f, err)
+	}
+	direct := server.Client(t)
+	if !exists(t, direct, p.LeaseKey("0")) {
+		t.Fatal("the first round trip acquired no lease")
+	}
+	proxy.Heal()
+	gone(t, direct, p.LeaseKey("0"), "the lease")
+}
+
+// Other instances do not wait for the leases of a process that has ended.
 func TestCloseReleasesAllLeases(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	set := settings(t)
@@ -253,7 +306,7 @@ func TestCloseReleasesAllLeases(t *testing.T) {
 	}
 }
 
-// A request that ends after Close releases its lease itself, and none gets a new one.
+// After Close a request releases its lease synchronously, and no look-up acquires one.
 func TestALeaseAfterClose(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	s := New(rdb, settings(t))
@@ -295,7 +348,7 @@ func TestOneInstanceRefreshes(t *testing.T) {
 	})
 }
 
-// A server that takes no writes still serves what it has. It gives out no leases, so
+// A server that refuses writes still serves its entries. There are no leases then:
 // requests do not wait for a response that cannot be stored.
 func TestAServerThatRefusesWritesStillServes(t *testing.T) {
 	t.Parallel()
@@ -325,8 +378,8 @@ func TestAServerThatRefusesWritesStillServes(t *testing.T) {
 	}
 }
 
-// The script may be sent twice, to a server that did not know it for one: the same
-// token acquires the same lease.
+// A pipeline is sent again when the server did not know the script: the same token
+// acquires the same lease.
 func TestTheSameTokenAcquiresItsLeaseAgain(t *testing.T) {
 	s, _ := alone(t)
 	f := Found{Place: s.Place(target("/"), ""), Variant: "0"}

@@ -13,7 +13,7 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-func TestAMissBringsWhatAFillNeeds(t *testing.T) {
+func TestAMissHasTheLogAndTheLease(t *testing.T) {
 	s, rdb := alone(t)
 	f := acquire(t, s, s.Place(target("/"), ""), nil)
 	if f.Entry != nil || f.Fresh() || !f.Reachable() || f.Reason != rules.ForwardURI || f.HitForMiss || f.Large {
@@ -29,8 +29,8 @@ func TestAMissBringsWhatAFillNeeds(t *testing.T) {
 	ttl(t, rdb, f.Log, s.set.logTTL()-time.Minute, s.set.logTTL())
 }
 
-// What is stored comes back whole, to the instance that stored it and to others.
-func TestAnEntryComesBack(t *testing.T) {
+// The instance that stored an entry and every other find it unchanged.
+func TestEveryInstanceFindsAnEntry(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		set := settings(t)
 		set.Buckets = 64
@@ -145,7 +145,7 @@ func TestALookUpAfterAFailureChecksTheLog(t *testing.T) {
 	}
 }
 
-// Redis is shared: whatever is under the key of an entry and is none is a miss.
+// Redis is shared: a value that is not an entry of this target is a miss.
 func TestWhatIsNoEntryIsAMiss(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -177,7 +177,7 @@ func TestWhatIsNoEntryIsAMiss(t *testing.T) {
 	}
 }
 
-// A key of another type is no outage, and not hidden.
+// A key of another type is an error, but not ErrUnavailable.
 func TestAKeyOfAnotherTypeIsAnError(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -188,7 +188,7 @@ func TestAKeyOfAnotherTypeIsAnError(t *testing.T) {
 	}
 }
 
-// The clocks of instances may differ: how old an entry is says the clock of Redis.
+// The clocks of instances may differ: the age of an entry is by the clock of Redis.
 func TestAgeIsByTheClockOfRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.NewServer(t, redistest.WithClock())
@@ -215,7 +215,7 @@ func TestAgeIsByTheClockOfRedis(t *testing.T) {
 	}
 }
 
-// Others wait for the look-up of a request whose client has gone.
+// Other requests share the look-up, so the client's cancellation does not stop it.
 func TestALookUpOutlivesItsClient(t *testing.T) {
 	s, _ := alone(t)
 	p := s.Place(target("/"), "")
@@ -265,8 +265,8 @@ func TestAnotherInstanceAddsASelectingField(t *testing.T) {
 	}
 }
 
-// A look-up that guessed another variant has the lease and the marks of that: they
-// say nothing of the one that is meant.
+// A look-up that guessed the wrong variant has the lease and the marks of that one. They
+// must not be used for the right one.
 func TestALeaseOfTheWrongVariantIsReleased(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -280,18 +280,17 @@ func TestALeaseOfTheWrongVariantIsReleased(t *testing.T) {
 	}
 	gone(t, rdb, p.LeaseKey("0"), "the lease of the variant that was guessed")
 
-	wrong := find(t, s, s.Place(target("/marked"), ""), nil)
-	for range 2 {
-		s.MarkHitForMiss(t.Context(), &wrong, plain, time.Minute)
-	}
-	put(t, s, wrong.Place, h, entry("x", "Vary: X"))
-	if f := find(t, open(t, rdb, s.set), wrong.Place, header("X: 2")); f.HitForMiss || f.Large {
-		t.Errorf("the marks of the variant that was guessed count: %+v", f)
+	for mark, key := range map[string]string{"hit-for-miss": p.hitForMissKey("0", plain), "large": p.largeKey("0")} {
+		redistest.NoErrors(t, rdb.Set(t.Context(), key, 2, time.Minute).Err())
+		if f := find(t, open(t, rdb, s.set), p, header("X: 2")); f.HitForMiss || f.Large {
+			t.Errorf("the mark %s of the variant that was guessed counts: %+v", mark, f)
+		}
+		redistest.NoErrors(t, rdb.Del(t.Context(), key).Err())
 	}
 }
 
-// Requests that need a lease and find a fresh entry have others make theirs.
-func TestALeaseBesideAFreshEntryIsReleased(t *testing.T) {
+// A look-up that acquires a lease and finds a fresh entry has no use for the lease.
+func TestALeaseIsReleasedWhenTheEntryIsFresh(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
 	put(t, s, p, nil, entry("x"))
@@ -345,15 +344,18 @@ func TestALookUpIsKeptNearUntilItsURLIsPurged(t *testing.T) {
 			t.Errorf("purged %s, it is still near", name)
 		}
 	}
-	look()
+	put(t, s, other, nil, entry("x"))
+	if look(); !near(other) {
+		t.Fatal("not near")
+	}
 	put(t, s, other, nil, entry("new"))
 	if near(other) {
 		t.Error("an entry that was replaced is near")
 	}
 }
 
-// The reply to a look-up may be under way while its URL is purged: it must not be
-// kept near after that.
+// The URL may be purged between the reply to a look-up and the near tier: the entry must
+// not be kept near.
 func TestALookUpThatAPurgeOvertakesIsNotKeptNear(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	hook := &after{}

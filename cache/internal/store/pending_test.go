@@ -36,8 +36,8 @@ func TestAnInvalidationIsWrittenAtOnce(t *testing.T) {
 	}
 }
 
-// The change has happened: as long as Redis does not know of it this instance serves
-// nothing of the bucket, and it goes on until Redis does.
+// Until Redis has the invalidation, this instance serves nothing from the bucket and
+// retries.
 func TestAnInvalidationWaitsForRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.NewServer(t)
@@ -75,19 +75,23 @@ func TestAnInvalidationWaitsForRedis(t *testing.T) {
 		s.pending.mu.Lock()
 		defer s.pending.mu.Unlock()
 		return !s.pending.running
-	}, "it goes on when all is written")
+	}, "the retry does not end")
 }
 
-// A client waits for an invalidation: a Redis that is known to be down is not asked.
+// Invalidate runs in the request: it sends nothing to a Redis that is known to be down.
 func TestAnInvalidationDoesNotWaitForARedisThatIsDown(t *testing.T) {
 	t.Parallel()
 	proxy := redistest.NewProxy(t, redistest.NewServer(t).Addr())
 	rdb := clientOf(t, proxy)
 	var seen failures
 	set := settings(t)
-	set.Failed = seen.add
+	set.NearBytes, set.NearTTL, set.Failed = 1<<20, time.Hour, seen.add
 	s := open(t, rdb, set)
 	p := s.Place(target("/"), "")
+	put(t, s, p, nil, entry("x"))
+	if _, err := s.Lookup(t.Context(), p, nil, false); err != nil {
+		t.Fatal(err)
+	}
 	proxy.Refuse()
 	for range 10 {
 		_, _ = s.Find(t.Context(), p, nil, false)
@@ -97,10 +101,13 @@ func TestAnInvalidationDoesNotWaitForARedisThatIsDown(t *testing.T) {
 	if errs := seen.all(); counter.Trips() != 0 || len(errs) != 1 || !errors.Is(errs[0], unavailable.Err) || pendingIn(s) != 1 {
 		t.Errorf("%d round trips, failed with %v, %d pending", counter.Trips(), errs, pendingIn(s))
 	}
+	if _, ok := s.Near(p, nil); ok {
+		t.Error("what is invalidated is near")
+	}
 	proxy.Heal()
 }
 
-// What replicas have not confirmed is written all the same.
+// An invalidation that replicas have not confirmed is written: there is nothing to retry.
 func TestAnUnconfirmedInvalidationIsNotPending(t *testing.T) {
 	set := settings(t)
 	set.Replicas.N, set.Replicas.Patience = 1, 10*time.Millisecond
@@ -118,7 +125,8 @@ func TestAnUnconfirmedInvalidationIsNotPending(t *testing.T) {
 	}
 }
 
-// One node of a cluster that is away holds up what is on it and nothing else.
+// While one node of a cluster is away, the buckets of the other nodes are invalidated and
+// served.
 func TestOneNodeOfAClusterIsAway(t *testing.T) {
 	t.Parallel()
 	servers := redistest.NewCluster(t, 0, redistest.WithArgs("--cluster-require-full-coverage", "no"))
@@ -225,8 +233,8 @@ func TestPendingMarks(t *testing.T) {
 	}
 }
 
-// An invalidation that fails while an earlier one is being written is of a later
-// change: what is written does not settle it.
+// An invalidation that fails while an earlier one is being written follows a later
+// change: it is still to be written.
 func TestAnInvalidationWhileOneIsWrittenStaysPending(t *testing.T) {
 	for name, tc := range map[string]struct{ first, second []string }{
 		"the same URL":           {[]string{"u:1"}, []string{"u:1"}},

@@ -110,7 +110,7 @@ func TestAPurgeOfEverythingConcernsEveryBucket(t *testing.T) {
 	})
 }
 
-// A soft purge leaves an entry that is stale at once, whatever it says of itself.
+// A soft purge makes an entry stale at once, whatever its lifetime is.
 func TestASoftPurgeMakesStale(t *testing.T) {
 	s, rdb := alone(t)
 	p, other := s.Place(target("/"), ""), s.Place(target("/other"), "")
@@ -154,7 +154,28 @@ func TestAPurgeOfAURLIsOneRoundTrip(t *testing.T) {
 	}
 }
 
-// The change that a purge follows has happened, whether its client waits or not.
+// The generation tells a request whether a purge came while its handler ran. Look-ups
+// and fills do not change it.
+func TestEachPurgeIsANewGeneration(t *testing.T) {
+	s, _ := alone(t)
+	p := s.Place(target("/"), "")
+	before := s.Generation()
+	if put(t, s, p, nil, entry("x")); s.Generation() != before {
+		t.Error("a fill is a new generation")
+	}
+	for name, m := range map[string]Mark{"a URL": p.Mark(false), "softly": p.Mark(true), "a tag": s.Tagged([]string{"t"}, false), "everything": s.Everything()} {
+		before := s.Generation()
+		if purge(t, s, m); s.Generation() == before {
+			t.Errorf("a purge of %s is no new generation", name)
+		}
+		before = s.Generation()
+		if s.Invalidate(t.Context(), m); s.Generation() == before {
+			t.Errorf("an invalidation of %s is no new generation", name)
+		}
+	}
+}
+
+// The change behind a purge has happened: the client's cancellation does not stop it.
 func TestAPurgeOutlivesItsClient(t *testing.T) {
 	s, _ := alone(t)
 	p := s.Place(target("/"), "")
@@ -167,9 +188,9 @@ func TestAPurgeOutlivesItsClient(t *testing.T) {
 	}
 }
 
-// A response may be made of what the purge has changed: what a look-up found before
-// the purge cannot be stored after it.
-func TestAPurgeBetweenLookUpAndFillWins(t *testing.T) {
+// A response whose look-up came before the purge may show the state before it: a fill
+// after the purge does not count.
+func TestAPurgeBetweenLookUpAndFillInvalidatesTheFill(t *testing.T) {
 	s, rdb := alone(t)
 	other := open(t, rdb, s.set)
 	for name, m := range map[string]func(p Place) Mark{
@@ -223,7 +244,7 @@ func TestALogThatIsTooLongPurgesEverything(t *testing.T) {
 	p, other := s.Place(target("/"), ""), s.Place(target("/other"), "")
 	put(t, s, p, nil, entry("x"))
 	fields := make([]any, 0, 2*maxLogFields)
-	for n := range maxLogFields - 5 { // beside _inc, _of, _seq and the two URLs
+	for n := range maxLogFields - 5 { // room for _inc, _of, _seq and the two URLs
 		fields = append(fields, fmt.Sprintf("t:%d", n), 1)
 	}
 	redistest.NoErrors(t, rdb.HSet(t.Context(), p.Log, fields...).Err())
@@ -248,7 +269,7 @@ func TestALogThatIsTooLongPurgesEverything(t *testing.T) {
 	}
 }
 
-// Without its log an entry may have been purged.
+// An entry whose log is lost may have been purged, so it is a miss.
 func TestEntriesDoNotOutliveTheirLog(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -274,8 +295,8 @@ func TestEntriesDoNotOutliveTheirLog(t *testing.T) {
 	}
 }
 
-// A replica that became master may not have the last purges: its log begins again. A
-// purge or a look-up, whichever is first, does that.
+// A replica that became master may lack the last purges: the log begins again, by the
+// first purge or look-up.
 func TestTheLogOfAnotherMasterBeginsAgain(t *testing.T) {
 	s, rdb := alone(t)
 	p, other := s.Place(target("/"), ""), s.Place(target("/other"), "")
@@ -298,9 +319,9 @@ func TestTheLogOfAnotherMasterBeginsAgain(t *testing.T) {
 	}
 }
 
-// A number above that of the log was given out by a master that this one does not know
-// of: purges up to it may be lost.
-func TestAnEntryFromTheFutureOfItsLogIsAMiss(t *testing.T) {
+// A sequence number above that of the log is from a former master, whose last purges may
+// be lost.
+func TestAnEntryAboveTheSequenceOfItsLogIsAMiss(t *testing.T) {
 	s, rdb := alone(t)
 	p, other := s.Place(target("/"), ""), s.Place(target("/other"), "")
 	for range 3 {
@@ -352,8 +373,8 @@ func TestWhatPurgesAnEntry(t *testing.T) {
 	}
 }
 
-// Without the right to INFO a failover cannot be noticed. That is said once, and all
-// else works.
+// Without the right to run INFO a failover cannot be noticed. One warning says so, and
+// everything else works.
 func TestAServerThatDoesNotTellItsReplicationID(t *testing.T) {
 	t.Parallel()
 	server := redistest.NewServer(t)
@@ -377,7 +398,7 @@ func TestAServerThatDoesNotTellItsReplicationID(t *testing.T) {
 		}
 	}
 	if n := log.count("does not tell its replication ID"); n != 1 {
-		t.Errorf("said %d times", n)
+		t.Errorf("%d warnings, want 1", n)
 	}
 }
 
@@ -389,9 +410,9 @@ func TestPurgesAreConfirmedByReplicas(t *testing.T) {
 		wait     time.Duration
 		want     error
 	}{
-		"none asked for": {0, 0, nil},
-		"one":            {1, patience, nil},
-		"more than are":  {2, 10 * time.Millisecond, ErrUnconfirmed},
+		"none wanted":         {0, 0, nil},
+		"one":                 {1, patience, nil},
+		"more than there are": {2, 10 * time.Millisecond, ErrUnconfirmed},
 	} {
 		set := settings(t)
 		set.Replicas.N, set.Replicas.Patience = tc.replicas, tc.wait

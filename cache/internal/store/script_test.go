@@ -35,7 +35,23 @@ func TestAScriptIsLoadedOnce(t *testing.T) {
 	}
 }
 
-// A server that was restarted, or is another by now, knows no script.
+// A purge of several buckets sends the script itself once, and then its hash.
+func TestAPurgeOfAllBucketsLearnsItsScript(t *testing.T) {
+	rdb := redistest.Standalone(t).Client(t)
+	set := settings(t)
+	set.Buckets = 4
+	s := open(t, rdb, set)
+	counter := redistest.Count(rdb)
+	for n, want := range []map[string]int{{"eval": 4, "evalsha": 0}, {"eval": 0, "evalsha": 4}} {
+		counter.Reset()
+		purge(t, s, s.Everything())
+		if got := counter.Commands(); got["eval"] != want["eval"] || got["evalsha"] != want["evalsha"] {
+			t.Errorf("purge %d: got %v, want %v", n, got, want)
+		}
+	}
+}
+
+// A restarted or promoted server knows no script.
 func TestAServerThatForgotTheScripts(t *testing.T) {
 	t.Parallel()
 	server := redistest.NewServer(t)
@@ -88,7 +104,7 @@ func TestAServerThatForgotTheScripts(t *testing.T) {
 	}
 }
 
-// Nodes of a cluster forget scripts each by itself.
+// One node of a cluster may have lost the scripts, which costs a purge one more round trip.
 func TestOneNodeOfAClusterForgotTheScripts(t *testing.T) {
 	t.Parallel()
 	servers := redistest.NewCluster(t, 0)
@@ -121,8 +137,8 @@ func TestOneNodeOfAClusterForgotTheScripts(t *testing.T) {
 	}
 }
 
-// A server that starts again is empty: the log begins again, and nothing of before
-// counts, though this process remembers it.
+// A restarted server is empty: the log begins again, and no entry of before counts,
+// although this process remembers it.
 func TestAServerThatIsRestarted(t *testing.T) {
 	t.Parallel()
 	server := redistest.NewServer(t)
@@ -144,8 +160,7 @@ func TestAServerThatIsRestarted(t *testing.T) {
 	}
 }
 
-// A script is not executed in part: with a key of another type in the way nothing of an
-// entry is stored beside what the script had written before.
+// An error of a script is not an outage: it does not open the breaker.
 func TestAScriptThatFailsIsNoOutage(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")

@@ -13,8 +13,8 @@ import (
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
-// A request that comes while a look-up is under way must not get its answer: what it
-// follows, a purge for one, may have happened since that was sent.
+// A request that arrives during a look-up must not get its result: a purge that precedes
+// the request may have come after the look-up was sent.
 func TestARequestJoinsALookUpThatBeginsAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shares
@@ -71,7 +71,7 @@ func TestLookUpsOfOtherKeysDoNotWait(t *testing.T) {
 	})
 }
 
-func TestAnErrorIsOfAllWhoJoined(t *testing.T) {
+func TestAllThatJoinGetTheError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shares
 		hold, failed := make(chan struct{}), errors.New("failed")
@@ -98,8 +98,8 @@ func TestAnErrorIsOfAllWhoJoined(t *testing.T) {
 	})
 }
 
-// A panic is that of one request: those who waited for it go on.
-func TestALookUpThatPanicsHoldsUpNoOther(t *testing.T) {
+// A panic ends one request: those that wait for its look-up do theirs.
+func TestALookUpThatPanicsBlocksNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shares
 		hold := make(chan struct{})
@@ -133,8 +133,8 @@ func waiting() int {
 	return n
 }
 
-// Requests that share a look-up before it is known which fields select get the variant
-// of their own, not that of the one who looked.
+// Requests share a look-up before they know which fields select: each gets its own
+// variant, not that of the request that did the look-up.
 func TestRequestsThatShareALookUpGetTheirOwnVariants(t *testing.T) {
 	warm, rdb := alone(t)
 	p := warm.Place(target("/"), "")
@@ -164,8 +164,31 @@ func TestRequestsThatShareALookUpGetTheirOwnVariants(t *testing.T) {
 	wg.Wait()
 }
 
-// A crowd costs two look-ups: the one under way and the next.
-func TestACrowdSharesTwoLookUps(t *testing.T) {
+// The marks of a look-up are those of one class, so requests with and without a cookie
+// do not share it.
+func TestClassesDoNotShareALookUp(t *testing.T) {
+	s, rdb := alone(t)
+	ready(t, s)
+	p := s.Place(target("/"), "")
+	hook := &after{}
+	rdb.AddHook(hook)
+	begun, hold := make(chan struct{}), make(chan struct{})
+	hook.next(func() { close(begun); <-hold })
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = s.Find(t.Context(), p, nil, false) })
+	<-begun
+	var done atomic.Bool
+	wg.Go(func() { _, _ = s.Find(t.Context(), p, header("Cookie: a=b"), false); done.Store(true) })
+	redistest.Eventually(t, patience, func() bool { return done.Load() || waiting() > 0 }, "the second look-up does nothing")
+	if !done.Load() {
+		t.Error("a request with a cookie waits for one without")
+	}
+	close(hold)
+	wg.Wait()
+}
+
+// Any number of concurrent requests costs two look-ups: the present one and the next.
+func TestConcurrentRequestsShareTwoLookUps(t *testing.T) {
 	s, rdb := alone(t)
 	ready(t, s)
 	p := s.Place(target("/"), "")
@@ -221,8 +244,7 @@ func TestWhatTheMemoForgetsIsReadAgain(t *testing.T) {
 	}
 }
 
-// What the memo says may be wrong in every way: that costs round trips, and no answer
-// is wrong.
+// A wrong memo costs round trips and never makes a wrong result.
 func TestAWrongMemoIsPutRight(t *testing.T) {
 	s, _ := alone(t)
 	p := s.Place(target("/"), "")
@@ -242,7 +264,7 @@ func TestAWrongMemoIsPutRight(t *testing.T) {
 		}
 		k := s.memo.get(p.Hash)
 		if fmt.Sprint(k.names, k.tags) != "[X] [t]" {
-			t.Errorf("%s: it says %v, %v afterwards", name, k.names, k.tags)
+			t.Errorf("%s: the memo has %v, %v afterwards", name, k.names, k.tags)
 		}
 		s.memo.change(p.Hash, func(k *known) { *k = wrong })
 		purge(t, s, s.Tagged([]string{"t"}, false))

@@ -28,8 +28,8 @@ func clientOf(t testing.TB, p *redistest.Proxy) *redis.Client {
 	return rdb
 }
 
-// calls are all that ask Redis and tell how it went, of an entry in pieces that was
-// found before.
+// calls are the methods that call Redis and return whether it was available, for an
+// entry in pieces that was found before.
 func calls(s *Store, f Found) map[string]func(ctx context.Context) error {
 	p := f.Place
 	no := func(ok bool) error {
@@ -57,8 +57,8 @@ func calls(s *Store, f Found) map[string]func(ctx context.Context) error {
 	}
 }
 
-// Whatever keeps Redis from answering, each error matches ErrUnavailable and comes in
-// time, also when the breaker has opened.
+// In every kind of outage, each error matches ErrUnavailable and is returned in time,
+// before and after the breaker opens.
 func TestEveryOutageIsErrUnavailable(t *testing.T) {
 	t.Parallel()
 	const timeout = 100 * time.Millisecond
@@ -113,7 +113,7 @@ func TestEveryOutageIsErrUnavailable(t *testing.T) {
 	}
 }
 
-// A server that reads its data after a start answers LOADING.
+// A server that loads its data replies with LOADING.
 func TestAServerThatIsLoadingIsUnavailable(t *testing.T) {
 	t.Parallel()
 	server := redistest.NewServer(t, redistest.WithArgs("--enable-debug-command", "yes", "--loading-process-events-interval-bytes", "1024"))
@@ -144,8 +144,8 @@ func TestAServerThatIsLoadingIsUnavailable(t *testing.T) {
 	<-loaded
 }
 
-// A node that is known to be down is not asked, which is said once; and once that it
-// is back.
+// Nothing is sent to a node that is known to be down. One warning says that it is down,
+// one line that it is back.
 func TestTheBreakerSparesTheWait(t *testing.T) {
 	t.Parallel()
 	proxy := redistest.NewProxy(t, redistest.NewServer(t).Addr())
@@ -169,17 +169,48 @@ func TestTheBreakerSparesTheWait(t *testing.T) {
 			t.Fatalf("a fill: got %v", err)
 		}
 	}
-	if got := counter.Trips(); got > 3 { // it asks again now and then
+	if got := counter.Trips(); got > 10 { // the breaker probes now and then
 		t.Errorf("%d round trips", got)
 	}
 	proxy.Heal()
 	redistest.Eventually(t, patience, func() bool { f, err := s.Find(t.Context(), p, nil, false); return err == nil && f.Fresh() }, "it is not back")
 	if down, back := log.count("redis is unavailable"), log.count("redis is back"); down != 1 || back != 1 {
-		t.Errorf("said %d times that it is down and %d times that it is back", down, back)
+		t.Errorf("%d warnings that it is down and %d lines that it is back, want one each", down, back)
 	}
 }
 
-// A client that ignores deadlines is left behind when they are over.
+// Calls of every kind that hold up a request open the breaker.
+func TestEveryCallOfARequestOpensTheBreaker(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(s *Store, f Found){
+		"a look-up":       func(s *Store, f Found) { _, _ = s.Find(t.Context(), f.Place, nil, false) },
+		"a fill":          func(s *Store, f Found) { _ = s.Fill(t.Context(), f, nil, entry("x")) },
+		"a mark":          func(s *Store, f Found) { s.MarkHitForMiss(t.Context(), &f, plain, time.Minute) },
+		"an invalidation": func(s *Store, f Found) { s.Invalidate(t.Context(), f.Mark(false)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := redistest.NewProxy(t, redistest.NewServer(t).Addr())
+			rdb := clientOf(t, proxy)
+			s := open(t, rdb, settings(t))
+			f := put(t, s, s.Place(target("/"), ""), nil, entry("x"))
+			f.Lease = ""
+			proxy.Refuse()
+			for range 5 {
+				call(s, f)
+			}
+			counter := redistest.Count(rdb)
+			for range 20 {
+				call(s, f)
+			}
+			if got := counter.Trips(); got > 10 { // the breaker probes now and then
+				t.Errorf("%d round trips", got)
+			}
+			proxy.Heal()
+		})
+	}
+}
+
+// A call returns at its deadline even if the client ignores deadlines.
 func TestDeadlinesHoldForEveryClient(t *testing.T) {
 	t.Parallel()
 	proxy := redistest.NewProxy(t, redistest.NewServer(t).Addr())
@@ -203,12 +234,12 @@ func TestDeadlinesHoldForEveryClient(t *testing.T) {
 		}
 	}
 	if log.count("ignores deadlines") != 1 {
-		t.Error("nothing is said of a client that ignores deadlines")
+		t.Error("no warning of a client that ignores deadlines")
 	}
 	proxy.Heal()
 }
 
-// reloads counts how often a cluster client is told that its nodes may be others.
+// reloads is a cluster client that counts how often it loads its topology.
 type reloads struct {
 	*redis.Client
 	n atomic.Int32
@@ -219,9 +250,8 @@ func (r *reloads) MasterForKey(context.Context, string) (*redis.Client, error) {
 	return r.Client, nil
 }
 
-// After a purge that failed a cluster client looks for the master, and not more often
-// than that helps.
-func TestAPurgeThatFailsLooksForTheMaster(t *testing.T) {
+// A failed purge has a cluster client load its topology, at most twice a second.
+func TestAFailedPurgeReloadsTheTopology(t *testing.T) {
 	t.Parallel()
 	proxy := redistest.NewProxy(t, redistest.NewServer(t).Addr())
 	rdb := &reloads{Client: clientOf(t, proxy)}

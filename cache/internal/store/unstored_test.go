@@ -7,9 +7,9 @@ import (
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
-// One response that is not stored may be an exception. After two running requests no
+// One response that is not stored may be an exception. After two in a row, requests no
 // longer wait for each other, in any instance.
-func TestTwiceRunningIsAHitForMiss(t *testing.T) {
+func TestTwoMarksInARowAreAHitForMiss(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		set := settings(t)
 		rdb := g.Client(t)
@@ -50,13 +50,13 @@ func TestAMarkEndsItsLease(t *testing.T) {
 	}
 }
 
-// Responses to a cookie say nothing of those without.
+// A mark for requests with a cookie does not count for requests without.
 func TestClassesAreMarkedApart(t *testing.T) {
 	s, _ := alone(t)
 	p := s.Place(target("/"), "")
 	with := header("Cookie: a=b")
 	if ClassOf(with) != withCookie || ClassOf(header("Accept: x")) != plain || ClassOf(nil) != plain {
-		t.Error("classes are told wrongly")
+		t.Error("a request has the wrong class")
 	}
 	f := find(t, s, p, with)
 	for range 2 {
@@ -67,7 +67,7 @@ func TestClassesAreMarkedApart(t *testing.T) {
 	}
 }
 
-// A response that is stored after all ends the count.
+// A response that is stored resets the count.
 func TestAFillEndsTheCountOfHitForMiss(t *testing.T) {
 	s, _ := alone(t)
 	p := s.Place(target("/"), "")
@@ -76,7 +76,7 @@ func TestAFillEndsTheCountOfHitForMiss(t *testing.T) {
 	put(t, s, p, nil, entry("x"))
 	purge(t, s, p.Mark(false))
 	if s.MarkHitForMiss(t.Context(), &f, plain, time.Minute) {
-		t.Error("twice running, with a fill between")
+		t.Error("the mark counts twice, with a fill between")
 	}
 }
 
@@ -92,7 +92,7 @@ func TestAMarkExpires(t *testing.T) {
 	}
 }
 
-// A body that is too large is no secret of one class: all stop waiting at once.
+// A body that is too large concerns both classes of requests, from the first mark on.
 func TestALargeBodyIsMarkedForAll(t *testing.T) {
 	s, rdb := alone(t)
 	p := s.Place(target("/"), "")
@@ -139,7 +139,7 @@ func TestWithoutRedisAProcessCountsForItself(t *testing.T) {
 	}
 }
 
-// What the process counted serves while Redis is away, and Redis' own mark afterwards.
+// While Redis is away the count of the process is used, afterwards the mark in Redis.
 func TestALookUpThatFailsKnowsWhatTheProcessCounted(t *testing.T) {
 	t.Parallel()
 	proxy := redistest.NewProxy(t, redistest.NewServer(t).Addr())
@@ -163,9 +163,9 @@ func TestALookUpThatFailsKnowsWhatTheProcessCounted(t *testing.T) {
 	}, "Redis has no mark")
 }
 
-// Whether a response was marked before is not known when Redis does not tell: requests
-// that wait would wait for the outage.
-func TestAMarkThatCannotBeWrittenLetsOthersGo(t *testing.T) {
+// While Redis is away the count is unknown. Requests must not wait for each other
+// during an outage.
+func TestAMarkThatCannotBeWrittenIsAHitForMiss(t *testing.T) {
 	t.Parallel()
 	server := redistest.NewServer(t)
 	proxy := redistest.NewProxy(t, server.Addr())
