@@ -257,6 +257,22 @@ func TestALeaseOfACallThatFailedIsUnsure(t *testing.T) {
 	}
 }
 
+// A release that fails is repeated until Redis is back.
+func TestAReleaseIsRepeatedUntilItSucceeds(t *testing.T) {
+	t.Parallel()
+	server := redistest.NewServer(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	rdb := clientOf(t, proxy)
+	s := open(t, rdb, settings(t))
+	f := acquire(t, s, s.Place(target("/"), ""), nil)
+	proxy.Refuse()
+	counter := redistest.Count(rdb)
+	s.Release(f.Detach())
+	redistest.Eventually(t, patience, func() bool { return counter.Trips() >= 3 }, "the release is not repeated")
+	proxy.Heal()
+	gone(t, server.Client(t), f.LeaseKey("0"), "the lease")
+}
+
 // A look-up may acquire the lease and fail in a later round trip.
 func TestALookUpThatFailsHalfwayReleasesItsLease(t *testing.T) {
 	t.Parallel()
