@@ -31,7 +31,7 @@ func TestActionsThatCannotBeDone(t *testing.T) {
 	g, events := redistest.Standalone(t), &trail{}
 	rdb, prefix := g.Client(t), redistest.Prefix(t)
 	limiter, err1 := ratelimit.New(rdb, redis_rate.PerMinute(10), ratelimit.WithKeyPrefix(prefix), ratelimit.WithTimeout(patience))
-	sessions, err2 := session.New(rdb, session.WithKeyPrefix(prefix+":"), session.WithTimeouts(patience, patience))
+	sessions, err2 := session.New(rdb, session.WithKeyPrefix(prefix), session.WithTimeouts(patience, patience))
 	responses, err3 := cache.New(rdb, cache.WithKeyPrefix(prefix), cache.WithTimeouts(patience, patience))
 	if err := errors.Join(err1, err2, err3); err != nil {
 		t.Fatal(err)

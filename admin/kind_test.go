@@ -80,7 +80,7 @@ func TestKeysUnderOtherPrefixes(t *testing.T) {
 	rdb := offline(t)
 	locks, err1 := lockmw.New(rdb, lockmw.WithKeyPrefix("shop"), lockmw.WithName("orders"))
 	responses, err2 := cache.New(rdb, cache.WithKeyPrefix("pages"))
-	sessions, err3 := session.New(rdb, session.WithKeyPrefix("login:"))
+	sessions, err3 := session.New(rdb, session.WithKeyPrefix("login"))
 	for _, err := range []error{err1, err2, err3} {
 		if err != nil {
 			t.Fatal(err)
@@ -136,7 +136,7 @@ func TestPattern(t *testing.T) {
 // What is masked and hidden, and what is not.
 func TestSecrets(t *testing.T) {
 	rdb := offline(t)
-	sessions, err := session.New(rdb, session.WithKeyPrefix("login:"))
+	sessions, err := session.New(rdb, session.WithKeyPrefix("login"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func chain(t *testing.T, g *redistest.Target) *browser {
 	limiter, err := ratelimit.New(rdb, redis_rate.PerMinute(10), ratelimit.WithKeyPrefix(prefix), ratelimit.WithTimeout(patience))
 	must(err)
 	must(limiter.Block(ctx, "203.0.113.7", time.Minute))
-	sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s:"), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(patience, patience))
+	sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s"), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(patience, patience))
 	must(err)
 	responses, err := cache.New(rdb, cache.WithKeyPrefix(prefix+"c"), cache.WithTimeouts(patience, patience))
 	must(err)

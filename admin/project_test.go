@@ -166,7 +166,7 @@ func keyOf(t *testing.T, to string) string {
 func TestSessionsAreCountedListedAndRevoked(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		prefix, events := redistest.Prefix(t), &trail{}
-		sessions, err := session.New(g.Client(t), session.WithKeyPrefix(prefix+":"), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(patience, patience),
+		sessions, err := session.New(g.Client(t), session.WithKeyPrefix(prefix), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(patience, patience),
 			session.WithEncryption(make([]byte, 32)))
 		if err != nil {
 			t.Fatal(err)

@@ -101,7 +101,7 @@ func (p *Panel) managerOf(conn, key string) (*session.Manager, string, bool) {
 
 // inspect reads what managers can of sessions, in one round trip for each, and
 // returns it by key.
-func (p *Panel) inspect(ctx context.Context, conn string, keys []string, sizes []*redis.IntCmd) map[string]session.Stored {
+func (p *Panel) inspect(ctx context.Context, conn string, keys []string, sizes []*redis.IntCmd) map[string]session.Device {
 	hashes, prefixes := map[*session.Manager][]string{}, map[*session.Manager]string{}
 	for i, key := range keys {
 		// What has another type, or is large, is no session of the manager's.
@@ -109,7 +109,7 @@ func (p *Panel) inspect(ctx context.Context, conn string, keys []string, sizes [
 			hashes[m], prefixes[m] = append(hashes[m], hash), strings.TrimSuffix(key, hash)
 		}
 	}
-	known := map[string]session.Stored{}
+	known := map[string]session.Device{}
 	for m, of := range hashes {
 		all, _ := m.Inspect(ctx, of...)
 		for hash, s := range all {

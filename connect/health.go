@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/serverinfo"
 )
 
 // Health is whether a connection works now, fit for JSON and without secrets.
@@ -28,7 +30,11 @@ type Health struct {
 
 // NodeHealth is how one master answered a PING.
 type NodeHealth struct {
-	Addr    string        `json:"addr"`
+	Addr string `json:"addr"`
+	// Server and Version are the server's own name and version, such as Valkey and
+	// 9.1.2, or "" if it did not answer or the user may not call INFO.
+	Server  string        `json:"server,omitempty"`
+	Version string        `json:"version,omitempty"`
 	OK      bool          `json:"ok"`
 	Latency time.Duration `json:"latency_ns"`
 	Error   string        `json:"error,omitempty"`
@@ -43,8 +49,11 @@ func (c *Conn) Health(ctx context.Context) Health {
 	ctx = context.WithValue(ctx, probing{}, true)
 	err := c.EachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
 		start := time.Now()
-		err := c.examine(ctx, master)
-		n := NodeHealth{Addr: master.Options().Addr, OK: err == nil, Latency: time.Since(start)}
+		server, err := c.examine(ctx, master)
+		n := NodeHealth{
+			Addr: master.Options().Addr, Server: server.Name, Version: server.Version,
+			OK: err == nil, Latency: time.Since(start),
+		}
 		switch { // a failover client has no address of its own
 		case c.isFailoverClient():
 			n.Addr = c.failoverMaster(ctx)
@@ -75,7 +84,7 @@ func (c *Conn) Health(ctx context.Context) Health {
 }
 
 // examine checks one master, in one round trip.
-func (c *Conn) examine(ctx context.Context, master *redis.Client) error {
+func (c *Conn) examine(ctx context.Context, master *redis.Client) (serverinfo.Server, error) {
 	pipe := master.Pipeline()
 	ping := pipe.Ping(ctx)
 	var state func() error
@@ -86,11 +95,12 @@ func (c *Conn) examine(ctx context.Context, master *redis.Client) error {
 		role := pipe.Do(ctx, "role") // without permission, or embedded, PING must do
 		state = func() error { return masterRole(role) }
 	}
-	_, _ = pipe.Exec(ctx) // ROLE may be forbidden; what matters stands in the commands
+	server := pipe.Info(ctx, "server")
+	_, _ = pipe.Exec(ctx) // ROLE and INFO may be forbidden; what matters stands in the commands
 	if err := ping.Err(); err != nil {
-		return err
+		return serverinfo.Server{}, err
 	}
-	return state()
+	return serverinfo.Of(infoFields(server.Val())), state()
 }
 
 // clusterState reads CLUSTER INFO. A user without the permission for it gets no

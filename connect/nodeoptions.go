@@ -85,6 +85,9 @@ func (c *Config) retries() int {
 func (s *settings) build(t *tls.Config) redis.Options {
 	o := redis.Options{
 		ClientName: s.ClientName, Protocol: s.Protocol, DB: s.DB,
+		// Users with an ACL may lack the right to CLIENT SETINFO: each connection
+		// would leave two entries in ACL LOG.
+		DisableIdentity: s.LibraryName == "", IdentitySuffix: s.LibraryName,
 		Username: s.Username, Password: string(s.Password), CredentialsProviderContext: s.credentials(),
 		StreamingCredentialsProvider: s.streaming,
 		Dialer:                       s.dialer, TLSConfig: t,

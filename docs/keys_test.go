@@ -37,7 +37,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	for _, m := range row.FindAllStringSubmatch(string(doc), -1) {
 		form := regexp.QuoteMeta(m[1])
 		for placeholder, pattern := range map[string]string{
-			"<name>": `[A-Za-z0-9._-]+`, "<hash>": `[0-9a-f]{32}`, "<cookie>": `__Host-session`, "<token hash>": `[A-Za-z0-9_-]{43}`,
+			"<name>": `[A-Za-z0-9._-]+`, "<hash>": `[0-9a-f]{32}`, "<token hash>": `[A-Za-z0-9_-]{43}`,
 			"<bucket>": `[0-9]+-per-[0-9a-z.-]+`, "<window>": `[0-9]+-in-[0-9a-z.]+`, "<places>": `[0-9]+-at-once`,
 			"<buckets>": `1`, "<n>": `\d+`, "<variant>": `[0-9a-f.]+`,
 			"<id>": `[A-Z2-7]{26}`, "<class>": `[cn]`, "<session key>": `session:v1:__Host-session:[A-Za-z0-9_-]{43}`,

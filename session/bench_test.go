@@ -55,7 +55,7 @@ func BenchmarkSession(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	batched, err := session.New(conn.Batched(), session.WithCookie(session.Cookie{Insecure: true}), session.WithKeyPrefix("batched:"))
+	batched, err := session.New(conn.Batched(), session.WithCookie(session.Cookie{Insecure: true}), session.WithKeyPrefix("batched"))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -14,14 +14,14 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// Codec is the default codec. It writes the types that sessions mostly hold
+// compactCodec is the default codec. It writes the types that sessions mostly hold
 // (string, []byte, bool, int, int32, int64, float64, time.Time) with a tag each
 // and without gob's descriptions of types, which most of a gob session is; any
-// other value as gob, with gob.Register as ever. Equal sessions are equal bytes. It reads what
+// other value as gob, whose type needs gob.Register. Equal sessions are equal bytes. It reads what
 // scs' gob codec has written as well.
-type Codec struct{}
+type compactCodec struct{}
 
-var _ scs.Codec = Codec{}
+var _ scs.Codec = compactCodec{}
 
 // magic cannot begin a gob stream, whose first message is never empty.
 const magic = "\x00\x01"
@@ -31,7 +31,7 @@ var errEncoding = errors.New("session: the value ends early or holds an unknown 
 type boxed struct{ V any } // gives gob an interface to name the type in
 
 // Encode encodes a session.
-func (Codec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
+func (compactCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
 	b := make([]byte, 0, 64+32*len(values))
 	b = append(b, magic...)
 	b = binary.AppendVarint(b, deadline.Unix())
@@ -82,7 +82,7 @@ func appendValue(b []byte, value any) ([]byte, error) {
 }
 
 // Decode decodes a session, of this codec or of scs'.
-func (Codec) Decode(b []byte) (time.Time, map[string]any, error) {
+func (compactCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	if !bytes.HasPrefix(b, []byte(magic)) {
 		return scs.GobCodec{}.Decode(b)
 	}
@@ -179,4 +179,30 @@ func (r *reader) value() (any, error) {
 		return v.V, err
 	}
 	return nil, errEncoding
+}
+
+// changeable reports whether a session may hold values that can be changed in
+// place. It is cheap for what the default codec wrote, and true for anything else.
+func changeable(b []byte) bool {
+	if !bytes.HasPrefix(b, []byte(magic)) {
+		return true
+	}
+	r := &reader{b: b[len(magic):]}
+	r.varint()
+	r.varint()
+	for count := r.uvarint(); count > 0 && !r.failed; count-- {
+		r.text()
+		switch tag := r.take(1); {
+		case r.failed:
+		case tag[0] == 's' || tag[0] == 't':
+			r.text()
+		case tag[0] == 'i' || tag[0] == '3' || tag[0] == '6':
+			r.varint()
+		case tag[0] == 'd':
+			r.take(8)
+		case tag[0] != 'y' && tag[0] != 'n':
+			return true
+		}
+	}
+	return r.failed
 }

@@ -13,7 +13,7 @@ import (
 // what comes after it is saved too, and one cookie is set.
 func TestCommit(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		prefix := redistest.Prefix(t) + ":"
+		prefix := redistest.Prefix(t)
 		s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			ctx := r.Context()
 			switch r.URL.Path {
@@ -68,7 +68,7 @@ func TestCommit(t *testing.T) {
 // guarded and keeps its token.
 func TestMergeSession(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		prefix := redistest.Prefix(t) + ":"
+		prefix := redistest.Prefix(t)
 		s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			ctx, q := r.Context(), r.URL.Query()
 			switch r.URL.Path {

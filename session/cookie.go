@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"time"
@@ -58,7 +60,7 @@ func (st *state) staleCookie(ctx context.Context) bool {
 		return false
 	}
 	m := st.m
-	until, was, err := codec{m.codec}.decode(base.bytes)
+	until, was, err := m.codec.decode(base.bytes)
 	if err != nil {
 		return false
 	}
@@ -106,4 +108,23 @@ func varyByCookie(h http.Header) {
 		}
 	}
 	h.Add("Vary", "Cookie")
+}
+
+// RequestKey names the session of a request for other middlewares, for example a lock
+// that serialises the requests of a session: it is the hash of the token that
+// the cookie has, known or not, and "" without one. It costs no command.
+func (m *Manager) RequestKey(r *http.Request) string {
+	if tokens := m.tokens(r); len(tokens) > 0 {
+		return hashOf(tokens[0])
+	}
+	return ""
+}
+
+// hashOf returns the hash of a token, which is all that Redis keys have of it.
+func hashOf(token string) string {
+	var in [tokenLength]byte // on the stack: this runs for most requests
+	var out [tokenLength]byte
+	sum := sha256.Sum256(append(in[:0], token...))
+	base64.RawURLEncoding.Encode(out[:], sum[:])
+	return string(out[:])
 }

@@ -147,8 +147,8 @@ func (m *Manager) RememberMe(ctx context.Context, val bool) { m.scs.RememberMe(m
 func (m *Manager) Commit(ctx context.Context) (token string, expiry time.Time, err error) {
 	st := m.state(m.in(ctx))
 	st.load()
-	if st.err != nil {
-		return "", time.Time{}, st.err
+	if st.loadErr != nil {
+		return "", time.Time{}, st.loadErr
 	}
 	if token = m.Token(ctx); st.status(ctx) == scs.Modified {
 		token, err = st.commit(ctx)
@@ -166,8 +166,8 @@ func (m *Manager) Commit(ctx context.Context) (token string, expiry time.Time, e
 func (m *Manager) MergeSession(ctx context.Context, token string) error {
 	st := m.state(m.in(ctx))
 	st.load()
-	if st.err != nil {
-		return st.err
+	if st.loadErr != nil {
+		return st.loadErr
 	}
 	if !wellFormed(token) {
 		return nil

@@ -28,7 +28,7 @@ func TestOnlyChangesAreSaved(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := redistest.Standalone(t)
 			rdb := g.Client(t)
-			m, err := session.New(rdb, session.WithKeyPrefix(redistest.Prefix(t)+":"), session.WithCodec(codec))
+			m, err := session.New(rdb, session.WithKeyPrefix(redistest.Prefix(t)), session.WithCodec(codec))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func keyOf(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
 // and what was stored in the clear before is taken over.
 func TestEncryption(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		rdb, prefix := g.Client(t), redistest.Prefix(t)+":"
+		rdb, prefix := g.Client(t), redistest.Prefix(t)
 		instance := func(opts ...session.Option) *app {
 			a := newApp(t, rdb, append(opts, session.WithKeyPrefix(prefix))...)
 			a.prefix = prefix
@@ -146,7 +146,7 @@ func TestEncryption(t *testing.T) {
 // The concurrency guard and the device list work on encrypted values too.
 func TestEncryptedUpdatesAreMerged(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+		s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/login":
 				_ = m.Login(r.Context(), "alice", "", "x")
@@ -228,7 +228,7 @@ func TestIterateActsOnSessions(t *testing.T) {
 
 func TestLastSeen(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
-	prefix := redistest.Prefix(t) + ":"
+	prefix := redistest.Prefix(t)
 	m, err := session.New(rdb, session.WithKeyPrefix(prefix), session.WithIdleTimeout(10*time.Minute))
 	if err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestEvents(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
 	tokens := []string{}
-	s := newSite(t, redistest.Standalone(t), redistest.Prefix(t)+":", func(m *session.Manager, _ http.ResponseWriter, r *http.Request) {
+	s := newSite(t, redistest.Standalone(t), redistest.Prefix(t), func(m *session.Manager, _ http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/put":
 			m.Put(r.Context(), "k", "v")
@@ -280,7 +280,7 @@ func TestEvents(t *testing.T) {
 	}, session.WithHooks(session.Hooks{Event: func(_ context.Context, e session.Event) {
 		mu.Lock()
 		defer mu.Unlock()
-		got = append(got, e.Kind.String())
+		got = append(got, e.Kind)
 		for _, token := range tokens {
 			if strings.Contains(token, e.Handle) || len(e.Handle) != 16 {
 				t.Errorf("handle %q", e.Handle)
@@ -304,7 +304,7 @@ func TestEvents(t *testing.T) {
 func TestLogoutsConfirmedByReplicas(t *testing.T) {
 	servers := redistest.NewSentinel(t)
 	g := servers.Target()
-	s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+	s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/login":
 			if err := m.Login(r.Context(), "alice", "", ""); err != nil {

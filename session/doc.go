@@ -1,5 +1,5 @@
 // Package session keeps sessions on the server: scs' data methods and its
-// redisstore, on every Redis topology, behind a handler of our own.
+// redisstore, on every Redis topology, behind its own handler.
 //
 //	sessions, err := session.New(rdb)
 //	if err != nil { … }
@@ -24,17 +24,18 @@
 // hold the SHA-256 of the token, never the token. Sessions end 12 hours after
 // login and 30 minutes after their last use, by Redis' clock; with
 // [Manager.RememberMe] only at the deadline. The deadline inside the value
-// counts even if Redis still has the key. A cookie that cannot be a token costs nothing. Responses that set the
+// counts even if Redis still has the key. A cookie that cannot be a token costs no command. Responses that set the
 // cookie are marked no-store. Against cross-site request forgery use
 // [net/http.CrossOriginProtection] around the handler.
 //
 // [WithEncryption] encrypts the values at rest. A failover can bring back a
-// session that was just logged out, for replication is asynchronous:
-// [WithWaitReplicas] waits for the replicas and says [ErrUnconfirmed] otherwise.
+// session that was just logged out, because replication is
+// asynchronous: [WithWaitReplicas] waits for the replicas and returns
+// [ErrUnconfirmed] otherwise.
 //
 // # Users and devices
 //
-// [Manager.Login] binds a session to a user and enters it into the user's
+// [Manager.Login] binds a session to a user and adds it to the user's
 // index; [Manager.Sessions] lists them, [Manager.Revoke] ends one,
 // [Manager.RevokeOthers] and [Manager.RevokeAll] many in a few round trips. A
 // login of another request that races RevokeAll fails. What a request itself
@@ -47,10 +48,10 @@
 //
 // A request whose session cannot be loaded within 250 ms or saved within 1 s
 // gets 503 with Retry-After in place of the handler's response, or 500 where
-// trying again cannot help; requests that do not use their session are served. [Manager.Require] answers before the handler
+// trying again cannot help; requests that do not use their session are served. [Manager.Require] responds before the handler
 // runs, [FailAnonymous] serves readers without a session. No cookie is removed,
-// so no user is logged out. After five failures in a row Redis is asked once a
-// second. A failover may lose the last writes; a lost key is a user logged
+// so no user is logged out. After five failures in a row one request a second
+// tries Redis; the others fail at once. A failover may lose the last writes; a lost key is a user logged
 // out.
 //
 // # Concurrency
@@ -72,20 +73,22 @@
 // # Coming from scs
 //
 // The data methods have the names and signatures of scs'; scs.LoadAndSave becomes
-// [Manager.Handler] (or LoadAndSave, its alias). [WithScsSessions] takes over
-// what scs and redisstore have written, so that no user is logged out.
+// [Manager.Handler] (or LoadAndSave, its alias). [WithScsSessions] moves
+// the sessions that scs and redisstore have written, so that no user is logged out.
 //
-// # What it is not
+// # Limitations
 //
 // It does not manage passwords, or users beyond the name given to Login. Do not
 // store large or irreplaceable data: each session is read and written whole.
 //
 // # Keys
 //
-// session:v1:<cookie name>:<hash> is a string, the encoded session, with the
+// The keys begin with [WithKeyPrefix] and [WithName], which is the name of the
+// cookie by default.
+// session:v1:<name>:<hash> is a string, the encoded session, with the
 // TTL of the idle timeout, at most until the deadline. After Login,
-// user:session:v1:<cookie name>:{<hash>}:s and :e are the user's index. After a
-// rotation user:session:v1:<cookie name>:{<session key>}:m says for two minutes
+// user:session:v1:<name>:{<hash>}:s and :e are the user's index. After a
+// rotation user:session:v1:<name>:{<session key>}:m says for two minutes
 // where the session went.
 // [Manager.Iterate] visits all sessions, for operators.
 package session

@@ -23,7 +23,7 @@ var kinds = [...]struct {
 	level slog.Level
 }{
 	{ErrUnknownKey, slog.LevelError},
-	{ErrClock, slog.LevelError},
+	{errClock, slog.LevelError},
 	{ErrRefused, slog.LevelError},
 	{ErrEncode, slog.LevelError},
 	{ErrTooLarge, slog.LevelError},

@@ -63,7 +63,7 @@ func TestWhatCanNeverBeSavedIs500(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		for name, value := range map[string]any{"channel": make(chan int), "function": func() {}, "unregistered": mute{}, "nil in a map": map[string]any{"a": mute{}}, "too large": strings.Repeat("x", 40<<10), "year 20000": time.Date(20000, 1, 1, 0, 0, 0, 0, time.FixedZone("", 1))} {
 			for _, start := range []string{"", "/begin"} {
-				s := watch(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+				s := watch(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 					switch r.URL.Path {
 					case "/begin":
 						m.Put(r.Context(), "k", "before")
@@ -99,7 +99,7 @@ func TestWhatCanNeverBeSavedIs500(t *testing.T) {
 			}
 		}
 	})
-	s := watch(t, redistest.Standalone(t), redistest.Prefix(t)+":", func(m *session.Manager, _ http.ResponseWriter, r *http.Request) { m.Put(r.Context(), "k", 1) }, session.WithCodec(broken2{session.Codec{}}))
+	s := watch(t, redistest.Standalone(t), redistest.Prefix(t), func(m *session.Manager, _ http.ResponseWriter, r *http.Request) { m.Put(r.Context(), "k", 1) }, session.WithCodec(broken2{session.Codec{}}))
 	if w := s.ask("/", ""); w.Code != 500 || !errors.Is(s.failed[0], session.ErrEncode) {
 		t.Errorf("a codec that panics: %d, %v", w.Code, s.failed)
 	}
@@ -109,7 +109,7 @@ func TestWhatCanNeverBeSavedIs500(t *testing.T) {
 // answers for one session is said to its request, and the others go on.
 func TestWhatRedisRefusesForOneSession(t *testing.T) {
 	srv := redistest.NewServer(t)
-	rdb, prefix := srv.Client(t), redistest.Prefix(t)+":"
+	rdb, prefix := srv.Client(t), redistest.Prefix(t)
 	s := watch(t, srv.Target(), prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/put" {
 			m.Put(r.Context(), "k", r.URL.RawQuery)
@@ -174,7 +174,7 @@ func TestWhatRedisRefusesForOneSession(t *testing.T) {
 // iteration.
 func TestAForeignKeyHidesNoSession(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		rdb, prefix := g.Client(t), redistest.Prefix(t)+":"
+		rdb, prefix := g.Client(t), redistest.Prefix(t)
 		s := accounts(t, g, session.WithKeyPrefix(prefix))
 		for range 3 {
 			s.login("alice", "x")
@@ -184,7 +184,7 @@ func TestAForeignKeyHidesNoSession(t *testing.T) {
 		rdb.RPush(t.Context(), keys[0], "a list")
 		var hashes []string
 		for _, key := range keys {
-			hashes = append(hashes, strings.TrimPrefix(key, prefix))
+			hashes = append(hashes, key[strings.LastIndex(key, ":")+1:])
 		}
 		if devices, err := s.Sessions(t.Context(), "alice"); len(devices) != 2 || err != nil {
 			t.Errorf("devices %v, %v", devices, err)
@@ -206,7 +206,7 @@ func TestAForeignKeyHidesNoSession(t *testing.T) {
 // many it left out.
 func TestFailuresDoNotFloodTheLog(t *testing.T) {
 	srv := redistest.NewServer(t)
-	s := watch(t, srv.Target(), redistest.Prefix(t)+":", func(m *session.Manager, _ http.ResponseWriter, r *http.Request) { m.Put(r.Context(), "k", "v") }, session.WithTimeouts(100*time.Millisecond, 100*time.Millisecond))
+	s := watch(t, srv.Target(), redistest.Prefix(t), func(m *session.Manager, _ http.ResponseWriter, r *http.Request) { m.Put(r.Context(), "k", "v") }, session.WithTimeouts(100*time.Millisecond, 100*time.Millisecond))
 	srv.Kill()
 	for range 50 {
 		if w := s.ask("/", ""); w.Code != 503 {
@@ -223,7 +223,7 @@ func TestFailuresDoNotFloodTheLog(t *testing.T) {
 func TestAnUnreadableSessionBlocksNoLogin(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		for name, opts := range map[string][]session.Option{"turned off": nil, "another key": {session.WithEncryption(keyOf(2))}} {
-			prefix := redistest.Prefix(t) + ":"
+			prefix := redistest.Prefix(t)
 			handler := func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 				switch r.URL.Path {
 				case "/login":

@@ -7,8 +7,8 @@ import (
 )
 
 // fresh remembers, for a bounded number of sessions, until when they need no
-// renewal, so that reading one is a GET and its time to live is not asked for.
-// What it forgets costs a PTTL in the same round trip.
+// renewal, so that reading one is a single GET. A session that it does not know
+// costs a PTTL in the same round trip.
 type fresh struct {
 	seed   maphash.Seed
 	shards [32]freshShard

@@ -66,7 +66,7 @@ func topologies(t *testing.T, fn func(t *testing.T, g *redistest.Target)) {
 func TestNoUpdateIsLost(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		const requests = 1000
-		prefix := redistest.Prefix(t) + ":"
+		prefix := redistest.Prefix(t)
 		var merged atomic.Int64
 		hooks := session.WithHooks(session.Hooks{Merged: func(_ context.Context, n int) { merged.Add(int64(n)) }, Failed: func(_ context.Context, err error) { t.Error(err) }})
 		start := make(chan struct{})
@@ -114,7 +114,7 @@ func TestALogoutIsFinal(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		for _, reject := range []bool{false, true} {
 			const slow = 50
-			prefix := redistest.Prefix(t) + ":"
+			prefix := redistest.Prefix(t)
 			logout := make(chan struct{})
 			loaded := make(chan struct{}, slow)
 			var gone atomic.Int64
@@ -202,7 +202,7 @@ func keysOf(t *testing.T, g *redistest.Target, prefix string) []string {
 // its expiry as well.
 func TestARotationDoesNotOutliveALogout(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		prefix := redistest.Prefix(t) + ":"
+		prefix := redistest.Prefix(t)
 		var between func()
 		s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
@@ -268,7 +268,7 @@ func TestMerges(t *testing.T) {
 				if tc.merge != nil {
 					opts = append(opts, session.WithMerge(tc.merge))
 				}
-				s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+				s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 					ctx := r.Context()
 					switch r.URL.Path {
 					case "/do":

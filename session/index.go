@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed" // for the scripts
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -45,7 +44,7 @@ func newIndex(rdb redis.UniversalClient, m *Manager) *index {
 // keys are those of a user, whose name is hashed, for it may be an address.
 func (x *index) keys(user string) []string {
 	sum := sha256.Sum256([]byte(user))
-	base := userPrefix + x.m.prefix + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
+	base := userPrefix + x.m.base + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
 	return []string{base + "s", base + "e"}
 }
 
@@ -114,7 +113,7 @@ func (x *index) unlink(ctx context.Context, hashes []string) error {
 		bound, cancel := x.bound(ctx)
 		pipe := x.rdb.Pipeline()
 		for _, hash := range hashes[:n] {
-			pipe.Unlink(bound, x.m.prefix+hash)
+			pipe.Unlink(bound, x.m.base+hash)
 		}
 		err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
 		cancel()
@@ -152,7 +151,7 @@ func (x *index) values(ctx context.Context, hashes []string) ([]kept, error) {
 	pipe := x.rdb.Pipeline()
 	gets, ttls := make([]*redis.StringCmd, len(hashes)), make([]*redis.DurationCmd, len(hashes))
 	for i, hash := range hashes {
-		gets[i], ttls[i] = pipe.Get(bound, x.m.prefix+hash), pipe.PTTL(bound, x.m.prefix+hash)
+		gets[i], ttls[i] = pipe.Get(bound, x.m.base+hash), pipe.PTTL(bound, x.m.base+hash)
 	}
 	err := x.caller.Do(bound, func(ctx context.Context) error { _, err := pipe.Exec(ctx); return err })
 	if errors.Is(err, bounded.ErrAbandoned) {
@@ -177,10 +176,23 @@ func (x *index) values(ctx context.Context, hashes []string) ([]kept, error) {
 	return values, nil
 }
 
-func hashOf(token string) string {
-	var in [tokenLength]byte // on the stack: this runs for most requests
-	var out [tokenLength]byte
-	sum := sha256.Sum256(append(in[:0], token...))
-	base64.RawURLEncoding.Encode(out[:], sum[:])
-	return string(out[:])
+// confirm waits until replicas have the deletion of these sessions: behind each a
+// key is written, in a slot of the same master.
+func (x *index) confirm(ctx context.Context, hashes ...string) error {
+	if x.m.waitReplicas == 0 || len(hashes) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), x.timeout+x.m.waitTimeout)
+	defer cancel()
+	keys := make([]string, len(hashes))
+	for i, hash := range hashes {
+		keys[i] = x.m.base + hash
+	}
+	err := x.caller.Confirm(ctx, keys, func(p redis.Pipeliner, key string) {
+		p.Set(ctx, userPrefix+x.m.base+"{"+key+"}:w", "", time.Second)
+	}, bounded.Replicas{N: x.m.waitReplicas, Patience: x.m.waitTimeout})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	}
+	return nil
 }

@@ -18,7 +18,7 @@ import (
 func TestInspect(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		for name, opts := range map[string][]session.Option{"plain": nil, "sealed": {session.WithEncryption(make([]byte, 32))}} {
-			rdb, prefix := g.Client(t), redistest.Prefix(t)+":"
+			rdb, prefix := g.Client(t), redistest.Prefix(t)
 			m, err := session.New(rdb, append(opts, session.WithKeyPrefix(prefix), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(10*time.Second, 10*time.Second))...)
 			if err != nil {
 				t.Fatal(err)
@@ -90,7 +90,7 @@ func TestInspect(t *testing.T) {
 }
 
 func TestInspectWhatIsNoSession(t *testing.T) {
-	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)+":"
+	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
 	m, err := session.New(rdb, session.WithKeyPrefix(prefix), session.WithCookie(session.Cookie{Insecure: true}))
 	if err != nil {
 		t.Fatal(err)

@@ -3,20 +3,20 @@ package session
 import "context"
 
 // Iterate calls fn for each session that is stored, on all masters, one after
-// the other; for operators, for it reads every one. The context that fn gets is
+// the other; for operators, because it reads every session. The context that fn gets is
 // for the data methods: [Manager.User], [Manager.Destroy] and
 // [Manager.Commit], which saves what fn has changed, work on that session, although its token is not
 // known. An error of fn ends it. Values that cannot be read go to the hook.
 func (m *Manager) Iterate(ctx context.Context, fn func(ctx context.Context) error) error {
 	return m.store.each(ctx, func(hash string, stored []byte) error {
-		b, err := m.seal.open(m.prefix+hash, stored)
+		b, err := m.seal.open(m.base+hash, stored)
 		if err != nil {
 			m.failed(ctx, err)
 			return nil
 		}
 		v := &value{hash, b, stored}
 		st := newState(ctx, m, []string{hash})
-		st.stored, st.hash, st.saved, st.base = hash, hash, v, v
+		st.visited, st.loadedHash, st.base, st.wrote = hash, hash, v, true
 		visited := &st.ctx
 		if st.load(); m.Token(visited) == "" {
 			return nil // past its deadline, or not a session

@@ -37,7 +37,7 @@ func TestScsSessionsMoveOver(t *testing.T) {
 		before.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 		c, _ := cookie(w)
 
-		s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+		s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/logout":
 				_ = m.Destroy(r.Context())

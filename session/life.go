@@ -9,8 +9,6 @@ import (
 //go:embed extend.lua
 var extendSource string
 
-const rememberKey = "__rememberMe" // scs'
-
 // skewToReport is how long Redis may outlive a session's deadline without a
 // word. A key ends with the deadline at the latest, by the clock that wrote it.
 const skewToReport = 5 * time.Second
@@ -29,7 +27,7 @@ func (m *Manager) life(deadline time.Time, remembered bool) time.Duration {
 
 // lifeOf is the life of an encoded session.
 func (m *Manager) lifeOf(b []byte) time.Duration {
-	deadline, values, err := codec{m.codec}.decode(b)
+	deadline, values, err := m.codec.decode(b)
 	if err != nil {
 		return m.idle
 	}
@@ -44,17 +42,32 @@ func (m *Manager) step() time.Duration { return max(m.idle/10, time.Second) }
 // time is over.
 func (st *state) touch(ctx context.Context) {
 	m := st.m
-	if st.client == "" || st.ttl <= 0 || st.ttl >= m.idle-m.step() && !m.GetBool(ctx, rememberKey) {
+	if st.client == "" || st.loadedTTL <= 0 || st.loadedTTL >= m.idle-m.step() && !m.GetBool(ctx, rememberKey) {
 		return
 	}
 	life, margin := m.life(m.Deadline(ctx), m.GetBool(ctx, rememberKey)), m.step()
 	if life != m.idle {
 		margin = time.Second // it ends at the deadline and cannot be renewed any further
 	}
-	if st.ttl >= life-margin {
+	if st.loadedTTL >= life-margin {
 		return
 	}
-	if err := m.store.touch(ctx, st.hash, life); err != nil {
+	if err := m.store.touch(ctx, st.loadedHash, life); err != nil {
 		m.failed(ctx, err)
 	}
+}
+
+// touch moves the expiry of a session that was only read. It never writes the
+// value, so it cannot bring back what a logout deleted, and only ever extends:
+// another request may have extended the session since.
+func (s *store) touch(ctx context.Context, hash string, life time.Duration) error {
+	return s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) error {
+		conn := p.pool.Get()
+		defer conn.Close()
+		_, err := conn.Do("EVAL", extendSource, 1, s.m.base+hash, life.Milliseconds())
+		if err == nil {
+			s.fresh.set(hash, time.Now().Add(s.m.step()))
+		}
+		return err
+	})
 }

@@ -49,7 +49,7 @@ func TestDeadlinesAreMerged(t *testing.T) {
 			{"short", "read", short, false},
 		} {
 			t.Run(tc.first+" then "+tc.later, func(t *testing.T) {
-				rdb, prefix := g.Client(t), redistest.Prefix(t)+":"
+				rdb, prefix := g.Client(t), redistest.Prefix(t)
 				var between func()
 				s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 					ctx := r.Context()
@@ -101,14 +101,14 @@ func TestDeadlinesAreMerged(t *testing.T) {
 }
 
 func indexKey(prefix string) string { // sha256("alice")
-	return "user:" + prefix + "{2bd806c97f0e00af1a1fc3328fa763a9}:s"
+	return "user:" + prefix + ":v1:__Host-session:{2bd806c97f0e00af1a1fc3328fa763a9}:s"
 }
 
 // A remembered session that is not used lives until its deadline, in Redis and
 // in the browser; one that is not remembered any more ends when it is idle.
 func TestARememberedSessionOutlivesTheIdleTime(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		rdb, prefix := g.Client(t), redistest.Prefix(t)+":"
+		rdb, prefix := g.Client(t), redistest.Prefix(t)
 		const month = 30 * 24 * time.Hour
 		s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			switch ctx := r.Context(); r.URL.Path {
@@ -157,7 +157,7 @@ func TestExpiryGoesByRedisClock(t *testing.T) {
 	for _, ahead := range []time.Duration{0, 2 * time.Hour, 48 * time.Hour, -2 * time.Hour, -48 * time.Hour} {
 		t.Run(ahead.String(), func(t *testing.T) {
 			srv.SetClock(t, ahead) // of the application's clock
-			prefix := redistest.Prefix(t) + ":"
+			prefix := redistest.Prefix(t)
 			s := newSite(t, srv.Target(), prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 				switch ctx := r.Context(); r.URL.Path {
 				case "/login":
@@ -212,7 +212,7 @@ func TestExpiryGoesByRedisClock(t *testing.T) {
 // A deadline that this machine's clock has passed, while Redis would keep the
 // session, is a clock that is wrong: it is said.
 func TestAWrongClockIsSaid(t *testing.T) {
-	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)+":"
+	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
 	var failed []error
 	var log bytes.Buffer
 	s := newSite(t, redistest.Standalone(t), prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {

@@ -10,18 +10,19 @@ import (
 	"github.com/redishttp/redishttp/internal/redigoconn"
 )
 
-// commitGuarded replaces what this request has read. If others have committed
-// since, their changes and ours are merged, key by key, and it starts again; if
-// the session is gone it stays gone. Each new beginning means that another
-// request has made progress; it goes on until the time for saving is over.
+// commitGuarded writes the session if Redis still has what this request has read.
+// If other requests have saved since, their changes and ours are merged, key by key,
+// and it tries again; if the session is gone, it stays gone. Every retry means that
+// another request has made progress, so it retries until the time for saving is
+// over.
 func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine []byte) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.m.saveTimeout)
 	defer cancel()
-	hash, key := base.hash, s.m.prefix+base.hash
+	hash, key := base.hash, s.m.base+base.hash
 	last, done := s.saves.acquire(wait, hash)
 	var written *value
 	defer func() { done(written) }()
-	if last != nil && !bytes.Equal(last.stored, base.stored) { // known to have changed: merge before asking
+	if last != nil && !bytes.Equal(last.stored, base.stored) { // known to have changed: merge before the first attempt
 		var err error
 		if mine, err = s.m.merge(base.bytes, mine, last.bytes); err != nil {
 			return err
@@ -58,18 +59,18 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 		if mine, err = s.m.merge(base.bytes, mine, theirs); err != nil {
 			return err
 		}
-		if err := s.m.fits(mine); err != nil { // together they are too much
+		if err := s.m.fits(mine); err != nil { // merged, they are too large
 			return err
 		}
 		base = &value{hash, theirs, conflict.Current}
 	}
 }
 
-// replace writes if Redis still has base. What the guard says is no failure of
-// Redis.
+// replace writes if Redis still has base. guardErr is a conflict or a session that
+// is gone; neither counts as a failure of Redis.
 func (s *store) replace(ctx context.Context, base *value, b, stored []byte) (guardErr, err error) {
 	life := s.m.lifeOf(b)
-	err = s.with(context.WithoutCancel(ctx), s.m.prefix+base.hash, s.m.saveTimeout, func(p *pair) error {
+	err = s.with(context.WithoutCancel(ctx), s.m.base+base.hash, s.m.saveTimeout, func(p *pair) error {
 		p.conn.Guard(base.stored)
 		p.conn.ExpireIn(life)
 		err := p.store.Commit(base.hash, stored, time.Now().Add(life))
@@ -82,19 +83,19 @@ func (s *store) replace(ctx context.Context, base *value, b, stored []byte) (gua
 	return guardErr, err
 }
 
-// merge takes from mine what mine has changed since base, and the rest from
-// theirs. Where both have changed a key, mine wins, for it is later, unless
-// WithMerge decides. The deadline is merged like a key.
+// merge returns theirs with the changes that mine has made to base. Where both have
+// changed a key, mine wins, because it is later, unless [WithMerge] decides. The
+// deadline is merged like a key.
 func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
-	until, was, err := codec{m.codec}.decode(base)
+	until, was, err := m.codec.decode(base)
 	if err != nil {
 		return nil, err
 	}
-	deadline, ours, err := codec{m.codec}.decode(mine)
+	deadline, ours, err := m.codec.decode(mine)
 	if err != nil {
 		return nil, err
 	}
-	end, result, err := codec{m.codec}.decode(theirs)
+	end, result, err := m.codec.decode(theirs)
 	if err != nil {
 		return nil, err
 	}
@@ -126,5 +127,5 @@ func (m *Manager) merge(base, mine, theirs []byte) ([]byte, error) {
 			}
 		}
 	}
-	return codec{m.codec}.Encode(deadline, result)
+	return m.codec.Encode(deadline, result)
 }

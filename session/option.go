@@ -1,19 +1,12 @@
 package session
 
 import (
-	"bytes"
-	"context"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/redis/go-redis/v9"
 
-	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
@@ -40,65 +33,24 @@ const (
 	FailAnonymous
 )
 
-// Hooks observe a [Manager]. Any may be nil. They run on a goroutine of the
-// request and must not block. They never see a token.
-type Hooks struct {
-	// Loaded is called when the session is first used: found, or new.
-	Loaded func(ctx context.Context, found bool)
-	// Saved is called after the session was written.
-	Saved func(ctx context.Context)
-	// Merged is called after a save that was merged with that many concurrent
-	// saves.
-	Merged func(ctx context.Context, times int)
-	// Event is called when a session was created, rotated or destroyed, and for
-	// a token that no session has.
-	Event func(ctx context.Context, e Event)
-	// Failed is called for each failure: [ErrUnavailable], [ErrRefused],
-	// [ErrGone], [ErrConflict], [ErrHeadersSent], [ErrCorrupt], [ErrEncode],
-	// [ErrTooLarge], [ErrUnknownKey], [ErrClock].
-	Failed func(ctx context.Context, err error)
+// WithKeyPrefix sets the first part of every Redis key: <prefix>:v1:<name>:<hash>.
+// It must not contain glob characters, braces or control characters. The default
+// is "session"; "" is an error. Use it to keep applications apart that share a
+// Redis, or to match the key patterns of its ACL.
+func WithKeyPrefix(prefix string) Option {
+	return optionFunc(func(c *config) { c.keyPrefix = prefix })
 }
 
-type config struct {
-	cookieOptions Cookie
-	cookie        http.Cookie // derived from cookieOptions; Value unused
-	persist       bool
-	prefix        string
-	lifetime      time.Duration
-	idle          time.Duration
-	long          bool
-	loadTimeout   time.Duration
-	saveTimeout   time.Duration
-	failureMode   FailureMode
-	deny          http.Handler // nil for problem+json
-	rejectGone    bool
-	maxSessions   int
-	sealKeys      [][]byte
-	readPlain     bool
-	seal          *sealer // nil without keys
-	waits         bool
-	waitReplicas  int
-	waitTimeout   time.Duration
-	legacyPrefix  string
-	legacy        bool // WithScsSessions was given, and so on
-	sealing       bool
-	merging       bool
-	mergeKey      func(key string, base, mine, theirs any) any
-	maxSize       int
-	codec         scs.Codec
-	hooks         Hooks
-	logger        *slog.Logger
-}
-
-// WithKeyPrefix replaces everything before the hash in a key. Glob characters,
-// braces and control characters are errors. The default, also for "", is
-// "session:v1:<cookie name>:". Use it to keep the sessions of several
-// applications apart in one Redis.
-func WithKeyPrefix(prefix string) Option { return optionFunc(func(c *config) { c.prefix = prefix }) }
+// WithName sets the name of the Manager, the part of its keys behind the prefix:
+// Managers of one prefix and name share their sessions. It matches
+// [A-Za-z0-9._-]{1,64}. The default, also for "", is the name of the cookie. Set it
+// before renaming the cookie, or to share sessions between cookies of different
+// names.
+func WithName(name string) Option { return optionFunc(func(c *config) { c.name = name }) }
 
 // WithLifetime sets the absolute timeout of a session, counted from its creation,
-// login or rotation, however much it is used. The default is 12h, the maximum 30
-// days unless [WithAllowLongLifetime]; less than a millisecond is an error. Use a
+// login or rotation, however much it is used. The default is 12h, the maximum
+// 400 days, for which browsers keep a cookie; less than a millisecond is an error. Use a
 // short one where a stolen cookie must soon be worthless.
 func WithLifetime(d time.Duration) Option { return optionFunc(func(c *config) { c.lifetime = d }) }
 
@@ -108,10 +60,6 @@ func WithLifetime(d time.Duration) Option { return optionFunc(func(c *config) { 
 // The default is 30m; less than a millisecond, or more than the lifetime, is an
 // error.
 func WithIdleTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.idle = d }) }
-
-// WithAllowLongLifetime sets whether lifetimes above 30 days are allowed. The
-// default is false, because a lifetime in the wrong unit should not go unnoticed.
-func WithAllowLongLifetime(on bool) Option { return optionFunc(func(c *config) { c.long = on }) }
 
 // WithTimeouts sets the deadline of each read of a session, and of each write or
 // deletion. The defaults are 250ms and 1s; both must be above 0. Raise them where
@@ -141,10 +89,13 @@ func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) 
 // whole session.
 func WithMaxSize(n int) Option { return optionFunc(func(c *config) { c.maxSize = n }) }
 
-// WithCodec sets how sessions are encoded. The default is [Codec], which also
-// reads what scs' gob codec has written; nil is an error. Use scs.GobCodec while
-// instances that run scs share the sessions.
-func WithCodec(codec scs.Codec) Option { return optionFunc(func(c *config) { c.codec = codec }) }
+// WithCodec sets how sessions are encoded. The default a compact one
+// of this package, which writes equal sessions as equal bytes and also reads what
+// scs' gob codec has written. Its fallback for other types is gob. nil is an error.
+// Use scs.GobCodec while instances that run scs share the sessions.
+func WithCodec(codec scs.Codec) Option {
+	return optionFunc(func(c *config) { c.codec = checkedCodec{codec} })
+}
 
 // WithHooks sets functions that are called when something happens to a session,
 // for metrics, audit logs and tests. The default is none.
@@ -202,62 +153,10 @@ func WithMerge(merge func(key string, base, mine, theirs any) any) Option {
 	return optionFunc(func(c *config) { c.mergeKey, c.merging = merge, true })
 }
 
-func defaults() config {
-	return config{
-		lifetime: 12 * time.Hour, idle: 30 * time.Minute,
-		loadTimeout: 250 * time.Millisecond, saveTimeout: time.Second,
-		maxSize: 32 << 10, codec: Codec{}, logger: slog.New(slog.DiscardHandler),
-	}
-}
-
-const longest = 30 * 24 * time.Hour
-
-// complete derives what depends on other options and reports every mistake.
-func (c *config) complete(rdb redis.UniversalClient) error {
-	check := setting.Check{Package: "session"}
-	check.That(!bounded.IsNil(rdb), "rdb", "is nil")
-	c.settleCookie(&check)
-	if c.prefix == "" {
-		c.prefix = RedisKeyPrefix + c.cookie.Name + ":"
-	}
-	check.That(!strings.ContainsAny(c.prefix, `*?[]\{}`), "WithKeyPrefix", "contains a glob character or a brace")
-	check.That(!strings.ContainsFunc(c.prefix, unicode.IsControl), "WithKeyPrefix", "contains a control character")
-	check.That(c.lifetime >= time.Millisecond && (c.lifetime <= longest || c.long), "WithLifetime", "%v is not within 1ms and 30 days", c.lifetime)
-	check.That(c.idle >= time.Millisecond && c.idle <= c.lifetime, "WithIdleTimeout", "%v is not within 1ms and the lifetime", c.idle)
-	check.That(c.loadTimeout > 0 && c.saveTimeout > 0, "WithTimeouts", "%v and %v are not both above 0", c.loadTimeout, c.saveTimeout)
-	check.That(c.failureMode == FailClosed || c.failureMode == FailAnonymous, "WithFailureMode", "%d is neither FailClosed nor FailAnonymous", c.failureMode)
-	fn, isFunc := c.deny.(http.HandlerFunc)
-	check.That(c.deny == nil || !bounded.IsNil(c.deny) && (!isFunc || fn != nil), "WithDenyHandler", "is a nil %T", c.deny)
-	check.That(c.maxSize > 0, "WithMaxSize", "%d is not above 0", c.maxSize)
-	check.That(!c.legacy || c.legacyPrefix != "", "WithScsSessions", "the prefix is empty")
-	check.That(c.legacyPrefix == "" || !strings.HasPrefix(c.prefix, c.legacyPrefix) && !strings.HasPrefix(c.legacyPrefix, c.prefix), "WithScsSessions", "the prefix and that of this package's sessions contain one another: a hash could pass for a token")
-	check.That(c.maxSessions >= 0, "WithMaxSessions", "%d is below 0", c.maxSessions)
-	c.checkEncryption(&check)
-	check.That(!c.waits || c.waitReplicas > 0 && c.waitTimeout >= time.Millisecond, "WithWaitReplicas", "needs at least one replica and one millisecond")
-	check.That(!c.merging || c.mergeKey != nil, "WithMerge", "is nil")
-	check.That(!bounded.IsNil(c.codec), "WithCodec", "is nil")
-	check.That(c.logger != nil, "WithLogger", "is nil")
-	check.That(!readsReplicas(rdb), "rdb", "reads from replicas: a session would be missing right after login")
-	return check.Err()
-}
-
-func (c *config) checkEncryption(check *setting.Check) {
-	check.That(!c.sealing || len(c.sealKeys) > 0, "WithEncryption", "has no key: nothing would be encrypted")
-	for i, key := range c.sealKeys {
-		check.That(len(key) == sealKeySize, "WithEncryption", "key %d has %d bytes, not %d", i+1, len(key), sealKeySize)
-		check.That(!slices.ContainsFunc(c.sealKeys[:i], func(k []byte) bool { return bytes.Equal(k, key) }), "WithEncryption", "key %d is given twice", i+1)
-	}
-	check.That(!c.readPlain || len(c.sealKeys) > 0, "WithReadPlaintext", "has no effect without WithEncryption")
-}
-
-func readsReplicas(rdb redis.UniversalClient) bool {
-	if bounded.IsNil(rdb) {
-		return false
-	}
-	cluster, ok := bounded.Unwrap(rdb).(*redis.ClusterClient)
-	if !ok || cluster == nil {
-		return false
-	}
-	o := cluster.Options()
-	return o.ReadOnly || o.RouteByLatency || o.RouteRandomly
+// WithWaitReplicas has Destroy, Revoke, RevokeOthers and RevokeAll wait until n
+// replicas of each master concerned have it, for at most timeout, and return
+// [ErrUnconfirmed] otherwise: replication is asynchronous, so a failover right
+// after a logout can bring the session back. The default is 0, not to wait.
+func WithWaitReplicas(n int, timeout time.Duration) Option {
+	return optionFunc(func(c *config) { c.waitReplicas, c.waitTimeout, c.waits = n, timeout, true })
 }

@@ -9,26 +9,31 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// own is what a request has itself done to the sessions of its user. Without it
-// the save would take that for the work of another request: a logout, which is
-// final.
+// fate is what has become of the session while the request runs.
+type fate int
+
+const (
+	alive    fate = iota
+	ended         // this request has revoked it, and has made no new one since
+	followed      // a rotation of another request has replaced it: the response of that one sets the cookie
+)
+
+// own is what a request has itself done to the sessions of its user. Without it the
+// save would mistake that for a logout by another request, which is final.
 type own struct {
 	revoked []string // hashes of sessions that this request revoked
-	ended   bool     // the one that it holds is among them, and no new one was made since
-	// followed: another request's rotation has replaced the session, whose
-	// response sets the cookie.
-	followed bool
-	login    bool // the session is the work of Login, and stands whatever happens to the one before
+	login   bool     // Login has made the session: it stays even if the one before was logged out
+	fate    fate
 }
 
-// revoke notes what this request has revoked. A session that Login or
+// revoke records what this request has revoked. A session that Login or
 // RenewToken have made before, but that is not saved yet, ends with all others
 // of the user.
 func (st *state) revoke(ctx context.Context, hashes []string, all bool, user string) {
 	if st == nil {
 		return
 	}
-	unread := !st.touched() // its cookie may be one of them all the same
+	unread := !st.touched() // its cookie may still name one of them
 	if unread {
 		if !slices.ContainsFunc(st.tokens, func(token string) bool { return slices.Contains(hashes, hashOf(token)) }) {
 			return
@@ -40,8 +45,8 @@ func (st *state) revoke(ctx context.Context, hashes []string, all bool, user str
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.revoked = append(st.revoked, hashes...)
-	if holds || len(st.old) == 0 && slices.Contains(hashes, at) {
-		st.ended = true
+	if holds || len(st.replaced) == 0 && slices.Contains(hashes, at) {
+		st.fate = ended
 	}
 }
 
@@ -54,7 +59,7 @@ func (st *state) where(ctx context.Context) string {
 	switch {
 	case token == "":
 		return ""
-	case len(st.old) > 0 && st.base != nil:
+	case len(st.replaced) > 0 && st.base != nil:
 		return st.base.hash
 	}
 	return st.hashOf(token)
@@ -68,7 +73,7 @@ func (st *state) inRedis() (hash, user string) {
 	if base == nil {
 		return "", ""
 	}
-	_, was, err := codec{st.m.codec}.decode(base.bytes)
+	_, was, err := st.m.codec.decode(base.bytes)
 	if err != nil {
 		return base.hash, ""
 	}
@@ -76,16 +81,16 @@ func (st *state) inRedis() (hash, user string) {
 	return base.hash, user
 }
 
-// hasEnded reports whether the session is over by this request's own doing:
-// revoked, or given a deadline that is not in the future.
+// hasEnded reports whether this request has ended the session itself: revoked it,
+// or set a deadline that is not in the future.
 func (st *state) hasEnded(ctx context.Context, status scs.Status) bool {
 	st.mu.Lock()
-	ended := st.ended
+	revoked := st.fate == ended
 	st.mu.Unlock()
-	return ended || status == scs.Modified && !time.Now().Before(st.m.Deadline(ctx))
+	return revoked || status == scs.Modified && !time.Now().Before(st.m.Deadline(ctx))
 }
 
-// end removes what is left of a session that has ended.
+// end deletes a session that hasEnded, unless a revocation has deleted it.
 func (st *state) end(ctx context.Context) error {
 	hash, user := st.inRedis()
 	st.mu.Lock()
@@ -97,11 +102,11 @@ func (st *state) end(ctx context.Context) error {
 	if err := st.m.store.delete(ctx, hash); err != nil {
 		return err
 	}
-	st.m.event(ctx, Destroyed, hash)
+	st.m.event(ctx, eventDestroyed, hash)
 	return st.leave(ctx, user, hash)
 }
 
-// leave takes a session out of a user's index.
+// leave removes a session from a user's index.
 func (st *state) leave(ctx context.Context, user, hash string) error {
 	if user == "" {
 		return nil
@@ -109,15 +114,15 @@ func (st *state) leave(ctx context.Context, user, hash string) error {
 	return st.m.index.remove(ctx, user, hash)
 }
 
-// left is leave after the session was saved elsewhere, or as another user's: what
-// the index then names is harmless.
+// left is leave after the session was saved under another hash or user. An error
+// only reaches the hook: an entry of the index without a session is harmless.
 func (st *state) left(ctx context.Context, user, hash string) {
 	if err := st.leave(ctx, user, hash); err != nil {
 		st.m.failed(ctx, err)
 	}
 }
 
-// merge takes the values of another session over, see [Manager.MergeSession].
+// merge copies the values of another session, see [Manager.MergeSession].
 func (st *state) merge(ctx context.Context, token string) error {
 	at := hashOf(token)
 	if st.holds(at) {
@@ -130,17 +135,17 @@ func (st *state) merge(ctx context.Context, token string) error {
 		return nil
 	}
 	if err == nil {
-		st.left(ctx, st.m.User(ctx), at) // its user is ours now, if it had one
+		st.left(ctx, st.m.User(ctx), at) // the user was copied too, if it had one
 	}
 	return err
 }
 
-// holds reports whether that is this request's own session, also before a
-// rotation that is not saved yet.
+// holds reports whether hash is that of this request's own session, also of the one
+// before a rotation that is not saved yet.
 func (st *state) holds(hash string) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.base != nil && st.base.hash == hash || slices.Contains(st.old, hash)
+	return st.base != nil && st.base.hash == hash || slices.Contains(st.replaced, hash)
 }
 
 func (st *state) loggedIn() {

@@ -107,7 +107,7 @@ func TestEveryOrderInOneRequest(t *testing.T) {
 		if g.Name == "standalone" || redistest.IsLong() {
 			longest = 3
 		}
-		prefix := redistest.Prefix(t) + ":"
+		prefix := redistest.Prefix(t)
 		var failed []error
 		s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
@@ -235,7 +235,7 @@ func TestTwoRequestsThatRotate(t *testing.T) {
 					var mu sync.Mutex
 					var failed []error
 					loaded, second := make(chan struct{}), make(chan struct{})
-					s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+					s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 						ctx := r.Context()
 						if r.URL.Query().Has("slow") {
 							_ = m.User(ctx)
@@ -326,7 +326,7 @@ func TestOneRequestDuringAnother(t *testing.T) {
 			{"/others", "/rotate", "none", 0},
 		} {
 			t.Run(tc.slow[1:]+" during "+tc.between[1:], func(t *testing.T) {
-				prefix := redistest.Prefix(t) + ":"
+				prefix := redistest.Prefix(t)
 				var between func()
 				s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 					ctx := r.Context()
@@ -399,7 +399,7 @@ func TestNoUpdateIsLostBesideARotation(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				const requests = 60
 				loaded, start := make(chan struct{}, requests), make(chan struct{})
-				s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+				s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 					ctx := r.Context()
 					switch r.URL.Path {
 					case "/login":
@@ -448,7 +448,7 @@ func TestNoUpdateIsLostBesideARotation(t *testing.T) {
 func TestARotationThatFailsIsStillRevoked(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		for _, path := range []string{"/renew", "/login"} {
-			prefix := redistest.Prefix(t) + ":"
+			prefix := redistest.Prefix(t)
 			s := newSite(t, g, prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 				ctx := r.Context()
 				if r.URL.Path == "/renew" {
@@ -476,7 +476,7 @@ func TestARotationThatFailsIsStillRevoked(t *testing.T) {
 
 // A rotation replaces a session, also where it is one of as many as there may be.
 func TestARotationEndsNoOtherSession(t *testing.T) {
-	g, prefix := redistest.Standalone(t), redistest.Prefix(t)+":"
+	g, prefix := redistest.Standalone(t), redistest.Prefix(t)
 	s := newSite(t, g, prefix, func(m *session.Manager, _ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/renew" {
 			_ = m.RenewToken(r.Context())

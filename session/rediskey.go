@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// RedisKey is what the name of a key in Redis says, see [ParseKey].
+// RedisKey holds the parts of the name of a key in Redis, see [ParseKey].
 type RedisKey struct {
-	// Name is the name of the cookie.
+	// Name is the name of the Manager, see [WithName].
 	Name string
 	// Hash is the hash of the token of a session; of a user's index, that of the
 	// user; of a marker, the key of the session that was rotated.
@@ -47,7 +47,7 @@ func ParseKey(redisKey string) (key RedisKey, ok bool) {
 	return RedisKey{}, false
 }
 
-// IsEncoded reports whether a value of Redis begins as [Codec] and
+// IsEncoded reports whether a value of Redis begins as the default codec and
 // [WithEncryption] write sessions. It is for operators' tools that must not show
 // a session under a prefix that they do not know.
 func IsEncoded(value string) bool {

@@ -18,16 +18,10 @@ var retireSource string
 // session counts as logged out.
 const markerLife = 2 * time.Minute
 
-// errRotated is returned for a change to a session that the login of another
-// request has replaced since it was loaded. The change is dropped: what the
-// holder of the old token does must not reach the new session. The client keeps
-// its cookie, which the other response has set.
-var errRotated = errors.Join(ErrGone, errors.New("session: a login has replaced it"))
-
 // marker returns the key that names the session into which a rotation turned this
 // one. It is in the same slot.
 func (m *Manager) marker(hash string) string {
-	return userPrefix + m.prefix + "{" + m.prefix + hash + "}:m"
+	return userPrefix + m.base + "{" + m.base + hash + "}:m"
 }
 
 // retire deletes the session that was rotated into made. gone reports that
@@ -43,11 +37,11 @@ func (st *state) retire(ctx context.Context, base *value, made string) (gone boo
 		return false, err
 	}
 	var reply [][]byte
-	err = m.store.with(context.WithoutCancel(ctx), m.prefix+base.hash, m.saveTimeout, func(p *pair) error {
+	err = m.store.with(context.WithoutCancel(ctx), m.base+base.hash, m.saveTimeout, func(p *pair) error {
 		conn := p.pool.Get()
 		defer conn.Close()
 		var err error
-		reply, err = redis.ByteSlices(conn.Do("EVAL", retireSource, 2, m.prefix+base.hash, marker, sealed, markerLife.Milliseconds()))
+		reply, err = redis.ByteSlices(conn.Do("EVAL", retireSource, 2, m.base+base.hash, marker, sealed, markerLife.Milliseconds()))
 		return err
 	})
 	switch {
@@ -80,7 +74,7 @@ func (st *state) catchUp(ctx context.Context, base *value, stored []byte) error 
 		return nil
 	}
 	m := st.m
-	theirs, err := m.seal.open(m.prefix+base.hash, stored)
+	theirs, err := m.seal.open(m.base+base.hash, stored)
 	if err != nil {
 		return err
 	}
@@ -113,7 +107,7 @@ func (s *store) successor(ctx context.Context, hash string) (*value, error) {
 			return nil, err
 		}
 		if found {
-			b, err := s.m.seal.open(s.m.prefix+hash, stored)
+			b, err := s.m.seal.open(s.m.base+hash, stored)
 			return &value{hash, b, stored}, err
 		}
 		if hash, err = s.next(ctx, hash); err != nil || hash == "" {
@@ -132,15 +126,6 @@ func (s *store) next(ctx context.Context, hash string) (string, error) {
 	}
 	b, err := s.m.seal.open(marker, named)
 	return string(b), err
-}
-
-// peek reads a stored session during a save.
-func (s *store) peek(ctx context.Context, hash string) (stored []byte, found bool, err error) {
-	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) (err error) {
-		stored, found, err = p.store.Find(hash)
-		return err
-	})
-	return stored, found, err
 }
 
 // marked reads a marker, nil for none.
@@ -180,7 +165,7 @@ func (s *store) follow(ctx context.Context, st *state, base *value, mine []byte)
 		if err := s.m.fits(merged); err != nil {
 			return err
 		}
-		stored, err := s.m.seal.seal(s.m.prefix+next.hash, merged)
+		stored, err := s.m.seal.seal(s.m.base+next.hash, merged)
 		if err != nil {
 			return err
 		}
@@ -223,11 +208,13 @@ func (s *store) destroy(ctx context.Context, st *state, hash string) error {
 func (st *state) leaveCookie() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.followed = true
+	if st.fate == alive {
+		st.fate = followed
+	}
 }
 
 func (m *Manager) sameUser(a, b []byte) bool {
-	_, was, err := codec{m.codec}.decode(a)
-	_, now, err2 := codec{m.codec}.decode(b)
+	_, was, err := m.codec.decode(a)
+	_, now, err2 := m.codec.decode(b)
 	return err == nil && err2 == nil && was[userKey] == now[userKey]
 }

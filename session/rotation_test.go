@@ -17,7 +17,7 @@ import (
 // A rotation that cannot be saved leaves the old session where RevokeAll finds it.
 func TestAFailedRotationStaysInTheIndex(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+		s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			ctx := r.Context()
 			switch r.URL.Path {
 			case "/login":
@@ -56,7 +56,7 @@ func TestAFailedRotationStaysInTheIndex(t *testing.T) {
 func TestTwoRotationsWithABound(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		var between func()
-		s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+		s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			ctx := r.Context()
 			_ = m.User(ctx)
 			if r.URL.Query().Has("slow") {
@@ -86,7 +86,7 @@ func TestTwoRotationsWithABound(t *testing.T) {
 func TestMergeOfItself(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		for _, order := range []string{"renew merge", "merge renew", "login merge", "commit"} {
-			s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+			s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 				ctx := r.Context()
 				token := r.URL.Query().Get("token")
 				var err error
@@ -161,7 +161,7 @@ func TestWhenACookieEndsAfterTheHeader(t *testing.T) {
 		{"a value of one that is remembered", func(m *session.Manager, ctx context.Context) { m.Put(ctx, "late", 1) }, true, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := watch(t, redistest.Standalone(t), redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+			s := watch(t, redistest.Standalone(t), redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/start" {
 					m.RememberMe(r.Context(), tc.remember)
 					return
@@ -183,7 +183,7 @@ func TestWhenACookieEndsAfterTheHeader(t *testing.T) {
 func TestTheCookieAfterCommit(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		for name, age := range map[string]int{"remember": 12 * 3600, "deadline": 5 * 3600, "value": 0} {
-			s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, _ http.ResponseWriter, r *http.Request) {
+			s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, _ http.ResponseWriter, r *http.Request) {
 				ctx := r.Context()
 				switch {
 				case r.URL.Path == "/start":
@@ -213,7 +213,7 @@ func TestTheCookieAfterCommit(t *testing.T) {
 // a Login that follows stays.
 func TestRevokedUnread(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
-		s := newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+		s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 			ctx := r.Context()
 			if strings.Contains(r.URL.Path, "/all") {
 				_, _ = m.RevokeAll(ctx, "alice")
@@ -246,7 +246,7 @@ func TestRevokedUnread(t *testing.T) {
 func TestADoubleClickOverTwoInstances(t *testing.T) {
 	topologies(t, func(t *testing.T, g *redistest.Target) {
 		for _, opts := range [][]session.Option{nil, {session.WithRejectGone(true)}, {session.WithEncryption(keyOf(1), keyOf(2))}} {
-			prefix := redistest.Prefix(t) + ":"
+			prefix := redistest.Prefix(t)
 			var arrive sync.WaitGroup
 			handler := func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 				ctx := r.Context()
@@ -285,6 +285,41 @@ func TestADoubleClickOverTwoInstances(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// A session that another request has rotated, and that this one then logs in: the
+// response of the login sets its cookie.
+func TestLoginAfterFollowingARotation(t *testing.T) {
+	topologies(t, func(t *testing.T, g *redistest.Target) {
+		var between func()
+		s := newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+			ctx := r.Context()
+			switch r.URL.Path {
+			case "/start":
+				m.Put(ctx, "cart", "full")
+			case "/rotate":
+				_ = m.RenewToken(ctx)
+			case "/login":
+				_ = m.GetString(ctx, "cart")
+				between()
+				m.Put(ctx, "coupon", "yes")
+				if _, _, err := m.Commit(ctx); err != nil {
+					t.Error(err)
+				}
+				if err := m.Login(ctx, "alice", "", ""); err != nil {
+					t.Error(err)
+				}
+			default:
+				fmt.Fprint(w, m.User(ctx), m.GetString(ctx, "coupon"))
+			}
+		})
+		c, _ := cookie(s.ask("/start", ""))
+		between = func() { s.ask("/rotate", c) }
+		later, set := cookie(s.ask("/login", c))
+		if got := s.ask("/", later).Body.String(); !set || got != "aliceyes" {
+			t.Errorf("the cookie %q is a session of %q", later, got)
 		}
 	})
 }

@@ -6,21 +6,16 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 )
-
-// ErrUnknownKey is a stored value that was encrypted under a key this instance
-// does not have. The session counts as none, so that its user can log in; it is
-// not deleted, except by [Manager.Destroy].
-var ErrUnknownKey = errors.New("session: the stored value is encrypted under a key that is not configured")
 
 const (
 	sealKeySize = 32
 	sealIDSize  = 4
 )
 
-// sealed begins values that are encrypted; neither [Codec] nor gob begins so.
+// sealed is the prefix of encrypted values. Neither the default codec nor gob
+// writes it.
 const sealed = "\x00\x02"
 
 // sealer encrypts values at rest with AES-256-GCM (NIST SP 800-38D). Each

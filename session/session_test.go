@@ -39,7 +39,7 @@ type app struct {
 
 func newApp(t testing.TB, rdb redis.UniversalClient, opts ...session.Option) *app {
 	t.Helper()
-	a := &app{t: t, prefix: redistest.Prefix(t) + ":"}
+	a := &app{t: t, prefix: redistest.Prefix(t)}
 	m, err := session.New(rdb, append([]session.Option{
 		session.WithKeyPrefix(a.prefix), session.WithTimeouts(5*time.Second, 5*time.Second),
 		session.WithHooks(session.Hooks{Failed: func(_ context.Context, err error) {
@@ -366,8 +366,9 @@ func TestEveryMistakeIsReported(t *testing.T) {
 		"WithCookie: Insecure":    {{session.WithCookie(session.Cookie{Insecure: true, Name: "__Secure-x"})}, {session.WithCookie(session.Cookie{Insecure: true, Name: "__host-x"})}, {session.WithCookie(session.Cookie{Insecure: true, Name: "__Http-x"})}},
 		"WithCookie: SameSite":    {{session.WithCookie(session.Cookie{Insecure: true, SameSite: http.SameSiteNoneMode})}, {session.WithCookie(session.Cookie{SameSite: 17})}, {session.WithCookie(session.Cookie{SameSite: -1})}},
 		"WithCookie: Partitioned": {{session.WithCookie(session.Cookie{Partitioned: true})}, {session.WithCookie(session.Cookie{Partitioned: true, SameSite: http.SameSiteStrictMode})}},
-		"WithKeyPrefix":           {{session.WithKeyPrefix("a*")}, {session.WithKeyPrefix("{a}")}, {session.WithKeyPrefix("a\n")}},
-		"WithLifetime":            {{session.WithLifetime(31 * 24 * time.Hour)}, {session.WithLifetime(-time.Hour)}, {session.WithLifetime(1)}},
+		"WithKeyPrefix":           {{session.WithKeyPrefix("a*")}, {session.WithKeyPrefix("{a}")}, {session.WithKeyPrefix("a\n")}, {session.WithKeyPrefix("")}},
+		"WithName":                {{session.WithName("a:b")}, {session.WithName("a*")}, {session.WithCookie(session.Cookie{Name: "a*"})}},
+		"WithLifetime":            {{session.WithLifetime(401 * 24 * time.Hour)}, {session.WithLifetime(-time.Hour)}, {session.WithLifetime(1)}},
 		"WithIdleTimeout":         {{session.WithIdleTimeout(13 * time.Hour)}, {session.WithIdleTimeout(-1)}, {session.WithIdleTimeout(1)}},
 		"WithTimeouts":            {{session.WithTimeouts(0, 1)}, {session.WithTimeouts(1, -1)}},
 		"WithFailureMode":         {{session.WithFailureMode(-1)}, {session.WithFailureMode(2)}},

@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,38 +9,56 @@ import (
 	"github.com/redishttp/redishttp/internal/personal"
 )
 
-// state is what a request knows of its session.
+// state is what a request knows of its session, each fact in one place: what was
+// loaded, what Redis has now, what is to replace it, and what this request did to
+// the sessions of its user.
 type state struct {
-	m      *Manager
-	ctx    lazy     // what handlers get
-	plain  plain    // what the store gets
-	tokens []string // well-formed ones of the cookie
+	m       *Manager
+	ctx     lazy     // what handlers get
+	plain   plain    // what scs and the store get
+	tokens  []string // the well-formed ones of the cookie
+	visited string   // the hash of a session that Iterate visits without its token
 
-	mu       sync.Mutex
-	once     sync.Once
-	data     any    // scs' session data, nil while untouched
-	err      error  // of the load
-	corrupt  bool   // the cookie is to be removed
-	client   string // the token that the client has
-	renewing bool
-	old      []string      // hashes to delete once the new session is saved
-	ttl      time.Duration // of the key, when it was loaded
-	hash     string        // of the token that was loaded
-	saved    *value        // what was just written, to be read back without Redis
-	base     *value        // what Redis had when this request read or wrote it
+	once sync.Once  // the load
+	mu   sync.Mutex // guards what follows where more than the handler's goroutine may use it
 
-	loading string // the token that is being loaded
-	moving  string // the token of a session that is still in scs' own place
-
+	data   any    // scs' session data, nil until the session is used
+	client string // the token that the client has
+	loadResult
+	inRedisNow
+	rotation
 	own
-	unreadable string      // the hash of a session under a key that is not configured
-	aside      atomic.Bool // a store call is about another session
+	lastCommit
+	aside atomic.Bool // a call of the store is about another session, see MergeSession
+}
 
-	// stored is the hash of a session that is visited without its token, in
-	// place of the hash of what stands for its token.
-	stored  string
-	skipped bool // the last commit found nothing that was changed
-	stale   bool // a commit changed when the client's cookie is to end
+// loadResult is what the load has found.
+type loadResult struct {
+	loadErr      error         // why there is no session although there may be one
+	loadingToken string        // the token of the cookie that is tried
+	loadedHash   string        // of the last session that was read, readable or not
+	loadedTTL    time.Duration // of its key
+	legacyToken  string        // of a session that is still where scs keeps it by itself
+	unreadable   string        // the hash of a session under a key that is not configured
+	corrupt      bool          // a value could not be decoded: the cookie is to be removed
+}
+
+// inRedisNow is the session as Redis has it, as far as this request knows.
+type inRedisNow struct {
+	base  *value // nil for a new session
+	wrote bool   // this request has written base, and reads it back without Redis
+}
+
+// rotation is a new token that is not saved yet.
+type rotation struct {
+	renewing bool     // scs is giving the session a new token
+	replaced []string // the hashes to delete once the session is saved under the new one
+}
+
+// lastCommit is what the last commit leaves for the response to do.
+type lastCommit struct {
+	unchanged   bool // it found nothing to write
+	cookieStale bool // the client's cookie is to end at another time
 }
 
 // value is an encoded session.
@@ -52,45 +68,6 @@ type value struct {
 	stored []byte // as Redis has it: bytes, or bytes encrypted
 }
 
-type stateKey struct{ m *Manager }
-
-func (m *Manager) state(ctx context.Context) *state {
-	st, _ := ctx.Value(stateKey{m}).(*state)
-	return st
-}
-
-// lazy is a request's context in which the session is loaded when a handler
-// looks for it.
-type lazy struct {
-	context.Context
-	st *state
-}
-
-func (c *lazy) Value(key any) any {
-	switch key {
-	case c.st.m.key:
-		return c.st.load()
-	case stateKey{c.st.m}:
-		return c.st
-	case personal.Key{}:
-		return c.st
-	}
-	return c.Context.Value(key)
-}
-
-// plain is a request's context for the store, in which nothing is loaded.
-type plain struct {
-	context.Context
-	st *state
-}
-
-func (c *plain) Value(key any) any {
-	if key == (stateKey{c.st.m}) {
-		return c.st
-	}
-	return c.Context.Value(key)
-}
-
 // newState returns a state and its two contexts in one piece.
 func newState(parent context.Context, m *Manager, tokens []string) *state {
 	st := &state{m: m, tokens: tokens}
@@ -98,80 +75,11 @@ func newState(parent context.Context, m *Manager, tokens []string) *state {
 	return st
 }
 
-// load loads the session once and returns scs' data, an empty session's after
-// an error.
-func (st *state) load() any {
-	st.once.Do(func() {
-		m := st.m
-		ctx := &st.plain
-		for _, token := range st.tokens {
-			st.loading = token
-			loaded, err := m.scs.Load(ctx, token)
-			switch {
-			case errors.Is(err, ErrCorrupt):
-				st.drop(ctx, err)
-				continue
-			case errors.Is(err, ErrUnknownKey):
-				m.failed(ctx, err) // it stays in Redis, for instances that have the key
-				st.unreadable = st.hash
-				continue
-			case errors.Is(err, errExpired):
-				if st.ttl > skewToReport {
-					m.failed(ctx, fmt.Errorf("%w: redis would keep it for another %v", ErrClock, st.ttl.Round(time.Second)))
-				}
-				continue
-			case err != nil:
-				st.empty(err)
-				return
-			}
-			if m.Token(loaded) != "" {
-				if st.moving != "" { // to be saved in our place
-					m.Put(loaded, movedKey, true)
-					m.Remove(loaded, movedKey)
-				}
-				st.set(loaded.Value(m.key), token, nil)
-				m.loaded(ctx, true)
-				return
-			}
-			if m.hooks.Event != nil {
-				m.event(ctx, Unknown, hashOf(token))
-			}
-		}
-		st.empty(nil)
-		m.loaded(ctx, false)
-	})
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.data
-}
-
-// empty begins a new session; err says whether that is for want of Redis.
-func (st *state) empty(err error) {
-	ctx, _ := st.m.scs.Load(context.Background(), "") // without a token it cannot fail
-	st.set(ctx.Value(st.m.key), "", err)
-}
-
-func (st *state) set(data any, client string, err error) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.data, st.client, st.err = data, client, err
-}
-
 // committed keeps what was just written, as what Redis has and to be read back.
 func (st *state) committed(v *value) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.saved, st.base = v, v
-}
-
-// found keeps what was loaded, nil if it cannot be read.
-func (st *state) found(hash string, v *value, ttl time.Duration) {
-	if st == nil {
-		return
-	}
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.hash, st.ttl, st.base = hash, ttl, v
+	st.base, st.wrote = v, true
 }
 
 // read is what Redis had of a session when this request saw it, nil for a new one.
@@ -184,30 +92,14 @@ func (st *state) read(hash string) *value {
 	return st.base
 }
 
-// hash is where the session of a token is.
-func (st *state) hashOf(token string) string {
-	if st != nil && st.stored != "" && token == st.stored {
-		return token
-	}
-	return hashOf(token)
-}
-
-// at is where the session is that scs looks for under this hash.
-func (st *state) at(hash string) string {
-	if st != nil && st.stored != "" && hash == hashOf(st.stored) {
-		return st.stored
-	}
-	return hash
-}
-
 // savedHash is that of the session that was just written.
 func (st *state) savedHash() string {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.saved == nil {
+	if !st.wrote {
 		return ""
 	}
-	return st.saved.hash
+	return st.base.hash
 }
 
 // doomed is where the session that is being destroyed is in Redis: until a
@@ -215,7 +107,7 @@ func (st *state) savedHash() string {
 func (st *state) doomed(hash string) string {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if len(st.old) > 0 && st.base != nil {
+	if len(st.replaced) > 0 && st.base != nil {
 		return st.base.hash
 	}
 	return hash
@@ -225,37 +117,7 @@ func (st *state) doomed(hash string) string {
 func (st *state) destroyed() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.saved, st.base, st.old, st.own = nil, nil, nil, own{revoked: st.revoked}
-}
-
-func (st *state) remembered(hash string) ([]byte, bool) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.saved == nil || st.saved.hash != hash {
-		return nil, false
-	}
-	return st.saved.bytes, true
-}
-
-// rotated takes the hash of a session that is being replaced; false if it is not.
-func (st *state) rotated(hash string) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if st.renewing {
-		st.old = append(st.old, hash)
-	}
-	return st.renewing
-}
-
-// drop forgets a value that cannot be read.
-func (st *state) drop(ctx context.Context, err error) {
-	st.corrupt = true
-	st.m.failed(ctx, err)
-	if st.hash != "" {
-		if err := st.m.store.delete(ctx, st.hash); err != nil {
-			st.m.failed(ctx, err)
-		}
-	}
+	st.inRedisNow, st.replaced, st.own = inRedisNow{}, nil, own{revoked: st.revoked}
 }
 
 // HasReadClient tells an inner cache that the response may be about this client.
@@ -265,4 +127,14 @@ func (st *state) touched() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.data != nil
+}
+
+// remembered returns what this request has written itself.
+func (st *state) remembered(hash string) ([]byte, bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.wrote || st.base.hash != hash {
+		return nil, false
+	}
+	return st.base.bytes, true
 }

@@ -54,7 +54,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	s.pairs.New = func() any {
 		conn := dialer.Conn()
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
-		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.prefix), redisstore.NewWithPrefix(pool, m.legacyPrefix)}
+		return &pair{conn, pool, redisstore.NewWithPrefix(pool, m.base), redisstore.NewWithPrefix(pool, m.legacyPrefix)}
 	}
 	return s, nil
 }
@@ -102,8 +102,8 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 	}
 }
 
-// FindCtx runs under the request's context: no one needs a session whose
-// client is gone.
+// FindCtx ends with the request's context: a session is of no use once its client
+// has disconnected.
 func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool, err error) {
 	st := s.m.state(ctx)
 	if st != nil && st.aside.Load() {
@@ -117,7 +117,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	}
 	var stored []byte
 	var ttl time.Duration
-	err = s.with(ctx, s.m.prefix+hash, s.m.loadTimeout, func(p *pair) error {
+	err = s.with(ctx, s.m.base+hash, s.m.loadTimeout, func(p *pair) error {
 		now := time.Now()
 		ask := st != nil && !s.fresh.is(hash, now)
 		p.conn.TrackTTL(ask)
@@ -138,7 +138,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	case !found:
 		return nil, false, nil
 	}
-	b, err = s.m.seal.open(s.m.prefix+hash, stored)
+	b, err = s.m.seal.open(s.m.base+hash, stored)
 	if err != nil {
 		st.found(hash, nil, ttl)
 		return nil, false, err
@@ -147,9 +147,9 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	return b, true, nil
 }
 
-// CommitCtx runs although the client may be gone: the work is done, and a
-// login that was answered must be a login. What is as it was read is not
-// written. When it expires follows from b.
+// CommitCtx does not end with the request's context: the handler has done its work,
+// and may have responded already. An unchanged session is not written. scs' expiry
+// is ignored: the life of the key follows from b.
 func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Time) error {
 	if err := s.m.fits(b); err != nil {
 		return err
@@ -158,19 +158,19 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Tim
 	hash = st.at(hash)
 	if st != nil {
 		base := st.read(hash)
-		if st.skipped = base != nil && s.m.same(base.bytes, b); st.skipped {
+		if st.unchanged = base != nil && s.m.same(base.bytes, b); st.unchanged {
 			return nil
 		}
 		if base != nil {
 			return s.commitGuarded(ctx, st, base, b)
 		}
 	}
-	stored, err := s.m.seal.seal(s.m.prefix+hash, b)
+	stored, err := s.m.seal.seal(s.m.base+hash, b)
 	if err != nil {
 		return err
 	}
 	life := s.m.lifeOf(b)
-	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
+	err = s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) error {
 		p.conn.ExpireIn(life)
 		return p.store.Commit(hash, stored, time.Now().Add(life))
 	})
@@ -180,7 +180,7 @@ func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Tim
 	return err
 }
 
-// fits refuses a session that is too large.
+// fits returns ErrTooLarge for a session above WithMaxSize.
 func (m *Manager) fits(b []byte) error {
 	if len(b) > m.maxSize {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(b), m.maxSize)
@@ -215,7 +215,7 @@ func (s *store) delete(ctx context.Context, hash string) error {
 
 // deleted reports whether there was something to delete.
 func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) {
-	err = s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
+	err = s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) error {
 		err := p.store.Delete(hash)
 		was = p.conn.Deleted() > 0
 		return err
@@ -223,23 +223,17 @@ func (s *store) deleted(ctx context.Context, hash string) (was bool, err error) 
 	return was, err
 }
 
-// touch moves the expiry of a session that was only read. It never writes the
-// value, so it cannot bring back what a logout deleted, and only ever extends:
-// another request may have extended the session since.
-func (s *store) touch(ctx context.Context, hash string, life time.Duration) error {
-	return s.with(context.WithoutCancel(ctx), s.m.prefix+hash, s.m.saveTimeout, func(p *pair) error {
-		conn := p.pool.Get()
-		defer conn.Close()
-		_, err := conn.Do("EVAL", extendSource, 1, s.m.prefix+hash, life.Milliseconds())
-		if err == nil {
-			s.fresh.set(hash, time.Now().Add(s.m.step()))
-		}
+// peek reads a stored session during a save.
+func (s *store) peek(ctx context.Context, hash string) (stored []byte, found bool, err error) {
+	err = s.with(context.WithoutCancel(ctx), s.m.base+hash, s.m.saveTimeout, func(p *pair) (err error) {
+		stored, found, err = p.store.Find(hash)
 		return err
 	})
+	return stored, found, err
 }
 
-// AllCtx finds every session, on all masters; for operators. [Manager.Iterate]
-// reads one at a time instead.
+// AllCtx returns every session, of all masters. scs.IterableCtxStore has it;
+// [Manager.Iterate] reads one at a time instead.
 func (s *store) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	all := map[string][]byte{}
 	err := s.each(ctx, func(hash string, stored []byte) error {
@@ -249,12 +243,11 @@ func (s *store) AllCtx(ctx context.Context) (map[string][]byte, error) {
 	return all, err
 }
 
-// each calls fn for every session. A key of another type is no session, and
-// hides none.
+// each calls fn for every session. A key of another type is reported and skipped.
 func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) error) error {
 	conn := s.all.Get()
 	defer conn.Close()
-	keys, err := redis.Strings(redis.DoContext(conn, ctx, "KEYS", s.m.prefix+"*")) // SCAN, on each master
+	keys, err := redis.Strings(redis.DoContext(conn, ctx, "KEYS", s.m.base+"*")) // SCAN, on each master
 	if err != nil {
 		return fmt.Errorf("session: iterate: %w", blame(err))
 	}
@@ -262,7 +255,7 @@ func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		hash := strings.TrimPrefix(key, s.m.prefix)
+		hash := strings.TrimPrefix(key, s.m.base)
 		stored, found, err := s.peek(ctx, hash)
 		switch {
 		case isWrongType(err):
@@ -277,17 +270,3 @@ func (s *store) each(ctx context.Context, fn func(hash string, stored []byte) er
 	}
 	return nil
 }
-
-// Find, Commit and Delete are for callers without a context.
-func (s *store) Find(hash string) ([]byte, bool, error) {
-	return s.FindCtx(context.Background(), hash)
-}
-
-func (s *store) Commit(hash string, b []byte, expiry time.Time) error {
-	return s.CommitCtx(context.Background(), hash, b, expiry)
-}
-
-func (s *store) Delete(hash string) error { return s.DeleteCtx(context.Background(), hash) }
-
-// noToken is the hash of a session that has no token yet.
-var noToken = hashOf("")

@@ -6,8 +6,9 @@ import (
 	"fmt"
 )
 
-// Key is a typed place in a session. The value is kept as JSON, so any codec
-// takes it, no type must be registered, and fields may come and go.
+// Key is a typed key of a session. Its value is stored as JSON, so that it works
+// with any codec, its type need not be registered, and fields may be added and
+// removed.
 //
 //	var cart = session.Key[Cart]("cart")
 //
@@ -36,9 +37,6 @@ func (k Key[T]) Pop(ctx context.Context, m *Manager) (value T, ok bool, err erro
 	return k.decode(m.Pop(ctx, string(k)))
 }
 
-// Remove removes the value.
-func (k Key[T]) Remove(ctx context.Context, m *Manager) { m.Remove(ctx, string(k)) }
-
 func (k Key[T]) decode(stored any) (value T, ok bool, err error) {
 	if stored == nil {
 		return value, false, nil
@@ -54,7 +52,8 @@ func (k Key[T]) decode(stored any) (value T, ok bool, err error) {
 	return value, true, nil
 }
 
-// Flash is a message for the next page.
+// Flash is a message for the next page that the user sees, for example after a
+// redirect.
 type Flash struct {
 	Kind string `json:"kind"` // like "error" or "success"
 	Text string `json:"text"`
@@ -62,14 +61,14 @@ type Flash struct {
 
 const flashes = Key[[]Flash]("__flash")
 
-// AddFlash leaves a message for the next page that asks for [Manager.Flashes].
+// AddFlash adds a message for the next page that calls [Manager.Flashes].
 func (m *Manager) AddFlash(ctx context.Context, kind, text string) {
 	all, _, _ := flashes.Get(ctx, m) // what cannot be read is replaced
 	_ = flashes.Put(ctx, m, append(all, Flash{kind, text}))
 }
 
-// Flashes returns the messages and removes them. Two requests at once may both
-// get them, rather than neither.
+// Flashes returns the messages and removes them. Two concurrent requests may
+// both get them.
 func (m *Manager) Flashes(ctx context.Context) []Flash {
 	all, _, _ := flashes.Pop(ctx, m)
 	return all

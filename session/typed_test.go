@@ -19,7 +19,7 @@ type cart struct {
 func TestTypedKeysAndFlashes(t *testing.T) {
 	const place, number = session.Key[cart]("cart"), session.Key[int]("cart")
 	want := cart{[]string{"a", "b"}, time.Date(2026, 11, 21, 1, 2, 3, 4, time.UTC), 1 << 62}
-	s := newSite(t, redistest.Standalone(t), redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+	s := newSite(t, redistest.Standalone(t), redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		switch r.URL.Path {
 		case "/put":
@@ -47,7 +47,7 @@ func TestTypedKeysAndFlashes(t *testing.T) {
 		case "/pop":
 			_, first, _ := place.Pop(ctx, m)
 			_, second, _ := place.Pop(ctx, m)
-			place.Remove(ctx, m)
+			m.Remove(ctx, string(place))
 			fmt.Fprint(w, first, second, m.Flashes(ctx))
 		}
 	})

@@ -9,8 +9,8 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// same reports whether two encodings are of equal sessions. [Codec] writes equal
-// bytes but for maps; scs' codec writes any order.
+// same reports whether two encodings are of equal sessions. The default codec
+// writes equal bytes except for maps; gob writes the keys in any order.
 func (m *Manager) same(a, b []byte) bool {
 	if bytes.Equal(a, b) {
 		return true
@@ -18,18 +18,18 @@ func (m *Manager) same(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	c := codec{m.codec}
+	c := m.codec
 	until, was, err := c.decode(a)
 	deadline, now, err2 := c.decode(b)
 	return err == nil && err2 == nil && until.Equal(deadline) && reflect.DeepEqual(was, now)
 }
 
-// status is scs', but for a value that was changed in place, a map or what a
-// pointer points to, which scs does not see.
+// status is scs' status, and Modified also when a value was changed in place: a map,
+// or what a pointer points to. scs does not notice such a change.
 func (st *state) status(ctx context.Context) scs.Status {
 	m := st.m
 	status := m.Status(ctx)
-	if status != scs.Unmodified || st.err != nil {
+	if status != scs.Unmodified || st.loadErr != nil {
 		return status
 	}
 	st.mu.Lock()
@@ -47,7 +47,7 @@ func (st *state) status(ctx context.Context) scs.Status {
 	if mutable == "" {
 		return status
 	}
-	_, was, err := codec{m.codec}.decode(base.bytes)
+	_, was, err := m.codec.decode(base.bytes)
 	if err != nil {
 		return status
 	}
@@ -58,32 +58,6 @@ func (st *state) status(ctx context.Context) scs.Status {
 		}
 	}
 	return status
-}
-
-// changeable reports whether a session may hold values that can be changed in
-// place. It is cheap for what [Codec] wrote, and true for anything else.
-func changeable(b []byte) bool {
-	if !bytes.HasPrefix(b, []byte(magic)) {
-		return true
-	}
-	r := &reader{b: b[len(magic):]}
-	r.varint()
-	r.varint()
-	for count := r.uvarint(); count > 0 && !r.failed; count-- {
-		r.text()
-		switch tag := r.take(1); {
-		case r.failed:
-		case tag[0] == 's' || tag[0] == 't':
-			r.text()
-		case tag[0] == 'i' || tag[0] == '3' || tag[0] == '6':
-			r.varint()
-		case tag[0] == 'd':
-			r.take(8)
-		case tag[0] != 'y' && tag[0] != 'n':
-			return true
-		}
-	}
-	return r.failed
 }
 
 func immutable(value any) bool {

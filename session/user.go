@@ -3,12 +3,12 @@ package session
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"strings"
 	"time"
 )
 
-// The keys of what Login keeps in the session itself.
+// The keys of the values that Login puts in the session itself.
 const (
 	userKey    = "__user"
 	createdKey = "__created"
@@ -17,14 +17,14 @@ const (
 )
 
 const (
-	maxAgent   = 256
-	handleSize = 16
+	maxAgent = 256
 )
 
-// Login binds the session to a user, and gives it a new token: call it when a
-// user has proved who they are. It takes effect when the session is saved; if
-// it cannot be entered into the user's index then, the login fails. Address and
-// user agent are for [Manager.Sessions]; they may be empty.
+// Login binds the session to a user and gives it a new token. Call it when the
+// user is authenticated. It takes effect when the session is saved; if the session
+// cannot be added to the user's index then, the login fails and the client gets
+// 503. address and userAgent are shown by [Manager.Sessions]; they may be empty, and
+// userAgent is cut to 256 bytes.
 func (m *Manager) Login(ctx context.Context, user, address, userAgent string) error {
 	if user == "" {
 		return errors.New("session: login: no user")
@@ -40,11 +40,12 @@ func (m *Manager) Login(ctx context.Context, user, address, userAgent string) er
 	return nil
 }
 
-// User is the user of [Manager.Login], "" for an anonymous session.
+// User returns the user of [Manager.Login], "" for an anonymous session.
 func (m *Manager) User(ctx context.Context) string { return m.GetString(ctx, userKey) }
 
-// Destroy ends the session, here and in its user's index. After
-// [ErrUnconfirmed] it is ended all the same.
+// Destroy ends the session: it deletes the session and its entry in the user's
+// index, and the response removes the cookie. After [ErrUnconfirmed] it has ended
+// all the same.
 func (m *Manager) Destroy(ctx context.Context) error {
 	st := m.state(m.in(ctx))
 	st.load()
@@ -63,84 +64,15 @@ func (m *Manager) Destroy(ctx context.Context) error {
 	if at == "" {
 		return nil
 	}
-	m.event(ctx, Destroyed, at)
+	m.event(ctx, eventDestroyed, at)
 	if err := st.leave(ctx, user, hash); err != nil {
 		m.failed(ctx, err) // it names a session that is gone: harmless
 	}
 	return m.index.confirm(ctx, at)
 }
 
-// Device is one session of a user.
-type Device struct {
-	// Handle names it for Revoke. It is part of the token's hash and opens
-	// nothing.
-	Handle   string
-	Created  time.Time
-	Deadline time.Time
-	// LastSeen is exact to a tenth of the idle time. In the last idle time
-	// before the deadline it is when that began. It is zero, unknown, with
-	// [Manager.RememberMe]: what does not end when it is idle is not renewed.
-	LastSeen  time.Time
-	Address   string
-	UserAgent string
-	Current   bool // the session of ctx
-}
-
-// Sessions lists the sessions of a user, the latest first.
-func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
-	hashes, err := m.index.hashes(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	values, err := m.index.values(ctx, hashes)
-	if err != nil {
-		return nil, err
-	}
-	current := ""
-	if st := m.state(ctx); st != nil {
-		current = st.where(ctx)
-	}
-	var devices []Device
-	for i, v := range values {
-		if v.bytes == nil {
-			continue
-		}
-		deadline, data, err := m.open(hashes[i], v.bytes)
-		if err != nil || data[userKey] != user {
-			continue // it has expired, or belongs to another user by now
-		}
-		d := Device{Handle: hashes[i][:handleSize], Deadline: deadline, Current: hashes[i] == current}
-		d.LastSeen = m.lastSeen(data, v)
-		created, _ := data[createdKey].(string)
-		d.Created, _ = time.Parse(time.RFC3339, created)
-		d.Address, _ = data[addressKey].(string)
-		d.UserAgent, _ = data[agentKey].(string)
-		devices = append(devices, d)
-	}
-	slices.SortStableFunc(devices, func(a, b Device) int { return b.Created.Compare(a.Created) })
-	return devices, nil
-}
-
-func (m *Manager) lastSeen(data map[string]any, v kept) time.Time {
-	if data[rememberKey] == true {
-		return time.Time{}
-	}
-	return v.expires.Add(-m.idle)
-}
-
-// open decodes what Redis has of a session.
-func (m *Manager) open(hash string, stored []byte) (deadline time.Time, data map[string]any, err error) {
-	b, err := m.seal.open(m.prefix+hash, stored)
-	if err != nil {
-		return time.Time{}, nil, err
-	}
-	return codec{m.codec}.Decode(b)
-}
-
-// ErrNoDevice is a handle that none of the user's sessions has.
-var ErrNoDevice = errors.New("session: the user has no such session")
-
-// Revoke ends one session of a user, by its handle. If that is the session of
+// Revoke ends one session of a user, by its handle, see [Device]. It returns
+// [ErrGone] if none of the user's sessions has that handle. If it is the session of
 // ctx, the response removes its cookie, as after [Manager.RevokeAll].
 func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 	hashes, err := m.index.hashes(ctx, user)
@@ -159,7 +91,7 @@ func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 			return m.index.confirm(ctx, hash)
 		}
 	}
-	return ErrNoDevice
+	return fmt.Errorf("%w: the user has no session of this handle", ErrGone)
 }
 
 // RevokeAll ends all sessions of a user and returns how many there were. A
@@ -177,8 +109,8 @@ func (m *Manager) RevokeAll(ctx context.Context, user string) (int, error) {
 }
 
 // RevokeOthers ends all sessions of this session's user but this one, also if
-// Login or RenewToken gave it a new token in this request, before or after. It
-// is what a change of the password calls.
+// Login or RenewToken gave it a new token in this request, before or after. Call
+// it when the user changes the password.
 func (m *Manager) RevokeOthers(ctx context.Context) (int, error) {
 	st := m.state(m.in(ctx))
 	user, at := m.User(ctx), st.where(ctx)
@@ -188,54 +120,4 @@ func (m *Manager) RevokeOthers(ctx context.Context) (int, error) {
 	hashes, err := m.index.revoke(ctx, user, at)
 	st.revoke(ctx, hashes, false, user)
 	return len(hashes), err
-}
-
-// entered enters a session that is new, or was rotated, or has another
-// deadline, before it is saved. left, called afterwards, reports whether all
-// sessions of the user were revoked in between.
-func (st *state) entered(ctx context.Context) (left func() error, err error) {
-	m := st.m
-	user, token := m.User(ctx), m.Token(ctx)
-	nothing := func() error { return nil }
-	if user == "" || token == "" {
-		return nothing, nil
-	}
-	hash, deadline := st.hashOf(token), m.Deadline(ctx)
-	st.mu.Lock()
-	replaces := ""
-	if len(st.old) > 0 {
-		replaces = st.old[0]
-	}
-	st.mu.Unlock()
-	if st.indexed(hash, user, deadline) {
-		return nothing, nil
-	}
-	epoch, ended, err := m.index.add(ctx, user, hash, replaces, deadline)
-	st.mu.Lock()
-	st.revoked = append(st.revoked, ended...) // the work of this request
-	st.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	return func() error {
-		now, err := m.index.epoch(ctx, user)
-		if err == nil && now == epoch {
-			return nil
-		}
-		if err = errors.Join(err, m.store.delete(ctx, hash), m.index.remove(ctx, user, hash)); err != nil {
-			return err
-		}
-		return ErrGone
-	}, nil
-}
-
-// indexed reports whether the index has the session as it is: whatever is
-// stored was entered before it was stored.
-func (st *state) indexed(hash, user string, deadline time.Time) bool {
-	base := st.read(hash)
-	if base == nil {
-		return false
-	}
-	until, was, err := codec{st.m.codec}.decode(base.bytes)
-	return err == nil && was[userKey] == user && until.Equal(deadline)
 }

@@ -17,7 +17,7 @@ import (
 // accounts is a site with logins.
 func accounts(t *testing.T, g *redistest.Target, opts ...session.Option) *site {
 	t.Helper()
-	return newSite(t, g, redistest.Prefix(t)+":", func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
+	return newSite(t, g, redistest.Prefix(t), func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 		ctx, q := r.Context(), r.URL.Query()
 		var err error
 		switch r.URL.Path {
@@ -214,7 +214,7 @@ func TestTenThousandSessionsAreRevoked(t *testing.T) {
 // Who cannot be entered into the index is not logged in.
 func TestALoginWithoutAnIndexFails(t *testing.T) {
 	s := redistest.NewServer(t)
-	prefix := redistest.Prefix(t) + ":"
+	prefix := redistest.Prefix(t)
 	var failed error
 	a := newSite(t, s.Target(), prefix, func(m *session.Manager, w http.ResponseWriter, r *http.Request) {
 		if err := m.Login(r.Context(), "alice", "", ""); err != nil {

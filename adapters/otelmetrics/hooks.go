@@ -51,7 +51,7 @@ func (m *Metrics) Session(name string) session.Hooks {
 		Saved:  func(ctx context.Context) { r.count(ctx, "session.saves", 1) },
 		Merged: func(ctx context.Context, times int) { r.count(ctx, "session.merges", times) },
 		Event: func(ctx context.Context, e session.Event) {
-			r.count(ctx, "session.events", 1, attribute.Stringer("kind", e.Kind))
+			r.count(ctx, "session.events", 1, attribute.String("kind", e.Kind))
 		},
 		Failed: r.failed("session"),
 	}

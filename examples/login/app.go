@@ -35,7 +35,7 @@ func newApp(conn *connect.Conn, c config, logger *slog.Logger) (*app, error) {
 	a.users, errs[0] = newUsers(c.rounds, demoUsers)
 	a.sessions, errs[1] = session.New(conn.Client(), session.WithCookie(session.Cookie{Insecure: !c.behindTLS}), session.WithLogger(logger), session.WithHooks(session.Hooks{
 		Event: func(ctx context.Context, e session.Event) { // who came and went; many "unknown" are guesses
-			logger.LogAttrs(ctx, slog.LevelInfo, "session", slog.String("event", e.Kind.String()), slog.String("device", e.Handle))
+			logger.LogAttrs(ctx, slog.LevelInfo, "session", slog.String("event", e.Kind), slog.String("device", e.Handle))
 		},
 	}))
 	// Behind a proxy it is ratelimit.ByIP that knows the address.

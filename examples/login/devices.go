@@ -50,7 +50,7 @@ func (a *app) revoke(w http.ResponseWriter, r *http.Request, user string) {
 	ctx := r.Context()
 	err := a.sessions.Revoke(ctx, user, r.PathValue("handle"))
 	switch {
-	case errors.Is(err, session.ErrNoDevice):
+	case errors.Is(err, session.ErrGone):
 		a.sessions.AddFlash(ctx, "info", "That device is logged out already.")
 	case err != nil:
 		a.unavailable(w, r, err)

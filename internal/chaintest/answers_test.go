@@ -76,7 +76,7 @@ func TestAnAnswerIsNoOutage(t *testing.T) {
 func TestAFullRedisServesReaders(t *testing.T) {
 	server := redistest.NewServer(t)
 	direct := server.Client(t)
-	m := must(session.New(server.Client(t), session.WithKeyPrefix("t:")))
+	m := must(session.New(server.Client(t), session.WithKeyPrefix("t")))
 	reads := false
 	a := &app{h: m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if n := m.GetInt(r.Context(), "n"); !reads {

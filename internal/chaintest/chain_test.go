@@ -34,7 +34,7 @@ func newChain(t testing.TB, rdb redis.UniversalClient, prefix string) chain {
 	var c chain
 	var errs [4]error
 	c.limiter, errs[0] = ratelimit.New(rdb, redis_rate.PerHour(1000), ratelimit.WithKeyPrefix(prefix+"r"), ratelimit.WithTimeout(5*time.Second))
-	c.sessions, errs[1] = session.New(rdb, session.WithKeyPrefix(prefix+"s:"), session.WithTimeouts(5*time.Second, 5*time.Second))
+	c.sessions, errs[1] = session.New(rdb, session.WithKeyPrefix(prefix+"s"), session.WithTimeouts(5*time.Second, 5*time.Second))
 	c.responses, errs[2] = cache.New(rdb, cache.WithKeyPrefix(prefix+"c"), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithBuckets(1))
 	c.locks, errs[3] = lockmw.New(rdb, lockmw.WithKeyPrefix(prefix+"l"), lockmw.WithTimeout(4*time.Second), lockmw.WithKey(func(r *http.Request) (string, error) { return r.URL.Path, nil }))
 	for _, err := range errs {

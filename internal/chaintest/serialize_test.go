@@ -24,7 +24,7 @@ func TestRequestsOfOneSessionInTurn(t *testing.T) {
 		var delivered atomic.Int64
 		Instance := func() http.Handler {
 			rdb := g.Client(t)
-			sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s:"), session.WithTimeouts(5*time.Second, 5*time.Second))
+			sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s"), session.WithTimeouts(5*time.Second, 5*time.Second))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -67,7 +67,7 @@ func newLimiter(t testing.TB, rdb redis.UniversalClient, prefix, name string) In
 
 func newSessions(t testing.TB, rdb redis.UniversalClient, prefix, name string) Instance {
 	t.Helper()
-	m, err := session.New(rdb, session.WithKeyPrefix(prefix+":"+name+":"), session.WithCookie(session.Cookie{Name: "__Host-" + name}))
+	m, err := session.New(rdb, session.WithKeyPrefix(prefix+":"+name), session.WithCookie(session.Cookie{Name: "__Host-" + name}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ func newChain(t testing.TB, subject string, s settings) *chain {
 		ratelimit.WithFailureMode(ratelimit.FailClosed), ratelimit.WithHooks(ratelimit.Hooks{
 			Decided: func(_ context.Context, d ratelimit.Decision, _ time.Duration) { c.note("limit: allowed=%v", d.Allowed) },
 		}))
-	c.sessions, errs[1] = session.New(c.rdb, session.WithKeyPrefix(c.prefix+"s:"), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(5*time.Second, 5*time.Second),
+	c.sessions, errs[1] = session.New(c.rdb, session.WithKeyPrefix(c.prefix+"s"), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(5*time.Second, 5*time.Second),
 		session.WithHooks(session.Hooks{
 			Loaded: func(_ context.Context, found bool) { c.note("session: loaded, found=%v", found) },
 			Saved:  func(context.Context) { c.note("session: saved") },

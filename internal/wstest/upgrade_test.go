@@ -33,7 +33,7 @@ func TestUpgrades(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s:"), session.WithCookie(session.Cookie{Insecure: true}))
+	sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s"), session.WithCookie(session.Cookie{Insecure: true}))
 	if err != nil {
 		t.Fatal(err)
 	}

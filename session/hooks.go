@@ -1,0 +1,55 @@
+package session
+
+import "context"
+
+// Hooks observe a [Manager]. Any may be nil. They run on a goroutine of the
+// request and must not block. They never see a token.
+type Hooks struct {
+	// Loaded is called when the session is first used: found, or new.
+	Loaded func(ctx context.Context, found bool)
+	// Saved is called after the session was written.
+	Saved func(ctx context.Context)
+	// Merged is called after a save that was merged with that many concurrent
+	// saves.
+	Merged func(ctx context.Context, times int)
+	// Event is called when a session was created, rotated or destroyed, and for a
+	// token that no session has, see [Event].
+	Event func(ctx context.Context, e Event)
+	// Failed is called for each failure: [ErrUnavailable], [ErrRefused],
+	// [ErrGone], [ErrConflict], [ErrHeadersSent], [ErrCorrupt], [ErrEncode],
+	// [ErrTooLarge], [ErrUnknownKey].
+	Failed func(ctx context.Context, err error)
+}
+
+// Event is something that happened to a session, for audit logs and metrics.
+type Event struct {
+	// Kind is "created" when a session was saved for the first time, "rotated" when
+	// it was saved under a new token, "destroyed" when it was logged out, and
+	// "unknown" for a well-formed token that no session has: it has expired, or was
+	// guessed.
+	Kind string
+	// Handle names the session as in [Device].
+	Handle string
+}
+
+// The kinds of an Event.
+const (
+	eventCreated   = "created"
+	eventRotated   = "rotated"
+	eventDestroyed = "destroyed"
+	eventUnknown   = "unknown"
+)
+
+const handleSize = 16 // of a Handle, in characters
+
+func (m *Manager) event(ctx context.Context, kind, hash string) {
+	if m.hooks.Event != nil {
+		m.hooks.Event(ctx, Event{kind, hash[:min(len(hash), handleSize)]})
+	}
+}
+
+func (m *Manager) loaded(ctx context.Context, found bool) {
+	if m.hooks.Loaded != nil {
+		m.hooks.Loaded(ctx, found)
+	}
+}
