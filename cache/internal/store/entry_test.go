@@ -225,8 +225,8 @@ func TestShrink(t *testing.T) {
 	}
 }
 
-// A damaged compressed body is an error. Inline never allocates more than the size in
-// the entry.
+// A damaged compressed body is an error. Inline decompresses no more than the size
+// in the entry.
 func TestADamagedCompressedBodyIsAnError(t *testing.T) {
 	for name, damage := range map[string]func(e *Entry){
 		"cut short":        func(e *Entry) { e.Body = e.Body[:len(e.Body)/2] },

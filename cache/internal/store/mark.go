@@ -18,19 +18,20 @@ import (
 //go:embed purge.lua
 var purgeSource string
 
-// maxLogFields is above what number of things a purge log is begun again: then
-// everything of its bucket is invalidated, which is safe.
+// maxLogFields bounds a purge log. Above it the log is begun again at its present number,
+// and everything in its bucket is invalidated, which is safe.
 const maxLogFields = 50_000
 
-// Mark is what a purge writes: fields of purge logs. None stands for everything.
+// Mark is what a purge writes: fields of purge logs. No fields stand for everything.
 type Mark struct{ logs, fields []string }
 
-// Mark concerns the URL of a place; soft makes its responses stale.
+// Mark purges the URL of a place: all its targets and variants. soft makes them stale
+// instead of missing.
 func (p *Place) Mark(soft bool) Mark {
 	return Mark{[]string{p.Log}, []string{field("u:", p.url, soft)}}
 }
 
-// Tagged concerns what carries one of these tags.
+// Tagged purges every entry that has one of these tags, in all buckets.
 func (s *Store) Tagged(tags []string, soft bool) Mark {
 	fields := make([]string, len(tags))
 	for i, tag := range tags {
@@ -39,7 +40,7 @@ func (s *Store) Tagged(tags []string, soft bool) Mark {
 	return Mark{s.logs(), fields}
 }
 
-// Everything concerns every entry.
+// Everything purges every entry.
 func (s *Store) Everything() Mark { return Mark{logs: s.logs()} }
 
 // field is the name of a URL or tag in a purge log.
@@ -58,8 +59,10 @@ func (s *Store) logs() []string {
 	return logs
 }
 
-// Purge writes to purge logs. It goes on when the client has gone: the change
-// it follows has happened.
+// Purge writes m to its purge logs, in one round trip. It does not end with ctx: the change
+// that it follows has happened. An error means that some logs may lack it; a purge that is
+// written twice is one. [ErrUnconfirmed] means that it is written, but that replicas have
+// not confirmed it.
 func (s *Store) Purge(ctx context.Context, m Mark) error {
 	_, err := s.markEach(ctx, m.logs, m.fields)
 	return err
