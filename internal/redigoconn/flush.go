@@ -3,7 +3,6 @@ package redigoconn
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -136,7 +135,7 @@ func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
 			return []any{"OK", int64(1)}, nil
 		case !fromServer(err):
 			return nil, wrapped("EXEC", err)
-		case !strings.HasPrefix(err.Error(), "ERR syntax"):
+		case !goredis.HasErrorPrefix(err, "syntax"):
 			return failure{reply: []any{wrapped("EXEC", err)}, err: wrapped("EXEC", err)}, nil
 		}
 		c.keep.Store(true) // a server before 6.2 does not know PXAT

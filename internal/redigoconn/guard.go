@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 )
 
@@ -84,7 +83,8 @@ func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
 		err = fmt.Errorf("reply %T", reply)
 	}
 	if fromServer(err) {
-		return failure{reply: []any{redis.Error(err.Error())}, err: redis.Error(err.Error())}, nil
+		err = wrapped("EXEC", err) // in the server's words, which a client may have wrapped
+		return failure{reply: []any{err}, err: err}, nil
 	}
 	return nil, wrapped("EXEC", err)
 }
