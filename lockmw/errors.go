@@ -67,26 +67,18 @@ func (e *BusyError) Unwrap() []error {
 	return []error{ErrBusy, e.cause}
 }
 
-// Reason says how a lock was lost.
-type Reason string
-
-// The reasons.
-const (
-	// Expired is a lock that could not be renewed in time.
-	Expired Reason = "expired"
-	// Taken is a lock that another owner acquired, or that an operator took away.
-	Taken Reason = "taken"
-	// StateLost is a lock that Redis lost: it was flushed or failed over.
-	StateLost Reason = "state-lost"
-	// LockerClose is a lock that was still held when [Locker.Close] gave up waiting.
-	LockerClose Reason = "locker-closed"
-)
-
 // LostError is an [ErrLost] with its reason.
 type LostError struct {
-	Reason Reason
+	// Reason is "expired" for a lock that could not be renewed in time, "taken" for
+	// one that another owner acquired or that an operator took away, "state-lost" for
+	// one that Redis lost, because it was flushed or failed over, and "locker-closed"
+	// for one that was still held when [Locker.Close] gave up waiting.
+	Reason string
 	Fence  uint64
 }
+
+// The values of [LostError.Reason].
+const expired, taken, stateLost, lockerClosed = "expired", "taken", "state-lost", "locker-closed"
 
 func (e *LostError) Error() string { return fmt.Sprintf("%v: %s", ErrLost, e.Reason) }
 

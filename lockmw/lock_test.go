@@ -204,7 +204,7 @@ func TestRenewal(t *testing.T) {
 }
 
 func TestLost(t *testing.T) {
-	lost := func(t *testing.T, k *lockmw.Lock, reason lockmw.Reason) {
+	lost := func(t *testing.T, k *lockmw.Lock, reason string) {
 		t.Helper()
 		select {
 		case <-k.Context().Done():
@@ -225,7 +225,7 @@ func TestLost(t *testing.T) {
 		rdb := s.Client(t)
 		k := acquire(t, locker(t, rdb, opts...), "k")
 		rdb.FlushAll(t.Context())
-		lost(t, k, lockmw.StateLost)
+		lost(t, k, "state-lost")
 	})
 	t.Run("taken", func(t *testing.T) {
 		s := redistest.NewServer(t)
@@ -234,7 +234,7 @@ func TestLost(t *testing.T) {
 		keys, _ := rdb.Keys(t.Context(), "*").Result()
 		_, rest, _ := strings.Cut(rdb.Get(t.Context(), keys[0]).Val(), "|")
 		rdb.Set(t.Context(), keys[0], "hanother|"+rest, time.Minute)
-		lost(t, k, lockmw.Taken)
+		lost(t, k, "taken")
 	})
 	for name, fault := range map[string]func(*redistest.Server){"killed": (*redistest.Server).Kill, "paused": (*redistest.Server).Pause} {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestLost(t *testing.T) {
 			if now := time.Now(); now.After(end.Add(300 * time.Millisecond)) { // it may have been renewed once
 				t.Errorf("cancelled %v after the lease", now.Sub(end))
 			}
-			lost(t, k, lockmw.Expired)
+			lost(t, k, "expired")
 			s.Resume()
 		})
 	}

@@ -109,7 +109,7 @@ func (l *Locker) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		err = fmt.Errorf("lockmw: close: locks are still held: %w", context.Cause(ctx))
 		for _, k := range l.allHeld() {
-			k.lose(LockerClose)
+			k.lose(lockerClosed)
 			l.inBackground(func() { _ = k.Release(ctx) })
 		}
 	}

@@ -20,7 +20,7 @@ func TestALossShowsBeforeItsCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.mu.Lock()
-	k.lost = &LostError{Reason: Expired, Fence: k.grant.fence} // as lose does first
+	k.lost = &LostError{Reason: expired, Fence: k.grant.fence} // as lose does first
 	k.mu.Unlock()
 	if err := k.Context().Err(); err == nil {
 		t.Error("the context is alive")

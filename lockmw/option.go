@@ -97,7 +97,7 @@ func WithPermits(n int) Option { return optionFunc(func(c *config) { c.permits =
 //
 //	lockmw.WithHooks(lockmw.Hooks{
 //		Acquired: func(ctx context.Context, fence uint64, waited time.Duration) { waits.Observe(waited.Seconds()) },
-//		Lost:     func(ctx context.Context, err *lockmw.LostError) { losses.WithLabelValues(string(err.Reason)).Inc() },
+//		Lost:     func(ctx context.Context, err *lockmw.LostError) { losses.WithLabelValues(err.Reason).Inc() },
 //	})
 //
 // Adapter otelmetrics has hooks for OpenTelemetry.

@@ -92,9 +92,9 @@ func (l *Locker) releaseInRedis(ctx context.Context, k *Lock) error {
 	case outcome == succeeded:
 		return nil
 	case outcome == otherOwner:
-		return &LostError{Reason: Taken, Fence: k.grant.fence}
+		return &LostError{Reason: taken, Fence: k.grant.fence}
 	}
-	return &LostError{Reason: StateLost, Fence: k.grant.fence}
+	return &LostError{Reason: stateLost, Fence: k.grant.fence}
 }
 
 // forget removes a lock from those that are held.

@@ -23,7 +23,7 @@ func (k *Lock) renew() {
 		return
 	}
 	if left <= 0 { // the machine was suspended: others may have acted since
-		k.lose(Expired)
+		k.lose(expired)
 		return
 	}
 	l, sent := k.l, time.Now()
@@ -35,9 +35,9 @@ func (k *Lock) renew() {
 	case outcome == succeeded:
 		k.renewed(sent)
 	case outcome == otherOwner:
-		k.lose(Taken)
+		k.lose(taken)
 	default:
-		k.lose(StateLost)
+		k.lose(stateLost)
 	}
 }
 
@@ -85,14 +85,14 @@ func (k *Lock) checkExpiry() {
 		return
 	}
 	k.mu.Unlock()
-	k.lose(Expired)
+	k.lose(expired)
 }
 
 // lostError returns why the lock was lost, nil while it is held. A lock whose
 // lease is about to end is lost.
 func (k *Lock) lostError() error {
 	if k.isExpired() {
-		k.lose(Expired)
+		k.lose(expired)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -111,7 +111,7 @@ func (k *Lock) isExpired() bool {
 }
 
 // lose ends the lock's context, once.
-func (k *Lock) lose(reason Reason) {
+func (k *Lock) lose(reason string) {
 	k.mu.Lock()
 	if k.released || k.lost != nil {
 		k.mu.Unlock()

@@ -174,7 +174,7 @@ func (w *waker) lose(owner string) {
 	if k == nil {
 		return
 	}
-	lose := func() { k.lose(Taken) }
+	lose := func() { k.lose(taken) }
 	if !w.l.inBackground(lose) {
 		lose()
 	}

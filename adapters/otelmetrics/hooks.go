@@ -98,7 +98,7 @@ func (m *Metrics) Locks(name string, ttl time.Duration) lockmw.Hooks {
 			r.count(ctx, "lock.renewals", 1, state)
 		},
 		Lost: func(ctx context.Context, err *lockmw.LostError) {
-			r.count(ctx, "lock.lost", 1, attribute.String("reason", string(err.Reason)))
+			r.count(ctx, "lock.lost", 1, attribute.String("reason", err.Reason))
 		},
 		Failed: r.failed("lock"),
 	}

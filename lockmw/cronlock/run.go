@@ -63,7 +63,7 @@ func lostFrom(ctx context.Context) error {
 // keep renews the lease until ctx ends, and ends it before the lease does if it
 // cannot be renewed.
 func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run, owner string, since time.Time) {
-	lose := func(reason lockmw.Reason) { cancel(&lockmw.LostError{Reason: reason, Fence: run.Fence}) }
+	lose := func(reason string) { cancel(&lockmw.LostError{Reason: reason, Fence: run.Fence}) }
 	next := time.NewTimer(j.ttl / 3)
 	defer next.Stop()
 	for {
@@ -75,7 +75,7 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run,
 		now := time.Now()
 		left := lease.Left(j.ttl, since, now) - lease.Margin(j.ttl)
 		if left <= 0 {
-			lose(lockmw.Expired)
+			lose("expired")
 			return
 		}
 		bound, done := context.WithTimeout(context.WithoutCancel(ctx), min(j.timeout, left))
@@ -89,10 +89,10 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run,
 			since = now
 			next.Reset(j.ttl / 3)
 		case code == 0:
-			lose(lockmw.Taken)
+			lose("taken")
 			return
 		default:
-			lose(lockmw.StateLost)
+			lose("state-lost")
 			return
 		}
 	}
