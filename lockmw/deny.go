@@ -63,10 +63,9 @@ func (l *Locker) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // 500 for what only a change of the program or of Redis can fix. The details name no
 // key and no server.
 func (l *Locker) refusalFor(err error) refusal {
-	var busy *BusyError
 	switch {
-	case errors.As(err, &busy):
-		return refusal{status: l.busyStatus, detail: "Another request holds the lock.", retry: busy.RetryAfter}
+	case errors.Is(err, ErrBusy):
+		return refusal{status: l.busyStatus, detail: "Another request holds the lock.", retry: RetryAfter(err)}
 	case errors.Is(err, ErrLost):
 		return refusal{status: http.StatusServiceUnavailable, detail: "The lock was lost while the request ran.", retry: time.Second}
 	case errors.Is(err, ErrNoKey):

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/internal/unavailable"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Errors a caller branches on, with errors.Is.
 var (
-	// ErrBusy is returned when another holds the lock, as a [*BusyError].
-	ErrBusy = errors.New("lockmw: busy")
+	// ErrBusy is returned when another holds the lock. [RetryAfter] has a hint when
+	// to try again.
+	ErrBusy = lockerr.ErrBusy
 	// ErrUnavailable is returned when Redis does not answer, or cannot grant writes
 	// now. It is the same error in all packages of this module.
 	ErrUnavailable = unavailable.Err
@@ -48,23 +50,14 @@ func (silent) Error() string { return "" }
 
 func (s silent) Unwrap() error { return s.error }
 
-// BusyError is an [ErrBusy] with a hint when to try again.
-type BusyError struct {
-	// RetryAfter is what is left of the holder's lease, which it may renew.
-	RetryAfter time.Duration
-
-	cause error
-}
-
-func (e *BusyError) Error() string { return ErrBusy.Error() }
-
-// Unwrap returns [ErrBusy] and the error of the context that ended the wait, if
-// one did.
-func (e *BusyError) Unwrap() []error {
-	if e.cause == nil {
-		return []error{ErrBusy}
+// RetryAfter returns what is left of the lease of the holder, who may renew it, if
+// err is an [ErrBusy] that knows it; otherwise 0. It is a hint when to try again.
+func RetryAfter(err error) time.Duration {
+	var busy *lockerr.Busy
+	if errors.As(err, &busy) {
+		return busy.RetryAfter
 	}
-	return []error{ErrBusy, e.cause}
+	return 0
 }
 
 // LostError is an [ErrLost] with its reason.

@@ -115,14 +115,17 @@ func TestBusyTryAndWait(t *testing.T) {
 		prefix := redistest.Prefix(t)
 		a, b := locker(t, g.Client(t), lockmw.WithKeyPrefix(prefix)), locker(t, g.Client(t), lockmw.WithKeyPrefix(prefix))
 		k := acquire(t, a, "k")
-		var busy *lockmw.BusyError
-		if _, err := b.TryAcquire(t.Context(), "k"); !errors.As(err, &busy) || busy.RetryAfter <= 0 || busy.RetryAfter > 10*time.Second {
-			t.Errorf("try: got %v, want a BusyError with what is left of the lease", err)
+		if _, err := b.TryAcquire(t.Context(), "k"); !errors.Is(err, lockmw.ErrBusy) || lockmw.RetryAfter(err) <= 0 || lockmw.RetryAfter(err) > 10*time.Second {
+			t.Errorf("try: got %v, want ErrBusy with what is left of the lease", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := b.Acquire(ctx, "k"); !errors.Is(err, lockmw.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("waiting in vain: got %v", err)
+		_, err := b.Acquire(ctx, "k")
+		if !errors.Is(err, lockmw.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) || lockmw.RetryAfter(fmt.Errorf("wrapped: %w", err)) <= 0 {
+			t.Errorf("waiting in vain: got %v, again in %v", err, lockmw.RetryAfter(err))
+		}
+		if d := lockmw.RetryAfter(lockmw.ErrUnavailable) + lockmw.RetryAfter(nil); d != 0 {
+			t.Errorf("other errors have a hint of %v", d)
 		}
 		got := make(chan time.Time)
 		go func() {

@@ -16,6 +16,7 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/unavailable"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Client is what a [Keeper] needs of a go-redis client; all of them have it.
@@ -129,7 +130,7 @@ func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error)
 	case err != nil:
 		return nil, nil, failure("begin", err)
 	case rec.state == stateStale: // it has lost the lock to another since
-		return nil, nil, &lockmw.BusyError{RetryAfter: time.Second}
+		return nil, nil, &lockerr.Busy{RetryAfter: time.Second}
 	}
 	if kept, err = rec.verdict(op); err == nil && rec.state != stateKept {
 		err = ErrUnknown // the lock is free
