@@ -24,9 +24,9 @@ var (
 	// [DangerouslyFailOpen] does not apply, and each request concerned is logged. A
 	// replica and a different number of permits match [ErrUnavailable], too.
 	ErrSetup = errors.New("lockmw: redis is not set up for locks")
-	// ErrLost is the cause of a lock's context after the lock was lost, as a
-	// [*LostError].
-	ErrLost = errors.New("lockmw: lock lost")
+	// ErrLost is the cause of a lock's context after the lock was lost. The text of
+	// the error ends with the reason, see [Hooks].
+	ErrLost = lockerr.ErrLost
 	// ErrNested is returned when the same chain of calls already holds the lock: it
 	// would wait for itself.
 	ErrNested = errors.New("lockmw: already held by this request")
@@ -59,21 +59,3 @@ func RetryAfter(err error) time.Duration {
 	}
 	return 0
 }
-
-// LostError is an [ErrLost] with its reason.
-type LostError struct {
-	// Reason is "expired" for a lock that could not be renewed in time, "taken" for
-	// one that another owner acquired or that an operator took away, "state-lost" for
-	// one that Redis lost, because it was flushed or failed over, and "locker-closed"
-	// for one that was still held when [Locker.Close] gave up waiting.
-	Reason string
-	Fence  uint64
-}
-
-// The values of [LostError.Reason].
-const expired, taken, stateLost, lockerClosed = "expired", "taken", "state-lost", "locker-closed"
-
-func (e *LostError) Error() string { return fmt.Sprintf("%v: %s", ErrLost, e.Reason) }
-
-// Unwrap returns [ErrLost].
-func (*LostError) Unwrap() error { return ErrLost }

@@ -49,8 +49,8 @@ func (s *seen) hooks() lockmw.Hooks {
 			defer s.mu.Unlock()
 			s.err = err
 		},
-		Lost: func(_ context.Context, err *lockmw.LostError) {
-			if errors.Is(err, lockmw.ErrLost) {
+		Lost: func(_ context.Context, fence uint64, reason string) {
+			if fence != 0 && reason != "" {
 				count(&s.lost)
 			}
 		},

@@ -284,7 +284,7 @@ func TestALockLostBeforeItBegins(t *testing.T) {
 	rdb, direct := s.Client(t), s.Client(t)
 	lost := make(chan struct{})
 	locks := locker(t, rdb, "p", lockmw.WithTTL(1500*time.Millisecond), lockmw.WithTimeout(700*time.Millisecond),
-		lockmw.WithHooks(lockmw.Hooks{Lost: func(context.Context, *lockmw.LostError) { close(lost) }}))
+		lockmw.WithHooks(lockmw.Hooks{Lost: func(context.Context, uint64, string) { close(lost) }}))
 	var runs atomic.Int32
 	h := keeperOver(t, locks, rdb, "p").Handler(paid(&runs))
 	post(h, "warm", "5")
