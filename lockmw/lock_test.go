@@ -443,8 +443,8 @@ func TestWithoutPubSubRights(t *testing.T) {
 
 func TestEveryMistakeIsReported(t *testing.T) {
 	_, err := lockmw.New(nil, nil, lockmw.WithName("{"), lockmw.WithKeyPrefix(""), lockmw.WithTTL(time.Millisecond), lockmw.WithWait(-1), lockmw.WithTimeout(-1),
-		lockmw.WithMaxWaiters(0), lockmw.WithKey(nil), lockmw.WithBusyStatus(500), lockmw.WithLogger(nil))
-	for _, option := range []string{"rdb", "WithName", "WithKeyPrefix", "WithTTL", "WithWait", "WithTimeout", "WithMaxWaiters", "WithKey", "WithBusyStatus", "WithLogger"} {
+		lockmw.WithMaxWaiters(0), lockmw.WithKey(nil), lockmw.WithLogger(nil))
+	for _, option := range []string{"rdb", "WithName", "WithKeyPrefix", "WithTTL", "WithWait", "WithTimeout", "WithMaxWaiters", "WithKey", "WithLogger"} {
 		if err == nil || !strings.Contains(err.Error(), "lockmw: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}
