@@ -90,7 +90,7 @@ func (k *Keeper) Begin(ctx context.Context, op Operation) (*Run, []byte, error) 
 	switch {
 	case err != nil:
 		reason := reasonOf(err)
-		if reason == Unavailable || reason == NoScope || reason == Misused {
+		if reason == reasonUnavailable || reason == reasonNoScope || reason == reasonMisused {
 			k.failed(ctx, err)
 		}
 		k.refused(ctx, reason)
@@ -154,7 +154,7 @@ func (k *Keeper) failed(ctx context.Context, err error) {
 	}
 }
 
-func (k *Keeper) refused(ctx context.Context, reason Reason) {
+func (k *Keeper) refused(ctx context.Context, reason string) {
 	if k.hooks.Refused != nil {
 		k.hooks.Refused(ctx, reason)
 	}
