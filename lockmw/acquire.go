@@ -145,7 +145,7 @@ func (a *acquisition) run(parent context.Context) (*Lock, error) {
 		a.l.waiters.leave(a.key, w) // the next must be the first before this one releases
 		return a.takeOver(parent, g)
 	case ctx.Err() != nil:
-		return nil, &lockerr.Busy{RetryAfter: a.l.ttl, Cause: parent.Err()}
+		return nil, &lockerr.BusyError{RetryAfter: a.l.ttl, Cause: parent.Err()}
 	}
 	return a.waitInRedis(parent, ctx)
 }
@@ -159,7 +159,7 @@ func (a *acquisition) takeOver(parent context.Context, g grant) (*Lock, error) {
 	}
 	if err := parent.Err(); err != nil {
 		_ = k.Release(parent) // to the next
-		return nil, &lockerr.Busy{RetryAfter: a.l.ttl, Cause: err}
+		return nil, &lockerr.BusyError{RetryAfter: a.l.ttl, Cause: err}
 	}
 	return k, nil
 }

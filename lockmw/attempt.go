@@ -26,7 +26,7 @@ func (a *acquisition) try(parent context.Context) (*Lock, error) {
 	if r.split {
 		a.l.abandon(a.keys, a.owner)
 	}
-	return nil, &lockerr.Busy{RetryAfter: r.left}
+	return nil, &lockerr.BusyError{RetryAfter: r.left}
 }
 
 // tryFree is the first attempt of a caller that may wait. It returns nothing if
@@ -77,7 +77,7 @@ func (a *acquisition) waitInRedis(parent, ctx context.Context) (*Lock, error) {
 			if failure != nil {
 				return nil, failed("acquire", failure)
 			}
-			return nil, &lockerr.Busy{RetryAfter: r.left, Cause: parent.Err()}
+			return nil, &lockerr.BusyError{RetryAfter: r.left, Cause: parent.Err()}
 		}
 		if a.l.isClosed() {
 			a.l.abandon(a.keys, a.owner)
@@ -128,7 +128,7 @@ func (a *acquisition) accept(parent context.Context, r reply, sent time.Time) (*
 	l := a.l
 	if err := parent.Err(); err != nil {
 		l.abandon(a.keys, a.owner)
-		return nil, &lockerr.Busy{RetryAfter: l.ttl, Cause: err}
+		return nil, &lockerr.BusyError{RetryAfter: l.ttl, Cause: err}
 	}
 	if time.Since(sent) > l.ttl/2 {
 		l.abandon(a.keys, a.owner)

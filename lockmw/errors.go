@@ -53,8 +53,7 @@ func (s silent) Unwrap() error { return s.error }
 // RetryAfter returns what is left of the lease of the holder, who may renew it, if
 // err is an [ErrBusy] that knows it; otherwise 0. It is a hint when to try again.
 func RetryAfter(err error) time.Duration {
-	var busy *lockerr.Busy
-	if errors.As(err, &busy) {
+	if busy, ok := errors.AsType[*lockerr.BusyError](err); ok {
 		return busy.RetryAfter
 	}
 	return 0

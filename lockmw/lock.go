@@ -27,7 +27,7 @@ type Lock struct {
 	since    time.Time   // when the call that granted or last renewed it was sent
 	renewal  *time.Timer // the next one
 	expiry   *time.Timer // the end of the lease, from the first renewal on
-	lost     *lockerr.Lost
+	lost     *lockerr.LostError
 	released bool
 }
 

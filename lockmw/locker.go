@@ -110,7 +110,7 @@ func (l *Locker) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		err = fmt.Errorf("lockmw: close: locks are still held: %w", context.Cause(ctx))
 		for _, k := range l.allHeld() {
-			k.lose(lockerr.LockerClosed)
+			k.lose(lockerr.ErrLockerClosed)
 			l.inBackground(func() { _ = k.Release(ctx) })
 		}
 	}

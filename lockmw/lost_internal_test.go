@@ -21,7 +21,7 @@ func TestALossShowsBeforeItsCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.mu.Lock()
-	k.lost = lockerr.Expired // as lose does first
+	k.lost = lockerr.ErrExpired // as lose does first
 	k.mu.Unlock()
 	if err := k.Context().Err(); err == nil {
 		t.Error("the context is alive")

@@ -57,7 +57,7 @@ func (k *Lock) Release(ctx context.Context) error {
 
 // release hands the lock to the next waiter of this process, or releases it in
 // Redis. k.renewing is held.
-func (k *Lock) release(ctx context.Context, lost *lockerr.Lost) error {
+func (k *Lock) release(ctx context.Context, lost *lockerr.LostError) error {
 	k.cancel(context.Canceled)
 	if k.l.hooks.Released != nil { // deferred: it may panic
 		held := time.Since(k.started)
@@ -94,9 +94,9 @@ func (l *Locker) releaseInRedis(ctx context.Context, k *Lock) error {
 	case outcome == succeeded:
 		return nil
 	case outcome == otherOwner:
-		return lockerr.Taken
+		return lockerr.ErrTaken
 	}
-	return lockerr.StateLost
+	return lockerr.ErrStateLost
 }
 
 // forget removes a lock from those that are held.

@@ -24,7 +24,7 @@ func (k *Lock) renew() {
 		return
 	}
 	if left <= 0 { // the machine was suspended: others may have acted since
-		k.lose(lockerr.Expired)
+		k.lose(lockerr.ErrExpired)
 		return
 	}
 	l, sent := k.l, time.Now()
@@ -36,9 +36,9 @@ func (k *Lock) renew() {
 	case outcome == succeeded:
 		k.renewed(sent)
 	case outcome == otherOwner:
-		k.lose(lockerr.Taken)
+		k.lose(lockerr.ErrTaken)
 	default:
-		k.lose(lockerr.StateLost)
+		k.lose(lockerr.ErrStateLost)
 	}
 }
 
@@ -86,14 +86,14 @@ func (k *Lock) checkExpiry() {
 		return
 	}
 	k.mu.Unlock()
-	k.lose(lockerr.Expired)
+	k.lose(lockerr.ErrExpired)
 }
 
 // lostError returns why the lock was lost, nil while it is held. A lock whose
 // lease is about to end is lost.
 func (k *Lock) lostError() error {
 	if k.isExpired() {
-		k.lose(lockerr.Expired)
+		k.lose(lockerr.ErrExpired)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -112,7 +112,7 @@ func (k *Lock) isExpired() bool {
 }
 
 // lose ends the lock's context, once.
-func (k *Lock) lose(lost *lockerr.Lost) {
+func (k *Lock) lose(lost *lockerr.LostError) {
 	k.mu.Lock()
 	if k.released || k.lost != nil {
 		k.mu.Unlock()

@@ -175,7 +175,7 @@ func (w *waker) lose(owner string) {
 	if k == nil {
 		return
 	}
-	lose := func() { k.lose(lockerr.Taken) }
+	lose := func() { k.lose(lockerr.ErrTaken) }
 	if !w.l.inBackground(lose) {
 		lose()
 	}

@@ -75,7 +75,7 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, owner st
 		now := time.Now()
 		left := lease.Left(j.ttl, since, now) - lease.Margin(j.ttl)
 		if left <= 0 {
-			cancel(lockerr.Expired)
+			cancel(lockerr.ErrExpired)
 			return
 		}
 		bound, done := context.WithTimeout(context.WithoutCancel(ctx), min(j.timeout, left))
@@ -89,10 +89,10 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, owner st
 			since = now
 			next.Reset(j.ttl / 3)
 		case code == 0:
-			cancel(lockerr.Taken)
+			cancel(lockerr.ErrTaken)
 			return
 		default:
-			cancel(lockerr.StateLost)
+			cancel(lockerr.ErrStateLost)
 			return
 		}
 	}

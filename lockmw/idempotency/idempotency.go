@@ -130,7 +130,7 @@ func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error)
 	case err != nil:
 		return nil, nil, failure("begin", err)
 	case rec.state == stateStale: // it has lost the lock to another since
-		return nil, nil, &lockerr.Busy{RetryAfter: time.Second}
+		return nil, nil, &lockerr.BusyError{RetryAfter: time.Second}
 	}
 	if kept, err = rec.verdict(op); err == nil && rec.state != stateKept {
 		err = ErrUnknown // the lock is free

@@ -119,7 +119,7 @@ func want(t testing.TB, what string, w *httptest.ResponseRecorder, status int, r
 		Status              int
 	}
 	err := json.Unmarshal(w.Body.Bytes(), &problem)
-	if w.Code != status || err != nil || problem.Status != status || problem.Title == "" || !strings.HasSuffix(problem.Type, "/idempotency.md#"+string(reason)) {
+	if w.Code != status || err != nil || problem.Status != status || problem.Title == "" || !strings.HasSuffix(problem.Type, "/idempotency.md#"+reason) {
 		t.Errorf("%s: got %d %s, want %d %s", what, w.Code, w.Body, status, reason)
 	}
 	retry := reason == "busy" || reason == "unavailable"

@@ -10,18 +10,18 @@ import (
 // ErrBusy is lockmw.ErrBusy.
 var ErrBusy = errors.New("lockmw: busy")
 
-// Busy is an [ErrBusy] with a hint when to try again.
-type Busy struct {
+// BusyError is an [ErrBusy] with a hint when to try again.
+type BusyError struct {
 	// RetryAfter is what is left of the holder's lease, which it may renew.
 	RetryAfter time.Duration
 	// Cause is the error of the context that ended the wait, if one did.
 	Cause error
 }
 
-func (e *Busy) Error() string { return ErrBusy.Error() }
+func (e *BusyError) Error() string { return ErrBusy.Error() }
 
 // Unwrap returns [ErrBusy] and the cause.
-func (e *Busy) Unwrap() []error {
+func (e *BusyError) Unwrap() []error {
 	if e.Cause == nil {
 		return []error{ErrBusy}
 	}

@@ -1,0 +1,29 @@
+package lockerr_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
+)
+
+// The texts are in logs and in the state of jobs.
+func TestTextsAndMatches(t *testing.T) {
+	timeout := &lockerr.BusyError{RetryAfter: time.Second, Cause: context.DeadlineExceeded}
+	for text, tc := range map[string]struct{ err, matches, not error }{
+		"lockmw: busy":                     {&lockerr.BusyError{}, lockerr.ErrBusy, context.DeadlineExceeded},
+		"lockmw: lock lost: expired":       {lockerr.ErrExpired, lockerr.ErrLost, lockerr.ErrTaken},
+		"lockmw: lock lost: taken":         {lockerr.ErrTaken, lockerr.ErrLost, lockerr.ErrStateLost},
+		"lockmw: lock lost: state-lost":    {lockerr.ErrStateLost, lockerr.ErrLost, lockerr.ErrLockerClosed},
+		"lockmw: lock lost: locker-closed": {lockerr.ErrLockerClosed, lockerr.ErrLost, lockerr.ErrExpired},
+	} {
+		if tc.err.Error() != text || !errors.Is(tc.err, tc.matches) || errors.Is(tc.err, tc.not) {
+			t.Errorf("%q: got %q, which matches %v: %t, and %v: %t", text, tc.err, tc.matches, errors.Is(tc.err, tc.matches), tc.not, errors.Is(tc.err, tc.not))
+		}
+	}
+	if !errors.Is(timeout, lockerr.ErrBusy) || !errors.Is(timeout, context.DeadlineExceeded) {
+		t.Errorf("%v does not match both of its errors", timeout)
+	}
+}
