@@ -33,9 +33,8 @@
 //	return makeReport(k.Context(), k.Fence()) // the context ends if the lock is lost
 //
 // [Locker.TryAcquire] makes one attempt; [RetryAfter] has a hint when to make the
-// next. A chain of calls that already holds the
-// lock gets [ErrNested] rather than waiting for itself. A panic, of a handler or a
-// hook, releases the lock.
+// next. A chain of calls that already holds the lock gets [ErrNested] rather than
+// waiting for itself. A panic, of a handler or a hook, releases the lock.
 //
 // # Keys of requests
 //
