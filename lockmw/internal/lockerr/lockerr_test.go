@@ -3,9 +3,11 @@ package lockerr_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
@@ -25,5 +27,18 @@ func TestTextsAndMatches(t *testing.T) {
 	}
 	if !errors.Is(timeout, lockerr.ErrBusy) || !errors.Is(timeout, context.DeadlineExceeded) {
 		t.Errorf("%v does not match both of its errors", timeout)
+	}
+}
+
+// What cronlock and idempotency make of this package is what users of lockmw match
+// and read.
+func TestUsersMatchThemByLockmw(t *testing.T) {
+	busy := fmt.Errorf("idempotency: %w", &lockerr.BusyError{RetryAfter: time.Second})
+	if !errors.Is(busy, lockmw.ErrBusy) || lockmw.RetryAfter(busy) != time.Second {
+		t.Errorf("%v: matches %t, again in %v", busy, errors.Is(busy, lockmw.ErrBusy), lockmw.RetryAfter(busy))
+	}
+	lost := errors.Join(errors.New("of the job"), lockerr.ErrTaken)
+	if !errors.Is(lost, lockmw.ErrLost) || errors.Is(lost, lockmw.ErrBusy) || lockmw.RetryAfter(lost) != 0 {
+		t.Errorf("%v: again in %v", lost, lockmw.RetryAfter(lost))
 	}
 }
