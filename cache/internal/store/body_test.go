@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -149,7 +150,7 @@ func TestAReplacedBodyIsReadToItsEnd(t *testing.T) {
 	}
 	record(t, s, p, fresh)
 	rest, err := io.ReadAll(r)
-	if err != nil || !bytes.Equal(append(begin, rest...), old) {
+	if err != nil || !bytes.Equal(slices.Concat(begin, rest), old) {
 		t.Errorf("the old body: got %d bytes, %v", len(begin)+len(rest), err)
 	}
 	for n := range 2 {

@@ -69,7 +69,7 @@ func TestEveryOutageIsErrUnavailable(t *testing.T) {
 		"silent": func(_ *testing.T, _ *redistest.Server, p *redistest.Proxy) { p.SwallowReplies() },
 		"without its master": func(t *testing.T, s *redistest.Server, _ *redistest.Proxy) {
 			rdb := s.Client(t)
-			redistest.NoErrors(t, rdb.ConfigSet(t.Context(), "replica-serve-stale-data", "no").Err(), rdb.SlaveOf(t.Context(), "127.0.0.1", "1").Err())
+			redistest.NoErrors(t, rdb.ConfigSet(t.Context(), "replica-serve-stale-data", "no").Err(), rdb.ReplicaOf(t.Context(), "127.0.0.1", "1").Err())
 		},
 		"busy": func(t *testing.T, s *redistest.Server, _ *redistest.Proxy) {
 			rdb := s.Client(t)
