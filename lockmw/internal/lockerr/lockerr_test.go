@@ -28,6 +28,9 @@ func TestTextsAndMatches(t *testing.T) {
 	if !errors.Is(timeout, lockerr.ErrBusy) || !errors.Is(timeout, context.DeadlineExceeded) {
 		t.Errorf("%v does not match both of its errors", timeout)
 	}
+	if timeout.Error() != "lockmw: busy" {
+		t.Errorf("%q has its cause in the text", timeout)
+	}
 }
 
 // What cronlock and idempotency make of this package is what users of lockmw match
