@@ -202,7 +202,7 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 	tick, watches := time.Now(), sync.WaitGroup{}
 	job, err := jobs.Job("report", func(context.Context) error {
 		watches.Go(func() { // another instance that watches
-			if o, err := watcher(t, rdb).Run(context.Background(), tick); o != cronlock.Already || err != nil {
+			if o, err := watcher(t, rdb).Run(context.Background(), tick); o != "already" || err != nil {
 				t.Errorf("the watcher: %s, %v", o, err)
 			}
 		})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Acquire acquires the lock of key. It waits until ctx ends; then the error
@@ -22,8 +24,8 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lock, error) {
 	return l.acquire(ctx, request{key: key, wait: true})
 }
 
-// TryAcquire acquires the lock of key if it is free, and returns a [*BusyError]
-// at once if it is not. A lock for which others wait is not free: they come first.
+// TryAcquire acquires the lock of key if it is free, and returns [ErrBusy] at
+// once if it is not. A lock for which others wait is not free: they come first.
 func (l *Locker) TryAcquire(ctx context.Context, key string) (*Lock, error) {
 	return l.acquire(ctx, request{key: key})
 }
@@ -143,7 +145,7 @@ func (a *acquisition) run(parent context.Context) (*Lock, error) {
 		a.l.waiters.leave(a.key, w) // the next must be the first before this one releases
 		return a.takeOver(parent, g)
 	case ctx.Err() != nil:
-		return nil, &BusyError{RetryAfter: a.l.ttl, cause: parent.Err()}
+		return nil, &lockerr.BusyError{RetryAfter: a.l.ttl, Cause: parent.Err()}
 	}
 	return a.waitInRedis(parent, ctx)
 }
@@ -157,7 +159,7 @@ func (a *acquisition) takeOver(parent context.Context, g grant) (*Lock, error) {
 	}
 	if err := parent.Err(); err != nil {
 		_ = k.Release(parent) // to the next
-		return nil, &BusyError{RetryAfter: a.l.ttl, cause: err}
+		return nil, &lockerr.BusyError{RetryAfter: a.l.ttl, Cause: err}
 	}
 	return k, nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // attempt makes one attempt in Redis. The wait may end while the call is on
@@ -24,7 +26,7 @@ func (a *acquisition) try(parent context.Context) (*Lock, error) {
 	if r.split {
 		a.l.abandon(a.keys, a.owner)
 	}
-	return nil, &BusyError{RetryAfter: r.left}
+	return nil, &lockerr.BusyError{RetryAfter: r.left}
 }
 
 // tryFree is the first attempt of a caller that may wait. It returns nothing if
@@ -75,7 +77,7 @@ func (a *acquisition) waitInRedis(parent, ctx context.Context) (*Lock, error) {
 			if failure != nil {
 				return nil, failed("acquire", failure)
 			}
-			return nil, &BusyError{RetryAfter: r.left, cause: parent.Err()}
+			return nil, &lockerr.BusyError{RetryAfter: r.left, Cause: parent.Err()}
 		}
 		if a.l.isClosed() {
 			a.l.abandon(a.keys, a.owner)
@@ -126,7 +128,7 @@ func (a *acquisition) accept(parent context.Context, r reply, sent time.Time) (*
 	l := a.l
 	if err := parent.Err(); err != nil {
 		l.abandon(a.keys, a.owner)
-		return nil, &BusyError{RetryAfter: l.ttl, cause: err}
+		return nil, &lockerr.BusyError{RetryAfter: l.ttl, Cause: err}
 	}
 	if time.Since(sent) > l.ttl/2 {
 		l.abandon(a.keys, a.owner)

@@ -3,7 +3,6 @@ package lockmw
 import (
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +24,6 @@ type config struct {
 	key         KeyFunc
 	methods     []string
 	wait        time.Duration
-	busyStatus  int
 	failureMode FailureMode
 	deny        http.Handler
 }
@@ -35,7 +33,7 @@ type config struct {
 func newConfig(opts []Option) config {
 	c := config{
 		prefix: "lockmw", name: "default", ttl: 10 * time.Second, maxWaiters: 1000, permits: 1, logger: slog.New(slog.DiscardHandler),
-		key: lockkey.Path, wait: 5 * time.Second, busyStatus: http.StatusConflict,
+		key: lockkey.Path, wait: 5 * time.Second,
 	}
 	for _, opt := range opts {
 		if opt != nil {
@@ -61,7 +59,6 @@ func (c *config) check() *setting.Check {
 	check.That(c.logger != nil, "WithLogger", "is nil")
 	check.That(c.key != nil, "WithKey", "is nil")
 	check.That(c.wait >= 0, "WithWait", "%v is below 0", c.wait)
-	check.That(slices.Contains([]int{http.StatusConflict, http.StatusLocked, http.StatusTooManyRequests}, c.busyStatus), "WithBusyStatus", "%d is not 409, 423 or 429", c.busyStatus)
 	check.That(c.failureMode == FailClosed || c.failureMode == DangerouslyFailOpen, "WithFailureMode", "%d is not a FailureMode", c.failureMode)
 	return check
 }

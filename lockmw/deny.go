@@ -43,7 +43,7 @@ type refusal struct {
 
 // refuse responds to a request that does not have its lock because of err.
 func (l *Locker) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	ref := l.refusalFor(err)
+	ref := refusalFor(err)
 	if ref.fix {
 		l.logger.LogAttrs(r.Context(), slog.LevelError, "a request cannot be locked", slog.String("pattern", r.Pattern), slog.Any("error", err))
 	}
@@ -58,15 +58,14 @@ func (l *Locker) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	done()
 }
 
-// refusalFor returns the response to an error: 409 or another status of
-// WithBusyStatus when waiting helps the client, 503 when Redis may be back soon, and
-// 500 for what only a change of the program or of Redis can fix. The details name no
-// key and no server.
-func (l *Locker) refusalFor(err error) refusal {
-	var busy *BusyError
+// refusalFor returns the response to an error: 409 when waiting helps the client,
+// which generic clients do not repeat by themselves as they do 429; 503 when Redis may
+// be back soon, and 500 for what only a change of the program or of Redis can fix.
+// The details name no key and no server.
+func refusalFor(err error) refusal {
 	switch {
-	case errors.As(err, &busy):
-		return refusal{status: l.busyStatus, detail: "Another request holds the lock.", retry: busy.RetryAfter}
+	case errors.Is(err, ErrBusy):
+		return refusal{status: http.StatusConflict, detail: "Another request holds the lock.", retry: RetryAfter(err)}
 	case errors.Is(err, ErrLost):
 		return refusal{status: http.StatusServiceUnavailable, detail: "The lock was lost while the request ran.", retry: time.Second}
 	case errors.Is(err, ErrNoKey):

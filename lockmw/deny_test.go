@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,6 @@ func TestDenyHandler(t *testing.T) {
 		next   func(s *redistest.Server) http.Handler
 	}{
 		"busy":        {status: 409, retry: true, want: lockmw.ErrBusy},
-		"busy 423":    {status: 423, retry: true, want: lockmw.ErrBusy, opts: []lockmw.Option{lockmw.WithBusyStatus(423)}},
 		"unavailable": {status: 503, retry: true, want: lockmw.ErrUnavailable, fault: func(s *redistest.Server) { s.Kill() }},
 		"no key": {
 			status: 500, want: lockmw.ErrNoKey,
@@ -60,8 +60,8 @@ func TestDenyHandler(t *testing.T) {
 			deny := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				reason = lockmw.DenyReason(r.Context())
 				w.Header().Set("Content-Type", "text/plain")
-				if r.URL.Query().Get("own") != "" {
-					w.WriteHeader(http.StatusTeapot)
+				if own, err := strconv.Atoi(r.URL.Query().Get("own")); err == nil {
+					w.WriteHeader(own)
 				}
 				if r.URL.Query().Get("silent") == "" {
 					_, _ = io.WriteString(w, "sorry")
@@ -71,7 +71,7 @@ func TestDenyHandler(t *testing.T) {
 			for target, want := range map[string]struct {
 				status int
 				body   string
-			}{"/p": {tc.status, "sorry"}, "/p?own=1": {http.StatusTeapot, "sorry"}, "/p?silent=1": {tc.status, ""}} {
+			}{"/p": {tc.status, "sorry"}, "/p?own=423": {423, "sorry"}, "/p?own=429": {429, "sorry"}, "/p?silent=1": {tc.status, ""}} {
 				reason = nil
 				w := request(l.Handler(next), "POST", target)
 				if w.Code != want.status || w.Body.String() != want.body || !errors.Is(reason, tc.want) {

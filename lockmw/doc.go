@@ -32,9 +32,9 @@
 //	defer k.Release(ctx)
 //	return makeReport(k.Context(), k.Fence()) // the context ends if the lock is lost
 //
-// [Locker.TryAcquire] makes one attempt. A chain of calls that already holds the
-// lock gets [ErrNested] rather than waiting for itself. A panic, of a handler or a
-// hook, releases the lock.
+// [Locker.TryAcquire] makes one attempt; [RetryAfter] has a hint when to make the
+// next. A chain of calls that already holds the lock gets [ErrNested] rather than
+// waiting for itself. A panic, of a handler or a hook, releases the lock.
 //
 // # Keys of requests
 //

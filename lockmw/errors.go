@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/internal/unavailable"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Errors a caller branches on, with errors.Is.
 var (
-	// ErrBusy is returned when another holds the lock, as a [*BusyError].
-	ErrBusy = errors.New("lockmw: busy")
+	// ErrBusy is returned when another holds the lock. [RetryAfter] has a hint when
+	// to try again.
+	ErrBusy = lockerr.ErrBusy
 	// ErrUnavailable is returned when Redis does not answer, or cannot grant writes
 	// now. It is the same error in all packages of this module.
 	ErrUnavailable = unavailable.Err
@@ -22,9 +24,9 @@ var (
 	// [DangerouslyFailOpen] does not apply, and each request concerned is logged. A
 	// replica and a different number of permits match [ErrUnavailable], too.
 	ErrSetup = errors.New("lockmw: redis is not set up for locks")
-	// ErrLost is the cause of a lock's context after the lock was lost, as a
-	// [*LostError].
-	ErrLost = errors.New("lockmw: lock lost")
+	// ErrLost is the cause of a lock's context after the lock was lost. The text of
+	// the error ends with the reason, see [Hooks].
+	ErrLost = lockerr.ErrLost
 	// ErrNested is returned when the same chain of calls already holds the lock: it
 	// would wait for itself.
 	ErrNested = errors.New("lockmw: already held by this request")
@@ -48,47 +50,11 @@ func (silent) Error() string { return "" }
 
 func (s silent) Unwrap() error { return s.error }
 
-// BusyError is an [ErrBusy] with a hint when to try again.
-type BusyError struct {
-	// RetryAfter is what is left of the holder's lease, which it may renew.
-	RetryAfter time.Duration
-
-	cause error
-}
-
-func (e *BusyError) Error() string { return ErrBusy.Error() }
-
-// Unwrap returns [ErrBusy] and the error of the context that ended the wait, if
-// one did.
-func (e *BusyError) Unwrap() []error {
-	if e.cause == nil {
-		return []error{ErrBusy}
+// RetryAfter returns what is left of the lease of the holder, who may renew it, if
+// err is an [ErrBusy] that knows it; otherwise 0. It is a hint when to try again.
+func RetryAfter(err error) time.Duration {
+	if busy, ok := errors.AsType[*lockerr.BusyError](err); ok {
+		return busy.RetryAfter
 	}
-	return []error{ErrBusy, e.cause}
+	return 0
 }
-
-// Reason says how a lock was lost.
-type Reason string
-
-// The reasons.
-const (
-	// Expired is a lock that could not be renewed in time.
-	Expired Reason = "expired"
-	// Taken is a lock that another owner acquired, or that an operator took away.
-	Taken Reason = "taken"
-	// StateLost is a lock that Redis lost: it was flushed or failed over.
-	StateLost Reason = "state-lost"
-	// LockerClose is a lock that was still held when [Locker.Close] gave up waiting.
-	LockerClose Reason = "locker-closed"
-)
-
-// LostError is an [ErrLost] with its reason.
-type LostError struct {
-	Reason Reason
-	Fence  uint64
-}
-
-func (e *LostError) Error() string { return fmt.Sprintf("%v: %s", ErrLost, e.Reason) }
-
-// Unwrap returns [ErrLost].
-func (*LostError) Unwrap() error { return ErrLost }

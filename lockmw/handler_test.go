@@ -75,8 +75,6 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"busy", 409, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0)}},
 		{"busy after a wait", 409, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(50 * time.Millisecond)}},
-		{"busy 423", 423, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0), lockmw.WithBusyStatus(423)}},
-		{"busy 429", 429, true, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithWait(0), lockmw.WithBusyStatus(429)}},
 		{"other method", 200, false, []lockmw.Option{lockmw.WithKey(byPath), lockmw.WithMethods("PUT")}},
 		{"no pattern", 500, false, []lockmw.Option{lockmw.WithKey(lockkey.Pattern)}},
 		{"no key", 500, false, []lockmw.Option{lockmw.WithKey(noKey)}},

@@ -38,11 +38,11 @@ func TestHooks(t *testing.T) {
 			}
 			renewed++
 		},
-		Lost: func(_ context.Context, err *lockmw.LostError) {
+		Lost: func(ctx context.Context, fence uint64, reason string) {
 			mu.Lock()
 			defer mu.Unlock()
-			if lost++; !errors.Is(err, lockmw.ErrLost) {
-				t.Errorf("lost: %v", err)
+			if lost++; fence != acquired || reason != "expired" || !errors.Is(context.Cause(ctx), lockmw.ErrLost) {
+				t.Errorf("lost: %s with fence %d, want %d, %v", reason, fence, acquired, context.Cause(ctx))
 			}
 		},
 	}

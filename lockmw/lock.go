@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/lockmw/internal/lease"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Lock is one held lock. It is renewed every third of its lease until it is
@@ -26,7 +27,7 @@ type Lock struct {
 	since    time.Time   // when the call that granted or last renewed it was sent
 	renewal  *time.Timer // the next one
 	expiry   *time.Timer // the end of the lease, from the first renewal on
-	lost     *LostError
+	lost     *lockerr.LostError
 	released bool
 }
 

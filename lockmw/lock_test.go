@@ -115,14 +115,17 @@ func TestBusyTryAndWait(t *testing.T) {
 		prefix := redistest.Prefix(t)
 		a, b := locker(t, g.Client(t), lockmw.WithKeyPrefix(prefix)), locker(t, g.Client(t), lockmw.WithKeyPrefix(prefix))
 		k := acquire(t, a, "k")
-		var busy *lockmw.BusyError
-		if _, err := b.TryAcquire(t.Context(), "k"); !errors.As(err, &busy) || busy.RetryAfter <= 0 || busy.RetryAfter > 10*time.Second {
-			t.Errorf("try: got %v, want a BusyError with what is left of the lease", err)
+		if _, err := b.TryAcquire(t.Context(), "k"); !errors.Is(err, lockmw.ErrBusy) || lockmw.RetryAfter(err) <= 0 || lockmw.RetryAfter(err) > 10*time.Second {
+			t.Errorf("try: got %v, want ErrBusy with what is left of the lease", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := b.Acquire(ctx, "k"); !errors.Is(err, lockmw.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("waiting in vain: got %v", err)
+		_, err := b.Acquire(ctx, "k")
+		if !errors.Is(err, lockmw.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) || lockmw.RetryAfter(fmt.Errorf("wrapped: %w", err)) <= 0 {
+			t.Errorf("waiting in vain: got %v, again in %v", err, lockmw.RetryAfter(err))
+		}
+		if d := lockmw.RetryAfter(lockmw.ErrUnavailable) + lockmw.RetryAfter(nil); d != 0 {
+			t.Errorf("other errors have a hint of %v", d)
 		}
 		got := make(chan time.Time)
 		go func() {
@@ -204,15 +207,14 @@ func TestRenewal(t *testing.T) {
 }
 
 func TestLost(t *testing.T) {
-	lost := func(t *testing.T, k *lockmw.Lock, reason lockmw.Reason) {
+	lost := func(t *testing.T, k *lockmw.Lock, reason string) {
 		t.Helper()
 		select {
 		case <-k.Context().Done():
 		case <-time.After(patience):
 			t.Fatal("the context does not end")
 		}
-		var e *lockmw.LostError
-		if cause := context.Cause(k.Context()); !errors.As(cause, &e) || !errors.Is(cause, lockmw.ErrLost) || e.Reason != reason {
+		if cause := context.Cause(k.Context()); !errors.Is(cause, lockmw.ErrLost) || cause.Error() != "lockmw: lock lost: "+reason {
 			t.Errorf("cause: got %v, want %s", cause, reason)
 		}
 		if err := k.Release(t.Context()); !errors.Is(err, lockmw.ErrLost) {
@@ -225,7 +227,7 @@ func TestLost(t *testing.T) {
 		rdb := s.Client(t)
 		k := acquire(t, locker(t, rdb, opts...), "k")
 		rdb.FlushAll(t.Context())
-		lost(t, k, lockmw.StateLost)
+		lost(t, k, "state-lost")
 	})
 	t.Run("taken", func(t *testing.T) {
 		s := redistest.NewServer(t)
@@ -234,7 +236,7 @@ func TestLost(t *testing.T) {
 		keys, _ := rdb.Keys(t.Context(), "*").Result()
 		_, rest, _ := strings.Cut(rdb.Get(t.Context(), keys[0]).Val(), "|")
 		rdb.Set(t.Context(), keys[0], "hanother|"+rest, time.Minute)
-		lost(t, k, lockmw.Taken)
+		lost(t, k, "taken")
 	})
 	for name, fault := range map[string]func(*redistest.Server){"killed": (*redistest.Server).Kill, "paused": (*redistest.Server).Pause} {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +248,7 @@ func TestLost(t *testing.T) {
 			if now := time.Now(); now.After(end.Add(300 * time.Millisecond)) { // it may have been renewed once
 				t.Errorf("cancelled %v after the lease", now.Sub(end))
 			}
-			lost(t, k, lockmw.Expired)
+			lost(t, k, "expired")
 			s.Resume()
 		})
 	}
@@ -441,8 +443,8 @@ func TestWithoutPubSubRights(t *testing.T) {
 
 func TestEveryMistakeIsReported(t *testing.T) {
 	_, err := lockmw.New(nil, nil, lockmw.WithName("{"), lockmw.WithKeyPrefix(""), lockmw.WithTTL(time.Millisecond), lockmw.WithWait(-1), lockmw.WithTimeout(-1),
-		lockmw.WithMaxWaiters(0), lockmw.WithKey(nil), lockmw.WithBusyStatus(500), lockmw.WithLogger(nil))
-	for _, option := range []string{"rdb", "WithName", "WithKeyPrefix", "WithTTL", "WithWait", "WithTimeout", "WithMaxWaiters", "WithKey", "WithBusyStatus", "WithLogger"} {
+		lockmw.WithMaxWaiters(0), lockmw.WithKey(nil), lockmw.WithLogger(nil))
+	for _, option := range []string{"rdb", "WithName", "WithKeyPrefix", "WithTTL", "WithWait", "WithTimeout", "WithMaxWaiters", "WithKey", "WithLogger"} {
 		if err == nil || !strings.Contains(err.Error(), "lockmw: "+option+": ") {
 			t.Errorf("%s is not reported in:\n%v", option, err)
 		}

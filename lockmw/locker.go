@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Locker hands out locks of one Redis deployment: a server, a sentinel group or
@@ -109,7 +110,7 @@ func (l *Locker) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		err = fmt.Errorf("lockmw: close: locks are still held: %w", context.Cause(ctx))
 		for _, k := range l.allHeld() {
-			k.lose(LockerClose)
+			k.lose(lockerr.ErrLockerClosed)
 			l.inBackground(func() { _ = k.Release(ctx) })
 		}
 	}

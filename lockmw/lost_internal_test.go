@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/redishttp/redishttp/internal/redistest"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Another goroutine that looks between the moment a lock is found lost and the end
@@ -20,7 +21,7 @@ func TestALossShowsBeforeItsCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.mu.Lock()
-	k.lost = &LostError{Reason: Expired, Fence: k.grant.fence} // as lose does first
+	k.lost = lockerr.ErrExpired // as lose does first
 	k.mu.Unlock()
 	if err := k.Context().Err(); err == nil {
 		t.Error("the context is alive")

@@ -46,8 +46,12 @@ type Hooks struct {
 	// Redis was slow, or an attempt failed. A little more than half of the TTL late,
 	// and the lock would have been lost.
 	RenewedLate func(ctx context.Context, late time.Duration)
-	// Lost is called when a lock is lost.
-	Lost func(ctx context.Context, err *LostError)
+	// Lost is called when a lock is lost. The reason is "expired" for a lock that
+	// could not be renewed in time, "taken" for one that another owner acquired or that
+	// an operator took away, "state-lost" for one that Redis lost, because it was
+	// flushed or failed over, and "locker-closed" for one that was still held when
+	// [Locker.Close] gave up waiting.
+	Lost func(ctx context.Context, fence uint64, reason string)
 	// Failed is called when Redis does not answer, a request has no key, or a lock
 	// is nested in itself.
 	Failed func(ctx context.Context, err error)
@@ -97,7 +101,7 @@ func WithPermits(n int) Option { return optionFunc(func(c *config) { c.permits =
 //
 //	lockmw.WithHooks(lockmw.Hooks{
 //		Acquired: func(ctx context.Context, fence uint64, waited time.Duration) { waits.Observe(waited.Seconds()) },
-//		Lost:     func(ctx context.Context, err *lockmw.LostError) { losses.WithLabelValues(string(err.Reason)).Inc() },
+//		Lost:     func(ctx context.Context, fence uint64, reason string) { losses.WithLabelValues(reason).Inc() },
 //	})
 //
 // Adapter otelmetrics has hooks for OpenTelemetry.

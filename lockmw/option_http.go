@@ -40,12 +40,9 @@ func WithMethods(methods ...string) Option {
 // timeout of clients.
 func WithWait(d time.Duration) Option { return optionFunc(func(c *config) { c.wait = d }) }
 
-// WithBusyStatus sets the status sent when the lock stays busy: 409, 423 or 429.
-// The default is 409, which generic clients do not retry by themselves.
-func WithBusyStatus(status int) Option { return optionFunc(func(c *config) { c.busyStatus = status }) }
-
 // WithDenyHandler sets the handler that responds to refused requests.
-// [DenyReason] has the reason; Retry-After and Cache-Control are set. What it
-// writes without a status has the status of the default response, which is
-// application/problem+json. Use it for pages or for an API with its own errors.
+// [DenyReason] has the reason; Retry-After and Cache-Control are set. It may send
+// a status of its own, such as 423 for a busy lock; what it writes without one has
+// the status of the default response, which is application/problem+json. Use it for
+// pages or for an API with its own errors.
 func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) { c.deny = h }) }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Release releases the lock and wakes the next waiter. The values of ctx are
 // used, such as those of a trace; its cancellation and its deadline are not: the
 // lock is released although the client is gone. It takes [WithTimeout] at most.
-// It returns a [*LostError] if the lock was lost before, and [ErrUnavailable] if
+// It returns [ErrLost] if the lock was lost before, and [ErrUnavailable] if
 // Redis does not answer in time: then the release is repeated in the background,
 // and at the latest the lease ends. A second call does nothing.
 func (k *Lock) Release(ctx context.Context) error {
@@ -55,7 +57,7 @@ func (k *Lock) Release(ctx context.Context) error {
 
 // release hands the lock to the next waiter of this process, or releases it in
 // Redis. k.renewing is held.
-func (k *Lock) release(ctx context.Context, lost *LostError) error {
+func (k *Lock) release(ctx context.Context, lost *lockerr.LostError) error {
 	k.cancel(context.Canceled)
 	if k.l.hooks.Released != nil { // deferred: it may panic
 		held := time.Since(k.started)
@@ -92,9 +94,9 @@ func (l *Locker) releaseInRedis(ctx context.Context, k *Lock) error {
 	case outcome == succeeded:
 		return nil
 	case outcome == otherOwner:
-		return &LostError{Reason: Taken, Fence: k.grant.fence}
+		return lockerr.ErrTaken
 	}
-	return &LostError{Reason: StateLost, Fence: k.grant.fence}
+	return lockerr.ErrStateLost
 }
 
 // forget removes a lock from those that are held.

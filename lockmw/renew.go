@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/lockmw/internal/lease"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // renew extends the lease. It runs on a timer, so that a lock without
@@ -23,7 +24,7 @@ func (k *Lock) renew() {
 		return
 	}
 	if left <= 0 { // the machine was suspended: others may have acted since
-		k.lose(Expired)
+		k.lose(lockerr.ErrExpired)
 		return
 	}
 	l, sent := k.l, time.Now()
@@ -35,9 +36,9 @@ func (k *Lock) renew() {
 	case outcome == succeeded:
 		k.renewed(sent)
 	case outcome == otherOwner:
-		k.lose(Taken)
+		k.lose(lockerr.ErrTaken)
 	default:
-		k.lose(StateLost)
+		k.lose(lockerr.ErrStateLost)
 	}
 }
 
@@ -85,14 +86,14 @@ func (k *Lock) checkExpiry() {
 		return
 	}
 	k.mu.Unlock()
-	k.lose(Expired)
+	k.lose(lockerr.ErrExpired)
 }
 
 // lostError returns why the lock was lost, nil while it is held. A lock whose
 // lease is about to end is lost.
 func (k *Lock) lostError() error {
 	if k.isExpired() {
-		k.lose(Expired)
+		k.lose(lockerr.ErrExpired)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -111,19 +112,19 @@ func (k *Lock) isExpired() bool {
 }
 
 // lose ends the lock's context, once.
-func (k *Lock) lose(reason Reason) {
+func (k *Lock) lose(lost *lockerr.LostError) {
 	k.mu.Lock()
 	if k.released || k.lost != nil {
 		k.mu.Unlock()
 		return
 	}
-	k.lost = &LostError{Reason: reason, Fence: k.grant.fence}
+	k.lost = lost
 	k.stopTimers()
 	k.mu.Unlock()
-	k.cancel(k.lost)
+	k.cancel(lost)
 	k.l.forget(k) // there is nothing to release: Close need not wait
 	if k.l.hooks.Lost != nil {
-		k.l.hooks.Lost(k.ctx, k.lost)
+		k.l.hooks.Lost(k.ctx, k.grant.fence, lost.Reason)
 	}
 }
 

@@ -49,8 +49,8 @@ func (s *seen) hooks() lockmw.Hooks {
 			defer s.mu.Unlock()
 			s.err = err
 		},
-		Lost: func(_ context.Context, err *lockmw.LostError) {
-			if errors.Is(err, lockmw.ErrLost) {
+		Lost: func(_ context.Context, fence uint64, reason string) {
+			if fence != 0 && reason != "" {
 				count(&s.lost)
 			}
 		},
@@ -91,8 +91,6 @@ func TestEveryResponse(t *testing.T) {
 		},
 		{name: "409", status: 409, retry: "lease", held: true, hooks: "acquired 0, busy 1, failed 0, lost 0", opts: []lockmw.Option{lockmw.WithWait(0)}},
 		{name: "409 after a wait", status: 409, retry: "lease", held: true, hooks: "acquired 0, busy 1, failed 0, lost 0", opts: []lockmw.Option{lockmw.WithWait(50 * time.Millisecond)}},
-		{name: "423", status: 423, retry: "lease", held: true, hooks: "acquired 0, busy 1, failed 0, lost 0", opts: []lockmw.Option{lockmw.WithWait(0), lockmw.WithBusyStatus(423)}},
-		{name: "429", status: 429, retry: "lease", held: true, hooks: "acquired 0, busy 1, failed 0, lost 0", opts: []lockmw.Option{lockmw.WithWait(0), lockmw.WithBusyStatus(429)}},
 		{
 			name: "503 refused", status: 503, retry: "1", hooks: "acquired 0, busy 0, failed 1, lost 0", want: lockmw.ErrUnavailable,
 			fault: func(_ *testing.T, s *redistest.Server, _ string) { s.Kill() },

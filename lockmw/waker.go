@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // waker wakes the waiters that a release names. The first lock that is busy
@@ -174,7 +175,7 @@ func (w *waker) lose(owner string) {
 	if k == nil {
 		return
 	}
-	lose := func() { k.lose(Taken) }
+	lose := func() { k.lose(lockerr.ErrTaken) }
 	if !w.l.inBackground(lose) {
 		lose()
 	}

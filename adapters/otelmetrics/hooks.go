@@ -97,8 +97,8 @@ func (m *Metrics) Locks(name string, ttl time.Duration) lockmw.Hooks {
 			}
 			r.count(ctx, "lock.renewals", 1, state)
 		},
-		Lost: func(ctx context.Context, err *lockmw.LostError) {
-			r.count(ctx, "lock.lost", 1, attribute.String("reason", string(err.Reason)))
+		Lost: func(ctx context.Context, _ uint64, reason string) {
+			r.count(ctx, "lock.lost", 1, attribute.String("reason", reason))
 		},
 		Failed: r.failed("lock"),
 	}

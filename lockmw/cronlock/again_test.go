@@ -101,7 +101,7 @@ func TestALostBeginIsAskedForAgain(t *testing.T) {
 					if o, err := cut.Run(t.Context(), tick); o != cronlock.Ran || err != nil {
 						t.Errorf("tick %d: got %s, %v", i, o, err)
 					}
-					if o, err := other.Run(t.Context(), tick); o != cronlock.Already || err != nil {
+					if o, err := other.Run(t.Context(), tick); o != "already" || err != nil {
 						t.Errorf("tick %d, another instance: got %s, %v", i, o, err)
 					}
 				}
@@ -141,7 +141,7 @@ func TestAnAnswerConcernsItsJob(t *testing.T) {
 		rdb.Set(t.Context(), broken.Key(), "of another type", time.Minute)
 		tick := time.Now().Add(-time.Minute)
 		for i := range 10 { // more than any breaker bears
-			if o, err := broken.Run(t.Context(), tick.Add(time.Duration(i)*time.Second)); o != cronlock.Failed || !errors.Is(err, lockmw.ErrUnavailable) {
+			if o, err := broken.Run(t.Context(), tick.Add(time.Duration(i)*time.Second)); o != "failed" || !errors.Is(err, lockmw.ErrUnavailable) {
 				t.Errorf("got %s, %v", o, err)
 			}
 			if o, err := whole.Run(t.Context(), tick.Add(time.Duration(i)*time.Second)); o != cronlock.Ran || err != nil {

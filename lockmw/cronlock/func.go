@@ -21,7 +21,7 @@ import (
 // scheduler's location.
 //
 // A call for which there is no tick is a misfire: it is logged, reported to
-// [Hooks].Skipped as [Misfired], and shown by [Job.Status]. A schedule that cannot
+// [Hooks].Skipped as "misfired", and shown by [Job.Status]. A schedule that cannot
 // have any tick (a nil pointer, one that is never due, nil without WithMinGap) is logged at
 // once, and each call is a misfire.
 func (j *Job) Func(s Schedule) func() {
@@ -31,7 +31,7 @@ func (j *Job) Func(s Schedule) func() {
 	}
 	j.logger.LogAttrs(context.Background(), slog.LevelError, "the job will never run", slog.String("job", j.name), slog.String("error", err.Error()))
 	return func() {
-		j.skipped(context.Background(), Misfired)
+		j.skipped(context.Background(), misfired)
 		j.misfire(context.Background(), err)
 	}
 }

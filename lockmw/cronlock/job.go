@@ -18,20 +18,28 @@ type Job struct {
 	fn   func(ctx context.Context) error
 }
 
-// Outcome is what became of a tick on this instance.
+// Outcome is what became of a tick on this instance: [Ran], or one of the
+// following.
+//
+//   - "already": this tick, or a later one, was begun.
+//   - "running": a run is under way elsewhere, and this instance does not watch it.
+//   - "too-late": it is later than [WithMaxLate].
+//   - "too-soon": it is sooner than [WithMinGap] after the last start.
+//   - "failed": Redis did not answer, or the wait was cut short.
+//   - "misfired": a scheduler called [Job.Func], and its schedule has no tick. Only
+//     [Hooks] get it.
 type Outcome string
 
-// The outcomes.
+// Ran is the outcome of a tick that ran here.
+const Ran Outcome = "ran"
+
 const (
-	Ran     Outcome = "ran"      // here
-	Already Outcome = "already"  // it, or a later one, was begun
-	Running Outcome = "running"  // a run is under way elsewhere
-	TooLate Outcome = "too-late" // see WithMaxLate
-	TooSoon Outcome = "too-soon" // see WithMinGap
-	Failed  Outcome = "failed"   // Redis did not answer, or the wait was cut short
-	// Misfired is a call of [Job.Func] for which its schedule has no tick. Run
-	// does not return it.
-	Misfired Outcome = "misfired"
+	already  Outcome = "already"
+	running  Outcome = "running"
+	tooLate  Outcome = "too-late"
+	tooSoon  Outcome = "too-soon"
+	failed   Outcome = "failed"
+	misfired Outcome = "misfired"
 )
 
 // Run is one run of a job on this instance.
@@ -57,10 +65,10 @@ func FromContext(ctx context.Context) (Run, bool) {
 func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 	if err := j.decidable(tick); err != nil {
 		j.failed(ctx, err)
-		return Failed, err
+		return failed, err
 	}
 	if !j.r.start() {
-		return Failed, lockmw.ErrClosed
+		return failed, lockmw.ErrClosed
 	}
 	defer j.r.calls.Done()
 	q := question{owner: j.r.newOwner(), tick: tick}
@@ -70,7 +78,7 @@ func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 		if err != nil {
 			err = fmt.Errorf("cronlock: %w: %w", ErrUnavailable, err)
 			j.failed(ctx, err)
-			return Failed, err
+			return failed, err
 		}
 		var pause time.Duration
 		switch {
@@ -82,12 +90,12 @@ func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 			pause = min(a.left(), j.ttl/3)
 			q.watched = true
 		default:
-			o := map[int64]Outcome{0: Already, -1: Running, -3: TooLate, -4: TooSoon}[a.code]
+			o := map[int64]Outcome{0: already, -1: running, -3: tooLate, -4: tooSoon}[a.code]
 			j.skipped(ctx, o)
 			return o, nil
 		}
 		if err := j.wait(ctx, pause); err != nil {
-			return Failed, err
+			return failed, err
 		}
 	}
 }

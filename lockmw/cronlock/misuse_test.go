@@ -137,7 +137,7 @@ func TestFuncsThatNeverRun(t *testing.T) {
 			t.Errorf("%s: at the start it logs %q", what, out.String())
 		}
 		f()
-		if strings.Count(out.String(), "level=ERROR") != 2 || len(skipped) != 1 || skipped[0] != cronlock.Misfired {
+		if strings.Count(out.String(), "level=ERROR") != 2 || len(skipped) != 1 || skipped[0] != "misfired" {
 			t.Errorf("%s: skipped %v, log\n%s", what, skipped, out.String())
 		}
 		if s, err := j.Status(t.Context()); err != nil || s.Misfired.IsZero() || !strings.Contains(s.Misfire, "schedule: ") || s.Running || !s.Tick.IsZero() {
@@ -216,7 +216,7 @@ func TestWatchersOfAnInterval(t *testing.T) {
 	count := redistest.Count(rdb)
 	watch := job(t, watcher, func(context.Context) error { t.Error("ran"); return nil })
 	wg.Go(func() {
-		if o, err := watch.Run(context.Background(), time.Time{}); o != cronlock.Already || err != nil {
+		if o, err := watch.Run(context.Background(), time.Time{}); o != "already" || err != nil {
 			t.Errorf("got %s, %v", o, err)
 		}
 	})

@@ -26,7 +26,7 @@ type Hooks struct {
 	Started  func(ctx context.Context, r Run)
 	Finished func(ctx context.Context, r Run, took time.Duration, err error)
 	// Skipped is called when this instance does not run a tick, and with
-	// [Misfired] when a scheduler called [Job.Func] and there is none.
+	// "misfired" when a scheduler called [Job.Func] and there is none.
 	Skipped func(ctx context.Context, job string, o Outcome)
 	// Failed is called when Redis does not answer, and when [Job.Run] is called
 	// with a tick that cannot be decided.

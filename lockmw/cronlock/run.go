@@ -9,6 +9,7 @@ import (
 
 	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/internal/lease"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // run runs the job under its lease and reports the end.
@@ -23,7 +24,7 @@ func (j *Job) run(parent context.Context, run Run, owner string, sent time.Time)
 	renewed := make(chan struct{})
 	go func() { // a job may take hours
 		defer close(renewed)
-		j.keep(ctx, cancel, run, owner, sent)
+		j.keep(ctx, cancel, owner, sent)
 	}()
 	if j.hooks.Started != nil {
 		j.hooks.Started(ctx, run)
@@ -62,8 +63,7 @@ func lostFrom(ctx context.Context) error {
 
 // keep renews the lease until ctx ends, and ends it before the lease does if it
 // cannot be renewed.
-func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run, owner string, since time.Time) {
-	lose := func(reason lockmw.Reason) { cancel(&lockmw.LostError{Reason: reason, Fence: run.Fence}) }
+func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, owner string, since time.Time) {
 	next := time.NewTimer(j.ttl / 3)
 	defer next.Stop()
 	for {
@@ -75,7 +75,7 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run,
 		now := time.Now()
 		left := lease.Left(j.ttl, since, now) - lease.Margin(j.ttl)
 		if left <= 0 {
-			lose(lockmw.Expired)
+			cancel(lockerr.ErrExpired)
 			return
 		}
 		bound, done := context.WithTimeout(context.WithoutCancel(ctx), min(j.timeout, left))
@@ -89,10 +89,10 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, run Run,
 			since = now
 			next.Reset(j.ttl / 3)
 		case code == 0:
-			lose(lockmw.Taken)
+			cancel(lockerr.ErrTaken)
 			return
 		default:
-			lose(lockmw.StateLost)
+			cancel(lockerr.ErrStateLost)
 			return
 		}
 	}

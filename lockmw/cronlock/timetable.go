@@ -63,7 +63,7 @@ func (t *timetable) run() {
 	if t.ticks {
 		var err error
 		if tick, err = t.due(j.now()); err != nil {
-			j.skipped(ctx, Misfired)
+			j.skipped(ctx, misfired)
 			j.misfire(ctx, err)
 			return
 		}
@@ -74,7 +74,7 @@ func (t *timetable) run() {
 		j.logger.LogAttrs(ctx, slog.LevelWarn, "a tick was given up: the runner is closed", slog.String("job", j.name))
 	case err != nil:
 		j.logger.LogAttrs(ctx, slog.LevelError, "job failed", slog.String("job", j.name), slog.String("error", err.Error()))
-	case outcome == TooLate:
+	case outcome == tooLate:
 		j.misfire(ctx, fmt.Errorf("cronlock: the tick of %s is later than %v", tick.Format(time.RFC3339), j.maxLate))
 	}
 }

@@ -30,7 +30,7 @@ func TestAnAnswerConcernsItsRecord(t *testing.T) {
 		rdb.Set(t.Context(), key, "of another type", time.Minute)
 		count.Reset()
 		for i := range 10 { // more than any breaker bears
-			want(t, "of another type", post(h, "broken", "5"), 503, idempotency.Unavailable)
+			want(t, "of another type", post(h, "broken", "5"), 503, "unavailable")
 			wantAnswer(t, "another key", post(h, fmt.Sprint("k", i), "5"), 201, fmt.Sprintf("payment %d of 5", i+2), false)
 		}
 		if n := count.Commands()["hmget"]; n != 20 {
@@ -65,7 +65,7 @@ func TestARefusedBeginLeavesNothing(t *testing.T) {
 	post(h, "warm", "5")
 	rdb.ConfigSet(t.Context(), "maxmemory", "1")
 	for range 3 {
-		want(t, "full", post(h, "k", "5"), 503, idempotency.Unavailable)
+		want(t, "full", post(h, "k", "5"), 503, "unavailable")
 	}
 	rdb.ConfigSet(t.Context(), "maxmemory", "0")
 	wantAnswer(t, "with room", post(h, "k", "5"), 201, "payment 2 of 5", false)

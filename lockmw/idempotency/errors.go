@@ -23,49 +23,21 @@ var (
 	ErrIncomplete = errors.New("idempotency: an operation needs a scope and a key")
 )
 
-// Reason says why a request was refused. It is the fragment of the problem's
-// type.
-type Reason string
-
-// The reasons, with the statuses they are answered with.
-const (
-	Missing         Reason = "missing"         // 400: no key
-	Malformed       Reason = "malformed"       // 400: not one short string, or a body that breaks off
-	TooLarge        Reason = "too-large"       // 413: the body
-	Mismatch        Reason = "mismatch"        // 422: the key was used with another payload
-	Busy            Reason = "busy"            // 409 and Retry-After: the same request is under way
-	UnknownOutcome  Reason = "unknown-outcome" // 409: it began, and it is not known how it ended
-	ResponseNotKept Reason = "not-kept"        // 409: it was done, what it answered was not kept
-	Unavailable     Reason = "unavailable"     // 503 and Retry-After: Redis does not answer
-	NoScope         Reason = "no-scope"        // 500: the ScopeFunc names no user
-	Misused         Reason = "misused"         // 500: the handler is wrapped twice, or the body was read before
-)
-
-func reasonOf(err error) Reason {
+// reasonOf returns why a request is refused for which [Keeper.Begin] fails.
+func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, ErrMismatch):
-		return Mismatch
+		return reasonMismatch
 	case errors.Is(err, ErrUnknown):
-		return UnknownOutcome
+		return reasonUnknownOutcome
 	case errors.Is(err, ErrNotKept):
-		return ResponseNotKept
+		return reasonResponseNotKept
 	case errors.Is(err, ErrIncomplete):
-		return NoScope
+		return reasonNoScope
 	case errors.Is(err, lockmw.ErrBusy):
-		return Busy
+		return reasonBusy
 	case errors.Is(err, lockmw.ErrNested):
-		return Misused
+		return reasonMisused
 	}
-	return Unavailable
+	return reasonUnavailable
 }
-
-// Outcome says how an attempt ended, and so what a retry gets.
-type Outcome string
-
-// The outcomes.
-const (
-	Kept      Outcome = "kept"      // a retry gets the result
-	NotKept   Outcome = "not-kept"  // a retry is refused: it was done
-	Forgotten Outcome = "forgotten" // nothing came of it: a retry runs
-	Unknown   Outcome = "unknown"   // a retry is refused, or runs with WithRerun
-)

@@ -17,17 +17,17 @@ const maxKey = 255
 
 // keyOf returns the key of a request, and the reason if there is none to use.
 // Of several lines none can be preferred, so they are refused.
-func keyOf(h http.Header) (key string, reason Reason) {
+func keyOf(h http.Header) (key string, reason string) {
 	lines := h[fieldName]
 	if len(lines) == 0 {
-		return "", Missing
+		return "", reasonMissing
 	}
 	if len(lines) == 1 {
 		if key, ok := parseKey(lines[0]); ok {
 			return key, ""
 		}
 	}
-	return "", Malformed
+	return "", reasonMalformed
 }
 
 // parseKey reads a String of RFC 9651, section 3.3.3, which the draft demands in

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-
-	"github.com/redishttp/redishttp/lockmw"
 )
 
 // Handler runs next once for each key of each user, and sends its response to
@@ -25,7 +23,7 @@ func (k *Keeper) Handler(next http.Handler) http.Handler {
 			return
 		}
 		key, reason := keyOf(r.Header)
-		if reason == Missing && !k.required {
+		if reason == reasonMissing && !k.required {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -41,7 +39,7 @@ func (k *Keeper) Handler(next http.Handler) http.Handler {
 		scope, err := k.scope(withBody(r.Context(), r, body))
 		if err != nil || scope == "" {
 			k.misused(r.Context(), "no scope for a request", err)
-			k.reject(w, r, NoScope)
+			k.reject(w, r, reasonNoScope)
 			return
 		}
 		if r.Context().Err() != nil {
@@ -60,9 +58,9 @@ func (k *Keeper) Handler(next http.Handler) http.Handler {
 }
 
 // read returns the whole body, which next gets again.
-func (k *Keeper) read(w http.ResponseWriter, r *http.Request) ([]byte, Reason) {
+func (k *Keeper) read(w http.ResponseWriter, r *http.Request) ([]byte, string) {
 	if r.ContentLength > k.maxRequest {
-		return nil, TooLarge
+		return nil, reasonTooLarge
 	}
 	if r.Body == nil {
 		return nil, ""
@@ -71,12 +69,12 @@ func (k *Keeper) read(w http.ResponseWriter, r *http.Request) ([]byte, Reason) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, TooLarge
+		return nil, reasonTooLarge
 	case err != nil:
-		return nil, Malformed
+		return nil, reasonMalformed
 	case len(body) == 0 && r.ContentLength > 0 && !formRead(r):
 		k.misused(r.Context(), "the body of a request was already read by an outer middleware", nil)
-		return nil, Misused // any two payloads would be the same
+		return nil, reasonMisused // any two payloads would be the same
 	}
 	return body, ""
 }
@@ -155,7 +153,7 @@ func (k *Keeper) superseded(w http.ResponseWriter, r *http.Request, run *Run) {
 	case rec.state == stateKept:
 		k.replay(w, r, kept)
 	default:
-		k.reject(w, r, reasonOf(lockmw.ErrBusy))
+		k.reject(w, r, reasonBusy)
 	}
 }
 
@@ -164,7 +162,7 @@ func (k *Keeper) replay(w http.ResponseWriter, r *http.Request, kept []byte) {
 	p, err := decodeResponse(kept)
 	if err != nil {
 		k.failed(r.Context(), err)
-		k.reject(w, r, ResponseNotKept)
+		k.reject(w, r, reasonResponseNotKept)
 		return
 	}
 	h := w.Header()

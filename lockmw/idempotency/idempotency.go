@@ -16,6 +16,7 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/unavailable"
 	"github.com/redishttp/redishttp/lockmw"
+	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
 // Client is what a [Keeper] needs of a go-redis client; all of them have it.
@@ -89,7 +90,7 @@ func (k *Keeper) Begin(ctx context.Context, op Operation) (*Run, []byte, error) 
 	switch {
 	case err != nil:
 		reason := reasonOf(err)
-		if reason == Unavailable || reason == NoScope || reason == Misused {
+		if reason == reasonUnavailable || reason == reasonNoScope || reason == reasonMisused {
 			k.failed(ctx, err)
 		}
 		k.refused(ctx, reason)
@@ -129,7 +130,7 @@ func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error)
 	case err != nil:
 		return nil, nil, failure("begin", err)
 	case rec.state == stateStale: // it has lost the lock to another since
-		return nil, nil, &lockmw.BusyError{RetryAfter: time.Second}
+		return nil, nil, &lockerr.BusyError{RetryAfter: time.Second}
 	}
 	if kept, err = rec.verdict(op); err == nil && rec.state != stateKept {
 		err = ErrUnknown // the lock is free
@@ -153,7 +154,7 @@ func (k *Keeper) failed(ctx context.Context, err error) {
 	}
 }
 
-func (k *Keeper) refused(ctx context.Context, reason Reason) {
+func (k *Keeper) refused(ctx context.Context, reason string) {
 	if k.hooks.Refused != nil {
 		k.hooks.Refused(ctx, reason)
 	}

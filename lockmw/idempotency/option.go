@@ -26,12 +26,15 @@ type OptionError = setting.Error
 // Hooks observe a [Keeper]. Any may be nil; they must not block.
 type Hooks struct {
 	// Ran is called when an attempt is over and that is recorded, with what a
-	// retry will find.
-	Ran func(ctx context.Context, a Attempt, o Outcome)
+	// retry will find: "kept", it gets the result; "not-kept", it is refused, because
+	// the operation was done; "forgotten", it runs, because nothing came of the
+	// operation; or "unknown", it is refused, or runs with [WithRerun].
+	Ran func(ctx context.Context, a Attempt, outcome string)
 	// Replayed is called when a retry gets what was kept.
 	Replayed func(ctx context.Context)
-	// Refused is called when a request is neither run nor replayed.
-	Refused func(ctx context.Context, reason Reason)
+	// Refused is called when a request is neither run nor replayed, with the reason
+	// as in [Refusal].
+	Refused func(ctx context.Context, reason string)
 	// Failed is called when Redis does not answer, when the end of an attempt
 	// could not be recorded, when what was kept cannot be read, and with the
 	// error of a [ScopeFunc].
@@ -138,12 +141,13 @@ func WithWaitReplicas(n int, timeout time.Duration) Option {
 }
 
 // WithDocs sets the URL of your API's documentation (section 2.7 of the draft):
-// a problem's type is it, with the [Reason] as fragment. The default is this
+// a problem's type is it, with [Refusal.Reason] as fragment. The default is this
 // package's page.
 func WithDocs(url string) Option { return optionFunc(func(c *config) { c.docs = url }) }
 
 // WithDenyHandler sets the response to rejected requests. Retry-After and
-// Cache-Control are set before; [RefusalFromContext] has the reason and the status. The default is
+// Cache-Control are set before; [RefusalFromContext] has the reason. What the handler
+// writes without a status has that of the default response, which is
 // application/problem+json.
 func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) { c.deny = h }) }
 

@@ -24,29 +24,29 @@ func TestWhatIsRefused(t *testing.T) {
 		body   string
 		change change
 		status int
-		reason idempotency.Reason // "" for one that runs
+		reason string // "" for one that runs
 		opts   []idempotency.Option
 	}{
-		{name: "no key", status: 400, reason: idempotency.Missing},
+		{name: "no key", status: 400, reason: "missing"},
 		{name: "no key needed", status: 200, opts: []idempotency.Option{idempotency.WithRequired(false)}},
-		{name: "an empty key", key: `""`, status: 400, reason: idempotency.Malformed},
-		{name: "an empty key where none is needed", key: `""`, status: 400, reason: idempotency.Malformed, opts: []idempotency.Option{idempotency.WithRequired(false)}},
-		{name: "two lines", key: "a", change: header("Idempotency-Key", "a"), status: 400, reason: idempotency.Malformed},
-		{name: "a list", key: "a, b", status: 400, reason: idempotency.Malformed},
+		{name: "an empty key", key: `""`, status: 400, reason: "malformed"},
+		{name: "an empty key where none is needed", key: `""`, status: 400, reason: "malformed", opts: []idempotency.Option{idempotency.WithRequired(false)}},
+		{name: "two lines", key: "a", change: header("Idempotency-Key", "a"), status: 400, reason: "malformed"},
+		{name: "a list", key: "a, b", status: 400, reason: "malformed"},
 		{name: "the longest", key: strings.Repeat("k", 255), status: 200},
-		{name: "too long", key: strings.Repeat("k", 256), status: 400, reason: idempotency.Malformed},
+		{name: "too long", key: strings.Repeat("k", 256), status: 400, reason: "malformed"},
 		{name: "a method that is not covered", change: func(r *http.Request) { r.Method = "PUT" }, status: 200},
-		{name: "a method that is", change: func(r *http.Request) { r.Method = "PUT" }, status: 400, reason: idempotency.Missing, opts: []idempotency.Option{idempotency.WithMethods("PUT")}},
-		{name: "nobody", key: "k", change: as(""), status: 500, reason: idempotency.NoScope},
+		{name: "a method that is", change: func(r *http.Request) { r.Method = "PUT" }, status: 400, reason: "missing", opts: []idempotency.Option{idempotency.WithMethods("PUT")}},
+		{name: "nobody", key: "k", change: as(""), status: 500, reason: "no-scope"},
 		{name: "the largest body", key: "k", body: "12345678", status: 200, opts: []idempotency.Option{idempotency.WithMaxRequestBody(8)}},
-		{name: "a larger body", key: "k", body: "123456789", status: 413, reason: idempotency.TooLarge, opts: []idempotency.Option{idempotency.WithMaxRequestBody(8)}},
-		{name: "a larger body of unknown length", key: "k", body: "123456789", change: func(r *http.Request) { r.ContentLength = -1 }, status: 413, reason: idempotency.TooLarge, opts: []idempotency.Option{idempotency.WithMaxRequestBody(8)}},
-		{name: "a body that breaks off", key: "k", change: func(r *http.Request) { r.Body = io.NopCloser(io.MultiReader(strings.NewReader("a"), broken{})) }, status: 400, reason: idempotency.Malformed},
-		{name: "a body that is gone", key: "k", body: "abc", change: func(r *http.Request) { io.Copy(io.Discard, r.Body) }, status: 500, reason: idempotency.Misused},
+		{name: "a larger body", key: "k", body: "123456789", status: 413, reason: "too-large", opts: []idempotency.Option{idempotency.WithMaxRequestBody(8)}},
+		{name: "a larger body of unknown length", key: "k", body: "123456789", change: func(r *http.Request) { r.ContentLength = -1 }, status: 413, reason: "too-large", opts: []idempotency.Option{idempotency.WithMaxRequestBody(8)}},
+		{name: "a body that breaks off", key: "k", change: func(r *http.Request) { r.Body = io.NopCloser(io.MultiReader(strings.NewReader("a"), broken{})) }, status: 400, reason: "malformed"},
+		{name: "a body that is gone", key: "k", body: "abc", change: func(r *http.Request) { io.Copy(io.Discard, r.Body) }, status: 500, reason: "misused"},
 	}
 	for _, tc := range cases {
-		var refused []idempotency.Reason
-		opts := append(tc.opts, idempotency.WithHooks(idempotency.Hooks{Refused: func(_ context.Context, reason idempotency.Reason) { refused = append(refused, reason) }}))
+		var refused []string
+		opts := append(tc.opts, idempotency.WithHooks(idempotency.Hooks{Refused: func(_ context.Context, reason string) { refused = append(refused, reason) }}))
 		h := keeper(t, rdb, redistest.Prefix(t), opts...).Handler(http.HandlerFunc(ran))
 		changes := []change{}
 		if tc.change != nil {
@@ -60,7 +60,7 @@ func TestWhatIsRefused(t *testing.T) {
 			continue
 		}
 		want(t, tc.name, w, tc.status, tc.reason)
-		if fmt.Sprint(refused) != fmt.Sprint([]idempotency.Reason{tc.reason}) {
+		if fmt.Sprint(refused) != fmt.Sprint([]string{tc.reason}) {
 			t.Errorf("%s: the hook got %v", tc.name, refused)
 		}
 	}
@@ -84,7 +84,7 @@ func TestFormsReadBefore(t *testing.T) {
 	form := header("Content-Type", "application/x-www-form-urlencoded")
 	wantAnswer(t, "first", post(outer, "k", "amount=5&csrf=x", form), 200, "5", false)
 	wantAnswer(t, "retry", post(outer, "k", "amount=5&csrf=x", form), 200, "5", true)
-	want(t, "another amount", post(outer, "k", "amount=6&csrf=x", form), 422, idempotency.Mismatch)
+	want(t, "another amount", post(outer, "k", "amount=6&csrf=x", form), 422, "mismatch")
 }
 
 func TestDenyHandlerDocsAndFingerprint(t *testing.T) {
@@ -103,6 +103,15 @@ func TestDenyHandlerDocsAndFingerprint(t *testing.T) {
 	wantAnswer(t, "another", post(h, "k", "USD"), 422, "mismatch true", false)
 	if _, ok := idempotency.RefusalFromContext(t.Context()); ok {
 		t.Error("a refusal of nothing")
+	}
+	for text, status := range map[string]int{"default": 400, "own": 418} {
+		denied := keeper(t, rdb, redistest.Prefix(t), idempotency.WithDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if status == 418 {
+				w.WriteHeader(status)
+			}
+			fmt.Fprint(w, text)
+		})))
+		wantAnswer(t, "without a key", post(denied.Handler(paid(&runs)), "", ""), status, text, false)
 	}
 	documented := keeper(t, rdb, redistest.Prefix(t), idempotency.WithDocs("https://example.com/docs")).Handler(paid(&runs))
 	if body := post(documented, "", "").Body.String(); !strings.Contains(body, `"type":"https://example.com/docs#missing"`) {

@@ -35,8 +35,8 @@ type Run struct {
 	forget  atomic.Bool
 
 	mu      sync.Mutex
-	outcome Outcome // "" while it runs
-	late    bool    // the lock is let go by who records the end
+	outcome string // "" while it runs
+	late    bool   // the lock is let go by who records the end
 }
 
 // Context ends when the lock is lost, as [lockmw.Lock.Context], and knows the
@@ -51,26 +51,26 @@ func (r *Run) Attempt() Attempt { return r.attempt }
 // it returns [ErrUnavailable] and goes on in the background. The error is
 // [ErrSuperseded] if the lock was lost and another attempt has begun since.
 // After [Forget] it forgets instead.
-func (r *Run) Keep(result []byte) error { return r.end(Kept, result) }
+func (r *Run) Keep(result []byte) error { return r.end(outcomeKept, result) }
 
 // Spend ends the run: the operation was done, and a retry
 // gets [ErrNotKept]. The errors are those of Keep.
-func (r *Run) Spend() error { return r.end(NotKept, nil) }
+func (r *Run) Spend() error { return r.end(outcomeNotKept, nil) }
 
 // Forget ends the run: it had no effect, and a retry runs again. The errors are
 // those of Keep.
-func (r *Run) Forget() error { return r.end(Forgotten, nil) }
+func (r *Run) Forget() error { return r.end(outcomeForgotten, nil) }
 
 // Release releases the lock. The outcome of a run that was not ended is unknown.
 func (r *Run) Release() {
 	r.mu.Lock()
 	open := r.outcome == ""
 	if open {
-		r.outcome = Unknown
+		r.outcome = outcomeUnknown
 	}
 	r.mu.Unlock()
 	if open {
-		r.ran(Unknown)
+		r.ran(outcomeUnknown)
 	}
 	r.releaseUnlessLate()
 }
@@ -100,7 +100,7 @@ func (r *Run) begin() (record, error) {
 	}
 	if err != nil {
 		if begun {
-			r.finishLater(Forgotten, nil, false)
+			r.finishLater(outcomeForgotten, nil, false)
 		}
 		return record{}, err
 	}
@@ -108,9 +108,9 @@ func (r *Run) begin() (record, error) {
 	return rec, nil
 }
 
-func (r *Run) end(o Outcome, result []byte) error {
+func (r *Run) end(o string, result []byte) error {
 	if r.forget.Load() {
-		o, result = Forgotten, nil
+		o, result = outcomeForgotten, nil
 	}
 	r.mu.Lock()
 	over := r.outcome != ""
@@ -129,10 +129,18 @@ func (r *Run) end(o Outcome, result []byte) error {
 	return r.ended(o, mine)
 }
 
-var endings = map[Outcome]state{Kept: stateKept, NotKept: stateSpent, Forgotten: stateForgotten}
+// The outcomes of runs, see [Hooks].
+const (
+	outcomeKept      = "kept"
+	outcomeNotKept   = "not-kept"
+	outcomeForgotten = "forgotten"
+	outcomeUnknown   = "unknown"
+)
+
+var endings = map[string]state{outcomeKept: stateKept, outcomeNotKept: stateSpent, outcomeForgotten: stateForgotten}
 
 // finish records the outcome, with as many tries as it takes: it is recorded once.
-func (r *Run) finish(within time.Duration, o Outcome, result []byte) (mine bool, err error) {
+func (r *Run) finish(within time.Duration, o string, result []byte) (mine bool, err error) {
 	err = persist(within, r.k.quit, func() (err error) {
 		mine, err = r.k.store.end(context.WithoutCancel(r.lock.Context()), r.holder(), endings[o], result)
 		return err
@@ -145,7 +153,7 @@ const lateFor = time.Minute
 
 // finishLater records the outcome in the background and releases the lock then:
 // until that, a retry gets 409 with Retry-After.
-func (r *Run) finishLater(o Outcome, result []byte, ran bool) {
+func (r *Run) finishLater(o string, result []byte, ran bool) {
 	r.mu.Lock()
 	r.late = true
 	r.mu.Unlock()
@@ -165,7 +173,7 @@ func (r *Run) finishLater(o Outcome, result []byte, ran bool) {
 	}
 }
 
-func (r *Run) ended(o Outcome, mine bool) error {
+func (r *Run) ended(o string, mine bool) error {
 	if !mine {
 		r.k.failed(r.ctx, ErrSuperseded)
 		return ErrSuperseded
@@ -174,7 +182,7 @@ func (r *Run) ended(o Outcome, mine bool) error {
 	return nil
 }
 
-func (r *Run) ran(o Outcome) {
+func (r *Run) ran(o string) {
 	if r.k.hooks.Ran != nil {
 		r.k.hooks.Ran(r.ctx, r.attempt, o)
 	}

@@ -3,7 +3,8 @@
 //
 //	locks, err := lockmw.New(rdb, lockmw.WithKey(lockkey.PerMethod(lockkey.Path)))
 //
-// A key should name the thing that is changed, however the client spells it.
+// A key should name the thing that is changed, however the client spells it. The
+// functions have the type of lockmw.KeyFunc.
 //
 // [lockmw.WithKey]: https://pkg.go.dev/github.com/redishttp/redishttp/lockmw#WithKey
 //
@@ -20,9 +21,6 @@ import (
 
 	"github.com/redishttp/redishttp/internal/keypart"
 )
-
-// Func returns the key of a request, like lockmw.KeyFunc.
-type Func = func(*http.Request) (string, error)
 
 // ErrNoPattern is returned by [Pattern] for a request without a pattern.
 var ErrNoPattern = errors.New("lockkey: the request has no pattern: no router has matched it yet, or the router sets none; use Path or Route")
@@ -64,7 +62,7 @@ func Pattern(r *http.Request) (string, error) {
 
 // Route returns a [Pattern] for a Handler around mux, which has not matched
 // the request yet. The key of a request for which mux has no route is its path.
-func Route(mux *http.ServeMux) Func {
+func Route(mux *http.ServeMux) func(*http.Request) (string, error) {
 	return func(r *http.Request) (string, error) {
 		_, pattern := mux.Handler(r)
 		p := parsePattern(pattern)
@@ -80,7 +78,7 @@ func Route(mux *http.ServeMux) Func {
 // PerMethod adds the method to key, so that requests of two methods have two
 // locks. HEAD counts as GET. It does not go with [lockmw.WithReadWrite]: a reader and
 // a writer would not exclude each other.
-func PerMethod(key Func) Func {
+func PerMethod(key func(*http.Request) (string, error)) func(*http.Request) (string, error) {
 	return func(r *http.Request) (string, error) {
 		method := r.Method
 		if method == http.MethodHead {
@@ -93,7 +91,7 @@ func PerMethod(key Func) Func {
 // PerHost adds the host to key, in lower case and without a port and a dot at
 // its end, so that two hosts have two locks. The client chooses the host: accept
 // only hosts that you serve.
-func PerHost(key Func) Func {
+func PerHost(key func(*http.Request) (string, error)) func(*http.Request) (string, error) {
 	return func(r *http.Request) (string, error) {
 		host := r.Host
 		if name, _, err := net.SplitHostPort(host); err == nil {
@@ -105,7 +103,7 @@ func PerHost(key Func) Func {
 }
 
 // addTo adds part to the key of a request, if it has one.
-func addTo(key Func, part string, r *http.Request) (string, error) {
+func addTo(key func(*http.Request) (string, error), part string, r *http.Request) (string, error) {
 	k, err := key(r)
 	if err != nil || k == "" {
 		return "", err

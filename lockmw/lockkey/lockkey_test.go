@@ -10,11 +10,12 @@ import (
 	"testing"
 
 	"github.com/redishttp/redishttp/internal/keypart"
+	"github.com/redishttp/redishttp/lockmw"
 	"github.com/redishttp/redishttp/lockmw/lockkey"
 )
 
 // keyOf is the key of a request for target that host is asked for.
-func keyOf(t *testing.T, key lockkey.Func, method, target, host string) string {
+func keyOf(t *testing.T, key lockmw.KeyFunc, method, target, host string) string {
 	t.Helper()
 	r := httptest.NewRequest(method, target, nil)
 	r.Host = host
@@ -26,7 +27,7 @@ func keyOf(t *testing.T, key lockkey.Func, method, target, host string) string {
 }
 
 // inside is Pattern, called as a handler inside mux calls it.
-func inside(mux http.Handler) lockkey.Func {
+func inside(mux http.Handler) lockmw.KeyFunc {
 	return func(r *http.Request) (key string, err error) {
 		ran := false
 		got := func(h *http.Request) { key, err = lockkey.Pattern(h); ran = true }
@@ -75,7 +76,7 @@ func TestOneThingHasOneKey(t *testing.T) {
 		"an escaped /":   {asks: []ask{{"GET", "/orders/a%2Fb", "a"}, {"PUT", "/orders/a%2fb", "a"}}},
 		"strange values": {asks: []ask{{"GET", "/orders/%C3%A4%20+%00", "a"}, {"PUT", "/orders/%c3%a4%20%2B%00", "a"}}},
 	} {
-		for by, key := range map[string]lockkey.Func{"Path": lockkey.Path, "Route": lockkey.Route(mux), "Pattern": inside(mux)} {
+		for by, key := range map[string]lockmw.KeyFunc{"Path": lockkey.Path, "Route": lockkey.Route(mux), "Pattern": inside(mux)} {
 			first := keyOf(t, key, tc.asks[0].method, tc.asks[0].target, tc.asks[0].host)
 			for _, a := range tc.asks[1:] {
 				if got := keyOf(t, key, a.method, a.target, a.host); got != first {
@@ -96,7 +97,7 @@ func TestOneThingHasOneKey(t *testing.T) {
 // Pattern inside.
 func TestKeysDiffer(t *testing.T) {
 	mux := shop()
-	for by, key := range map[string]lockkey.Func{"Path": lockkey.Path, "Route": lockkey.Route(mux), "Pattern": inside(mux)} {
+	for by, key := range map[string]lockmw.KeyFunc{"Path": lockkey.Path, "Route": lockkey.Route(mux), "Pattern": inside(mux)} {
 		seen := map[string]string{}
 		for _, target := range []string{"/orders/1", "/orders/2", "/orders/%2531", "/orders/a%2Fb", "/orders/A", "/orders/a", "/files/", "/files/a", "/files/a/b", "/static/", "/static/a", "/static/a/b", "/exact/1/", "/exact/2/", "/"} {
 			k := keyOf(t, key, "GET", target, "a")
@@ -166,7 +167,7 @@ func TestKeysWithMethodAndHost(t *testing.T) {
 		t.Error("PerHost: an address has two keys")
 	}
 	bad := errors.New("bad")
-	for _, key := range []lockkey.Func{lockkey.PerHost(func(*http.Request) (string, error) { return "", nil }), lockkey.PerMethod(func(*http.Request) (string, error) { return "x", bad })} {
+	for _, key := range []lockmw.KeyFunc{lockkey.PerHost(func(*http.Request) (string, error) { return "", nil }), lockkey.PerMethod(func(*http.Request) (string, error) { return "x", bad })} {
 		if k, _ := key(httptest.NewRequest("GET", "/", nil)); k != "" {
 			t.Errorf("no key became %q", k)
 		}
