@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/redis/go-redis/v9"
+
 	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/setting"
 )
