@@ -12,7 +12,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: ci
-ci: check-tidy lint vuln-if-possible test fuzz-briefly conformance-if-possible ## everything that must hold before a change lands
+ci: check-tidy lint vuln-if-possible test valkey-if-possible fuzz-briefly conformance-if-possible ## everything that must hold before a change lands
 
 GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary skipped,output --packages ./...
 
@@ -25,6 +25,21 @@ long: redis ## the tests with those that take long: chaos on all topologies, a h
 	@.ci/install-browser
 	@LONG=1 $(MAKE) test
 
+.PHONY: matrix
+matrix: export REDISHTTP_SERVERS ?= redis-server valkey-server
+matrix: redis ## the suites on each server of REDISHTTP_SERVERS="redis-server valkey-server /path…", and a table of results
+	@.ci/matrix
+
+.PHONY: valkey
+valkey: ## the quick part of the suites on valkey-server
+	@.ci/install-valkey
+	@QUICK=1 .ci/matrix valkey-server
+
+.PHONY: valkey-if-possible
+valkey-if-possible:
+	@OPTIONAL=1 .ci/install-valkey
+	@if command -v valkey-server >/dev/null; then QUICK=1 .ci/matrix valkey-server; fi
+
 .PHONY: conformance
 conformance: redis ## http-cache-tests against examples/proxy, compared with its list (needs Node)
 	@.ci/conformance
@@ -34,7 +49,7 @@ conformance-if-possible: redis
 	@OPTIONAL=1 .ci/conformance
 
 .PHONY: redis
-redis: ## install redis-server and redis-sentinel where they are missing
+redis: ## install redis-server where it is missing
 	@.ci/install-redis
 
 .PHONY: check-tidy

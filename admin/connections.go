@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/internal/serverinfo"
 )
 
 // connView is the state of a connection for its page.
@@ -51,12 +52,17 @@ func (v connView) roles(role string) int {
 	return n
 }
 
-// Versions are the Redis versions of the servers, each once.
+// Release is the server's name and version, such as Valkey 9.1.2.
+func (n nodeView) Release() string {
+	return serverinfo.Server{Name: n.Server, Version: n.Version}.String()
+}
+
+// Versions are the releases of the servers, each once.
 func (v connView) Versions() []string {
 	var all []string
 	for _, n := range v.Nodes {
-		if n.Version != "" && !slices.Contains(all, n.Version) {
-			all = append(all, n.Version)
+		if r := n.Release(); r != "" && !slices.Contains(all, r) {
+			all = append(all, r)
 		}
 	}
 	slices.Sort(all)

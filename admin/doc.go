@@ -61,7 +61,8 @@
 //
 // # Redis and clusters
 //
-// It works on all topologies of package connect with Redis 7.0; 6.2 should work.
+// It works on all topologies of package connect, see docs/compatibility.md for the
+// servers.
 // Searches visit the masters of a cluster one by one; the page of a replica asks the
 // replica itself.
 //

@@ -197,6 +197,12 @@ func TestAFailoverIsSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	err := rdb.(*redis.ClusterClient).ForEachMaster(t.Context(), func(ctx context.Context, master *redis.Client) error {
+		return master.Wait(ctx, 1, patience).Err() // a replica without the last keys would not get them any more
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var dead string
 	for _, n := range nodes(t, set, "default") {
 		if n.Role == "master" && len(n.Slots) > 0 && n.Slots[0].From == 0 {

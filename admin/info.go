@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/serverinfo"
 )
 
 // info is the reply of INFO, or one of its lines that holds assignments.
@@ -21,6 +23,9 @@ func parseInfo(text string) info {
 	}
 	return f
 }
+
+// Release is the server's name and version, such as Valkey 9.1.2.
+func (f info) Release() string { return serverinfo.Of(f).String() }
 
 // Int returns a number, 0 if there is none.
 func (f info) Int(name string) int64 {

@@ -316,8 +316,11 @@ func TestTheFactsOfAConnection(t *testing.T) {
 			if line["Role"] != n.Role || line["State"] != "well" {
 				t.Errorf("%s: got %v, want %+v", n.Addr, line, n)
 			}
-			if n.Role == "master" && (line["Version"] != n.Version || line["Latency"] == "–" || line["Memory"] == "–") {
+			if n.Role == "master" && (line["Version"] != n.Server+" "+n.Version || line["Latency"] == "–" || line["Memory"] == "–") {
 				t.Errorf("the master %s: got %v", n.Addr, line)
+			}
+			if n.Role == "master" {
+				b.see("node"+q("conn", "shop", "addr", n.Addr), redistest.Version()+", up for")
 			}
 			if n.Role == "replica" && !strings.Contains(line["Slots or master"], n.Master) {
 				t.Errorf("the replica %s: got %v", n.Addr, line)
@@ -330,7 +333,7 @@ func TestTheFactsOfAConnection(t *testing.T) {
 			}
 		}
 		over := facts(b.see(""))
-		if over["Topology"] != g.Name || over["Version"] != nodes[0].Version && g.Name != "sentinel" || over["Latency"] == "–" {
+		if over["Topology"] != g.Name || over["Version"] != nodes[0].Server+" "+nodes[0].Version && g.Name != "sentinel" || over["Latency"] == "–" {
 			t.Errorf("got %v", over)
 		}
 	})

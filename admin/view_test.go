@@ -19,20 +19,21 @@ import (
 
 func TestAConnectionIsSummedUp(t *testing.T) {
 	node := func(role, addr, version string, first int, memory, ops int64) nodeView {
-		n := nodeView{Node: connect.Node{Role: role, Addr: addr, Version: version, UsedMemory: memory, OpsPerSecond: ops}}
+		server, version, _ := strings.Cut(version, " ")
+		n := nodeView{Node: connect.Node{Role: role, Addr: addr, Server: server, Version: version, UsedMemory: memory, OpsPerSecond: ops}}
 		if first >= 0 {
 			n.Slots = []connect.SlotRange{{From: first, To: first + 1}}
 		}
 		return n
 	}
 	v := connView{Nodes: []nodeView{
-		node("sentinel", "s:1", "", -1, 0, 0), node("replica", "r:1", "7.0.1", -1, 500, 50), node("master", "m:2", "7.2.4", 8000, 20, 2),
-		node("master", "m:1", "7.0.1", 0, 10, 1), node("", "x:1", "", -1, 0, 0),
+		node("sentinel", "s:1", "", -1, 0, 0), node("replica", "r:1", "Valkey 7.2.9", -1, 500, 50), node("master", "m:2", "Redis 7.2.4", 8000, 20, 2),
+		node("master", "m:1", "Valkey 7.2.9", 0, 10, 1), node("", "x:1", "", -1, 0, 0),
 	}}
 	if v.Masters() != 2 || v.Replicas() != 1 || v.Sentinels() != 1 {
 		t.Errorf("got %d masters, %d replicas, %d sentinels", v.Masters(), v.Replicas(), v.Sentinels())
 	}
-	if got := v.Versions(); !slices.Equal(got, []string{"7.0.1", "7.2.4"}) {
+	if got := v.Versions(); !slices.Equal(got, []string{"Redis 7.2.4", "Valkey 7.2.9"}) {
 		t.Errorf("got %v", got)
 	}
 	if v.Memory() != 30 || v.Ops() != 3 { // what replicas hold is there already

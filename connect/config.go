@@ -79,7 +79,8 @@ type Config struct { //nolint:recvcheck // String is for values, validate change
 	Socket string
 	// Master is the name by which the sentinels know the master.
 	Master string
-	// DB is the database number, 0 by default. A Cluster has no other.
+	// DB is the database number, 0 by default. A Cluster has others only on Valkey 9
+	// and later, where cluster-databases says how many; elsewhere Ready fails at once.
 	DB int
 
 	// Username and Password log in to the data nodes. An empty user name is the
@@ -126,6 +127,9 @@ type Config struct { //nolint:recvcheck // String is for values, validate change
 
 	// ClientName is what CLIENT LIST shows; program:connection by default.
 	ClientName string
+	// LibraryName is what CLIENT LIST shows as lib-name. By default nothing is sent,
+	// see [WithLibraryName].
+	LibraryName string
 	// Prefix is the first part of the keys that [Conn.Key] makes; none by default.
 	Prefix string
 	// Protocol is the RESP version, 2 or 3; 3 by default.
@@ -163,6 +167,9 @@ type Config struct { //nolint:recvcheck // String is for values, validate change
 // clientName matches what CLIENT SETNAME accepts.
 var clientName = regexp.MustCompile(`^[!-~]*$`)
 
+// libraryName matches what can stand between go-redis( and ).
+var libraryName = regexp.MustCompile(`^[!-'*+\--~]*$`)
+
 // validate fills in the defaults and reports every mistake.
 func (c *Config) validate(m *setting.Check) {
 	switch c.Mode {
@@ -173,7 +180,6 @@ func (c *Config) validate(m *setting.Check) {
 		m.That(c.Master != "", "master", "is missing: redis+sentinel://host/<master>")
 	case Cluster:
 		m.That(len(c.Addrs) > 0, "host", "no address")
-		m.That(c.DB == 0, "db", "a cluster has only database 0")
 	case Embedded:
 		m.That(len(c.Addrs) == 0 && c.Socket == "", "host", "embedded:// takes none")
 	default:
@@ -197,6 +203,7 @@ func (c *Config) validate(m *setting.Check) {
 	tlsFields := c.TLS != nil || c.CAFile != "" || c.CertFile != "" || c.ServerName != "" || c.SkipVerify
 	m.That(c.UseTLS || !tlsFields, "tls", "certificate settings without TLS: use rediss:// or UseTLS")
 	m.That(clientName.MatchString(c.ClientName), "client_name", "must be printable ASCII without spaces")
+	m.That(libraryName.MatchString(c.LibraryName), "library_name", "must be printable ASCII without spaces, parentheses or commas")
 	m.That(c.Protocol == 0 || c.Protocol == 2 || c.Protocol == 3, "protocol", "is 2 or 3")
 	for field, d := range map[string]time.Duration{
 		"dial_timeout": c.Timeouts.Dial, "read_timeout": c.Timeouts.Read, "write_timeout": c.Timeouts.Write,
@@ -254,6 +261,9 @@ func (c Config) String() string {
 		u.Scheme, u.Path = u.Scheme+"+sentinel", "/"+c.Master+db
 	case Cluster:
 		u.Scheme += "+cluster"
+		if c.DB != 0 {
+			u.Path = db
+		}
 	case Embedded:
 		return "embedded://"
 	default:

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/serverinfo"
 )
 
 // Health is whether a connection works now, fit for JSON and without secrets.
@@ -35,6 +37,10 @@ type Health struct {
 type NodeHealth struct {
 	// Addr is host:port or the path of a socket.
 	Addr string `json:"addr"`
+	// Server and Version are the server's own name and version, such as Valkey and
+	// 9.1.2, or "" if it did not answer or the user may not call INFO.
+	Server  string `json:"server,omitempty"`
+	Version string `json:"version,omitempty"`
 	// OK reports whether it answered, and as a master.
 	OK bool `json:"ok"`
 	// Latency is that of the check, one round trip, with the time to dial.
@@ -52,8 +58,11 @@ func (c *Conn) Health(ctx context.Context) Health {
 	ctx = context.WithValue(ctx, probing{}, true)
 	err := c.EachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
 		start := time.Now()
-		err := c.examine(ctx, master)
-		n := NodeHealth{Addr: master.Options().Addr, OK: err == nil, Latency: time.Since(start)}
+		server, err := c.examine(ctx, master)
+		n := NodeHealth{
+			Addr: master.Options().Addr, Server: server.Name, Version: server.Version,
+			OK: err == nil, Latency: time.Since(start),
+		}
 		switch { // a failover client has no address of its own
 		case c.isFailoverClient():
 			n.Addr = c.failoverMaster(ctx)
@@ -84,7 +93,7 @@ func (c *Conn) Health(ctx context.Context) Health {
 }
 
 // examine checks one master, in one round trip.
-func (c *Conn) examine(ctx context.Context, master *redis.Client) error {
+func (c *Conn) examine(ctx context.Context, master *redis.Client) (serverinfo.Server, error) {
 	pipe := master.Pipeline()
 	ping := pipe.Ping(ctx)
 	var state func() error
@@ -95,11 +104,12 @@ func (c *Conn) examine(ctx context.Context, master *redis.Client) error {
 		role := pipe.Do(ctx, "role") // without permission, or embedded, PING must do
 		state = func() error { return masterRole(role) }
 	}
-	_, _ = pipe.Exec(ctx) // ROLE may be forbidden; what matters stands in the commands
+	server := pipe.Info(ctx, "server")
+	_, _ = pipe.Exec(ctx) // ROLE and INFO may be forbidden; what matters stands in the commands
 	if err := ping.Err(); err != nil {
-		return err
+		return serverinfo.Server{}, err
 	}
-	return state()
+	return serverinfo.Of(infoFields(server.Val())), state()
 }
 
 // clusterState reads CLUSTER INFO. A user without the permission for it gets no

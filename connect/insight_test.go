@@ -44,9 +44,14 @@ func TestNodes(t *testing.T) {
 				t.Errorf("%v: %d nodes are %s, want %d: %+v", c, got, role, n, nodes)
 			}
 		}
+		for _, n := range c.Health(within(t, patience)).Nodes {
+			if n.Server+" "+n.Version != redistest.Version() {
+				t.Errorf("%v: health says %s %s, want %s", c, n.Server, n.Version, redistest.Version())
+			}
+		}
 		slots := 0
 		for _, n := range nodes {
-			if !n.OK || n.Addr == "" || n.Role == "master" && (n.Version == "" || n.UsedMemory == 0 || n.Clients == 0) || n.Role == "replica" && (n.Master == "" || !n.LinkUp) {
+			if !n.OK || n.Addr == "" || n.Role == "master" && (n.Server+" "+n.Version != redistest.Version() || n.UsedMemory == 0 || n.Clients == 0) || n.Role == "replica" && (n.Master == "" || !n.LinkUp) {
 				t.Errorf("%v: %+v", c, n)
 			}
 			for _, r := range n.Slots {

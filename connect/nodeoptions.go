@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -85,6 +86,9 @@ func (c *Config) retries() int {
 func (s *settings) build(t *tls.Config) redis.Options {
 	o := redis.Options{
 		ClientName: s.ClientName, Protocol: s.Protocol, DB: s.DB,
+		// Users with an ACL may lack the right to CLIENT SETINFO: each connection
+		// would leave two entries in ACL LOG.
+		DisableIdentity: s.LibraryName == "", IdentitySuffix: s.LibraryName,
 		Username: s.Username, Password: string(s.Password), CredentialsProviderContext: s.credentials(),
 		StreamingCredentialsProvider: s.streaming,
 		Dialer:                       s.dialer, TLSConfig: t,
@@ -124,6 +128,11 @@ func (s *settings) clusterOptions() *redis.ClusterOptions {
 	c := &redis.ClusterOptions{}
 	carry(s.node, c)
 	c.Addrs, c.ClusterStateReloadInterval = s.Addrs, reloadInterval
+	if c.MinRetryBackoff == 0 {
+		// go-redis waits before a pipeline follows ASK to a slot that moves, by default
+		// as long as a look-up of the cache may take.
+		c.MinRetryBackoff = time.Millisecond
+	}
 	c.NewClient = func(node *redis.Options) *redis.Client {
 		// These options replace go-redis', so that WithGoRedis changes each node's
 		// once. go-redis' add nothing but the node's address.

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/serverinfo"
 )
 
 // Node is one server of a connection, as [Conn.Nodes] found it.
@@ -30,6 +32,9 @@ type Node struct {
 	Error string `json:"error,omitempty"`
 
 	// What INFO says of a server that was asked, 0 or "" otherwise.
+	// Server is the server's name, such as Redis or Valkey, and Version its own
+	// version, not that of the Redis it is compatible with.
+	Server        string `json:"server,omitempty"`
 	Version       string `json:"version,omitempty"`
 	UptimeSeconds int64  `json:"uptime_seconds,omitempty"`
 	// Clients counts the connections of clients, these included.
@@ -245,8 +250,9 @@ func (f fields) int(name string) int64 {
 
 // node is what a server says of itself.
 func (f fields) node(addr string) Node {
+	server := serverinfo.Of(f)
 	n := Node{
-		Addr: addr, Role: "master", OK: true, Version: f["redis_version"],
+		Addr: addr, Role: "master", OK: true, Server: server.Name, Version: server.Version,
 		UptimeSeconds: f.int("uptime_in_seconds"), Clients: f.int("connected_clients"),
 		UsedMemory: f.int("used_memory"), MaxMemory: f.int("maxmemory"), Policy: f["maxmemory_policy"],
 		OpsPerSecond: f.int("instantaneous_ops_per_sec"), Hits: f.int("keyspace_hits"), Misses: f.int("keyspace_misses"),

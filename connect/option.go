@@ -197,6 +197,16 @@ func WithClientName(name string) Option {
 	return option{"WithClientName", func(s *settings) { s.ClientName = name }}
 }
 
+// WithLibraryName has each connection, also those to sentinels, send CLIENT SETINFO
+// when it is opened, so that CLIENT LIST shows go-redis(name,go version) and
+// go-redis' version. The name is printable ASCII without spaces, parentheses or
+// commas. The default, also for "", sends nothing, which saves two commands for each
+// connection. Use it to tell programs apart on Redis 7.2 and later or Valkey. Their
+// users need +client|setinfo then; Redis 7.0 refuses ACL rules that name it.
+func WithLibraryName(name string) Option {
+	return option{"WithLibraryName", func(s *settings) { s.LibraryName = name }}
+}
+
 // WithLogger sets the logger for what operators must know: outages and their
 // end, unverified certificates, batching that is off. An outage of a node is
 // one warning when its breaker opens and one line when it closes, not one for
@@ -218,10 +228,10 @@ func WithHook(h redis.Hook) Option {
 // WithGoRedis changes the go-redis options of each node after all else is set.
 // The default changes nothing; nil is a mistake. It is called when the
 // connection is checked, and on a cluster again for each node, with its
-// address. A change that the topology cannot have, such as a database on a
-// cluster or a Limiter with sentinels, is an [*OptionError]. With sentinels
-// OnConnect is called for data nodes only, after a ROLE. Use it for go-redis
-// options that have no counterpart here.
+// address. A change that the topology cannot have, such as a Limiter with
+// sentinels, is an [*OptionError]. With sentinels OnConnect is called for data
+// nodes only, after a ROLE. Use it for go-redis options that have no counterpart
+// here.
 func WithGoRedis(change func(*redis.Options)) Option {
 	return given("WithGoRedis", change == nil, func(s *settings) { s.goRedis = change })
 }

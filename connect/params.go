@@ -30,6 +30,7 @@ var setters = map[string]func(*Config, string) string{
 	"db":               number(func(c *Config) *int { return &c.DB }),
 
 	"client_name":       text(func(c *Config) *string { return &c.ClientName }),
+	"library_name":      text(func(c *Config) *string { return &c.LibraryName }),
 	"prefix":            text(func(c *Config) *string { return &c.Prefix }),
 	"sentinel_username": text(func(c *Config) *string { return &c.SentinelUsername }),
 	"sentinel_ca_file":  text(func(c *Config) *string { return &c.SentinelCAFile }),

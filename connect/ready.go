@@ -20,8 +20,9 @@ const readyPause = 50 * time.Millisecond
 // cannot do without Redis; the middlewares need no such wait. Give ctx a
 // deadline. When it ends, Ready returns an [*UnavailableError] with the last
 // cause. It returns one at once, with a hint, when waiting cannot help: on a
-// wrong password, a certificate that is not trusted, or TLS on one side only.
-// After [Conn.Close] the error matches [ErrClosed].
+// wrong password, a certificate that is not trusted, TLS on one side only, or a
+// database that the server or cluster does not have. After [Conn.Close] the error
+// matches [ErrClosed].
 //
 //	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 //	defer cancel()
@@ -62,7 +63,8 @@ func (c *Conn) Ready(ctx context.Context) error {
 func (c *Conn) probe(ctx context.Context) error {
 	rdb, ok := c.client.(*redis.Client)
 	if ok {
-		return c.examine(ctx, rdb)
+		_, err := c.examine(ctx, rdb)
+		return err
 	}
 	info := c.client.ClusterInfo(ctx)
 	if info.Err() != nil {
@@ -89,6 +91,10 @@ func hint(errs ...error) string {
 				return "check sentinel_username and sentinel_password_file"
 			}
 			return "check user and password"
+		case strings.Contains(err.Error(), "SELECT is not allowed in cluster mode"):
+			return "a cluster of Redis has only database 0: leave the database out of the URL"
+		case strings.Contains(err.Error(), "DB index is out of range"):
+			return "the server has no database with this number: see databases, or cluster-databases on a cluster of Valkey 9 and later, in its configuration"
 		case redis.HasErrorPrefix(err, "NOPERM"):
 			return "the user's ACL does not allow this"
 		case errors.As(err, &authority), errors.As(err, &certificate):

@@ -36,7 +36,8 @@ func (c *Conn) sentinel(addr string) *redis.SentinelClient {
 		Addr: addr, Username: c.config.SentinelUsername, Password: string(c.config.SentinelPassword),
 		Dialer: c.dialer, MaxRetries: -1, DialerRetries: 1, PoolSize: 1, ContextTimeoutEnabled: true,
 		DialTimeout: sentinelTimeout, ReadTimeout: sentinelTimeout, WriteTimeout: sentinelTimeout,
-		DisableIdentity: true, ClientName: c.config.ClientName,
+		ClientName:      c.config.ClientName,
+		DisableIdentity: c.config.LibraryName == "", IdentitySuffix: c.config.LibraryName,
 	})
 }
 

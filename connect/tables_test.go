@@ -75,7 +75,7 @@ func TestValidate(t *testing.T) {
 		"no master":              {sentinel, func(c *Config) { c.Master = "" }, "master: is missing"},
 		"a master of nothing":    {good, func(c *Config) { c.Master = "m" }, "master: only with sentinels"},
 		"no seed":                {cluster, func(c *Config) { c.Addrs = nil }, "host: no address"},
-		"a cluster's database":   {cluster, func(c *Config) { c.DB = 1 }, "db: a cluster has only database 0"},
+		"a cluster's database":   {cluster, func(c *Config) { c.DB = 1 }, ""},
 		"a negative database":    {good, func(c *Config) { c.DB = -1 }, "db: is below 0"},
 		"an embedded address":    {Config{Mode: Embedded}, func(c *Config) { c.Addrs = []string{"h:1"} }, "host: embedded:// takes none"},
 		"an unknown mode":        {good, func(c *Config) { c.Mode = 9 }, "mode: is unknown"},
@@ -91,6 +91,9 @@ func TestValidate(t *testing.T) {
 		"an authority, no TLS":   {good, func(c *Config) { c.CAFile = "f" }, "tls: certificate settings without TLS"},
 		"skip_verify, no TLS":    {good, func(c *Config) { c.SkipVerify = true }, "tls: certificate settings without TLS"},
 		"a name with a space":    {good, func(c *Config) { c.ClientName = "a b" }, "client_name: must be printable"},
+		"a library with a space": {good, func(c *Config) { c.LibraryName = "a b" }, "library_name: must be printable"},
+		"a library in brackets":  {good, func(c *Config) { c.LibraryName = "a(b)" }, "library_name: must be printable"},
+		"a library":              {good, func(c *Config) { c.LibraryName = "shop-1.2_x*+~" }, ""},
 		"RESP 4":                 {good, func(c *Config) { c.Protocol = 4 }, "protocol: is 2 or 3"},
 		"a negative dial":        {good, func(c *Config) { c.Timeouts.Dial = -1 }, "dial_timeout: is below 0"},
 		"a negative read":        {good, func(c *Config) { c.Timeouts.Read = -1 }, "read_timeout: is below 0"},
@@ -461,10 +464,10 @@ func TestOnceOfEveryType(t *testing.T) {
 
 // What INFO says of a server, and a master of its replicas.
 func TestNodesOfInfo(t *testing.T) {
-	master := infoFields("# Server\r\nredis_version:7.2.4\r\nuptime_in_seconds:9\r\nconnected_clients:3\r\nused_memory:100\r\nmaxmemory:200\r\nmaxmemory_policy:noeviction\r\n" +
+	master := infoFields("# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2\r\nuptime_in_seconds:9\r\nconnected_clients:3\r\nused_memory:100\r\nmaxmemory:200\r\nmaxmemory_policy:noeviction\r\n" +
 		"instantaneous_ops_per_sec:4\r\nkeyspace_hits:5\r\nkeyspace_misses:6\r\nevicted_keys:7\r\nrole:master\r\nmaster_repl_offset:1000\r\nnonsense\r\n")
 	want := Node{
-		Addr: "h:1", Role: "master", OK: true, Version: "7.2.4", UptimeSeconds: 9, Clients: 3, UsedMemory: 100, MaxMemory: 200, Policy: "noeviction", OpsPerSecond: 4, Hits: 5, Misses: 6,
+		Addr: "h:1", Role: "master", OK: true, Server: "Valkey", Version: "9.1.2", UptimeSeconds: 9, Clients: 3, UsedMemory: 100, MaxMemory: 200, Policy: "noeviction", OpsPerSecond: 4, Hits: 5, Misses: 6,
 		Evicted: 7, offset: 1000,
 	}
 	if got := master.node("h:1"); !reflect.DeepEqual(got, want) {

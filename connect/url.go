@@ -14,7 +14,7 @@ import (
 //	redis[s]://[user:password@]host[:6379][/db]
 //	redis+unix://[user:password@]/path.sock[?db=1]
 //	redis[s]+sentinel://[user:password@]s1[:26379],s2,[::1]:26379/master[/db]
-//	redis[s]+cluster://[user:password@]h1[:6379],h2
+//	redis[s]+cluster://[user:password@]h1[:6379],h2[/db]
 //	embedded://
 //	host:port
 //
@@ -31,7 +31,7 @@ import (
 //	conn_max_idle_time conn_max_lifetime                    IdleTime, Lifetime
 //	pool_size min_idle_conns max_active_conns               numbers of connections
 //	batch_above retries protocol db                         numbers
-//	client_name prefix                                      texts
+//	client_name library_name prefix                         texts
 //	password_file sentinel_username sentinel_password_file  credentials
 //	ca_file cert_file key_file server_name skip_verify      TLS
 //	sentinel_ca_file sentinel_plain                         TLS of the sentinels
@@ -172,7 +172,6 @@ func (c *Config) placeDB(number string, m *setting.Check) {
 	var err error
 	c.DB, err = strconv.Atoi(number)
 	m.That(err == nil && c.DB >= 0, "db", "the path is not a database number")
-	m.That(c.Mode != Cluster, "db", "a cluster has only database 0: leave the path out")
 }
 
 // address returns host:port for one host of a list, with the given port as default.

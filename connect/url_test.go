@@ -32,6 +32,8 @@ func TestParse(t *testing.T) {
 		{"redis-sentinel://s1/2?sentinelMasterId=main", connect.Config{Mode: connect.Sentinel, Addrs: []string{"s1:26379"}, Master: "main", DB: 2}},
 		{"rediss+cluster://[::1]:7000,[::2]:7001", connect.Config{Mode: connect.Cluster, Addrs: []string{"[::1]:7000", "[::2]:7001"}, UseTLS: true}},
 		{"embedded://", connect.Config{Mode: connect.Embedded}},
+		{"redis+cluster://h1,h2/2", connect.Config{Mode: connect.Cluster, Addrs: []string{"h1:6379", "h2:6379"}, DB: 2}},
+		{"redis://h?library_name=shop", connect.Config{Addrs: []string{"h:6379"}, LibraryName: "shop"}},
 		{"redis://h?read_timeout=250ms&dial_timeout=2&pool_size=7&retries=1&client_name=api&prefix=p", connect.Config{Addrs: []string{"h:6379"}, Timeouts: connect.Timeouts{Read: 250 * time.Millisecond, Dial: 2 * time.Second}, PoolSize: 7, Retries: 1, ClientName: "api", Prefix: "p"}},
 		{"redis://h?password_file=" + file, connect.Config{Addrs: []string{"h:6379"}, Password: "from file"}},
 	}
@@ -67,7 +69,7 @@ func TestParseMistakes(t *testing.T) {
 		"redis+unix://h/s.sock":              "host",
 		"redis+unix://":                      "path",
 		"redis+sentinel://s1":                "master",
-		"redis+cluster://h/2":                "db",
+		"redis+cluster://h/main":             "db",
 		"redis://h?password=x":               "password",
 		"redis://h?red_timeout=1s":           "query",
 		"redis://h?pool_size=x&protocol=9":   "pool_size",

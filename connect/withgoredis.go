@@ -85,8 +85,6 @@ func (s *settings) adopt(m *setting.Check) {
 func (s *settings) unfit(field string) string {
 	_, failover := reflect.TypeFor[redis.FailoverOptions]().FieldByName(field)
 	switch {
-	case s.Mode == Cluster && field == "DB":
-		return "is only 0 on a cluster"
 	case s.Mode != Cluster && field == "FailingTimeoutSeconds":
 		return "is only for a cluster"
 	case s.Mode == Sentinel && !failover:

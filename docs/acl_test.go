@@ -264,17 +264,61 @@ func TestTheACLOfThePageIsEnough(t *testing.T) {
 	}
 }
 
+// aclUser is the command that makes a user of the page.
+func aclUser(t *testing.T, block int, name string) []any {
+	t.Helper()
+	_, line, ok := strings.Cut(aclBlock.FindAllStringSubmatch(deploymentPage(t), -1)[block][1], "user "+name+" ")
+	if !ok {
+		t.Fatalf("the page has no user %s", name)
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	command := []any{"acl", "setuser", name}
+	for rule := range strings.FieldsSeq(line) {
+		command = append(command, rule)
+	}
+	return command
+}
+
+// Opening a connection needs no right beyond those of the page, to data nodes, for
+// messages and to sentinels: each server since Redis 7.2 would note what it denied.
+func TestConnectionsOfTheDocumentedUsersAreDeniedNothing(t *testing.T) {
+	servers := redistest.NewSentinel(t)
+	for _, s := range servers.Data {
+		redistest.NoErrors(t, s.Client(t).Do(t.Context(), aclUser(t, 0, "locks")...).Err())
+	}
+	for _, s := range servers.Sentinels {
+		redistest.NoErrors(t, s.Client(t).Do(t.Context(), aclUser(t, 1, "watch")...).Err())
+	}
+	config, err := connect.Parse(servers.Target().URL)
+	redistest.NoErrors(t, err)
+	config.Username, config.Password = "locks", "change-me-locks"
+	config.SentinelUsername, config.SentinelPassword = "watch", "change-me-watch"
+	for range 10 {
+		conn, err := connect.New(config, connect.WithName("test"))
+		redistest.NoErrors(t, err)
+		redistest.CloseAfter(t, patience, conn)
+		redistest.NoErrors(t, conn.Ready(t.Context()))
+		messages := conn.Client().Subscribe(t.Context(), "lockmw:v1:test")
+		_, err = messages.Receive(t.Context())
+		redistest.NoErrors(t, err, messages.Close())
+		if h := conn.Health(t.Context()); !h.OK {
+			t.Errorf("health: %+v", h)
+		}
+	}
+	for _, s := range append(servers.Data, servers.Sentinels...) {
+		log, err := s.Client(t).ACLLog(t.Context(), 100).Result()
+		redistest.NoErrors(t, err)
+		for _, e := range log {
+			t.Errorf("%s denied %d times: %s %s (%s)", s.Addr(), e.Count, e.Reason, e.Object, e.Context)
+		}
+	}
+}
+
 // The second ACL is enough for sentinels, also in a failover.
 func TestTheACLOfSentinelsIsEnough(t *testing.T) {
 	servers := redistest.NewSentinel(t)
-	blocks := aclBlock.FindAllStringSubmatch(deploymentPage(t), -1)
-	rules := strings.Fields(strings.TrimPrefix(blocks[len(blocks)-1][1], "user "))
-	command := []any{"acl", "setuser"}
-	for _, rule := range rules {
-		command = append(command, rule)
-	}
 	for _, s := range servers.Sentinels {
-		redistest.NoErrors(t, s.Client(t).Do(t.Context(), command...).Err())
+		redistest.NoErrors(t, s.Client(t).Do(t.Context(), aclUser(t, 1, "watch")...).Err())
 	}
 	config, err := connect.Parse(servers.Target().URL)
 	redistest.NoErrors(t, err)

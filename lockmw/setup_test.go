@@ -112,13 +112,13 @@ func TestAMistakeIsNotAnOutage(t *testing.T) {
 			s.Client(t).Set(t.Context(), s.Client(t).Keys(t.Context(), prefix+"*").Val()[0], "x", time.Minute)
 		}},
 		"a user without scripts":       {new: one(restricted(t, s, "noscripts", "-evalsha", "-eval")), status: 500, reason: "NOPERM"},
-		"a user without a command":     {new: one(restricted(t, s, "noset", "-set")), status: 500, reason: "can't run this command"},
+		"a user without a command":     {new: one(restricted(t, s, "noset", "-set")), status: 500, reason: "not set up for locks: evalsha: ERR"},
 		"a user without the keys":      {new: one(restricted(t, s, "nokeys", "resetkeys", "~other*")), status: 500, reason: "NOPERM"},
 		"a wrong password":             {new: one(refused), status: 500, reason: "WRONGPASS"},
 		"a replica":                    {new: one(replica.Client(t)), opts: []lockmw.Option{lockmw.WithWait(0)}, status: 503, reason: "READONLY"},
 		"a replica, after a wait":      {new: one(replica.Client(t)), opts: []lockmw.Option{lockmw.WithWait(200 * time.Millisecond)}, status: 503, reason: "READONLY"},
 		"readers, a replica":           {new: one(replica.Client(t)), opts: []lockmw.Option{lockmw.WithWait(0), lockmw.WithReadWrite(true)}, status: 503, reason: "READONLY"},
-		"readers, a user without zset": {new: one(restricted(t, s, "nozset", "-zadd")), opts: []lockmw.Option{lockmw.WithReadWrite(true)}, status: 500, reason: "can't run this command"},
+		"readers, a user without zset": {new: one(restricted(t, s, "nozset", "-zadd")), opts: []lockmw.Option{lockmw.WithReadWrite(true)}, status: 500, reason: "not set up for locks: evalsha: ERR"},
 		"another number of permits": {new: one(s.Client(t)), opts: []lockmw.Option{lockmw.WithPermits(2)}, status: 503, reason: "permits", before: func(prefix string) {
 			l := locker(t, s.Client(t), lockmw.WithKeyPrefix(prefix), lockmw.WithPermits(3))
 			k := acquire(t, l, "/p")
@@ -129,7 +129,7 @@ func TestAMistakeIsNotAnOutage(t *testing.T) {
 		"masters, one of them a replica":         {new: several(s.Client(t), other.Client(t), replica.Client(t)), status: 500, reason: "is not a master"},
 		"masters of one cluster":                 {new: several(members...), status: 500, reason: "is part of a cluster"},
 		"masters, one of which refuses scripts":  {new: several(s.Client(t), restricted(t, other, "noscripts", "-evalsha", "-eval"), redisClient(t, "127.0.0.1:1")), opts: short, status: 500, reason: "NOPERM"},
-		"masters, most of which are of one user": {new: several(restricted(t, s, "noset3", "-set"), restricted(t, other, "noset3", "-set"), redisClient(t, "127.0.0.1:1")), opts: short, status: 500, reason: "can't run"},
+		"masters, most of which are of one user": {new: several(restricted(t, s, "noset3", "-set"), restricted(t, other, "noset3", "-set"), redisClient(t, "127.0.0.1:1")), opts: short, status: 500, reason: "not set up for locks: evalsha: ERR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -133,7 +133,9 @@ func TestEncryption(t *testing.T) {
 			values = append(values, rdb.Get(t.Context(), key).Val())
 		}
 		rdb.Set(t.Context(), keys[0], values[1], time.Minute)
-		rdb.Set(t.Context(), keys[1], values[1][:len(values[1])-1]+"!", time.Minute)
+		altered := []byte(values[1])
+		altered[len(altered)-1] ^= 1
+		rdb.Set(t.Context(), keys[1], altered, time.Minute)
 		for _, each := range []*app{after, mallory} {
 			each.want("/get?k=user", 200, "")
 			if !strings.Contains(each.failures(), session.ErrCorrupt.Error()) {

@@ -157,7 +157,7 @@ func TestWhatRedisRefusesForOneSession(t *testing.T) {
 	rdb.ConfigSet(t.Context(), "maxmemory", "0")
 	// A right that is missing does not pass.
 	s.failed = nil
-	rdb.Do(t.Context(), "acl", "setuser", "default", "-evalsha", "-eval")
+	rdb.Do(t.Context(), "acl", "setuser", "default", "-evalsha", "-eval", "-set")
 	if w := s.ask("/put?3", c); w.Code != 500 || w.Header().Get("Retry-After") != "" || !errors.Is(s.failed[0], session.ErrRefused) {
 		t.Errorf("no right: %d %v, failures %v", w.Code, w.Header(), s.failed)
 	}

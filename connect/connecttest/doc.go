@@ -10,10 +10,15 @@
 //		}, "no failover")
 //	}
 //
-// It needs redis-server, and for [NewSentinel] redis-sentinel, version 6.2 or
-// above, in the path (Debian: redis-server, redis-sentinel), and a Unix. Where
-// they are missing tests fail, for a test that is silently skipped is a test
-// that is never run; use [Available] to decide otherwise.
+// It needs a Unix and the program redis-server in the path, Redis 7.0 or above. The
+// environment variable REDISHTTP_REDIS_SERVER names another program, in the path or
+// by its file, to run the same tests on another server:
+//
+//	REDISHTTP_REDIS_SERVER=valkey-server go test ./...
+//
+// Sentinels are the same program with --sentinel. Where the program is missing tests
+// fail, because a test that is silently skipped is a test that is never run; use
+// [Available] to decide otherwise.
 //
 // Servers listen on loopback only, keep nothing on disk but logs in a temporary
 // directory, are private to the test that started them and end with it; on

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/redishttp/redishttp/connect"
 	"github.com/redishttp/redishttp/connect/connecttest"
+	"github.com/redishttp/redishttp/internal/redistest"
 )
 
 // topology is one of the kit's with all that a test may do to it.
@@ -123,6 +126,59 @@ func (f *failing) Helper() {}
 func (f *failing) Fatalf(format string, args ...any) {
 	f.said = fmt.Sprintf(format, args...)
 	panic(f)
+}
+
+func (f *failing) Fatal(args ...any) {
+	f.said = fmt.Sprint(args...)
+	panic(f)
+}
+
+// Servers and sentinels of a test are started from the program that it names.
+func TestProgram(t *testing.T) {
+	dir := t.TempDir()
+	program, started := filepath.Join(dir, "server"), filepath.Join(dir, "started")
+	script := fmt.Sprintf("#!/bin/sh\necho $0 >> %s\nexec %s \"$@\"\n", started, redistest.Program())
+	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for want, url := range map[int]func() string{
+		1: func() string { return connecttest.NewServer(t, connecttest.WithProgram(program)).URL() },
+		3: func() string { return connecttest.NewCluster(t, 0, connecttest.WithProgram(program)).URL() },
+		5: func() string { return connecttest.NewSentinel(t, connecttest.WithProgram(program)).URL() },
+	} {
+		if err := set(t, connecttest.Open(t, url())); err != nil {
+			t.Error(err)
+		}
+		lines, err := os.ReadFile(started)
+		if err != nil || strings.Count(string(lines), "\n") < want { // more if a port was taken
+			t.Errorf("started %q, %v, want %d", lines, err, want)
+		}
+		_ = os.Remove(started)
+	}
+	f := &failing{TB: t}
+	func() {
+		defer func() { _ = recover() }()
+		connecttest.NewServer(f, connecttest.WithProgram("no-such-server"))
+	}()
+	if !strings.Contains(f.said, "no-such-server is not installed") {
+		t.Errorf("got %q", f.said)
+	}
+}
+
+// The environment names the program of a whole suite.
+func TestProgramOfTheEnvironment(t *testing.T) {
+	t.Setenv("REDISHTTP_REDIS_SERVER", "no-such-server")
+	if err := connecttest.Available(); err == nil || !strings.Contains(err.Error(), "no-such-server") {
+		t.Errorf("got %v", err)
+	}
+	f := &failing{TB: t}
+	func() {
+		defer func() { _ = recover() }()
+		connecttest.NewServer(f)
+	}()
+	if !strings.Contains(f.said, "no-such-server is not installed") {
+		t.Errorf("got %q", f.said)
+	}
 }
 
 // An option that the topology does not have fails the test.

@@ -14,12 +14,11 @@ import (
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
-// Available reports, as an error, what is missing to start servers.
+// Available reports, as an error, what is missing to start servers: the program
+// that REDISHTTP_REDIS_SERVER names, or redis-server.
 func Available() error {
-	for _, program := range []string{"redis-server", "redis-sentinel"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("connecttest: %w", err)
-		}
+	if _, err := exec.LookPath(redistest.Program()); err != nil {
+		return fmt.Errorf("connecttest: %w", err)
 	}
 	return nil
 }
@@ -58,10 +57,19 @@ func WithACL(user, password string) Option {
 	return optionFunc(func(o *options) { o.server = append(o.server, redistest.WithACL(user, password)) })
 }
 
-// WithArgs adds command-line arguments for redis-server, like "--maxmemory",
+// WithArgs adds command-line arguments for the servers, like "--maxmemory",
 // "10mb". The default is none.
 func WithArgs(args ...string) Option {
 	return optionFunc(func(o *options) { o.server = append(o.server, redistest.WithArgs(args...)) })
+}
+
+// WithProgram starts the servers and sentinels of the test from a program in the
+// path, such as "valkey-server", or from a file. The default is the program that the
+// environment variable REDISHTTP_REDIS_SERVER names, or redis-server. Use the
+// variable to run a whole suite on another server, and the option for one test that
+// needs a certain one.
+func WithProgram(program string) Option {
+	return optionFunc(func(o *options) { o.server = append(o.server, redistest.WithProgram(program)) })
 }
 
 // WithClock starts servers with a clock that [Server.SetClock] sets; sentinels
@@ -117,7 +125,7 @@ func collect(t testing.TB, topology string, opts []Option) *options {
 	return o
 }
 
-// Server is one redis-server or redis-sentinel.
+// Server is one server or sentinel.
 type Server struct{ s *redistest.Server }
 
 // NewServer starts a standalone server for one test.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -15,12 +16,13 @@ import (
 )
 
 func main() {
-	server, _ := exec.Command("redis-server", "--version").Output()
-	redis := "unknown"
-	if _, rest, ok := strings.Cut(string(server), "v="); ok {
-		redis, _, _ = strings.Cut(rest, " ")
+	out, _ := exec.Command(cmp.Or(os.Getenv("REDISHTTP_REDIS_SERVER"), "redis-server"), "--version").Output()
+	server := "Redis unknown"
+	if name, rest, ok := strings.Cut(string(out), " server v="); ok {
+		version, _, _ := strings.Cut(rest, " ")
+		server = name + " " + version
 	}
-	machine := fmt.Sprintf("%d cores, %s, Redis %s on the same machine", runtime.NumCPU(), runtime.Version(), redis)
+	machine := fmt.Sprintf("%d cores, %s, %s on the same machine", runtime.NumCPU(), runtime.Version(), server)
 	if err := page(os.Stdout, os.Stdin, machine); err != nil {
 		fmt.Fprintln(os.Stderr, "benchpage:", err)
 		os.Exit(1)

@@ -272,6 +272,16 @@ func (c *Caller) once(ctx context.Context, name, script string, keys []string, a
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3) // else a cluster client routes by the script's name
 	}
+	return c.sendOnce(ctx, name, cmd)
+}
+
+// Send sends a command whose key follows its name, once. A reply that is nil is
+// [redis.Nil].
+func (c *Caller) Send(ctx context.Context, name, key string, args ...any) *redis.Cmd {
+	return c.sendOnce(ctx, name, redis.NewCmd(ctx, append([]any{name, key}, args...)...))
+}
+
+func (c *Caller) sendOnce(ctx context.Context, name string, cmd *redis.Cmd) *redis.Cmd {
 	err := c.Do(ctx, func(ctx context.Context) error {
 		return WhileMoving(ctx, func() error { return c.rdb.Process(ctx, onceCmd{cmd}) })
 	})

@@ -235,7 +235,8 @@ func TestPipelinesLikeRedigo(t *testing.T) {
 		note(c.Do("EXEC"))
 		note(c.Do("MULTI"))
 		note(c.Do("GET", key))
-		note(c.Do("MULTI"))
+		_, nested := c.Do("MULTI")
+		note(nil, firstWord(nested)) // servers differ in the rest
 		note(c.Do("DISCARD"))
 		note(c.Do("GET", key))
 		send("MULTI")
@@ -263,6 +264,12 @@ func TestPipelinesLikeRedigo(t *testing.T) {
 			}
 		}
 	})
+}
+
+// firstWord is an error's code, such as ERR.
+func firstWord(err error) error {
+	code, _, _ := strings.Cut(fmt.Sprint(err), " ")
+	return errors.New(code)
 }
 
 func TestRejectedCommandsAreNotSent(t *testing.T) {

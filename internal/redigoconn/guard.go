@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomodule/redigo/redis"
+	goredis "github.com/redis/go-redis/v9"
 )
 
 //go:embed guarded.lua
@@ -52,12 +53,22 @@ func (c *Conn) expiry(at any) (word string, n any) {
 // Deleted returns how many keys the last DEL removed.
 func (c *Conn) Deleted() int64 { return c.deleted }
 
+// ifeqPause is for how long a server is taken to lack SET … IFEQ after it has
+// rejected it.
+const ifeqPause = 10 * time.Minute
+
 // guarded runs a transaction on the condition that the guard sets, in one round
 // trip.
 func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
 	set, ok := c.collapse(tx)
 	if !ok {
 		return nil, errNotGuarded
+	}
+	switch done, err := c.setIfEqual(ctx, set); {
+	case err != nil:
+		return nil, wrapped("EXEC", err)
+	case done:
+		return []any{"OK", int64(1)}, nil
 	}
 	reply, err := c.caller.Run(ctx, c.guardScript, []string{text(set.args[0])}, c.guard, set.args[1], set.args[3], set.args[2]).Result()
 	switch r := reply.(type) {
@@ -76,4 +87,23 @@ func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
 		return failure{reply: []any{redis.Error(err.Error())}, err: redis.Error(err.Error())}, nil
 	}
 	return nil, wrapped("EXEC", err)
+}
+
+// setIfEqual writes by SET … IFEQ (Valkey 8.1 and later), which spares the server the
+// script and Lua both values. It reports false where the server has answered that it
+// did not: the script then finds out why. Redis before 8.4 rejects the command with a
+// syntax error, which costs a round trip in ten minutes.
+func (c *Conn) setIfEqual(ctx context.Context, set command) (done bool, err error) {
+	now := time.Now()
+	if now.UnixNano() < c.withoutIFEQ.Load() {
+		return false, nil
+	}
+	err = c.caller.Send(ctx, "set", text(set.args[0]), set.args[1], set.args[2], set.args[3], "IFEQ", c.guard).Err()
+	if goredis.HasErrorPrefix(err, "syntax error") {
+		c.withoutIFEQ.Store(now.Add(ifeqPause).UnixNano())
+	}
+	if err != nil && !fromServer(err) {
+		return false, err
+	}
+	return err == nil, nil
 }

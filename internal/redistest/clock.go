@@ -3,6 +3,7 @@
 package redistest
 
 import (
+	"context"
 	_ "embed" // for the shim
 	"encoding/binary"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 //go:embed shim/clock.c
@@ -21,7 +24,8 @@ var clockSource []byte
 func WithClock() ServerOption { return func(s *Server) { s.clock = "clock" } }
 
 // SetClock sets the server's time of day ahead of the machine's, or behind it
-// if d is negative, from now on.
+// if d is negative, from now on. It waits until the server follows, which takes
+// Valkey 9.1 a millisecond, unless the server does not answer.
 func (s *Server) SetClock(t testing.TB, d time.Duration) {
 	t.Helper()
 	if s.clock == "" {
@@ -35,6 +39,16 @@ func (s *Server) SetClock(t testing.TB, d time.Duration) {
 	if _, err := f.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(d.Microseconds())), 0); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	rdb := redis.NewClient(s.Options())
+	defer rdb.Close()
+	_ = poll(ctx, func() bool {
+		before := time.Now()
+		now, err := rdb.Time(ctx).Result()
+		ahead := now.Sub(before) - d
+		return err != nil || -time.Millisecond < ahead && ahead < time.Since(before)+time.Millisecond
+	})
 }
 
 // shim compiles what the server is preloaded with, unless a server before has,

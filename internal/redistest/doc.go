@@ -12,7 +12,9 @@
 // and [NewSentinel] are private to a test, which may kill, pause and fail them
 // over.
 //
-// A missing redis-server fails the test; it never skips it. No server outlives
+// The environment variable REDISHTTP_REDIS_SERVER names another program than
+// redis-server, such as valkey-server or a path. A missing program fails the
+// test; it never skips it. No server outlives
 // its test binary, whether that ends, panics, is interrupted or killed: the
 // kernel sends each SIGKILL when its parent goes (on Linux; elsewhere a
 // killed test binary may leave servers behind). It needs a Unix.

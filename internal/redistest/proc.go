@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// process is one redis-server or redis-sentinel.
+// process is one server or sentinel.
 type process struct {
 	cmd  *exec.Cmd
 	log  string
@@ -67,7 +67,7 @@ func (r *registry) stopAll() {
 func start(dir, program string, env []string, args ...string) (*process, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
-		return nil, fmt.Errorf("redistest: %s is not installed: install Debian's packages redis-server and redis-sentinel, or Redis 7 elsewhere (`make redis` tries)", program)
+		return nil, fmt.Errorf("redistest: %s is not installed: install Debian's package redis-server, or Redis elsewhere (`make redis` tries), or name a program in %s", program, ProgramVariable)
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {

@@ -17,7 +17,7 @@ func (s *SentinelServers) newSentinelServer(master *Server, authority *certs) (*
 	if err != nil {
 		return nil, err
 	}
-	server := &Server{program: "redis-sentinel", dir: dir, user: s.options.user, pass: s.options.pass}
+	server := &Server{program: master.program, dir: dir, user: s.options.user, pass: s.options.pass}
 	if s.options.tls {
 		if server.certs = authority; authority == nil {
 			server.certs = &certs{}
@@ -38,7 +38,7 @@ func (s *SentinelServers) newSentinelServer(master *Server, authority *certs) (*
 		if err = os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			return nil, err
 		}
-		if server.proc, err = start(dir, server.program, nil, conf); err != nil {
+		if server.proc, err = start(dir, server.program, nil, conf, "--sentinel"); err != nil {
 			return nil, err
 		}
 		if err = server.waitUp(); err == nil {

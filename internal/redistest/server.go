@@ -72,7 +72,7 @@ func NewServer(t testing.TB, opts ...ServerOption) *Server {
 }
 
 func newServer(opts ...ServerOption) (*Server, error) {
-	s := &Server{program: "redis-server"}
+	s := &Server{program: Program()}
 	for _, opt := range opts {
 		opt(s)
 	}

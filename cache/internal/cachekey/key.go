@@ -15,8 +15,11 @@ import (
 	"unicode"
 )
 
-// Target is the primary key: the URL as the client wrote it, see [sentURL]. The path is not
-// decoded, for /a%2Fb and /a/b, or /a%3Fq=1 and /a?q=1, are different.
+// Target returns the primary key of a URL as the client wrote it, see [SentURL]: the
+// parts scheme, host, path and query, joined. The host is folded to lower case and loses
+// the default port of its scheme, and an empty path is "/" (RFC 9110, section 4.2.3). The
+// path is not decoded, because /a%2Fb and /a/b, or /a%3Fq=1 and /a?q=1, are different.
+// The query has its question mark: /a? and /a are two.
 func Target(scheme, host string, u *url.URL) string {
 	query := u.RawQuery
 	if u.ForceQuery || query != "" {
@@ -29,21 +32,21 @@ func Target(scheme, host string, u *url.URL) string {
 	return Join(scheme, canonicalHost(scheme, host), path, query)
 }
 
-// SentURL is the URL of a request with the part of its path that an outer
-// handler has cut off ([http.StripPrefix]): /a/page and /b/page are two, also
-// where the handler sees /page.
+// SentURL returns the URL of a request with the part of its path that an outer
+// handler has cut off, as [http.StripPrefix] does: /a/page and /b/page have two keys,
+// also where the handler sees /page. A path that was rewritten to another one counts
+// as the handler sees it. The request does not change.
 func SentURL(r *http.Request) *url.URL {
 	sent, _, _ := strings.Cut(r.RequestURI, "?")
-	path := r.URL.EscapedPath()
-	if sent == path || len(sent) <= len(path) {
+	if sent == r.URL.EscapedPath() || sent == "" {
 		return r.URL
 	}
 	u, err := url.ParseRequestURI(sent)
-	if err != nil || u.Opaque != "" {
+	if err != nil {
 		return r.URL
 	}
-	sent = u.EscapedPath() // without the origin of an absolute form
-	if sent == path || !strings.HasSuffix(sent, path) {
+	// Decoded, because what is cut off decides how net/url encodes the rest.
+	if len(u.Path) <= len(r.URL.Path) || !strings.HasSuffix(u.Path, r.URL.Path) {
 		return r.URL
 	}
 	whole := *r.URL
@@ -51,6 +54,8 @@ func SentURL(r *http.Request) *url.URL {
 	return &whole
 }
 
+// canonicalHost is a host in lower case without the default port of the scheme. A
+// trailing dot stays: a server may tell the two apart.
 func canonicalHost(scheme, host string) string {
 	host = strings.ToLower(host)
 	name, port, err := net.SplitHostPort(host)
@@ -63,8 +68,8 @@ func canonicalHost(scheme, host string) string {
 	return host
 }
 
-// Join prefixes each part with its length, so that ("a:b", "c") is not ("a",
-// "b:c").
+// Join makes one key of several parts. It prefixes each with its length, so that
+// ("a:b", "c") is not ("a", "b:c"): no client can make a part that reaches into the next.
 func Join(parts ...string) string {
 	var b []byte
 	for _, part := range parts {
@@ -74,33 +79,45 @@ func Join(parts ...string) string {
 	return string(b)
 }
 
-// Digest is a short hash of s for a Redis key: 32 hexadecimal digits.
+// Digest returns a hash of s for a Redis key: the first half of its SHA-256 in 32
+// hexadecimal digits. A key has a bounded length and no secret that way.
 func Digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:16])
 }
 
-// urlID is the hash by which a URL is purged, of all that are written otherwise
-// and mean the same: with either scheme, because behind a proxy that ends TLS the
-// application sees http, with or without the default port or a trailing dot, and
-// however the path and the query are encoded. That is coarser than the key of an
+// urlID is the hash by which a URL is purged. All spellings that mean the same have
+// one: with either scheme, because behind a proxy that ends TLS the application sees
+// http, with or without the default port or a trailing dot, and however the path and
+// the query are encoded (RFC 3986, section 6.2.2). That is coarser than the key of an
 // entry: a purge may concern too much, never too little.
 func urlID(host, path, query string) string {
-	if decoded, err := url.PathUnescape(path); err == nil {
-		path = decoded
+	query = decoded(strings.ReplaceAll(strings.TrimPrefix(query, "?"), "+", " "))
+	return Digest(Join(PurgeHost(host), withoutDots(decoded(path)), query))
+}
+
+// decoded is s without percent-encoding (RFC 3986, section 2.1). A percent sign that
+// begins none stays: a query may have one.
+func decoded(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
 	}
-	query = strings.TrimPrefix(query, "?")
-	if decoded, err := url.QueryUnescape(query); err == nil {
-		query = decoded
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if c, err := hex.DecodeString(s[i+1 : i+3]); err == nil {
+				b = append(b, c...)
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
 	}
-	if path == "" {
-		path = "/"
-	}
-	return Digest(Join(PurgeHost(host), withoutDots(path), query))
+	return string(b)
 }
 
 // withoutDots is a path without the segments "." and "..", which browsers resolve
-// (RFC 3986, section 6.2.2.3).
+// before they send it (RFC 3986, sections 5.2.4 and 6.2.2.3).
 func withoutDots(path string) string {
 	if !strings.Contains(path, "/.") {
 		return path
@@ -120,14 +137,16 @@ func withoutDots(path string) string {
 	return strings.Join(out, "/")
 }
 
-// PurgeHost is a host in one spelling, without the port that http or https has anyway.
+// PurgeHost returns a host in one spelling, to compare it: in lower case, without a
+// trailing dot and the default port of http or https, an IP address in its canonical
+// form (RFC 5952). Its port follows a colon, which is always there.
 func PurgeHost(host string) string {
 	host = strings.ToLower(host)
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
 		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ""
 	}
-	name = strings.TrimSuffix(name, ".")
+	name, port = strings.TrimSuffix(name, "."), strings.TrimLeft(port, "0")
 	if addr, err := netip.ParseAddr(name); err == nil {
 		name = addr.String()
 	}
@@ -137,10 +156,11 @@ func PurgeHost(host string) string {
 	return net.JoinHostPort(name, port)
 }
 
-// ErrURL is returned for a URL that no key can have.
+// ErrURL is returned by [ParseURL] for a URL that no key can have.
 var ErrURL = errors.New("not an absolute http or https URL with a host in ASCII")
 
-// ParseURL returns the primary key of a URL to purge.
+// ParseURL returns the primary key of an absolute URL, which [PurgeID] makes the hash
+// of a purge. User information and fragment are ignored: no request has them.
 func ParseURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -153,7 +173,8 @@ func ParseURL(raw string) (string, error) {
 	return Target(u.Scheme, u.Host, u), nil
 }
 
-// PurgeID is the hash by which a primary key is purged, that of a primary key without what WithKey adds.
+// PurgeID returns the hash by which a primary key is purged: that of its URL, so it
+// must not have what WithVaryBy adds. All spellings of a URL have one, see urlID.
 func PurgeID(target string) string {
 	parts := Split(target)
 	if len(parts) != 4 {
@@ -162,7 +183,8 @@ func PurgeID(target string) string {
 	return urlID(parts[1], parts[2], parts[3])
 }
 
-// Split undoes join, nil if it cannot.
+// Split returns the parts that [Join] was given, nil for a string that it has not made.
+// After five parts it stops: no key of this cache has more than four.
 func Split(s string) []string {
 	var parts []string
 	for len(s) > 0 && len(parts) < 5 {

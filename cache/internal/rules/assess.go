@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// Verdict is how a response may be stored and used.
+// Verdict is how a response may be stored and used. It is stored with the response.
 type Verdict struct {
 	Lives
-	Tags      []string
-	Shared    bool // it may answer requests with Authorization
-	Immutable bool // it is neither validated nor refreshed before it is stale (RFC 8246)
+	Tags      []string // sorted, for a purge by tag
+	Shared    bool     // it may answer requests with Authorization (RFC 9111, section 3.5)
+	Immutable bool     // it is neither validated nor refreshed before it is stale (RFC 8246)
 }
 
-// Assess says how the response to r may be used, and why it must not be stored (RFC
-// 9111, section 3): the detail of Cache-Status, "" if it may be.
+// Assess returns how the response to r may be used, and the reason why it must not be
+// stored (RFC 9111, section 3): the detail of Cache-Status (RFC 9211, section 2.8), "" if it
+// may be.
 func (rs *Rules) Assess(r *http.Request, res Response, now time.Time) (v Verdict, reason string) {
 	t := rs.Terms(res, now)
 	tags, ok := tagsOf(res.tagging())

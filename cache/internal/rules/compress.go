@@ -5,11 +5,13 @@ import (
 	"strings"
 )
 
-// MinCompress is below what compression does not pay.
+// MinCompress is the size in bytes from which a body is compressed in the store. A
+// smaller one saves too little.
 const MinCompress = 1 << 10
 
-// Compressible reports whether a body is likely to shrink and may be touched.
-// What clients get is the same bytes, so ETag and Vary stay the handler's.
+// Compressible reports whether a body is likely to shrink, by its Content-Type, and may
+// be compressed in the store: no-transform forbids it (RFC 9111, section 5.2.2.6). What
+// clients get are the same bytes, so ETag and Vary stay the handler's.
 func Compressible(h http.Header) bool {
 	if h.Get("Content-Encoding") != "" || ParseControl(h).Has("no-transform") {
 		return false

@@ -10,8 +10,9 @@ import (
 // arguments (RFC 9111, section 5.2).
 type Control map[string]string
 
-// ParseControl reads all lines; of a directive given twice the more restrictive
-// one counts.
+// ParseControl reads all lines of Cache-Control; of a directive given twice the more
+// restrictive one counts (RFC 9111, section 4.2.1). Whatever else is invalid is read so
+// that nothing that forbids is lost. It returns nil for a header without the field.
 func ParseControl(h http.Header) Control {
 	lines := h["Cache-Control"]
 	if len(lines) == 0 {
@@ -25,7 +26,7 @@ func ParseControl(h http.Header) Control {
 			name, arg, _ := strings.Cut(item, "=")
 			name = strings.ToLower(strings.Trim(name, " \t"))
 			if i := strings.IndexAny(name, "; \t"); i > 0 {
-				name = name[:i]
+				name, arg = name[:i], "" // the argument is of something else
 			}
 			c.prohibitions(item)
 			if name != "" {
@@ -86,7 +87,9 @@ func stricter(name, a, b string) string {
 	return a
 }
 
-// Has reports whether a directive is given, with or without an argument.
+// Has reports whether a directive is given, with or without an argument. The qualified
+// forms of private and no-cache, which name fields, count as the others: a cache may
+// treat them so (RFC 9111, sections 5.2.2.4 and 5.2.2.7).
 func (c Control) Has(name string) bool {
 	_, ok := c[name]
 	return ok

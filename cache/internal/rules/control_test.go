@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -158,5 +159,55 @@ func TestProhibitionsInInvalidFields(t *testing.T) {
 				t.Errorf("%q: %s is %v", line, name, got)
 			}
 		}
+	}
+}
+
+// Directives with their arguments (RFC 9111, section 5.2), of which a quoted one is the
+// same as one that is not, and of two the one that permits less counts.
+func TestArgumentsOfDirectives(t *testing.T) {
+	for line, want := range map[string]Control{
+		"":                                   nil,
+		",, ,":                               nil,
+		"a, B=c":                             {"a": "", "b": "c"},
+		"a=B":                                {"a": "B"},
+		`a="b c"`:                            {"a": "b c"},
+		`private="x-a,x-b", max-age=5`:       {"private": "x-a,x-b", "max-age": "5"},
+		" a = b ":                            {"a": "b"},
+		"a=b=c":                              {"a": "b=c"},
+		"=a":                                 nil,
+		"max-age=5, max-age=5":               {"max-age": "5"},
+		"s-maxage=9, s-maxage=5":             {"s-maxage": "5"},
+		"stale-if-error=5, stale-if-error=9": {"stale-if-error": "5"},
+		"stale-while-revalidate=9, stale-while-revalidate=x": {"stale-while-revalidate": "x"}, // none
+		"min-fresh=5, min-fresh=9, min-fresh=7":              {"min-fresh": "9"},
+		"max-stale, max-stale=9, max-stale=5":                {"max-stale": "5"},
+		"max-stale=5, max-stale, max-stale=9":                {"max-stale": "5"},
+		"x-a=1, x-a=2":                                       {"x-a": "1"}, // which is known of none
+		"max-age=60 no-store":                                {"max-age": "60 no-store", "no-store": ""},
+		"a;x=60":                                             {"a": ""},
+		"max-age;x=60":                                       {"max-age": ""},
+		"private;x=60, max-age=5":                            {"private": "", "max-age": "5"},
+	} {
+		if got := ParseControl(http.Header{"Cache-Control": {line}}); !maps.Equal(got, want) {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+	if got := ParseControl(http.Header{"Cache-Control": {"max-age=60", "no-store", `x="a, b"`}}); !maps.Equal(got, Control{"max-age": "60", "no-store": "", "x": "a, b"}) {
+		t.Errorf("three lines: %v", got)
+	}
+	if got := ParseControl(http.Header{}); got != nil {
+		t.Errorf("no field: %v, want nil", got)
+	}
+}
+
+func TestSecondsOfDirectives(t *testing.T) {
+	c := Control{"max-age": "60", "s-maxage": "x", "public": ""}
+	for name, want := range map[string]time.Duration{"max-age": time.Minute, "s-maxage": 0, "public": 0} {
+		if got, ok := c.Seconds(name); !ok || got != want {
+			t.Errorf("%s: %v, %v, want %v", name, got, ok, want)
+		}
+	}
+	if got, ok := c.Seconds("min-fresh"); ok || got != 0 {
+		t.Errorf("what is not there: %v, %v", got, ok)
 	}
 }

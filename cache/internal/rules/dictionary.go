@@ -1,11 +1,14 @@
 package rules
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
 
-// parseDictionary reads a structured field (RFC 9651, section 3.2) as
-// directives: integers, strings, tokens and booleans; parameters are ignored.
-// Anything that is not a dictionary makes it all invalid, and of a key given
-// twice the last counts.
+// parseDictionary reads a dictionary (RFC 9651, section 3.2) as directives. Parameters
+// are ignored (RFC 9213, section 2.1). One syntax error makes the whole field
+// invalid; of a key that is given twice the last value counts.
 func parseDictionary(s string) (Control, bool) {
 	d := Control{}
 	p := &fieldParser{rest: strings.Trim(s, " ")}
@@ -56,7 +59,7 @@ func (p *fieldParser) member(d Control) bool {
 	}
 	value, off := "", false
 	if p.skip("=") {
-		if value, off, ok = p.item(); !ok {
+		if value, off, ok = p.value(); !ok {
 			return false
 		}
 	}
@@ -66,6 +69,27 @@ func (p *fieldParser) member(d Control) bool {
 		d[name] = value
 	}
 	return p.parameters()
+}
+
+// value reads what a key of a dictionary has: an inner list (section 3.1.1) or an item.
+func (p *fieldParser) value() (value string, off, ok bool) {
+	if !strings.HasPrefix(p.rest, "(") {
+		return p.item()
+	}
+	all := p.rest
+	p.take(1)
+	for {
+		p.rest = strings.TrimLeft(p.rest, " ")
+		if p.skip(")") {
+			return all[:len(all)-len(p.rest)], false, true
+		}
+		if _, _, ok := p.item(); !ok || !p.parameters() {
+			return "", false, false
+		}
+		if !strings.HasPrefix(p.rest, " ") && !strings.HasPrefix(p.rest, ")") {
+			return "", false, false
+		}
+	}
 }
 
 // key reads a key (section 3.1.2).
@@ -83,18 +107,13 @@ func isKeyByte(b byte) bool {
 	return isKeyStart(b) || b >= '0' && b <= '9' || b == '_' || b == '-' || b == '.'
 }
 
-// parameters reads and ignores those of a value.
+// parameters reads and ignores those of a value (section 3.1.2).
 func (p *fieldParser) parameters() bool {
 	for p.skip(";") {
 		p.rest = strings.TrimLeft(p.rest, " ")
-		n := 0
-		for n < len(p.rest) && isKeyByte(p.rest[n]) {
-			n++
-		}
-		if n == 0 {
+		if _, ok := p.key(); !ok {
 			return false
 		}
-		p.take(n)
 		if p.skip("=") {
 			if _, _, ok := p.item(); !ok {
 				return false
@@ -124,11 +143,11 @@ func (p *fieldParser) item() (value string, off, ok bool) {
 	case ch == '*' || ch >= 'A' && ch <= 'Z' || ch >= 'a' && ch <= 'z':
 		value, ok = p.token(), true
 	case ch == ':':
-		var n int
-		if n = strings.IndexByte(p.rest[1:], ':'); n < 0 {
-			return "", false, false
-		}
-		value, ok = p.take(n+2), true
+		value, ok = p.bytes()
+	case ch == '@':
+		value, ok = p.date()
+	case ch == '%':
+		value, ok = p.display()
 	}
 	return value, false, ok
 }
@@ -154,17 +173,62 @@ func (p *fieldParser) text() (string, bool) {
 	return "", false
 }
 
-// number reads an integer or a decimal.
+// number reads an integer of at most 15 digits, or a decimal with at most 12 digits
+// before the point and 3 after it (section 4.2.4).
 func (p *fieldParser) number() (string, bool) {
 	n := 1
 	for n < len(p.rest) && (p.rest[n] >= '0' && p.rest[n] <= '9' || p.rest[n] == '.') {
 		n++
 	}
-	digits := strings.TrimPrefix(p.rest[:n], "-")
-	if digits == "" || strings.HasPrefix(digits, ".") || strings.HasSuffix(digits, ".") || strings.Count(digits, ".") > 1 || len(digits) > 16 {
+	whole, fraction, decimal := strings.Cut(strings.TrimPrefix(p.rest[:n], "-"), ".")
+	switch {
+	case whole == "" || !decimal && len(whole) > 15:
+		return "", false
+	case decimal && (len(whole) > 12 || fraction == "" || len(fraction) > 3 || strings.Contains(fraction, ".")):
 		return "", false
 	}
 	return p.take(n), true
+}
+
+// bytes reads a byte sequence in base64 (section 3.3.5), without decoding it.
+func (p *fieldParser) bytes() (string, bool) {
+	n := strings.IndexByte(p.rest[1:], ':') + 1
+	if n == 0 || strings.Trim(p.rest[1:n], base64) != "" {
+		return "", false
+	}
+	return p.take(n + 1), true
+}
+
+const base64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+
+// date reads seconds since 1970 (section 3.3.7). The mark before them stays: they are
+// no count of seconds.
+func (p *fieldParser) date() (string, bool) {
+	p.take(1)
+	if p.rest == "" || p.rest[0] != '-' && (p.rest[0] < '0' || p.rest[0] > '9') {
+		return "", false
+	}
+	value, ok := p.number()
+	return "@" + value, ok && !strings.Contains(value, ".")
+}
+
+// display reads a string with percent-encoded UTF-8 (section 3.3.8), whose hexadecimal
+// digits must be in lower case.
+func (p *fieldParser) display() (string, bool) {
+	encoded, _, closed := strings.Cut(strings.TrimPrefix(p.rest, `%"`), `"`)
+	if !closed || !strings.HasPrefix(p.rest, `%"`) {
+		return "", false
+	}
+	for i, c := range []byte(encoded) {
+		if c < 0x20 || c > 0x7e || c == '%' && strings.ContainsAny(encoded[i:min(i+3, len(encoded))], "ABCDEF") {
+			return "", false
+		}
+	}
+	text, err := url.PathUnescape(encoded)
+	if err != nil || !utf8.ValidString(text) {
+		return "", false
+	}
+	return p.take(len(`%""`) + len(encoded)), true
 }
 
 func (p *fieldParser) token() string {

@@ -7,13 +7,16 @@ import (
 	"slices"
 )
 
-// deciding are the response fields that the decisions of the cache depend on.
+// deciding are the response fields that the decisions of the cache depend on, and that
+// an outer middleware may set for a response it does not make. Validators are none of
+// them: they belong to the content.
 var deciding = map[string]bool{
 	"Cache-Control": true, "Pragma": true, "Expires": true, "Vary": true, "Set-Cookie": true, "Content-Type": true,
 	"Surrogate-Key": true, "Cache-Tag": true, "Cache-Groups": true,
 }
 
-// Around are the deciding fields of a header, by their canonical names.
+// Around returns a copy of the deciding fields of a header, by their canonical names, nil
+// if there are none.
 func (rs *Rules) Around(h http.Header) http.Header {
 	var out http.Header
 	for name, values := range h {
@@ -29,7 +32,7 @@ func (rs *Rules) Around(h http.Header) http.Header {
 	return out
 }
 
-// together are the values that all have given to a field.
+// together are the values that all have given to a field, those of outer middlewares first.
 func together(name string, own, around http.Header) []string {
 	if len(around[name]) == 0 {
 		return own[name]

@@ -17,7 +17,8 @@ var hop = map[string]bool{
 	"Ratelimit": true, "Ratelimit-Policy": true, "Retry-After": true,
 }
 
-// StoredHeader is what of a handler's header goes into the store.
+// StoredHeader returns the fields of a handler's header that are stored (RFC 9111, section
+// 3.1), with a Date if it has none (RFC 9110, section 6.6.1). The values are shared with h.
 func StoredHeader(h http.Header, now time.Time) http.Header {
 	out := make(http.Header, len(h)+1)
 	named := strings.Join(h["Connection"], ",")
@@ -37,7 +38,8 @@ func StoredHeader(h http.Header, now time.Time) http.Header {
 // and do not replace what is stored (RFC 9111, section 3.2).
 var notUpdated = map[string]bool{"Content-Encoding": true, "Content-Length": true, "Content-Md5": true, "Content-Range": true, "Etag": true, "Set-Cookie": true}
 
-// Updated is a stored header after a 304 with these fields.
+// Updated returns a stored header after a 304 with these fields (RFC 9111, section 4.3.4).
+// The stored one does not change: other requests read it.
 func Updated(stored, fields http.Header, now time.Time) http.Header {
 	out := stored.Clone()
 	for name, values := range StoredHeader(fields, now) {
@@ -57,8 +59,8 @@ func listed(list, name string) bool {
 	return false
 }
 
-// AddedTo are the fields to which the handler has added values: those of outer
-// middlewares stand before its own.
+// AddedTo returns the sorted names of fields to which the handler has added values: those
+// of outer middlewares stand before its own, so a hit adds to them too.
 func AddedTo(before, after http.Header) []string {
 	var names []string
 	for name, old := range before {
@@ -71,10 +73,10 @@ func AddedTo(before, after http.Header) []string {
 	return slices.Compact(names)
 }
 
-// Own is what the handler made of the header map it was given: fields that
+// Own returns what the handler added to the header map it was given: fields that
 // were there before belong to outer middlewares, which write to the same map,
-// and so do the first values of a field that was added to. The names are
-// canonical, whatever the handler wrote into the map.
+// and so do the first values of a field that was added to. A field that was replaced is
+// the handler's. The names are canonical, however the handler wrote them into the map.
 func Own(before, after http.Header) http.Header {
 	out := make(http.Header, len(after))
 	for name, values := range after {

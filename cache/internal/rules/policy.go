@@ -4,11 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 )
-
-// What may be answered from the store and what may be stored: pure functions
-// of requests and responses. A reason is the detail of Cache-Status, "" for yes.
 
 // unstorable says why a response must not be stored (RFC 9111, section 3), "" if
 // it may be. t is what the handler and outer middlewares say.
@@ -38,14 +34,13 @@ func (rs *Rules) unstorable(r *http.Request, res Response, t Terms) string {
 	case rs.Unselectable(VaryNames(http.Header{"Vary": res.all("Vary")})):
 		return "vary"
 	}
-	if n := h.Get("Content-Length"); n != "" {
-		if size, ok := deltaSeconds(n); ok && size > time.Duration(rs.MaxBody)*time.Second {
-			return "too-large"
-		}
+	if size, ok := position(h.Get("Content-Length")); ok && size > rs.MaxBody {
+		return "too-large"
 	}
 	return ""
 }
 
+// eventStream reports whether a response never ends: to store it, it would be held back.
 func eventStream(contentType string) bool {
 	kind, _, _ := strings.Cut(contentType, ";")
 	return strings.EqualFold(strings.Trim(kind, " \t"), "text/event-stream")

@@ -93,9 +93,10 @@ func overlapping(all []byteRange) bool {
 	return n > 1
 }
 
-// Servable is a request for [http.ServeContent], which takes some fields for
-// something else: Range only for GET and as read here, If-Range only with a
-// strong validator, and list fields in one line. h is the stored header.
+// Servable returns a request for [http.ServeContent], which reads some fields in another
+// way than RFC 9110: it has Range only for GET (section 14.2) and as read here, If-Range
+// only with a strong validator, and list fields in one line. h is the stored header.
+// The request that is given does not change.
 func Servable(r *http.Request, h http.Header, size int64) *http.Request {
 	if len(r.Header["Range"]) == 0 && len(r.Header["If-None-Match"]) < 2 && len(r.Header["If-Match"]) < 2 {
 		return r

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Response is what a handler has made, as far as its header tells.
+// Response is the response of a handler without its body.
 type Response struct {
-	Status   int
-	Header   http.Header
-	Around   http.Header   // what outer middlewares say, see [Rules.around]
-	Age      time.Duration // that it has already
-	Personal bool          // the handler has read who asks
+	Status   int           // 0 if the handler has written nothing
+	Header   http.Header   // the handler's own fields, see [Own]
+	Around   http.Header   // what outer middlewares say, see [Rules.Around]
+	Age      time.Duration // that it has already, see [InitialAge]
+	Personal bool          // the handler has read the client's identity
 }
 
 // tagging are the fields with the tags of all.

@@ -14,7 +14,8 @@ const (
 
 // tagsOf are the groups a response is in: Cache-Groups (RFC 9875, a list of
 // strings), Surrogate-Key (words) and Cache-Tag (a list), deduplicated. ok is
-// false when there are too many to keep, for then a purge would miss some.
+// false when there are too many to keep, because a purge would miss some then. RFC
+// 9875, section 2, requires at least 32 groups of 32 characters.
 func tagsOf(h http.Header) (tags []string, ok bool) {
 	for _, line := range h["Surrogate-Key"] {
 		tags = append(tags, strings.Fields(line)...)
@@ -44,14 +45,10 @@ func Groups(lines []string) []string {
 			return nil
 		}
 		out = append(out, value[1:])
-		p.rest = strings.TrimLeft(p.rest, " \t")
-		if strings.HasPrefix(p.rest, ";") { // parameters mean nothing here
-			_, after, more := strings.Cut(p.rest, ",")
-			if p.rest = ""; more {
-				p.rest = "," + after
-			}
+		if !p.parameters() { // they mean nothing here
+			return nil
 		}
-		if p.rest != "" {
+		if p.rest = strings.TrimLeft(p.rest, " \t"); p.rest != "" {
 			if !p.skip(",") {
 				return nil
 			}

@@ -6,7 +6,7 @@ import (
 )
 
 // directives are those that hold for this cache: of the first field of the
-// target list that is there and valid (RFC 9213, section 2.2), else of
+// target list that is valid and not empty (RFC 9213, section 2.2), else of
 // Cache-Control. targeted says that Expires does not count.
 func (rs *Rules) directives(h http.Header) (d Control, targeted bool) {
 	for _, name := range rs.Targets {

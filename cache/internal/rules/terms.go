@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// Terms are what a response says about keeping it.
+// Terms are what a response says about storing it.
 type Terms struct {
 	Control
-	Fresh    time.Duration // its explicit lifetime
+	Fresh    time.Duration // its explicit lifetime, which may be negative (RFC 9111, section 4.2.1)
 	Explicit bool          // it has one
 	shared   bool          // it may answer requests with Authorization
 	ForAll   bool          // the handler itself says that it depends on no client
 }
 
-// TermsOf reads them from one header.
+// TermsOf reads the terms from one header: those of a targeted field if a valid one is
+// there, else of Cache-Control, Expires and Pragma.
 func (rs *Rules) TermsOf(status int, h http.Header, now time.Time) Terms {
 	d, targeted := rs.directives(h)
 	if d.Has("must-understand") && understood(status) && d.Has("no-store") {
@@ -31,10 +32,11 @@ func (rs *Rules) TermsOf(status int, h http.Header, now time.Time) Terms {
 	return t
 }
 
-// spoken reports whether there is a word about keeping the response.
+// spoken reports whether the response says anything about storing it.
 func (t Terms) spoken() bool { return len(t.Control) > 0 || t.Explicit }
 
-// Strict reports whether the response must never be served stale.
+// Strict reports whether the response must never be served stale (RFC 9111, section
+// 4.2.4): s-maxage means proxy-revalidate too (section 5.2.2.10).
 func (t Terms) Strict() bool {
 	return t.Has("must-revalidate") || t.Has("proxy-revalidate") || t.Has("s-maxage") || t.Has("no-cache")
 }
@@ -42,9 +44,10 @@ func (t Terms) Strict() bool {
 // permissions are the directives that only widen what may be done.
 var permissions = map[string]bool{"public": true, "immutable": true, "stale-while-revalidate": true, "stale-if-error": true}
 
-// Terms are those of a handler and of the middlewares around it. The most
-// restrictive of all holds: each may forbid and shorten; what the handler has
-// spoken about no other may permit.
+// Terms returns the terms of a handler and of the middlewares around it. The most
+// restrictive of all hold: each may forbid and shorten. A permission of an outer
+// middleware counts only where the handler says nothing, because it knows less of what
+// the response depends on.
 func (rs *Rules) Terms(res Response, now time.Time) Terms {
 	t := rs.TermsOf(res.Status, res.Header, now)
 	if len(res.Around) == 0 {
@@ -74,6 +77,8 @@ func (rs *Rules) Terms(res Response, now time.Time) Terms {
 	return t
 }
 
+// explicitFreshness is the lifetime that a response states, for a shared cache (RFC
+// 9111, section 4.2.1). An invalid one, also a second Expires, is one of 0 (section 5.3).
 func explicitFreshness(h http.Header, d Control, targeted bool, now time.Time) (fresh time.Duration, explicit bool) {
 	if fresh, ok := d.Seconds("s-maxage"); ok {
 		return fresh, true

@@ -31,6 +31,8 @@ func cutItem(s string) (item, rest string) {
 	return s, ""
 }
 
+// deltaSeconds reads a non-negative integer (RFC 9111, section 1.2.2). What is too large
+// is 2^31 seconds, so that two of them can be added.
 func deltaSeconds(s string) (d time.Duration, ok bool) {
 	if s == "" || strings.Trim(s, "0123456789") != "" {
 		return 0, false
@@ -81,7 +83,7 @@ func lower(s string) string {
 // items are the members of a list without the white space around them.
 func items(list string) []string {
 	var out []string
-	for rest := list; ; {
+	for rest := strings.Trim(list, ows); ; {
 		var item string
 		item, rest = cutItem(rest)
 		out = append(out, strings.Trim(item, ows))

@@ -19,8 +19,10 @@ var unkeyed = []string{
 	"X-Host", "X-Http-Method", "X-Http-Method-Override", "X-Method-Override", "X-Original-Host", "X-Original-Url", "X-Rewrite-Url",
 }
 
-// Variant is the secondary key: a hash of the selecting header values, as
-// normalised as RFC 9111, section 4.1, allows.
+// Variant returns the secondary key: a hash of the selecting header values, as
+// normalised as RFC 9111, section 4.1, allows. names are the fields that the stored
+// responses vary by and the languages that exist. They are part of it, so a response that
+// varies by other fields has another variant.
 func (rs *Rules) Variant(names []string, h http.Header) string {
 	var sum hash.Hash
 	add := func(name string) {
@@ -53,11 +55,11 @@ func (rs *Rules) Variant(names []string, h http.Header) string {
 	return suffix + "." + cachekey.Digest(cachekey.Join(fields...))[:8]
 }
 
-// LangMark begins a language among the names that are stored for a target: those in
-// which it was seen. No field name has it.
+// LangMark begins a language among the names that are stored for a target: one in which
+// it has a variant. No field name can begin so.
 const LangMark = "{"
 
-// FieldsOf are the names without the languages.
+// FieldsOf returns the names of selecting fields without the languages among them.
 func FieldsOf(names []string) []string {
 	isLang := func(name string) bool { return strings.HasPrefix(name, LangMark) }
 	if !slices.ContainsFunc(names, isLang) {
@@ -83,8 +85,8 @@ func Language(fields []string, h http.Header) string {
 // space around list members dropped, and of the negotiation fields what else
 // means nothing; see negotiate.go.
 //
-// A client with one preferred language, in which the target is known to exist,
-// gets that whatever else it takes: a handler would choose it too.
+// A client with one preferred language that exists for the target gets that variant,
+// whatever else it accepts: a handler would choose it too.
 func normalized(name string, values, known []string) string {
 	list := strings.Join(values, ",")
 	switch name {

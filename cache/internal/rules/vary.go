@@ -10,7 +10,8 @@ import (
 // MaxVary is how many selecting headers a response may name.
 const MaxVary = 8
 
-// VaryNames are the canonical, sorted names of all Vary lines.
+// VaryNames returns the canonical, sorted names of all Vary lines, each once (RFC 9110,
+// section 12.5.5).
 func VaryNames(h http.Header) []string {
 	var names []string
 	for _, line := range h["Vary"] {
@@ -24,7 +25,8 @@ func VaryNames(h http.Header) []string {
 	return slices.Compact(names)
 }
 
-// AddVary has h name these fields too.
+// AddVary adds these fields to the Vary of h, one line each, unless they are there. Lines
+// that h shares with other headers do not change.
 func AddVary(h http.Header, names []string) {
 	have := VaryNames(h)
 	for _, name := range names {
@@ -34,7 +36,8 @@ func AddVary(h http.Header, names []string) {
 	}
 }
 
-// AddVaryLines adds the lines that name something new.
+// AddVaryLines adds the lines that name a field which the Vary of h does not name yet.
+// Unlike [AddVary] it leaves them as they were written: a hit has the lines of the handler.
 func AddVaryLines(h http.Header, lines []string) {
 	if len(h["Vary"]) == 0 {
 		h["Vary"] = slices.Clip(lines)
@@ -48,7 +51,7 @@ func AddVaryLines(h http.Header, lines []string) {
 	}
 }
 
-// WithoutVary is a list of Vary lines less one name.
+// WithoutVary returns Vary lines without one name, in one line, nil if no name is left.
 func WithoutVary(lines []string, name string) []string {
 	names := VaryNames(http.Header{"Vary": lines})
 	names = slices.DeleteFunc(names, func(n string) bool { return n == name })
