@@ -7,7 +7,8 @@ import (
 	"github.com/redishttp/redishttp/internal/problem"
 )
 
-// Refusal is why a request is neither run nor replayed.
+// Refusal is why a request is neither run nor replayed, see
+// [RefusalFromContext].
 type Refusal struct {
 	Reason Reason
 	Status int
@@ -15,8 +16,8 @@ type Refusal struct {
 
 type refusalKey struct{}
 
-// RefusalFromContext returns why the handler of [WithDenyHandler] is called, and
-// with which status it should respond.
+// RefusalFromContext returns why the handler of [WithDenyHandler] is called,
+// and with which status it should respond. It is false for any other context.
 func RefusalFromContext(ctx context.Context) (Refusal, bool) {
 	ref, ok := ctx.Value(refusalKey{}).(Refusal)
 	return ref, ok
