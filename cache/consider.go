@@ -13,7 +13,7 @@ import (
 func (a *attempt) consider(status int, h http.Header) {
 	now := time.Now()
 	if a.f.Target == "" || a.s.Detail != "" && a.f.Reachable() {
-		return // none of the cache's business
+		return // it bypasses the cache
 	}
 	e := store.Entry{Status: status, Age: rules.InitialAge(h, now), Delta: now.Sub(a.begun), Header: h}
 	if detail := a.assess(a.r, &e, now); detail != "" {

@@ -46,3 +46,24 @@ func TestEachRequestIsCountedOnce(t *testing.T) {
 		t.Errorf("got %+v, want 2 hits, 1 miss and 2 bypassed", s)
 	}
 }
+
+// A handler that writes nothing leaves the response to net/http, and the cache stores
+// none. With a status it does.
+func TestAHandlerThatWritesNothing(t *testing.T) {
+	c := newCache(t, redistest.Standalone(t).Client(t))
+	for _, writes := range []bool{false, true} {
+		calls := 0
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			calls++
+			w.Header().Set("Cache-Control", "max-age=60")
+			if writes {
+				w.WriteHeader(http.StatusOK)
+			}
+		}))
+		do(h, "GET", "/nothing")
+		do(h, "GET", "/nothing")
+		if want := map[bool]int{false: 2, true: 1}[writes]; calls != want {
+			t.Errorf("with a status: %v: the handler was called %d times, want %d", writes, calls, want)
+		}
+	}
+}

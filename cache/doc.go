@@ -23,6 +23,8 @@
 //   - responses with private, no-store, Set-Cookie, or Vary with *, Cookie or
 //     Authorization;
 //   - partial or aborted responses, and bodies above 8 MiB ([WithMaxBody]);
+//   - responses of handlers that write neither a status nor a body: net/http
+//     sends 200 for them;
 //   - responses to requests with a body;
 //   - responses to requests with Authorization, unless public, s-maxage or
 //     must-revalidate permits it;

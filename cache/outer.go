@@ -129,7 +129,7 @@ func (c *Cache) permitted(r *http.Request, f store.Found) store.Found {
 	}
 	for _, name := range q.vary {
 		if !slices.Contains(f.Names, name) { // it was stored for any value of this field
-			f.HitForMiss = f.HitForMiss || f.Fresh() // who makes one like it waits for none
+			f.HitForMiss = f.HitForMiss || f.Fresh() // a request that misses does not wait for others
 			f.Entry, f.Reason = nil, rules.ForwardVary
 			return f
 		}

@@ -29,7 +29,7 @@ func (c *Cache) refresh(r *http.Request, next http.Handler, f store.Found) {
 	if len(r.Header["Authorization"]) > 0 {
 		return // the response would be for this client
 	}
-	// Not that of those who miss: beyond its window noClient waits for a refresh.
+	// Not the key of a miss: beyond its window no client waits for a refresh.
 	key := "refresh " + f.Hash + f.Variant
 	fl, leads := c.flights.join(key, c.store.Generation(), store.ClassOf(r.Header))
 	if !leads {

@@ -41,7 +41,8 @@ func newIndex(rdb redis.UniversalClient, m *Manager) *index {
 	}
 }
 
-// keys are those of a user, whose name is hashed, for it may be an address.
+// keys returns those of a user, whose name is hashed, because it may be an
+// address.
 func (x *index) keys(user string) []string {
 	sum := sha256.Sum256([]byte(user))
 	base := userPrefix + x.m.base + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
