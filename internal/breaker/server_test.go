@@ -108,13 +108,13 @@ func TestSetOnARing(t *testing.T) {
 	})
 	defer ring.Close()
 	s := breaker.NewSet(ring)
-	use := func(key string) (asked bool, err error, e breaker.Event) {
+	use := func(key string) (asked bool, e breaker.Event, err error) {
 		c, ok := s.Allow(key)
 		if !ok {
-			return false, nil, e
+			return false, e, nil
 		}
 		err = ring.Set(t.Context(), key, "v", time.Minute).Err()
-		return true, err, s.Report(c, err)
+		return true, s.Report(c, err), err
 	}
 	of := map[string][]string{}
 	for i := 0; len(of[a.Addr()]) < 3 || len(of[b.Addr()]) < 3; i++ {
@@ -128,7 +128,7 @@ func TestSetOnARing(t *testing.T) {
 	a.Kill()
 	var opened breaker.Event
 	for i := range 5 {
-		asked, err, e := use(of[a.Addr()][i%3])
+		asked, e, err := use(of[a.Addr()][i%3])
 		if !asked || err == nil {
 			t.Fatalf("failure %d: asked %t, %v", i+1, asked, err)
 		}
@@ -142,13 +142,13 @@ func TestSetOnARing(t *testing.T) {
 		t.Errorf("allowed %v, refused %v", calls, refused)
 	}
 	for _, key := range of[b.Addr()] {
-		if asked, err, _ := use(key); !asked || err != nil {
+		if asked, _, err := use(key); !asked || err != nil {
 			t.Errorf("%s of the living server: asked %t, %v", key, asked, err)
 		}
 	}
 	a.Restart(t)
 	redistest.Eventually(t, patience, func() bool {
-		asked, err, e := use(of[a.Addr()][0])
+		asked, e, err := use(of[a.Addr()][0])
 		return asked && err == nil && e.Change == breaker.Closed && e.Last
 	}, "the server that is back is not asked")
 }

@@ -57,7 +57,6 @@ func TestSlotsMoveUnderLoad(t *testing.T) {
 			})
 		}
 	}
-	rdb := c.Target().Client(t)
 	moves := 0
 	for begun := time.Now(); time.Since(begun) < lasting; moves++ {
 		key := someKey(t, c, prefix)
@@ -65,16 +64,13 @@ func TestSlotsMoveUnderLoad(t *testing.T) {
 			continue
 		}
 		move := c.OpenSlot(t, key)
-		keys, err := redis.NewClient(move.From.Options()).ClusterGetKeysInSlot(t.Context(), move.Slot, 100).Result()
-		redistest.NoErrors(t, err)
-		move.Migrate(t, keys[:(len(keys)+1)/2]...)
+		move.MigrateHalf(t)
 		hold := time.Duration(moves%4) * 75 * time.Millisecond // longer than the limiter and the cache wait
 		redistest.Eventually(t, Patience, func() bool { hold -= 10 * time.Millisecond; return hold <= 0 }, "")
 		move.Finish(t)
 	}
 	cancel()
 	wg.Wait()
-	_ = rdb
 	for name, w := range works {
 		done, failed := w.done.Load(), w.failed.Load()
 		var kinds []string
@@ -83,8 +79,12 @@ func TestSlotsMoveUnderLoad(t *testing.T) {
 			return true
 		})
 		t.Logf("%s: %d calls, %d failed: %s", name, done, failed, strings.Join(kinds, ", "))
-		if failed*100 > done*w.bound {
-			t.Errorf("%s: %d of %d calls failed, want %d in a hundred at most", name, failed, done, w.bound)
+		bound := w.bound
+		if !redistest.IsLong() {
+			bound *= 4 // other packages take the processors
+		}
+		if failed*100 > done*bound {
+			t.Errorf("%s: %d of %d calls failed, want %d in a hundred at most", name, failed, done, bound)
 		}
 		w.check(t)
 	}
@@ -99,7 +99,7 @@ func TestSlotsMoveUnderLoad(t *testing.T) {
 type work struct {
 	step         func(worker, n int) error
 	check        func(t *testing.T)
-	bound        int64 // of failed calls, in hundredths
+	bound        int64 // of failed calls, in hundredths, on a quiet machine
 	done, failed atomic.Int64
 	kinds        sync.Map // of errors: how many
 }
@@ -215,7 +215,7 @@ func pages(t testing.TB, rdb redis.UniversalClient, prefix string) *work {
 		fmt.Fprint(w, versions[n].Load())
 	}))
 	return &work{
-		bound: 30, // a look-up has 50 ms, and a cache that is bypassed answers all the same
+		bound: 15, // a look-up has 50 ms, and a cache that is bypassed answers all the same
 		step: func(worker, n int) error {
 			page := worker*5 + n
 			url := fmt.Sprint("http://example.com/", page)

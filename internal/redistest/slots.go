@@ -64,6 +64,19 @@ func (m *SlotMove) Migrate(t testing.TB, keys ...string) {
 	}, t)
 }
 
+// MigrateHalf moves half of the keys of the slot.
+func (m *SlotMove) MigrateHalf(t testing.TB) {
+	t.Helper()
+	var keys []string
+	m.on(m.From, func(ctx context.Context, rdb *redis.Client) (err error) {
+		keys, err = rdb.ClusterGetKeysInSlot(ctx, m.Slot, 1000).Result()
+		return err
+	}, t)
+	if half := (len(keys) + 1) / 2; half > 0 {
+		m.Migrate(t, keys[:half]...)
+	}
+}
+
 // Finish moves what is left, and gives the slot to the new master.
 func (m *SlotMove) Finish(t testing.TB) {
 	t.Helper()

@@ -8,10 +8,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Claim takes a lease that this process holds for the caller, see [leases.claim].
+// Claim gives the caller a lease that a look-up of this process acquired: the one with
+// this token, or any for the key if token is "". It returns the token, "" if there is none
+// or too little of its TTL is left.
 func (s *Store) Claim(key, token string) string { return s.leases.claim(key, token) }
 
-// ReleaseUnused releases a lease that a look-up took and no request used.
+// ReleaseUnused releases the lease of f, unless a request has claimed it.
 func (s *Store) ReleaseUnused(f *Found) {
 	if f.Lease == "" {
 		return
@@ -23,7 +25,7 @@ func (s *Store) ReleaseUnused(f *Found) {
 }
 
 // AcquireRefresh acquires the lease to refresh what was found. It reports false if
-// another instance has it, or Redis does not tell.
+// another instance has it, or Redis is away. The caller releases it.
 func (s *Store) AcquireRefresh(ctx context.Context, f *Found) (Lease, bool) {
 	bound, cancel := context.WithTimeout(ctx, s.set.WriteTimeout)
 	defer cancel()

@@ -2,7 +2,8 @@ package store
 
 import "context"
 
-// Background runs fn on a goroutine that Close waits for; false after Close.
+// Background runs fn on a goroutine that Close cancels and waits for. It reports false
+// after Close, and fn does not run.
 func (s *Store) Background(fn func(ctx context.Context)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

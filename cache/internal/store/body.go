@@ -5,10 +5,13 @@ import (
 	"io"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// Body reads a stored body: the inline part, then chunks, each when it is
-// needed. It holds one chunk at a time.
+// Body reads a stored body: the inline part, then pieces from Redis, each when it is
+// needed. It holds one piece at a time, so the size of a body does not matter. It is an
+// [io.ReadSeeker] for [net/http.ServeContent], and not safe for concurrent use.
 type Body struct {
 	ctx    context.Context
 	s      *Store
@@ -20,12 +23,13 @@ type Body struct {
 	err    error
 }
 
-// Open returns a reader of the body of what was found, whose inline part this is.
+// Open returns a reader of the body of f.Entry. inline is its inline part, decompressed.
 func (s *Store) Open(ctx context.Context, f *Found, inline []byte) *Body {
 	return &Body{ctx: ctx, s: s, f: f, inline: inline}
 }
 
-// Err returns the error that ended reading, nil if there was none.
+// Err returns the error that ended reading, nil if there was none. A response that is cut
+// off must be aborted: its header has the whole length.
 func (b *Body) Err() error { return b.err }
 
 // Seek is that of [io.Seeker].
@@ -40,7 +44,8 @@ func (b *Body) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// Read is that of [io.Reader]. It returns an error if a piece is gone.
+// Read is that of [io.Reader]. It returns an error if a piece is lost or Redis is away;
+// [io.EOF] is always the end of the body.
 func (b *Body) Read(p []byte) (int, error) {
 	part, err := b.part()
 	if err != nil {
@@ -51,7 +56,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// part is what there is from here on, in one piece.
+// part returns the bytes at the present offset, up to the end of their piece.
 func (b *Body) part() ([]byte, error) {
 	e := b.f.Entry
 	switch {
@@ -77,7 +82,7 @@ func (s *Store) readChunk(ctx context.Context, f *Found, n int) ([]byte, error) 
 	defer cancel()
 	var got *redis.StringCmd
 	if err := s.pipeline(bound, func(p redis.Pipeliner) { got = p.Get(bound, f.chunkKey(f.Entry.ID, n)) }); err != nil {
-		return nil, err
+		return nil, unavailable.Wrap(err) // a connection that ends is io.EOF, which would be the end of the body
 	}
 	b, err := got.Bytes()
 	want := min(chunkSize, f.Entry.Size-InlineSize-int64(n)*chunkSize)
@@ -87,7 +92,8 @@ func (s *Store) readChunk(ctx context.Context, f *Found, n int) ([]byte, error) 
 	return b, nil
 }
 
-// Readable reports whether all chunks of a body are there.
+// Readable reports whether all pieces of a body exist, in one round trip: to be called
+// before the header is sent.
 func (s *Store) Readable(ctx context.Context, f *Found) bool {
 	if f.Entry == nil || f.Entry.ID == "" {
 		return true

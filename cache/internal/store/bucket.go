@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// bucket is the fixed part of the keys of one. It carries the number of buckets
-// as well, so that instances that disagree about it never meet.
+// bucket is the common part of the keys in one bucket. It has the number of buckets too, so
+// that instances with different numbers share nothing.
 type bucket struct {
 	base, log string
 	checked   atomic.Int64 // when its log was last seen to be of this master, since the start of the cache

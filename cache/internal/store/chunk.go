@@ -12,15 +12,15 @@ import (
 var errChunk = errors.New("a part of the body is gone")
 
 const (
-	// chunkLife is how long chunks stay that no entry refers to: of a response
-	// that is being made, or was never finished.
+	// chunkLife is the TTL of chunks that no entry refers to: of a response in progress,
+	// or one that was never finished. Fill gives them the TTL of their entry.
 	chunkLife  = 10 * time.Minute
 	chunkGrace = time.Minute // chunks outlive their entry, for who is reading
 )
 
-// Recorder keeps a body as it passes: the first part in memory, the rest in
-// Redis, chunk by chunk. It never holds more than one chunk beside the first
-// part.
+// Recorder stores a body while the handler writes it: the first [InlineSize] bytes are
+// kept in memory, the rest goes to Redis chunk by chunk. It never holds more than one
+// chunk and the first part. Set On to record.
 type Recorder struct {
 	s      *Store
 	ctx    context.Context // the request's values
@@ -36,9 +36,9 @@ type Recorder struct {
 	lost   func()
 }
 
-// Record returns a recorder of the body of the response to a look-up that missed.
-// over is called once if the body turns out to be too large, lost if the store
-// cannot keep it.
+// Record returns a recorder of the response to f, which was a miss. over is called once if
+// the body is too large, lost if Redis fails or the body does not fit in memory while
+// Redis is away. Nothing is recorded after either.
 func (s *Store) Record(ctx context.Context, f *Found, over, lost func()) *Recorder {
 	return &Recorder{s: s, ctx: ctx, f: f, Max: s.set.Rules.MaxBody, over: over, lost: lost}
 }
@@ -100,7 +100,7 @@ func (t *Recorder) flush() {
 	}
 }
 
-// Drop gives up; chunks that were written are removed, or expire.
+// Drop ends the recording. The chunks in Redis are deleted in the background, or expire.
 func (t *Recorder) Drop() {
 	t.On, t.first, t.rest = false, nil, nil
 	if t.chunks == 0 {
@@ -118,7 +118,8 @@ func (t *Recorder) Drop() {
 	})
 }
 
-// Finish puts the body into an entry; false if it was not kept.
+// Finish puts the recorded body into e. It reports false if there is none: too large, lost
+// or dropped.
 func (t *Recorder) Finish(e *Entry) bool {
 	t.flush()
 	if !t.On {

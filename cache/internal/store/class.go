@@ -2,8 +2,9 @@ package store
 
 import "net/http"
 
-// Class is what requests have in common that a response like "private" or
-// Set-Cookie is for: that of a first visit says nothing of those with a cookie.
+// Class is the kind of requests that a hit-for-miss mark is for. A response that is private
+// or sets a cookie, to a request without one, does not predict those to requests with a
+// cookie, so each class has marks of its own.
 type Class byte
 
 const (

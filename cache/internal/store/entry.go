@@ -20,7 +20,7 @@ import (
 //
 // numbers as varints, strings and lists with their length before them, and
 // nothing after. The target is the whole primary key, so that an entry of
-// another URL, by whatever accident, is a miss. A body above [inlineSize] goes
+// another URL, by whatever accident, is a miss. A body above [InlineSize] goes
 // on in chunks, whose keys hold the id.
 type Entry struct {
 	Target string
@@ -39,11 +39,13 @@ type Entry struct {
 	Body   []byte // the inline part
 }
 
-// EntryVersion is the first byte of an entry. Another one is a miss.
+// EntryVersion is the first byte of an entry. Any other is a miss, so instances of two
+// versions can share Redis during a deploy.
 const EntryVersion = 4
 
 const (
-	// InlineSize is what an entry holds of the body itself.
+	// InlineSize is how many bytes of the body are in the entry. A body up to that size
+	// takes one round trip.
 	InlineSize = 64 << 10
 	chunkSize  = 256 << 10
 )
@@ -115,7 +117,7 @@ func (e *Entry) Encode() []byte {
 	return append(b, e.Body...)
 }
 
-// reader takes an entry apart; its first failure sticks.
+// reader decodes an entry; after its first failure ok is false.
 type reader struct {
 	b  []byte
 	ok bool
@@ -152,8 +154,9 @@ func (r *reader) duration() time.Duration {
 	return time.Duration(n) * time.Millisecond
 }
 
-// DecodeEntry trusts nothing: Redis is shared, and versions differ during a
-// deploy. The body shares b's memory.
+// DecodeEntry returns the entry in b. It trusts nothing, since Redis is shared: a value
+// that is cut off, inconsistent or of another version is an error. The body shares b's
+// memory.
 func DecodeEntry(b []byte) (*Entry, error) {
 	e, r, err := readHead(b)
 	if err != nil {
@@ -166,14 +169,14 @@ func DecodeEntry(b []byte) (*Entry, error) {
 	return e, nil
 }
 
-// DecodeHead reads what stands before the body, of which the beginning of an entry
-// will do.
+// DecodeHead returns the entry without its body. The beginning of the stored value is
+// enough for it.
 func DecodeHead(b []byte) (*Entry, error) {
 	e, _, err := readHead(b)
 	return e, err
 }
 
-// readHead is decodeHead, and returns what reads on.
+// readHead is [DecodeHead], and returns the reader at the body.
 func readHead(b []byte) (*Entry, *reader, error) {
 	if len(b) == 0 || b[0] != EntryVersion {
 		return nil, nil, errEntry
@@ -213,7 +216,7 @@ func readHead(b []byte) (*Entry, *reader, error) {
 	return e, r, nil
 }
 
-// whole reports whether size, chunks and inline part go together.
+// whole reports whether the size, the chunks and the inline part match.
 func (e *Entry) whole() bool {
 	if e.flate {
 		return e.ID == "" && e.Size <= InlineSize
@@ -235,7 +238,8 @@ func (e *Entry) shrink() {
 	e.flate = true
 }
 
-// Inline is the inline part of the body as it was.
+// Inline returns the inline part of the body, decompressed. It decompresses no more
+// than the size in the entry.
 func (e *Entry) Inline() ([]byte, error) {
 	if !e.flate {
 		return e.Body, nil

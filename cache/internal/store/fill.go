@@ -22,12 +22,15 @@ var fillSource string
 // have too many selecting fields.
 var ErrVary = errors.New("too many selecting headers")
 
-// maxLanguages bounds what a handler can make the store remember of a target.
+// maxLanguages bounds the languages that are kept of a target, since a handler can invent
+// any number.
 const maxLanguages = 64
 
-// Fill stores an entry, in one round trip, also if the client has gone. Whether it
-// still counts is found out by who reads it: a purge since the look-up has a higher
-// number. Chunks are there already. It returns ErrVary if too many fields select.
+// Fill stores e as the response to the look-up f with the fields h, and ends its lease, in
+// one round trip that does not end with ctx. It succeeds after a purge too: the entry then
+// has a lower number than the purge and is a miss. The chunks of the body are in Redis
+// already, see [Recorder]. It returns [ErrVary] if too many fields select, and an error that
+// matches [unavailable.Err] without a round trip if the node is known to be down.
 func (s *Store) Fill(ctx context.Context, f Found, h http.Header, e *Entry) error {
 	call, ok := s.nodes.Allow(f.Log)
 	if !ok {

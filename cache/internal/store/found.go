@@ -6,31 +6,36 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
-// Found is what a look-up brings. It is shared by the requests that asked
-// together and not changed.
+// Found is the result of a look-up: the entry, if there is one that counts, and what a
+// later fill must carry. The requests that shared the look-up have copies of it, with
+// one Entry that must not be changed.
 type Found struct {
 	Place
-	Names   []string // headers that select among variants
-	Variant string
-	Inc     string // of the log: what is stored later must carry them,
-	Seq     int64  // for a purge in between must win
-	Entry   *Entry // nil if there is none that counts; it may be stale
-	Elapsed time.Duration
-	Soft    bool   // purged softly: stale, whatever it says
-	Lease   string // that this look-up took, "" for none
-	// hitForMiss says that nothing is stored for requests of this class, so they
-	// need not wait for each other.
-	HitForMiss bool
-	Large      bool // the body was too large to be stored
-	// hitForMissLeft is what is left of the mark that says so.
-	HitForMissLeft time.Duration
-	Reason         rules.ForwardReason // for which it is no hit
+	Names   []string // selecting fields of the target, and its languages
+	Variant string   // secondary key of the request, by Names
+	// Inc and Seq are the incarnation and the sequence number of the purge log. An
+	// entry that is stored after this look-up carries them, so that a purge in between
+	// has a higher number. Inc is "" if Redis was not reached.
+	Inc     string
+	Seq     int64
+	Entry   *Entry        // nil for a miss; it may be stale
+	Elapsed time.Duration // since the entry was stored, by the clock of Redis
+	Soft    bool          // purged softly: stale, whatever its lifetime
+	Lease   string        // token of the lease that this look-up acquired, "" for none
+	// HitForMiss reports that responses to requests of this class are not stored, so
+	// requests need not wait for each other.
+	HitForMiss     bool
+	Large          bool                // the last body was too large to be stored
+	HitForMissLeft time.Duration       // TTL of the hit-for-miss mark
+	Reason         rules.ForwardReason // why it is a miss
 }
 
-// Age is by Redis' clock alone: what is left of the life it was stored for.
+// Age is the age of the entry (RFC 9111, section 4.2.3): its age when it was stored and
+// the time since, by the clock of Redis alone. The clocks of the instances may differ.
 func (f *Found) Age() time.Duration { return f.Entry.Age + f.Elapsed }
 
-// Left is the freshness that is left, negative for a stale entry.
+// Left is the remaining freshness, negative for a stale entry or one that was purged
+// softly.
 func (f *Found) Left() time.Duration {
 	left := f.Entry.Fresh - f.Elapsed
 	if f.Soft {
@@ -39,16 +44,16 @@ func (f *Found) Left() time.Duration {
 	return left
 }
 
-// Reachable reports whether Redis told what it has: without that nothing can be
-// stored.
+// Reachable reports whether the look-up reached Redis. Without it nothing can be stored,
+// because a purge since then could not be detected.
 func (f *Found) Reachable() bool { return f.Inc != "" }
 
-// Detach returns the lease of the look-up, which f has no longer.
+// Detach moves the lease of the look-up to the caller, who must release it.
 func (f *Found) Detach() Lease {
 	l := Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease}
 	f.Lease = ""
 	return l
 }
 
-// Fresh reports whether there is an entry that is not stale.
+// Fresh reports whether there is an entry and it is fresh.
 func (f *Found) Fresh() bool { return f.Entry != nil && f.Left() > 0 }

@@ -7,17 +7,22 @@ import (
 	"time"
 )
 
-// Lease is the right to make a response, until it is released or expires.
+// Lease is the right to make a response, until it is released or expires. Only the
+// holder of its token can release it.
 type Lease struct {
 	Key, Token string
-	unsure     bool          // its command may not have reached Redis yet: it is asked for until it is found
-	Stay       time.Duration // for which it stays taken
+	// Stay is how long the lease stays taken after its release, so that instances do not
+	// all call a handler that has just failed. 0 releases it at once.
+	Stay time.Duration
+	// unsure is set if the reply to the command that acquires the lease was lost: Redis
+	// may execute it later than the release, which is repeated until it finds the lease.
+	unsure     bool
 	tries      int
-	due, until time.Time
+	due, until time.Time // of the next attempt to release it, and of the last
 }
 
-// returns are the leases that one goroutine gives back, so that no request
-// waits for that. It runs while there are any.
+// returns are the leases to be released in the background, by one goroutine that runs
+// while there are any: no request waits for a release.
 type returns struct {
 	mu      sync.Mutex
 	all     []Lease
@@ -31,7 +36,7 @@ const (
 	firstPause  = 20 * time.Millisecond // doubled each time
 )
 
-// add reports whether a goroutine has to be started.
+// add queues a lease, and reports whether the goroutine must be started.
 func (rs *returns) add(l Lease) (start bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -54,7 +59,8 @@ func (rs *returns) stopped() {
 	rs.running = false
 }
 
-// take returns what is due, or for how long to wait. It is over when nothing is left.
+// take returns the leases that are due, or how long to wait for the next. wake is closed
+// when a lease is added. over reports that none is left and the goroutine must end.
 func (rs *returns) take() (batch []Lease, pause time.Duration, wake <-chan struct{}, over bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -63,7 +69,7 @@ func (rs *returns) take() (batch []Lease, pause time.Duration, wake <-chan struc
 	rs.all = slices.DeleteFunc(rs.all, func(l Lease) bool {
 		switch {
 		case now.After(l.until):
-			return true // it has expired
+			return true // expired by itself
 		case len(batch) < returnBatch && !l.due.After(now):
 			batch = append(batch, l)
 			return true
@@ -77,7 +83,8 @@ func (rs *returns) take() (batch []Lease, pause time.Duration, wake <-chan struc
 	return batch, pause, rs.wake, over
 }
 
-// keep puts back what has to be tried once more.
+// keep queues leases whose release failed or must be repeated, with a longer pause each
+// time.
 func (rs *returns) keep(left []Lease) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()

@@ -10,8 +10,10 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// Invalidate writes a mark, or keeps the marks for later if Redis is away. Unlike Purge this
-// holds up a client, so it does not wait for a Redis that is known to be down.
+// Invalidate purges m after an unsafe request. If Redis is away, m is pending: a goroutine
+// retries until it is written, and [Store.Lookup] fails for its buckets until then. Unlike
+// Purge it runs inside a request, so it does not wait for a Redis that is known to be down.
+// Errors go to [Settings.Failed].
 func (s *Store) Invalidate(ctx context.Context, m Mark) {
 	left, err := s.markReachable(ctx, m.logs, m.fields)
 	if err != nil { // if nothing is left, replicas have not confirmed it
@@ -61,7 +63,8 @@ func (s *Store) markReachable(ctx context.Context, logs, fields []string) (left 
 // retryEvery is the pause between attempts to write what is pending.
 const retryEvery = 500 * time.Millisecond
 
-// retry writes what is pending, for as long as it takes.
+// retry writes what is pending, until all of it is written or the store is closed. One
+// goroutine does.
 func (s *Store) retry(ctx context.Context) {
 	s.pending.mu.Lock()
 	already := s.pending.running
@@ -76,9 +79,9 @@ func (s *Store) retry(ctx context.Context) {
 			return
 		}
 		for _, log := range waiting { // a node that is away holds up no other
-			fields := s.pending.of(log)
+			fields, last := s.pending.of(log)
 			if left, _ := s.markReachable(ctx, []string{log}, fields); len(left) == 0 {
-				s.pending.written(log, fields)
+				s.pending.written(log, last)
 			}
 		}
 		if !s.pending.any() {

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// leases are those that this process holds and no request uses yet: the one
-// that makes the response need not be the one whose look-up took the lease.
+// leases are those that this process has acquired and no request uses yet. A shared
+// look-up acquires one lease for several requests: the first of them to claim it calls
+// the handler.
 type leases struct {
 	mu   sync.Mutex
 	free map[string]freeLease // by key
@@ -19,8 +20,8 @@ type freeLease struct {
 
 const maxFree = 10_000
 
-// offer keeps a lease for the request that will use it, and returns another if
-// there are too many.
+// offer keeps a lease until a request claims it, for half its TTL d. It returns a lease
+// to release if there are too many.
 func (l *leases) offer(key, token string, d time.Duration) (drop Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -38,8 +39,9 @@ func (l *leases) offer(key, token string, d time.Duration) (drop Lease) {
 	return drop
 }
 
-// claim takes a lease for the caller: this token, or any if it is "". It
-// returns "" if there is none, or too little is left of it.
+// claim gives a lease to the caller: the one with this token, or any if it is "". It
+// returns "" if there is none, or if more than half of its TTL has passed: it could
+// expire before the response is complete.
 func (l *leases) claim(key, token string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +56,7 @@ func (l *leases) claim(key, token string) string {
 	return free.token
 }
 
-// all takes every lease.
+// all removes and returns all leases.
 func (l *leases) all() []Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()

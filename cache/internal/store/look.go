@@ -28,15 +28,15 @@ type wanted struct {
 	token string // of the lease to take if it is missing, "" for none
 }
 
-// checkEvery is how often each process asks whether the master of a bucket is
-// still the one that began its purge log. A failover takes longer, and after each
-// failure the next look-up asks.
+// checkEvery is how often each process checks whether the master of a bucket is still the
+// one that began its purge log. A failover takes longer, and after each failure the next
+// look-up checks.
 const checkEvery = 100 * time.Millisecond
 
 // query reads everything in one round trip: the names of the selecting
 // headers, the entry that the guessed names and variant lead to, its TTL and the purge
-// log, and, when the entry is likely to be missing, the lease to make it. A second
-// one is needed only when this process knew other names or tags.
+// log, and, when the entry is likely to be missing, the lease to make it. Another
+// one is needed when this process knew other names, and one when it knew other tags.
 func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, error) {
 	begun := time.Now()
 	var (
@@ -61,24 +61,24 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 	e := a.entry(&f)
 	stored := names.Val()
 	slices.Sort(stored)
-	known := slices.Equal(stored, f.Names)
-	if !known || e != nil && !covers(a.tags, e.Tags) {
-		// Another variant, or tags whose purges are not known yet.
-		if !known {
-			s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
-			f.Lease, f.HitForMiss, f.Large = "", false, false // they are of the other variant
-		}
+	if !slices.Equal(stored, f.Names) { // another variant
+		s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
+		f.Lease, f.HitForMiss, f.Large = "", false, false // they are of the other variant
+		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
 		tags := a.tags
-		if e != nil {
+		if e != nil { // variants of one target mostly have the same
 			tags = e.Tags
 		}
-		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
-		a = answer{}
-		if err := s.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, &f, tags) }); err != nil {
+		if e, err = s.reread(ctx, &f, &a, tags); err != nil {
 			return f, err
 		}
-		if e = a.entry(&f); e != nil && !covers(a.tags, e.Tags) {
-			e = nil // changed again: a miss
+	}
+	if e != nil && !covers(a.tags, e.Tags) { // tags whose purges are not known yet
+		if e, err = s.reread(ctx, &f, &a, e.Tags); err != nil {
+			return f, err
+		}
+		if e != nil && !covers(a.tags, e.Tags) {
+			e = nil // changed in between: a miss
 		}
 	}
 	if err := a.numbers(ctx, s, &f); err != nil {
@@ -89,8 +89,18 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 	return f, nil
 }
 
-// looking is the script before a look-up: it begins the log, and who held the
-// lease before has stored by now.
+// reread reads the entry of f's variant with the purges of these tags.
+func (s *Store) reread(ctx context.Context, f *Found, a *answer, tags []string) (*Entry, error) {
+	*a = answer{}
+	if err := s.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, f, tags) }); err != nil {
+		return nil, err
+	}
+	return a.entry(f), nil
+}
+
+// looking is the script before a look-up: it begins a lost log and acquires the lease. It
+// runs before the entry is read, so that the holder of a lease that has just ended has
+// stored its response by then.
 func (s *Store) looking(f *Found, q wanted) []scriptCall {
 	f.Lease = q.token
 	return []scriptCall{{
@@ -99,15 +109,15 @@ func (s *Store) looking(f *Found, q wanted) []scriptCall {
 	}}
 }
 
-// checked takes in what look.lua said.
+// checked applies the reply of look.lua.
 func (s *Store) checked(f *Found, begun time.Time, say []int64) {
 	const lease, marks, known, left = 0, 1, 2, 3
 	if len(say) != 4 {
 		return
 	}
 	s.bases[f.bucket].checked.Store(int64(begun.Sub(s.begun)))
-	// A server that takes no lease, because it is full or cannot save, takes
-	// no response either; what it has can still be read.
+	// A server that refuses a lease, because it is full or cannot save, refuses
+	// responses too. Its entries can still be read.
 	f.HitForMiss, f.Large = say[marks] != 0 || say[lease] < 0, say[marks]&2 != 0
 	f.HitForMissLeft = time.Duration(say[left]) * time.Millisecond
 	if say[lease] != 1 {
@@ -129,8 +139,8 @@ func (s *Store) doubtful(f *Found) bool {
 // doubtAll has the next look-up in each bucket check its log.
 func (s *Store) doubtAll() { s.doubt.Store(int64(time.Since(s.begun))) }
 
-// accept takes the entry if it counts: of this log, and not purged since its
-// handler was called.
+// accept sets the entry if it counts: it is of this incarnation of the log, and was not
+// purged since the look-up before its handler was called.
 func (f *Found) accept(e *Entry, a *answer) {
 	f.Reason = rules.ForwardURI
 	if len(f.Names) > 0 {
@@ -140,8 +150,8 @@ func (f *Found) accept(e *Entry, a *answer) {
 		return
 	}
 	f.Reason = rules.ForwardStale
-	// A sequence above the log's was given out by a master that has since
-	// been replaced by one that did not know of it.
+	// A sequence number above that of the log is from a former master, whose last
+	// purges this one may lack.
 	if e.Seq < a.floor || e.Seq < a.purged || e.Seq > f.Seq {
 		return
 	}

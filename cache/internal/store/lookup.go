@@ -11,11 +11,12 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// Near returns what this process keeps at a place.
+// Near returns the entry that this process keeps near for a request with the fields h,
+// without a round trip.
 func (s *Store) Near(p Place, h http.Header) (Found, bool) { return s.near.get(p, h) }
 
-// Lookup is what the store has at a place, see [Store.find], and keeps it near. It
-// fails as long as an invalidation of the bucket is still to be written.
+// Lookup is [Store.Find], and keeps a fresh entry near. It fails with an error that matches
+// [unavailable.Err] as long as an invalidation of the bucket is pending.
 func (s *Store) Lookup(ctx context.Context, p Place, h http.Header, lease bool) (Found, error) {
 	if s.pending.has(p.Log) {
 		return Found{Place: p, Variant: s.set.Rules.Variant(nil, h)}, errPending
@@ -28,9 +29,11 @@ func (s *Store) Lookup(ctx context.Context, p Place, h http.Header, lease bool) 
 	return f, err
 }
 
-// Find looks up what the store has at a place, unless Redis is known to be down.
-// With lease it takes the lease to make the response, if it is likely to be
-// missing.
+// Find looks up the entry at a place for a request with the fields h. It sends nothing to a
+// node that is known to be down. Concurrent requests share a look-up, which does not end
+// with ctx; see [shares]. With lease it acquires the lease to make the response, in the same
+// round trip, unless this process knows of a fresh entry. After an error the Found has no
+// entry, and the HitForMiss that this process has counted itself.
 func (s *Store) Find(ctx context.Context, p Place, h http.Header, lease bool) (Found, error) {
 	k := s.memo.get(p.Hash)
 	guess := Found{Place: p, Names: k.names, Variant: s.set.Rules.Variant(k.names, h)}
@@ -50,8 +53,8 @@ func (s *Store) Find(ctx context.Context, p Place, h http.Header, lease bool) (F
 	})
 	if err == nil && f.Variant != guess.Variant {
 		if variant := s.set.Rules.Variant(f.Names, h); f.Variant != variant {
-			// The request that looked up for us has other values in selecting headers.
-			// Only now it is known which these are.
+			// The request that did the look-up has other values in selecting fields, and
+			// which fields select was not known before.
 			q.token = ""
 			f, err = s.findNow(ctx, Found{Place: p, Names: f.Names, Variant: variant}, s.memo.get(p.Hash), q)
 		}
@@ -86,7 +89,8 @@ func (s *Store) findNow(ctx context.Context, guess Found, k known, q wanted) (Fo
 	return f, err
 }
 
-// Place of a request; extra is what WithKey adds to the URL.
+// Place returns the place of a target; extra is what WithVaryBy adds to the URL, "" for
+// nothing. A purge of the URL concerns every extra.
 func (s *Store) Place(target, extra string) Place {
 	p := Place{Target: target, url: cachekey.PurgeID(target)}
 	if extra != "" {

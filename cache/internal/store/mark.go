@@ -18,19 +18,20 @@ import (
 //go:embed purge.lua
 var purgeSource string
 
-// maxLogFields is above what number of things a purge log is begun again: then
-// everything of its bucket is invalidated, which is safe.
+// maxLogFields bounds a purge log. Above it the log is begun again at its present number,
+// and everything in its bucket is invalidated, which is safe.
 const maxLogFields = 50_000
 
-// Mark is what a purge writes: fields of purge logs. None stands for everything.
+// Mark is what a purge writes: fields of purge logs. No fields stand for everything.
 type Mark struct{ logs, fields []string }
 
-// Mark concerns the URL of a place; soft makes its responses stale.
+// Mark purges the URL of a place: all its targets and variants. soft makes them stale
+// instead of missing.
 func (p *Place) Mark(soft bool) Mark {
 	return Mark{[]string{p.Log}, []string{field("u:", p.url, soft)}}
 }
 
-// Tagged concerns what carries one of these tags.
+// Tagged purges every entry that has one of these tags, in all buckets.
 func (s *Store) Tagged(tags []string, soft bool) Mark {
 	fields := make([]string, len(tags))
 	for i, tag := range tags {
@@ -39,7 +40,7 @@ func (s *Store) Tagged(tags []string, soft bool) Mark {
 	return Mark{s.logs(), fields}
 }
 
-// Everything concerns every entry.
+// Everything purges every entry.
 func (s *Store) Everything() Mark { return Mark{logs: s.logs()} }
 
 // field is the name of a URL or tag in a purge log.
@@ -58,8 +59,10 @@ func (s *Store) logs() []string {
 	return logs
 }
 
-// Purge writes to purge logs. It goes on when the client has gone: the change
-// it follows has happened.
+// Purge writes m to its purge logs, in one round trip. It does not end with ctx: the change
+// that it follows has happened. An error means that some logs may lack it; a purge that is
+// written twice is one. [ErrUnconfirmed] means that it is written, but that replicas have
+// not confirmed it.
 func (s *Store) Purge(ctx context.Context, m Mark) error {
 	_, err := s.markEach(ctx, m.logs, m.fields)
 	return err
@@ -117,17 +120,24 @@ func (s *Store) markMany(ctx context.Context, logs []string, args []any) (map[st
 
 // markPipelined returns the error of each log, nil if it is written.
 func (s *Store) markPipelined(ctx context.Context, logs []string, args []any, call evaluate) map[string]error {
-	cmds := make([]redis.Cmder, len(logs))
+	cmds, marks := make([]redis.Cmder, len(logs)), make([]*redis.Cmd, len(logs))
 	err := s.pipeline(ctx, func(p redis.Pipeliner) {
 		for i, log := range logs {
-			cmds[i] = call(ctx, p, []string{log}, args...)
+			marks[i] = call(ctx, p, []string{log}, args...)
+			cmds[i] = marks[i]
 		}
 	})
 	errs := make(map[string]error, len(logs))
 	lost := errors.Is(err, bounded.ErrAbandoned) || err != nil && bounded.Unmarked(cmds) // nothing may be read, or nothing was sent
 	for i, log := range logs {
-		if errs[log] = err; !lost {
-			errs[log] = cmds[i].Err()
+		switch errs[log] = err; {
+		case lost:
+		case marks[i].Val() != nil:
+			// A cluster client whose time ends before it tries one node again puts
+			// the error on all commands, also on those that have their reply.
+			errs[log] = nil
+		default:
+			errs[log] = marks[i].Err()
 		}
 	}
 	return errs

@@ -7,8 +7,9 @@ import (
 	"github.com/redishttp/redishttp/internal/boundedmap"
 )
 
-// memo remembers of URLs what a look-up has to read, so that one round trip does.
-// Being wrong costs another one, so it is bounded and may forget.
+// memo remembers the selecting fields and tags of targets, so that a look-up can read the
+// right variant and the right fields of the purge log in one round trip. A wrong or
+// forgotten memo costs a round trip, never correctness, so the memo is bounded.
 type memo struct {
 	mu    sync.Mutex
 	known *boundedmap.Map[string, known] // by hash of the target
@@ -17,9 +18,9 @@ type memo struct {
 func newMemo() memo { return memo{known: boundedmap.New[string, known](maxMemo)} }
 
 type known struct {
-	names []string  // selecting headers
-	tags  []string  // of the entry seen last
-	until time.Time // when that can no longer be served without the handler
+	names []string  // selecting fields, and languages
+	tags  []string  // of the last entry
+	until time.Time // until then that entry is served without the handler, so no lease is needed
 	// Hit-for-miss while Redis is away: until when nothing is stored for requests
 	// of this class, and how often that was seen running.
 	unstoredUntil time.Time

@@ -12,9 +12,9 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
-// near keeps small entries in the process for a moment, so that a hit costs no
-// round trip. A purge by another instance is not seen for at most that moment, one by
-// this instance is seen at once. A nil near keeps nothing.
+// near keeps small entries in the process for up to ttl, so that a hit costs no round trip.
+// A purge by another instance takes effect after ttl at the latest, one by this instance at
+// once. A nil near keeps nothing.
 type near struct {
 	rules *rules.Rules
 	ttl   time.Duration

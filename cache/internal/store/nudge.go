@@ -7,11 +7,11 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-// nudgeEvery is how often, at most.
+// nudgeEvery is the least time between two nudges.
 const nudgeEvery = 500 * time.Millisecond
 
-// nudge has a cluster client learn of a failover, after a purge that failed: that
-// is not reported to the breakers, which do so for look-ups. go-redis (9.23) loads the
+// nudge has a cluster client load its topology after a failed purge, which is not reported
+// to the breakers; these do so for look-ups. go-redis (9.23) loads the
 // slots again when a node redirects, and once a minute; a master that is dead
 // redirects nothing.
 func (s *Store) nudge(ctx context.Context) {

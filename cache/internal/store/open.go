@@ -11,7 +11,8 @@ import (
 	"github.com/redishttp/redishttp/internal/breaker"
 )
 
-// New returns a Store that uses rdb, and does not dial.
+// New returns a Store that uses rdb. It does not dial, and starts no goroutine. The caller
+// closes rdb, after the Store.
 func New(rdb client, set Settings) *Store {
 	s := &Store{set: set, rdb: rdb, memo: newMemo(), begun: time.Now()}
 	s.purge, s.lookScript = redis.NewScriptServerSHA(purgeSource), redis.NewScriptServerSHA(lookSource)
@@ -23,8 +24,9 @@ func New(rdb client, set Settings) *Store {
 	return s
 }
 
-// Close ends what runs in the background, releases the leases of this process and
-// waits for both until ctx ends.
+// Close cancels the functions that run in the background, waits for them, and releases the
+// leases of this process. It returns an error if ctx ends first; it can be called again.
+// After Close look-ups acquire no leases; all else still works.
 func (s *Store) Close(ctx context.Context) error {
 	s.ended.Store(true)
 	s.mu.Lock()

@@ -10,27 +10,33 @@ import (
 // serves nothing from their buckets.
 type pending struct {
 	mu      sync.Mutex
-	fields  map[string][]string // by log
-	whole   map[string]bool     // logs with too many: everything is purged
+	fields  map[string]map[string]int64 // by log, with the number of the last call that added each
+	whole   map[string]int64            // logs in which everything is purged, with the same
+	calls   int64                       // of add
 	running bool
 }
 
 const maxPending = 1000 // of one log
 
+// add keeps marks of logs, no fields for everything.
 func (p *pending) add(logs, fields []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fields == nil {
-		p.fields, p.whole = map[string][]string{}, map[string]bool{}
+		p.fields, p.whole = map[string]map[string]int64{}, map[string]int64{}
 	}
+	p.calls++
 	for _, log := range logs {
-		for _, field := range fields {
-			if !slices.Contains(p.fields[log], field) {
-				p.fields[log] = append(p.fields[log], field)
-			}
+		of := p.fields[log]
+		if of == nil {
+			of = make(map[string]int64, len(fields))
 		}
-		if len(p.fields[log]) > maxPending {
-			p.fields[log], p.whole[log] = nil, true
+		for _, field := range fields {
+			of[field] = p.calls
+		}
+		if p.fields[log] = of; len(fields) == 0 || len(of) > maxPending {
+			delete(p.fields, log)
+			p.whole[log] = p.calls
 		}
 	}
 }
@@ -38,7 +44,7 @@ func (p *pending) add(logs, fields []string) {
 func (p *pending) has(log string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.fields[log]) > 0 || p.whole[log]
+	return len(p.fields[log]) > 0 || p.whole[log] > 0
 }
 
 // logs returns those with marks. If there are none, no goroutine writes them any more.
@@ -52,14 +58,15 @@ func (p *pending) logs() []string {
 	return logs
 }
 
-// of returns the fields to mark in a log, none for all.
-func (p *pending) of(log string) []string {
+// of returns the fields to mark in a log, none for all, and the number of the last call
+// of add, for written.
+func (p *pending) of(log string) (fields []string, last int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.whole[log] {
-		return nil
+	if p.whole[log] > 0 {
+		return nil, p.calls
 	}
-	return slices.Clone(p.fields[log])
+	return slices.Sorted(maps.Keys(p.fields[log])), p.calls
 }
 
 func (p *pending) any() bool {
@@ -68,14 +75,17 @@ func (p *pending) any() bool {
 	return len(p.whole)+len(p.fields) > 0
 }
 
-func (p *pending) written(log string, fields []string) {
+// written drops what is marked now. What was added after last stays, the same fields
+// too: that change came after what is written.
+func (p *pending) written(log string, last int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if fields == nil {
+	if p.whole[log] <= last {
 		delete(p.whole, log)
 	}
-	left := slices.DeleteFunc(p.fields[log], func(field string) bool { return fields == nil || slices.Contains(fields, field) })
-	if p.fields[log] = left; len(left) == 0 {
+	of := p.fields[log]
+	maps.DeleteFunc(of, func(_ string, call int64) bool { return call <= last })
+	if len(of) == 0 {
 		delete(p.fields, log)
 	}
 }

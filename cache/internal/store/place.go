@@ -4,8 +4,8 @@ import (
 	"strconv"
 )
 
-// Place is where a target lives: all its keys are in one slot, with the purge
-// log of its bucket.
+// Place is where a target is stored. All its keys are in one hash slot with the purge log
+// of its bucket, so that one script on one node of a cluster reaches them.
 type Place struct {
 	Target string // the whole primary key
 	Hash   string // of it

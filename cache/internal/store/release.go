@@ -12,7 +12,8 @@ import (
 //go:embed release.lua
 var releaseSource string
 
-// Release gives a lease back, in the background unless Close was called.
+// Release releases a lease: in the background, repeated until Redis is back, or before it
+// returns if Close was called. A lease without a token is none.
 func (s *Store) Release(l Lease) {
 	if l.Token == "" {
 		return
@@ -26,7 +27,8 @@ func (s *Store) Release(l Lease) {
 	}
 }
 
-// giveLeasesBack runs until all are back, or Close, which gives back the rest.
+// giveLeasesBack runs until all leases are released, or until Close, which releases the
+// rest.
 func (s *Store) giveLeasesBack(ctx context.Context) {
 	for {
 		batch, pause, wake, over := s.returns.take()
@@ -72,7 +74,7 @@ func (s *Store) endLeases(ctx context.Context, batch []Lease) (left []Lease) {
 	return left
 }
 
-// returnAll gives back what is left at the end, once.
+// returnAll releases all leases of the process, with one attempt. What fails expires.
 func (s *Store) returnAll(ctx context.Context) {
 	s.returns.mu.Lock()
 	all := s.returns.all

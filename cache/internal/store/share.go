@@ -4,9 +4,10 @@ import (
 	"sync"
 )
 
-// shares has many requests for the same response share their look-ups: a request
-// that comes while one is under way joins the next, which begins after it came. So
-// no request gets an answer from before it was sent.
+// shares is a singleflight of look-ups whose results are never older than the request: a
+// request that arrives during a look-up does not join that one but the next, which begins
+// when the present one ends. Any number of concurrent requests for one response costs two
+// look-ups at a time, and a purge that precedes a request always counts for it.
 type shares struct {
 	mu  sync.Mutex
 	all map[string]*share
@@ -23,7 +24,7 @@ type sharedFind struct {
 	err  error
 }
 
-// do returns what find returns, or has returned to a request that waited with us.
+// do runs find, or waits for a request that does and returns its result.
 func (s *shares) do(key string, find func() (Found, error)) (Found, error) {
 	s.mu.Lock()
 	if s.all == nil {
@@ -56,7 +57,7 @@ func (s *shares) do(key string, find func() (Found, error)) (Found, error) {
 	return mine.f, mine.err
 }
 
-// finish ends the wait for mine, and has the next begin.
+// finish publishes the result of mine, and lets the next look-up begin.
 func (s *shares) finish(key string, sh *share, mine *sharedFind) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

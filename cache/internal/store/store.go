@@ -1,7 +1,18 @@
-// Package store keeps responses in Redis: entries with their variants and pieces of
-// large bodies, the purge logs that say whether an entry still counts, and the leases
-// that let one request of the fleet make a response. It alone knows their keys and
-// formats; docs/redis-keys.md lists them.
+// Package store keeps responses in Redis. It alone knows their keys and formats, which
+// docs/redis-keys.md lists:
+//
+//   - entries, with their variants and the pieces of large bodies;
+//   - purge logs. A purge deletes nothing: it gives the URL or tag the next sequence number
+//     in the log, and an entry whose look-up came before that number is a miss. So a
+//     response that is stored after a purge, but was made before it, does not count, and a
+//     purge of any size is one write to each log;
+//   - leases, so that one request of all instances calls the handler;
+//   - marks of responses that are not stored, so that requests do not wait for them.
+//
+// A log carries a random incarnation and the replication ID of its master. Entries of
+// another incarnation are misses: of a log that was lost, or of a master before a failover,
+// whose last purges the new master may lack. So what Redis loses makes misses; it makes no
+// purged entry count.
 package store
 
 import (
@@ -16,11 +27,11 @@ import (
 	"github.com/redishttp/redishttp/internal/breaker"
 )
 
-// Counts count what a store has done since it was made.
+// Counts are counters since [New].
 type Counts struct{ Evicted, Fills, Purges atomic.Int64 }
 
-// Store keeps responses in Redis, each with the purge log that says whether it
-// still counts. It is safe for concurrent use.
+// Store keeps responses in Redis. Make one with [New], and close it. It is safe for
+// concurrent use.
 type Store struct {
 	Counts Counts
 
@@ -53,7 +64,8 @@ type Store struct {
 	cancel context.CancelFunc
 }
 
-// Generation counts the purges that this process knows of.
+// Generation changes with each purge by this process, before and after it is written: a
+// response whose handler ran across a change may be outdated.
 func (s *Store) Generation() uint64 { return s.gen.Load() }
 
 // Closing reports whether Close was called.

@@ -8,9 +8,11 @@ import (
 // largeFor is how long a body that was too large is taken to be so.
 const largeFor = 10 * time.Minute
 
-// MarkHitForMiss ends a lease and notes, for all instances, that the response to a request of
-// this class is not stored. It reports whether that was seen twice running, so that
-// requests of the class need not wait for each other: one odd answer says nothing.
+// MarkHitForMiss releases the lease of f and counts, for all instances and for d, that the
+// response to a request of this class was not stored, in one round trip. It reports
+// whether that has happened twice in a row: then requests of the class need not wait for
+// each other. A single response that is not stored may be an exception. While Redis is
+// away the process counts for itself.
 func (s *Store) MarkHitForMiss(ctx context.Context, f *Found, of Class, d time.Duration) bool {
 	if f.Inc == "" { // without Redis, for this process
 		seen := 1
@@ -25,14 +27,15 @@ func (s *Store) MarkHitForMiss(ctx context.Context, f *Found, of Class, d time.D
 	return s.endAndMark(ctx, f, f.hitForMissKey(f.Variant, of), d) != 1
 }
 
-// MarkLarge ends a lease and notes that the body was too large to be stored.
+// MarkLarge releases the lease of f and notes, for all instances and ten minutes, that the
+// body was too large to be stored.
 func (s *Store) MarkLarge(ctx context.Context, f *Found) {
 	if f.Inc != "" {
 		s.endAndMark(ctx, f, f.largeKey(f.Variant), largeFor)
 	}
 }
 
-// endAndMark returns how often the mark was set, 0 if Redis does not tell.
+// endAndMark returns how often the mark was set, 0 if Redis cannot be reached.
 func (s *Store) endAndMark(ctx context.Context, f *Found, mark string, d time.Duration) int64 {
 	lease := Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease}
 	f.Lease = ""
