@@ -219,8 +219,8 @@ func WithLogger(l *slog.Logger) Option {
 // default is none; nil is a mistake. Several are kept; the first is the
 // outermost. Hooks see keys and values. On a cluster they see each command
 // once, and the dials of all nodes. They do not see what [Conn.Nodes] sends to
-// sentinels, nor clients made by [Conn.Server]. Package connect/otelconnect has
-// one for OpenTelemetry.
+// sentinels, nor clients made by [Conn.Server]. For OpenTelemetry use package
+// connect/otelconnect.
 func WithHook(h redis.Hook) Option {
 	return given("WithHook", h == nil, func(s *settings) { s.hooks = append(s.hooks, h) })
 }

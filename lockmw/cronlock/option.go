@@ -116,9 +116,9 @@ func WithMaxRun(d time.Duration) Option { return optionFunc(func(c *config) { c.
 // WithTakeover sets whether the instances that did not get a tick watch the one
 // that did, until the run is over; if it dies before, one of them runs the tick
 // again. The default is false. The job must tolerate starting twice;
-// [Run.Attempt] is then above 1. The calls of the scheduler last as long as the
-// run, one goroutine and a call to Redis now and then on each instance. Use it
-// for jobs of which no tick may be lost.
+// [Run.Attempt] is then above 1. The calls of the scheduler on the other
+// instances last as long as the run, and send about three calls to Redis within
+// [WithTTL]. Use it for jobs that must not miss a tick.
 func WithTakeover(on bool) Option { return optionFunc(func(c *config) { c.takeover = on }) }
 
 // WithHost sets the name of this instance in [Status]. The default is the
