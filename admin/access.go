@@ -10,7 +10,8 @@ import (
 	"github.com/redishttp/redishttp/internal/problem"
 )
 
-// Access is what an operator may do. The zero value permits nothing.
+// Access is what an operator may do; the function of [WithAuthorizer] returns
+// it. The zero value permits nothing.
 type Access struct {
 	// User names the operator, on pages and in an [Event]. It is shown as text.
 	User string
@@ -20,7 +21,9 @@ type Access struct {
 	Write bool
 }
 
-// Event is one write, done or failed, as the hook of [WithAudit] gets it.
+// Event is one write, done or failed, as the hook of [WithAudit] gets it. It
+// names keys and users of the application, so keep it where their data may be
+// kept.
 type Event struct {
 	Time time.Time
 	User string // of [Access]
@@ -45,8 +48,9 @@ type (
 )
 
 // DenyReason returns why a request was rejected, for the handler of
-// [WithDenyHandler]: the authorizer's error, or one that says that the right to
-// read is missing. Do not show it to the client, which is not known.
+// [WithDenyHandler]: the authorizer's error, to test with [errors.Is], or one
+// that says that the right to read is missing. It is nil for any other context.
+// Do not show it to the client, which is not known.
 func DenyReason(ctx context.Context) error {
 	err, _ := ctx.Value(reasonKey{}).(error)
 	return err

@@ -16,6 +16,8 @@ import (
 )
 
 // An Option changes a default of [New]. Options only record; New checks them.
+// Of those that set one value the last counts; those that register a
+// middleware, [WithHiddenKeys] and [WithTrustedOrigins] add up.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -58,9 +60,10 @@ type config struct {
 }
 
 // WithAuthorizer sets the function that decides who may use the panel, and how.
-// It is called for every request. An error, or an [Access] without Read, rejects
-// the request, see [WithDenyHandler]; the error is logged and never shown. It is
-// required: there is no default, and nil is a mistake.
+// It is called for every request, concurrently, so keep it fast. An error, or
+// an [Access] without Read, rejects the request, see [WithDenyHandler]; the
+// error is logged and never shown. It is required: there is no default, and nil
+// is a mistake.
 func WithAuthorizer(authorize func(*http.Request) (Access, error)) Option {
 	return optionFunc(func(c *config) { c.authorize = authorize })
 }
@@ -72,28 +75,32 @@ func WithAuthorizer(authorize func(*http.Request) (Access, error)) Option {
 func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) { c.deny = h }) }
 
 // WithAudit sets the hook that is called with each write, after it was done or
-// failed and before the response is sent. The default, also for nil, is none. Use
-// it to record who changed what; a write is not undone if the record fails.
+// failed and before the response is sent. The default, also for nil, is none.
+// Use it to record who changed what; a write is not undone if the record fails.
+// It delays the response, and may be called concurrently.
 func WithAudit(audit func(ctx context.Context, e Event)) Option {
 	return optionFunc(func(c *config) { c.audit = audit })
 }
 
 // WithLogger sets the logger for rejected requests and for pages that cannot be
-// rendered. The default discards; nil is a mistake.
+// rendered. The default discards; nil is a mistake. Set it to notice attempts
+// of users without access.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
 // WithTitle sets the title of all pages, such as "orders, staging". The default is
 // "Redis". Use it where operators have several panels open.
 func WithTitle(title string) Option { return optionFunc(func(c *config) { c.title = title }) }
 
-// WithTimeout bounds all calls to Redis for one page. The default is 2s; 0 and
-// less are mistakes. Raise it for a Redis that is far away.
+// WithTimeout sets the deadline of all calls to Redis for one page together.
+// The default is 2s; 0 and less are mistakes. Raise it for a Redis that is far
+// away.
 func WithTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.timeout = d }) }
 
-// WithStreams sets how many pages may show live charts at the same time, and how
-// often each of them asks its server. The defaults are 16 and 1s. 0 turns charts
-// off; negative numbers and intervals below 100ms are mistakes. Further pages are
-// shown without charts.
+// WithStreams sets how many pages may show live charts at the same time, and
+// how often each of them reads its server's INFO. The defaults are 16 and 1s. 0
+// turns charts off; negative numbers and intervals below 100ms are mistakes.
+// Further pages are shown without charts. Lower it where many operators watch
+// one small server.
 func WithStreams(n int, every time.Duration) Option {
 	return optionFunc(func(c *config) { c.streams, c.interval = n, every })
 }
@@ -101,12 +108,13 @@ func WithStreams(n int, every time.Duration) Option {
 // WithSessionValues sets whether the panel shows the values in sessions, which
 // may be anything that users have entered, and the responses that package
 // idempotency keeps. The default is false. Tokens are not in Redis and never
-// shown. Turn it on for development.
+// shown. Use true for development only.
 func WithSessionValues(on bool) Option { return optionFunc(func(c *config) { c.sessionValues = on }) }
 
-// WithHiddenKeys hides the values of keys that begin with one of the prefixes.
-// The default is none beside sessions, which are hidden anyway; "" is a mistake.
-// It may be given several times. Use it for keys of your own that hold secrets.
+// WithHiddenKeys hides the values of keys that begin with one of the prefixes;
+// their names are shown. The default is none beside sessions, which are hidden
+// anyway; "" is a mistake. It may be given several times. Use it for keys of
+// your own that hold secrets.
 func WithHiddenKeys(prefixes ...string) Option {
 	return optionFunc(func(c *config) { c.hidden = append(c.hidden, prefixes...) })
 }
@@ -119,28 +127,32 @@ func WithTrustedOrigins(origins ...string) Option {
 }
 
 // WithLimiter registers a limiter, so that the panel can block and unblock
-// clients by name and finds its keys under any prefix. conn names the connection
-// that the limiter uses; "" stands for the only one, and is a mistake if there
-// are several. label tells limiters of one connection apart. The default is none.
+// clients by name and finds its keys under any prefix. conn names the
+// connection that the limiter uses; "" stands for the only one, and is a
+// mistake if there are several, as is an unknown name. label tells limiters of
+// one connection apart and must not be used twice. The default is none. Use it
+// where operators must help clients that were blocked.
 func WithLimiter(conn, label string, l *ratelimit.Limiter) Option {
 	return optionFunc(func(c *config) { c.limiters = append(c.limiters, owned[*ratelimit.Limiter]{conn, label, l}) })
 }
 
 // WithSessions registers a session manager, so that the panel can list and
 // revoke the sessions of a user. conn and label are as in [WithLimiter]. The
-// default is none.
+// default is none. Only sessions with a [session.Manager.Login] have a user.
 func WithSessions(conn, label string, m *session.Manager) Option {
 	return optionFunc(func(c *config) { c.sessions = append(c.sessions, owned[*session.Manager]{conn, label, m}) })
 }
 
 // WithCache registers a cache, so that the panel can explain requests and purge
 // by URL and tag. conn and label are as in [WithLimiter]. The default is none.
+// Purges are those of [cache.Cache.Purge].
 func WithCache(conn, label string, responses *cache.Cache) Option {
 	return optionFunc(func(c *config) { c.caches = append(c.caches, owned[*cache.Cache]{conn, label, responses}) })
 }
 
 // WithLocks registers a locker, so that the panel can find locks by name and
-// release them forcibly. conn and label are as in [WithLimiter]. Locks of
+// release them forcibly; a forced release lets a second client run beside one
+// that still does. conn and label are as in [WithLimiter]. Locks of
 // [lockmw.NewRedlock] can be found but not released; register them once for the
 // connection of each master. The default is none.
 func WithLocks(conn, label string, l *lockmw.Locker) Option {

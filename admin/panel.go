@@ -10,7 +10,8 @@ import (
 )
 
 // Panel serves pages about connections. Create one with [New] and mount its
-// [Panel.Handler]. It is safe for concurrent use.
+// [Panel.Handler]. It needs no Close; the connections stay the caller's. It is
+// safe for concurrent use.
 type Panel struct {
 	config
 	conns connections
@@ -33,8 +34,9 @@ type route struct {
 //	conn, err := connect.FromClient(rdb) // a go-redis client
 //	panel, err := admin.New(conn, admin.WithAuthorizer(authorize))
 //
-// It does not dial. All mistakes are reported at once, as joined [*OptionError].
-// [WithAuthorizer] is required.
+// It does not dial, so it succeeds while Redis is down. All mistakes are
+// reported at once, as joined [*OptionError]. [WithAuthorizer] is required; a
+// nil Option is skipped.
 func New(conns Connections, opts ...Option) (*Panel, error) {
 	c := defaults()
 	for _, opt := range opts {
@@ -71,9 +73,11 @@ func New(conns Connections, opts ...Option) (*Panel, error) {
 	return p, nil
 }
 
-// Handler returns the panel. Mount it at any prefix of any router, with all paths
-// below it; whether the router strips the prefix does not matter. It serves GET and
-// HEAD, and POST for writes.
+// Handler returns the panel. Mount it at any prefix of any router, with all
+// paths below it; whether the router strips the prefix does not matter. It
+// serves GET and HEAD, and POST for writes. Serve it over HTTPS, or on a
+// listener that only operators reach. It must not be inside of
+// [http.TimeoutHandler], because charts stream.
 func (p *Panel) Handler() http.Handler {
 	cross := http.NewCrossOriginProtection()
 	for _, origin := range p.origins {

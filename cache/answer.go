@@ -12,7 +12,7 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
-// answer answers from the store. What outer middlewares have set stays.
+// answer responds from the store. What outer middlewares have set stays.
 func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *store.Found, s Status) {
 	if s.Collapsed {
 		s.Hit, s.ForwardStatus = false, 0
@@ -74,11 +74,11 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *store.Found, s
 	}
 }
 
-// restore takes back what a handler did to the header, for another answer.
+// restore removes what a handler did to the header, for another response.
 func restore(h, before http.Header) {
 	clear(h)
 	maps.Copy(h, before)
 }
 
-// serve answers from the store.
+// serve responds from the store.
 func (x *exchange) serve() { x.c.answer(x.w, x.r, &x.f, x.s) }

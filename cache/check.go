@@ -8,6 +8,7 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
+// validate reports every mistake at once.
 func (c *config) validate(hasClient bool) error {
 	check := &setting.Check{Package: "cache"}
 	check.That(hasClient, "rdb", "is nil")

@@ -23,8 +23,8 @@ func (x *exchange) collapsible() bool {
 	return unshared(x.r) == "" || x.f.Entry != nil && x.r.Method == http.MethodGet && len(x.r.Header["Authorization"]) == 0
 }
 
-// collapse has one request in the fleet call the handler, while the others wait
-// for the store to have its response.
+// collapse has one request of all instances call the handler, while the others
+// wait for the store to have its response.
 func (x *exchange) collapse() {
 	c, r, begun := x.c, x.r, time.Now()
 	ctx, cancel := context.WithDeadline(r.Context(), begun.Add(c.waitMax))
@@ -67,8 +67,8 @@ func (x *exchange) collapse() {
 	x.fetchAlone()
 }
 
-// serveUnstored answers with the response of a flight that Redis could not keep,
-// if it may.
+// serveUnstored responds with the response of a flight that Redis could not
+// store, if it may.
 func (x *exchange) serveUnstored(fl *flight) bool {
 	c := x.c
 	if fl.response == nil || c.store.Generation() != fl.gen || fl.response.Variant != c.rules.Variant(fl.response.Names, x.r.Header) {
@@ -90,8 +90,8 @@ func (x *exchange) fetchAlone() {
 	x.fetch()
 }
 
-// leads makes the response for this process, once it has the lease for the
-// fleet, or when the time is up: later requests still wait for it.
+// leads makes the response for this process, once it has the lease that all
+// instances share, or when the time is up: later requests still wait for it.
 func (x *exchange) leads(ctx context.Context) {
 	flights, lead := &x.c.flights, x.lead
 	defer flights.finish(lead.key, lead.flight, abandoned)
@@ -112,8 +112,8 @@ func (x *exchange) leads(ctx context.Context) {
 	x.fetch()
 }
 
-// clientGone ends a request whose client has left while it waited: a crowd that
-// leaves must not call the handler for nothing.
+// clientGone ends a request whose client has disconnected while it waited: such
+// clients must not cause calls of the handler.
 func (x *exchange) clientGone() bool {
 	if x.r.Context().Err() == nil {
 		return false
@@ -134,7 +134,7 @@ func (x *exchange) find() error {
 	return err
 }
 
-// serveFound answers with what was found, if that can be done without the
+// serveFound responds with what was found, if that can be done without the
 // handler.
 func (x *exchange) serveFound() bool {
 	d := x.c.decide(x.d, x.r, &x.f)
@@ -152,7 +152,7 @@ func (x *exchange) serveFound() bool {
 }
 
 // acquire waits until this process has the lease to make the response. It
-// reports false when that is not needed any more: another instance made it, it is
+// reports false when that is no longer needed: another instance made it, it is
 // not stored, or the time is up.
 func (x *exchange) acquire(ctx context.Context) bool {
 	c, f := x.c, &x.f

@@ -31,19 +31,26 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// OptionError is one mistake in the arguments of [New].
+// OptionError is one mistake in the arguments of [New]. Its fields Option and
+// Reason say where and what. It is the same type in all packages of this
+// module; find it with [errors.As].
 type OptionError = setting.Error
 
-// Hooks observe a [Cache]. Any may be nil. They run on the request's goroutine
-// and must not block.
+// Hooks observe a [Cache], for metrics and tests; see [WithHooks]. Any may be
+// nil. They run on the request's goroutine and must not block.
 type Hooks struct {
-	// Served is called when it is known what the cache does with a request.
+	// Served is called for each request when it is known what the cache does
+	// with it: before a hit is sent, and after the handler for a miss. s has
+	// what Cache-Status says.
 	Served func(ctx context.Context, s Status)
-	// Failed is called for each failed call to Redis: a look-up, a fill, or
-	// the invalidation after an unsafe request, which then did not happen.
+	// Failed is called for each failed call to Redis: a lookup, a fill, or the
+	// invalidation after an unsafe request, which is then retried. It is also
+	// called when a handler panics and a stale response replaces its error.
+	// Errors of [Cache.Purge] are returned instead.
 	Failed func(ctx context.Context, err error)
 }
 
+// config is what the options record; validate checks it.
 type config struct {
 	settings   store.Settings // of the store; New adds what is missing
 	rules      rules.Rules
@@ -64,6 +71,8 @@ type config struct {
 	refreshContext func(context.Context) context.Context
 }
 
+// defaults has one bucket for a client of one server, so that a purge of a tag
+// is one write, and 64 for one that has several nodes.
 func defaults(rdb Client) config {
 	c := config{
 		identifier: "redishttp",

@@ -13,7 +13,7 @@ import (
 func (a *attempt) consider(status int, h http.Header) {
 	now := time.Now()
 	if a.f.Target == "" || a.s.Detail != "" && a.f.Reachable() {
-		return // none of the cache's business
+		return // it bypasses the cache
 	}
 	e := store.Entry{Status: status, Age: rules.InitialAge(h, now), Delta: now.Sub(a.begun), Header: h}
 	if detail := a.assess(a.r, &e, now); detail != "" {
@@ -28,8 +28,8 @@ func (a *attempt) consider(status int, h http.Header) {
 	a.e = &e
 }
 
-// assess sets how e, the response to r, may be used, or says why it must not be
-// stored.
+// assess sets how e, the response to r, may be used, or returns why it must not
+// be stored.
 func (a *attempt) assess(r *http.Request, e *store.Entry, now time.Time) (detail string) {
 	res := rules.Response{Status: e.Status, Header: e.Header, Around: a.around, Age: e.Age, Personal: personal.Touched(a.r.Context())}
 	e.Verdict, detail = a.c.rules.Assess(r, res, now)

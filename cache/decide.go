@@ -16,7 +16,7 @@ const (
 	serveStale                 // from the store, and refresh it (RFC 5861, section 3)
 )
 
-// unstored reports why a request is neither answered from the store nor stored,
+// unstored reports why a request is neither served from the store nor stored,
 // "" if it may be.
 func (c *Cache) unstored(r *http.Request, d rules.Control) (reason rules.ForwardReason, detail string) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -75,7 +75,7 @@ func onError(d rules.Control, f *store.Found) bool {
 	return window > 0 && -f.Left() <= window
 }
 
-// bypass says why a request is none of the cache's business.
+// bypass returns why a request bypasses the cache, "" if it does not.
 func (c *config) bypass(r *http.Request) string {
 	switch {
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:

@@ -5,7 +5,7 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
-// lookup finds out what the store has for the request, and decides what is done
+// lookup reads what the store has for the request, and decides what is done
 // with it. lease says whether this request would make what is missing.
 func (x *exchange) lookup(lease bool) (decision, error) {
 	c, r := x.c, x.r
@@ -40,11 +40,13 @@ func (x *exchange) lookup(lease bool) (decision, error) {
 	return x.forward(x.f.Reason, ""), nil
 }
 
+// hit records a response from the store.
 func (x *exchange) hit(d decision) decision {
 	x.s = Status{Hit: true, TTL: x.f.Left()}
 	return d
 }
 
+// forward records why the handler is called.
 func (x *exchange) forward(reason rules.ForwardReason, detail string) decision {
 	x.s = Status{Forward: string(reason), Detail: detail}
 	return forward

@@ -8,7 +8,8 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
-// Explanation says what the cache would do with a request, and why.
+// Explanation says what the cache would do with a request, and why, see
+// [Cache.Explain].
 type Explanation struct {
 	Status     Status
 	URL        string   // as the key has it: with its scheme, see [WithTrustedProxies]
@@ -26,7 +27,10 @@ type Explanation struct {
 	HitForMiss bool  // requests do not wait for each other: what they get is not stored
 }
 
-// Explain looks a request up without answering it, for operators.
+// Explain looks a request up without serving it, for operators: the answer to
+// why a page is cached or not. It costs the round trip of a lookup, calls no
+// handler, counts nothing and calls no hook. While Redis is unavailable the
+// error matches [ErrUnavailable].
 func (c *Cache) Explain(ctx context.Context, r *http.Request) (Explanation, error) {
 	f, s, err := c.lookup(ctx, r)
 	x := Explanation{Status: s, Log: f.Log, Vary: rules.FieldsOf(f.Names), Purges: f.Seq, HitForMiss: f.HitForMiss}

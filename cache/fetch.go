@@ -33,6 +33,8 @@ func (x *exchange) attempt() *attempt {
 	return a
 }
 
+// run calls the handler, or serves a stale response in place of its error, and
+// stores what is to be stored.
 func (a *attempt) run() {
 	defer a.cleanUp()
 	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.Write, Swallow: true})
@@ -47,8 +49,8 @@ func (a *attempt) run() {
 	a.finish()
 }
 
-// call runs the handler. A panic of a handler that has not answered is an error
-// that a stale response may stand in for.
+// call runs the handler. A panic of a handler that has not responded is an
+// error that a stale response may replace.
 func (a *attempt) call(rw http.ResponseWriter) {
 	defer func() {
 		p := recover()

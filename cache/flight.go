@@ -17,6 +17,7 @@ type flights struct {
 	all map[string]*flight
 }
 
+// flight is one of them. Its fields are read when done is closed.
 type flight struct {
 	done chan struct{}
 	once sync.Once
@@ -69,7 +70,7 @@ func (fs *flights) finish(key string, f *flight, how outcome) {
 	})
 }
 
-// unshared says why a request does not wait for others, "" if it does.
+// unshared returns why a request does not wait for others, "" if it does.
 func unshared(r *http.Request) string {
 	h := r.Header
 	switch {

@@ -6,16 +6,20 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
 
-// Handler answers GET and HEAD requests from the store when it may, and stores
-// what next responds when it may. Responses stream: the client gets each byte when
-// the handler writes it. A stale response is validated with the handler
-// (If-None-Match, If-Modified-Since). Of requests that miss the same response at the
-// same time, on all instances, one calls the handler and the others wait for the
-// store. An unsafe request that succeeds invalidates the stored responses of its
-// URL before its own response is sent (RFC 9111, section 4.4).
+// Handler serves GET and HEAD requests from the store when it may, and stores
+// what next responds when it may. Responses stream: the client gets each byte
+// when the handler writes it. A stale response is validated with the handler
+// (If-None-Match, If-Modified-Since). Of requests that miss the same response
+// at the same time, on all instances, one calls the handler and the others wait
+// for the store. An unsafe request that succeeds invalidates the stored
+// responses of its URL before its own response is sent (RFC 9111, section 4.4).
 //
-// A Redis that does not answer is not shown to the client: next is called and
-// Cache-Status says "fwd=bypass; detail=store-error".
+// While Redis is unavailable next is called and Cache-Status has "fwd=bypass;
+// detail=store-error": the client sees no error. A hit costs one round trip, a
+// miss one more when the response is stored.
+//
+// Put it inside of sessions and rate limiters, and outside of compression.
+// Authentication that rejects requests must be outside, or a hit bypasses it.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := c.exchange(w, r, next)
@@ -46,6 +50,7 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	})
 }
 
+// exchange reads the request, and what outer middlewares have said by now.
 func (c *Cache) exchange(w http.ResponseWriter, r *http.Request, next http.Handler) *exchange {
 	r = c.annotate(w.Header(), r)
 	return &exchange{c: c, w: w, r: r, next: next, d: c.demands(r)}
@@ -58,7 +63,7 @@ func (x *exchange) gatewayTimeout() {
 	x.reject(http.StatusGatewayTimeout)
 }
 
-// reject answers with an error of the cache itself.
+// reject responds with an error of the cache itself.
 func (x *exchange) reject(status int) {
 	x.c.served(x.r.Context(), x.s)
 	x.c.write(x.w.Header(), x.s)

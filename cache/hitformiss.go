@@ -16,8 +16,9 @@ const (
 	hitForMissBriefly = time.Second
 )
 
-// opened lets those go who wait for a response that will not help them, before
-// its body is there, once that was seen twice running. After the first time the next one tries.
+// releaseWaiters ends the wait of others for a response that will not help
+// them, before its body is complete, once that happened twice running. After
+// the first time the next one tries.
 func (a *attempt) releaseWaiters() {
 	if a.e != nil && a.e.Serves() && !a.f.Large || a.r.Context().Err() != nil {
 		return // of a client that left, the response says nothing
@@ -40,8 +41,8 @@ func (a *attempt) releaseWaiters() {
 	}
 }
 
-// tooLarge remembers that the body was too large, so that not each download is written
-// and deleted.
+// tooLarge records that the body was too large, so that not each download is
+// written and deleted.
 func (a *attempt) tooLarge() {
 	a.e = nil
 	if !a.f.Large {
@@ -51,8 +52,8 @@ func (a *attempt) tooLarge() {
 	a.unkept()
 }
 
-// unkept ends the wait for a response that the store does not keep: the next one would
-// not be kept either.
+// unkept ends the wait for a response that is not stored: the next one would
+// not be stored either.
 func (a *attempt) unkept() {
 	if a.lead != nil {
 		a.c.flights.finish(a.lead.key, a.lead.flight, notStored)

@@ -9,16 +9,17 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
-// Entry is a stored response without its body, for operators.
+// Entry is a stored response without its body, for operators' tools.
 type Entry struct {
-	URL    string // with the scheme that its key has; "" if the key is not of this package's making
+	URL    string // with the scheme of its key; "" if this package has not made the key
 	Extra  string // what [WithVaryBy] added to it
 	Status int
 	Header http.Header
 	Tags   []string
 	Size   int64 // of the body, in bytes
-	// Age was the response's when it was stored, Fresh how long it then was
-	// fresh; Stale is how long it may be served after that, Keep how long it stays in all.
+	// Age was the response's when it was stored, Fresh for how long it was fresh
+	// then; Stale is for how long it may be served after that, and Keep how long it
+	// is stored in all.
 	Age, Fresh, Stale, Keep time.Duration
 
 	inc string
@@ -26,8 +27,9 @@ type Entry struct {
 	url string // hash of the URL, by which it is purged
 }
 
-// DecodeEntry reads the value of a key …:e:…, of which the beginning will do: all
-// before the body. It trusts nothing.
+// DecodeEntry decodes the value of a key …:e:…; its beginning is enough: all
+// before the body. It returns an error for anything else, and is safe for bytes
+// from anywhere. It is for operators' tools.
 func DecodeEntry(b []byte) (Entry, error) {
 	head, err := store.DecodeHead(b)
 	if err != nil {
@@ -53,8 +55,9 @@ func (e Entry) named(target string) Entry {
 	return e
 }
 
-// PurgeFields are the fields of the purge log that say whether the entry still
-// counts; see [Entry.Purged].
+// PurgeFields returns the fields of the purge log that tell whether the entry
+// is still valid, to be read with HMGET for [Entry.Purged]. The log is in the
+// bucket of the entry; [Explanation].Log names it.
 func (e Entry) PurgeFields() []string {
 	fields := []string{"_inc", "_floor", "u:" + e.url}
 	for _, tag := range e.Tags {
@@ -68,7 +71,8 @@ func (e Entry) PurgeFields() []string {
 }
 
 // Purged reports what the purge log says of the entry, by the values of
-// PurgeFields: that it is invalidated, or that it is stale.
+// PurgeFields as HMGET returns them: hard that it is invalidated, soft that it
+// is stale. Another number of values reports neither.
 func (e Entry) Purged(values []any) (hard, soft bool) {
 	if len(values) != 4+2*len(e.Tags) {
 		return false, false
@@ -90,5 +94,6 @@ func (e Entry) Purged(values []any) (hard, soft bool) {
 	return hard, soft
 }
 
-// KeyPrefix is what all keys of the cache begin with.
+// KeyPrefix returns what all keys of the cache begin with: <prefix>:v2:<name>:.
+// It is for operators' tools.
 func (c *Cache) KeyPrefix() string { return c.settings.Prefix + ":v2:" + c.settings.Name + ":" }

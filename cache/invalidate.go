@@ -42,8 +42,9 @@ func (x *exchange) passThrough() {
 	}
 }
 
-// ofPost reports whether the response to a POST is stored as that to a GET: it
-// says that it is one, and how long it is fresh (RFC 9110, section 9.3.3).
+// ofPost reports whether the response to a POST is stored as that to a GET: its
+// Content-Location is the URL of the request, and it has a lifetime (RFC 9110,
+// section 9.3.3).
 func (a *attempt) ofPost(status int, h http.Header) bool {
 	if a.r.Method != http.MethodPost || !rules.Successful(status) || h.Get("Content-Location") == "" {
 		return false

@@ -29,7 +29,8 @@ func (a *attempt) finish() {
 	a.keep(a.e)
 }
 
-// keep stores an entry, or hands it to the requests that wait if Redis is away.
+// keep stores an entry, or hands it to the requests that wait while Redis is
+// unavailable.
 func (a *attempt) keep(e *store.Entry) {
 	c := a.c
 	if !a.f.Reachable() {

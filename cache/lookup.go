@@ -9,7 +9,8 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
-// Response is a stored response.
+// Response is a stored response, see [Cache.Lookup]. Do not change its Body,
+// which may be shared.
 type Response struct {
 	Status int
 	Header http.Header
@@ -19,8 +20,10 @@ type Response struct {
 }
 
 // Lookup returns the stored response for a GET or HEAD request, nil if there is
-// none that is fresh and suits the request's Cache-Control. It runs no handler
-// and refreshes nothing.
+// none that is fresh and suits the request's Cache-Control; then the Status
+// says why. It runs no handler, refreshes nothing, and calls no hook. The whole
+// body is read into memory. Use it in tests, or to build one page from stored
+// parts. While Redis is unavailable the error matches [ErrUnavailable].
 func (c *Cache) Lookup(ctx context.Context, r *http.Request) (*Response, Status, error) {
 	f, s, err := c.lookup(ctx, r)
 	if err != nil || !s.Hit || f.Left() <= 0 {

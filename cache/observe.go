@@ -5,6 +5,7 @@ import (
 	"net/http"
 )
 
+// served counts a request and calls the hook.
 func (c *Cache) served(ctx context.Context, s Status) {
 	c.stats.count(s)
 	if c.hooks.Served != nil {
@@ -12,6 +13,7 @@ func (c *Cache) served(ctx context.Context, s Status) {
 	}
 }
 
+// failed counts a failure and calls the hook.
 func (c *Cache) failed(ctx context.Context, err error) {
 	c.stats.failures.Add(1)
 	if c.hooks.Failed != nil {
@@ -25,7 +27,7 @@ func (c *Cache) write(h http.Header, s Status) {
 	h["Cache-Status"] = append(h["Cache-Status"], c.identifier+s.String())
 }
 
-// Stats returns the counters.
+// Stats returns the counters, for metrics. It does not ask Redis.
 func (c *Cache) Stats() Stats {
 	n, stored := &c.stats, &c.store.Counts
 	return Stats{

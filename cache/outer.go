@@ -11,29 +11,32 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/store"
 )
 
-// asked is a request as the cache reads it, beside the one that the handler
+// outer is a request as the cache reads it, beside the one that the handler
 // gets, with what outer middlewares had said about its response by then.
 type outer struct {
 	given    *http.Request // as it came, the handler's
 	spelled  http.Header   // its fields, if their names are not all canonical
 	around   http.Header   // see [config.around]
-	forbids  string        // why they forbid an answer from the store, "" if they do not
-	validate bool          // they want it validated
+	forbids  string        // why they forbid a response from the store, "" if they do not
+	validate bool          // they require its validation
 	limited  bool          // they say how long it is fresh:
 	fresh    time.Duration
 	strict   bool     // they forbid a stale one
 	vary     []string // fields they select by
 }
 
+// outerKey is the context key of a cache's outer: each Cache has its own.
 type outerKey struct{ c *Cache }
 
+// outerOf returns the outer of a request, nil for the usual one, to which
+// nothing was added.
 func (c *Cache) outerOf(ctx context.Context) *outer {
 	q, _ := ctx.Value(outerKey{c}).(*outer)
 	return q
 }
 
-// hear returns the request to decide by. Fields have their canonical names
-// there, and its context has what outer middlewares wrote into the header h.
+// annotate returns the request to decide by. Its fields have their canonical
+// names, and its context has what outer middlewares wrote into the header h.
 func (c *Cache) annotate(h http.Header, r *http.Request) *http.Request {
 	header, around := rules.CanonicalHeader(r.Header), c.rules.Around(h)
 	if len(around) == 0 && header == nil && c.outerOf(r.Context()) == nil {
@@ -58,7 +61,8 @@ func (c *Cache) given(r *http.Request) *http.Request {
 	return r
 }
 
-// carry is ctx with what outer middlewares said about r: a refresh has none.
+// carry returns ctx with what outer middlewares said about r, for a refresh,
+// which has none.
 func (c *Cache) carry(ctx context.Context, r *http.Request) context.Context {
 	if q := c.outerOf(r.Context()); q != nil {
 		return context.WithValue(ctx, outerKey{c}, q)
@@ -87,8 +91,8 @@ func (c *Cache) respelled(r *http.Request) *http.Request {
 	return out
 }
 
-// interpret reads what is said around: the same words that decide whether the
-// response is stored decide whether a stored one may answer.
+// interpret reads what outer middlewares say: the same directives that decide
+// whether the response is stored decide whether a stored one may be served.
 func (c *Cache) interpret(q *outer) {
 	t := c.rules.TermsOf(http.StatusOK, q.around, time.Now())
 	q.vary, q.strict, q.validate = rules.VaryNames(q.around), t.Strict(), t.Has("no-cache")
@@ -103,8 +107,8 @@ func (c *Cache) interpret(q *outer) {
 	}
 }
 
-// demands are what a request wants of a stored response, and what outer
-// middlewares do.
+// demands returns what a request, and outer middlewares, demand of a stored
+// response.
 func (c *Cache) demands(r *http.Request) rules.Control {
 	d := rules.ParseControl(r.Header)
 	if q := c.outerOf(r.Context()); q != nil && q.validate {
@@ -116,7 +120,8 @@ func (c *Cache) demands(r *http.Request) rules.Control {
 	return d
 }
 
-// suits is what was found as far as outer middlewares let it answer r.
+// permitted returns what was found as far as outer middlewares let it be served
+// for r.
 func (c *Cache) permitted(r *http.Request, f store.Found) store.Found {
 	q := c.outerOf(r.Context())
 	if q == nil || f.Entry == nil {
@@ -124,7 +129,7 @@ func (c *Cache) permitted(r *http.Request, f store.Found) store.Found {
 	}
 	for _, name := range q.vary {
 		if !slices.Contains(f.Names, name) { // it was stored for any value of this field
-			f.HitForMiss = f.HitForMiss || f.Fresh() // who makes one like it waits for none
+			f.HitForMiss = f.HitForMiss || f.Fresh() // a request that misses does not wait for others
 			f.Entry, f.Reason = nil, rules.ForwardVary
 			return f
 		}

@@ -10,22 +10,30 @@ import (
 
 // Purge invalidates the stored responses of absolute URLs, all variants, in one
 // round trip each. When it has returned, no response is served whose handler
-// was called before, except from the near tiers of other instances, for as long as
-// [WithNearTier] says. http and https of a URL are purged together, because
-// behind a proxy that ends TLS requests for https arrive as http; the case of the
-// host, a default port, a trailing dot and percent-encoding make no difference. A
-// host is given in ASCII (xn--…). The error joins those of all URLs.
+// was called before, except from the near tiers of other instances, for as long
+// as [WithNearTier] says. A URL that is not stored is no error.
+//
+// http and https of a URL are purged together, because behind a proxy that ends
+// TLS requests for https arrive as http; the case of the host, a default port,
+// a trailing dot and percent-encoding make no difference. A host is given in
+// ASCII (xn--…).
+//
+// The error joins those of all URLs: it matches [ErrUnavailable] or
+// [ErrUnconfirmed], and does not contain a URL. After ErrUnavailable purge
+// again, because old responses may still be served.
 func (c *Cache) Purge(ctx context.Context, urls ...string) error {
 	return c.purgeURLs(ctx, urls, false)
 }
 
 // SoftPurge makes the stored responses of absolute URLs stale: they are
 // validated before they are used, or served while they are refreshed if they
-// allow that.
+// have stale-while-revalidate. Use it where many clients would otherwise wait
+// for a slow handler. URLs and errors are as for [Cache.Purge].
 func (c *Cache) SoftPurge(ctx context.Context, urls ...string) error {
 	return c.purgeURLs(ctx, urls, true)
 }
 
+// purgeURLs purges each URL, also after one has failed.
 func (c *Cache) purgeURLs(ctx context.Context, urls []string, soft bool) error {
 	var errs []error
 	for _, raw := range urls {
@@ -43,7 +51,8 @@ func (c *Cache) purgeURLs(ctx context.Context, urls []string, soft bool) error {
 
 // PurgeTags invalidates what carries one of these tags (Surrogate-Key,
 // Cache-Tag, Cache-Groups of RFC 9875), however many responses that are, in one
-// round trip to each node.
+// round trip to each node. No tags are no error. Errors are as for
+// [Cache.Purge]; after one, some nodes may have the purge.
 func (c *Cache) PurgeTags(ctx context.Context, tags ...string) error {
 	return c.purgeTags(ctx, tags, false)
 }
@@ -64,7 +73,9 @@ func (c *Cache) purgeTags(ctx context.Context, tags []string, soft bool) error {
 }
 
 // PurgeAll invalidates every entry of this cache, in one round trip to each
-// node. Other keys in the same Redis are not touched.
+// node. Other keys in the same Redis are not changed, and the memory is freed
+// as the entries expire. Use it after a deployment that changes all pages.
+// Errors are as for [Cache.PurgeTags].
 func (c *Cache) PurgeAll(ctx context.Context) error {
 	if err := c.store.Purge(ctx, c.store.Everything()); err != nil {
 		return store.Wrap("purge all", err)

@@ -8,7 +8,10 @@ import (
 	"github.com/redishttp/redishttp/cache/internal/cachekey"
 )
 
-// PurgeRequest is the body of a request to [Cache.PurgeHandler].
+// PurgeRequest is the body of a request to [Cache.PurgeHandler]: URLs, Tags or
+// both, as for [Cache.Purge] and [Cache.PurgeTags], or All alone.
+//
+//	{"urls":["https://example.com/products/7"],"tags":["product-7"],"soft":true}
 type PurgeRequest struct {
 	URLs []string `json:"urls,omitempty"`
 	Tags []string `json:"tags,omitempty"`
@@ -18,11 +21,16 @@ type PurgeRequest struct {
 
 const maxPurgeBody = 1 << 20
 
-// PurgeHandler purges on request: POST with a [PurgeRequest] as JSON. It answers
-// 204 when it is done, 403 when authorize returns an error, 400 for what it does
-// not understand and 503 when Redis does not answer. authorize must not be nil:
-// an open purge endpoint is an attack on the origin. Protect it like any unsafe
-// route against forged requests if it trusts cookies.
+// PurgeHandler returns a handler that purges on request: POST with a
+// [PurgeRequest] as JSON, of at most 1 MiB. It responds with 204 when it is
+// done, 403 when authorize returns an error, 400 for a body that is not a
+// PurgeRequest, 405 for other methods, and 503 with Retry-After when the purge
+// fails; Hooks.Failed has its error.
+//
+// authorize must not be nil, or the error is an [*OptionError]: an open purge
+// endpoint lets attackers overload the origin. Protect it like any unsafe route
+// against forged requests if authorize relies on cookies. Use it for services
+// that are not written in Go, such as a content management system.
 func (c *Cache) PurgeHandler(authorize func(*http.Request) error) (http.Handler, error) {
 	if authorize == nil {
 		return nil, &OptionError{Package: "cache", Option: "PurgeHandler", Reason: "authorize is nil"}
@@ -58,6 +66,7 @@ func (c *Cache) PurgeHandler(authorize func(*http.Request) error) (http.Handler,
 	}), nil
 }
 
+// purgeRequest does what a request demands.
 func (c *Cache) purgeRequest(r *http.Request, p PurgeRequest) error {
 	ctx := r.Context()
 	switch {

@@ -44,10 +44,11 @@ func (a *attempt) trails() bool {
 	return false
 }
 
-// alsoLate is what stands around with what has been added to the header after
-// the handler had written its own. An outer compressor's Vary: Accept-Encoding
-// counts for nothing, for it codes what is stored. Nor does what a session adds
-// for the client's cookie, if the handler itself says that its response is for all.
+// alsoLate returns what outer middlewares say, with what has been added to the
+// header after the handler had written its own. An outer compressor's Vary:
+// Accept-Encoding does not count, because what is stored is not compressed. Nor
+// does what a session adds for the client's cookie, if the handler itself says
+// that its response is for all.
 func (a *attempt) alsoLate(status int) http.Header {
 	late := http.Header{}
 	for name, values := range a.c.rules.Around(a.w.Header()) {

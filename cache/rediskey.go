@@ -2,7 +2,8 @@ package cache
 
 import "regexp"
 
-// RedisKey is what the name of a Redis key says about what a cache keeps there.
+// RedisKey is what the name of a Redis key says about what a cache keeps there,
+// see [ParseKey]. The grammar is in the package comment, under Keys.
 type RedisKey struct {
 	Cache string // see [WithName]
 	Entry string // hash of the URL if the key is that of an entry, "" for others
@@ -22,7 +23,8 @@ var (
 )
 
 // ParseKey parses the name of a Redis key with the default prefix. It reports
-// false for a key that no cache writes. It is for operators' tools.
+// false for a key that no cache writes, and for one of another [WithKeyPrefix].
+// It is for operators' tools, and does not ask Redis.
 func ParseKey(redisKey string) (RedisKey, bool) {
 	if m := entryForm.FindStringSubmatch(redisKey); m != nil {
 		return RedisKey{Cache: m[1], Entry: m[2]}, true

@@ -23,13 +23,13 @@ func (c *Cache) early(f *store.Found) bool {
 	return float64(e.Delta)*c.beta*-math.Log(1-rand.Float64()) >= float64(f.Left())
 }
 
-// refresh renews a stored response in the background, once in the fleet. It
+// refresh renews a stored response in the background, once in all instances. It
 // runs with the values of the request but not until its end.
 func (c *Cache) refresh(r *http.Request, next http.Handler, f store.Found) {
 	if len(r.Header["Authorization"]) > 0 {
-		return // the handler would answer this client
+		return // the response would be for this client
 	}
-	// Not that of those who miss: beyond its window noClient waits for a refresh.
+	// Not the key of a miss: beyond its window no client waits for a refresh.
 	key := "refresh " + f.Hash + f.Variant
 	fl, leads := c.flights.join(key, c.store.Generation(), store.ClassOf(r.Header))
 	if !leads {
@@ -108,6 +108,7 @@ type values struct {
 	from context.Context
 }
 
+// Value prefers the context that ends the refresh.
 func (v values) Value(key any) any {
 	if found := v.Context.Value(key); found != nil {
 		return found
@@ -122,13 +123,14 @@ type noClient struct {
 	ctx context.Context // of the refresh
 }
 
+// Header is the refresh's own; what is written is only stored.
 func (n noClient) Header() http.Header         { return n.h }
 func (n noClient) Write(p []byte) (int, error) { return len(p), nil }
 func (n noClient) WriteHeader(int)             {}
 func (n noClient) Flush()                      {}
 
-// CloseNotify tells when the refresh has to end. gin's Context.Stream panics over
-// a writer without it.
+// CloseNotify signals the end of the refresh's context. gin's Context.Stream
+// panics with a writer that has no such method.
 func (n noClient) CloseNotify() <-chan bool {
 	gone := make(chan bool, 1)
 	context.AfterFunc(n.ctx, func() { gone <- true })

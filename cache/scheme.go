@@ -11,27 +11,29 @@ import (
 )
 
 // WithTrustedProxies has the keys of requests from these networks carry the
-// scheme that the proxy there names in field: "X-Forwarded-Proto", or
-// "Forwarded" with its proto parameter (RFC 7239). Name the field that your
-// proxy overwrites, so that no client can choose the scheme of its key; of
-// several values the last one counts, which the proxy itself has added. Without
-// the field, with a value other than http or https, and from any other peer the
-// scheme is that of the connection.
+// scheme that the proxy there names in field: X-Forwarded-Proto,
+// X-Forwarded-Scheme, or Forwarded with its proto parameter (RFC 7239). Name
+// the field that your proxy overwrites, so that no client can choose the scheme
+// of its key; of several values the last one counts, which the proxy itself has
+// added. Without the field, with a value other than http or https, and from any
+// other peer the scheme is that of the connection.
 //
 // Use it where http and https of one host have different pages behind a proxy
 // that ends TLS. A purge needs no such option: it concerns a URL with either
 // scheme. For a peer without an address, as on a unix socket, use [WithScheme].
-// The default is none: https where this process itself speaks TLS, otherwise http.
+// No network, and one of every address such as 0.0.0.0/0, are mistakes. The
+// default is none: https where this process itself speaks TLS, otherwise http.
 func WithTrustedProxies(field string, networks ...netip.Prefix) Option {
 	return optionFunc(func(c *config) {
 		c.protoField, c.proxies, c.trusts = http.CanonicalHeaderKey(field), networks, true
 	})
 }
 
-// WithScheme sets the function that says which scheme a request's key has,
+// WithScheme sets the function that returns which scheme a request's key has,
 // "http" or "https"; with anything else it is that of the connection. It must
 // not return what a client can choose. It takes precedence over
-// [WithTrustedProxies]. The default is none.
+// [WithTrustedProxies]. The default, also for nil, is none. Use it where the
+// proxy cannot be known by its address.
 func WithScheme(scheme func(*http.Request) string) Option {
 	return optionFunc(func(c *config) { c.scheme = scheme })
 }
@@ -54,6 +56,7 @@ func (c *config) schemeOf(r *http.Request) string {
 	return "http"
 }
 
+// trusted reports whether the peer is in one of the networks.
 func (c *config) trusted(peer string) bool {
 	at, err := netip.ParseAddrPort(peer)
 	if err != nil {
@@ -68,9 +71,9 @@ func (c *config) trusted(peer string) bool {
 	return false
 }
 
-// lastProto is what the last element of a field says, which the peer has
-// added. Of Forwarded it is read from the right, so that a quote that a client
-// leaves open on the left does not move it.
+// lastProto returns the value of the last element of a field, which the peer
+// has added. Of Forwarded it is read from the right, so that a quote that a
+// client leaves open on the left does not change it.
 func lastProto(field string, lines []string) string {
 	if len(lines) == 0 {
 		return ""
@@ -87,10 +90,12 @@ func lastProto(field string, lines []string) string {
 	return proto
 }
 
+// requestTarget returns the URL of a request as its key has it.
 func (c *config) requestTarget(r *http.Request) string {
 	return cachekey.Target(c.schemeOf(r), r.Host, cachekey.SentURL(r))
 }
 
+// placeOf returns where the response to a request is stored.
 func (c *Cache) placeOf(r *http.Request) store.Place {
 	extra := ""
 	if c.varyBy != nil {

@@ -4,10 +4,13 @@ import (
 	"sync/atomic"
 )
 
+// counters are those of [Stats] that the handler counts; the store counts the
+// others.
 type counters struct {
 	hits, stale, misses, collapsed, bypassed, refreshes, failures atomic.Int64
 }
 
+// count counts a request once, by what was done with it.
 func (n *counters) count(s Status) {
 	switch {
 	case s.Hit:
@@ -24,16 +27,28 @@ func (n *counters) count(s Status) {
 	}
 }
 
-// Stats are counters since the start of this process.
+// Stats are counters of this Cache since [New], see [Cache.Stats]. Each request
+// is one of Hits, Misses, Collapsed and Bypassed.
 type Stats struct {
-	Hits      int64 // answered from the store, fresh or stale
-	Stale     int64 // of these, stale
-	Misses    int64 // the handler was asked, for want of something fresh
-	Collapsed int64 // waited for another request and were answered from the store
-	Bypassed  int64 // requests that are none of the cache's business
-	Fills     int64 // responses stored
-	Evicted   int64 // variants deleted because their URL had more than WithMaxVariants allows
-	Refreshes int64 // handler calls in the background
-	Purges    int64 // writes to purge logs
-	Failures  int64 // calls of Redis that failed, and values that cannot be read
+	// Hits were served from the store, fresh or stale; Stale of them were stale.
+	Hits  int64
+	Stale int64
+	// Misses called the handler, because nothing was stored that may be served.
+	Misses int64
+	// Collapsed waited for another request and were served from the store.
+	Collapsed int64
+	// Bypassed are requests that are not cached: other methods, [WithSkip], and all
+	// requests while Redis is unavailable.
+	Bypassed int64
+	// Fills are responses that were stored.
+	Fills int64
+	// Evicted are variants that were deleted because their URL had more than
+	// [WithMaxVariants].
+	Evicted int64
+	// Refreshes are calls of handlers in the background.
+	Refreshes int64
+	// Purges are writes to purge logs.
+	Purges int64
+	// Failures are calls to Redis that failed, and values that cannot be decoded.
+	Failures int64
 }

@@ -31,7 +31,7 @@ func (a *attempt) outdates(status int, h http.Header) {
 	}
 }
 
-// validated answers with the stored response that a 304 has made fresh (RFC
+// validated responds with the stored response that a 304 has made fresh (RFC
 // 9111, section 4.3.4).
 func (a *attempt) validated(h http.Header) {
 	c, now := a.c, time.Now()
@@ -74,7 +74,7 @@ func (a *attempt) validated(h http.Header) {
 	}
 }
 
-// stale answers with a stale response instead of an error.
+// stale responds with a stale response instead of an error.
 func (a *attempt) stale(status int) {
 	a.s.ForwardStatus, a.s.Detail = status, "stale-if-error"
 	restore(a.w.Header(), a.before)

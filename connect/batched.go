@@ -31,14 +31,15 @@ var (
 
 // Batched returns the connection's client with automatic pipelining under load:
 // calls go to Redis one by one while at most [Config.BatchAbove] are in flight,
-// so a single caller pays nothing; further ones are sent together. Each call
-// ends when its own context does. A call that was abandoned may still be
-// executed, but no command is ever sent twice.
+// so a single caller pays nothing; further ones are sent together. Use it for a
+// limiter or a cache with many concurrent requests. Each call ends when its own
+// context does. A call that was abandoned may still be executed, but no command
+// is ever sent twice.
 //
 // It can replace [Conn.Client] everywhere; every call returns the same client.
 // Scripts, Get, Set, Del of one key, Incr, HGetAll, Publish, Do and Process are
-// batched. All other methods go to the client directly, among them pipelines and
-// Subscribe. Its Close does nothing: [Conn.Close] closes the connection.
+// batched. All other methods go to the client directly, among them pipelines
+// and Subscribe. Its Close does nothing: [Conn.Close] closes the connection.
 //
 // A node that hangs delays the batch that has its commands, for up to the read
 // timeout. Therefore nothing is batched on a cluster for one second after a
@@ -147,7 +148,8 @@ func (b *batched) script(ctx context.Context, name, script string, keys []string
 	return process(ctx, b, cmd, redis.NewCmd)
 }
 
-// Eval is EVAL.
+// Eval is EVAL. This method and those below are the ones that the middlewares
+// call: each makes its command here, so that it can be sent in a batch.
 func (b *batched) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
 	return b.script(ctx, "eval", script, keys, args)
 }

@@ -25,10 +25,13 @@ type circuit struct {
 // Nodes. An open breaker lets them through, and a reply to them closes it.
 type probing struct{}
 
+// DialHook passes dials on: a failed dial is the failure of the call that needs
+// it.
 func (c *circuit) DialHook(next redis.DialHook) redis.DialHook {
 	return next
 }
 
+// ProcessHook asks the breaker before a call and tells it the outcome.
 func (c *circuit) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if handshake(cmd) {
@@ -45,6 +48,7 @@ func (c *circuit) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
+// ProcessPipelineHook does the same for a pipeline, whose outcome is one.
 func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		if len(cmds) > 0 && handshake(cmds[0]) {
@@ -150,6 +154,7 @@ const batchingPause = time.Second
 // pauseBatching has the calls of a cluster sent one by one for a while.
 func (c *Conn) pauseBatching() { c.pausedUntil.Store(int64(time.Since(started) + batchingPause)) }
 
+// isBatchingPaused reports whether less than batchingPause has passed.
 func (c *Conn) isBatchingPaused() bool {
 	until := c.pausedUntil.Load()
 	return until != 0 && int64(time.Since(started)) < until

@@ -24,8 +24,11 @@ type clusterHook struct {
 	reload func(context.Context)
 }
 
+// DialHook passes dials on.
 func (h *clusterHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
+// ProcessHook sends a command that go-redis does not retry, and requests a
+// reload if no node answered.
 func (h *clusterHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if cmd.NoRetry() {
@@ -37,6 +40,7 @@ func (h *clusterHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
+// ProcessPipelineHook does the same for each command of a pipeline.
 func (h *clusterHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		guarded := make([]redis.Cmder, len(cmds))
@@ -49,6 +53,7 @@ func (h *clusterHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.
 	}
 }
 
+// check requests a reload of the topology after a failure to reach a node.
 func (h *clusterHook) check(ctx context.Context, err error) {
 	if unreachable(err) {
 		h.reload(ctx)
@@ -65,6 +70,8 @@ var spread = map[string]bool{
 	"hello": true, "auth": true, "select": true, "readonly": true, "memory": true, "latency": true, "slowlog": true, "himport": true,
 }
 
+// guard keeps go-redis from retrying a command, unless it belongs to several
+// nodes.
 func (h *clusterHook) guard(cmd redis.Cmder) redis.Cmder {
 	if spread[cmd.Name()] {
 		return cmd
@@ -80,8 +87,10 @@ type retryHook struct{}
 // asked to be sent once.
 type never struct{}
 
+// DialHook passes dials on.
 func (retryHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
+// ProcessHook removes the wrapper of clusterHook, which is about redirects.
 func (retryHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if w, ok := cmd.(interface{ itself() redis.Cmder }); ok && ctx.Value(never{}) == nil {
@@ -91,6 +100,8 @@ func (retryHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
+// ProcessPipelineHook changes nothing: pipelines on a cluster are never
+// retried.
 func (retryHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
@@ -99,6 +110,7 @@ func (retryHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 // because the hook on the cluster's client sees the commands already.
 type dialOnly struct{ hook redis.Hook }
 
+// DialHook is the user's; the other two methods leave it out.
 func (d dialOnly) DialHook(next redis.DialHook) redis.DialHook { return d.hook.DialHook(next) }
 
 func (dialOnly) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }

@@ -15,18 +15,25 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// Mode is a topology.
+// Mode is a topology: how the servers of a connection are found.
 type Mode uint8
 
 // The topologies. A mode is stated, never inferred from the number of addresses.
 const (
-	Standalone Mode = iota // one server, over TCP, TLS or a unix socket
-	Sentinel               // a master and its replicas, found through sentinels
-	Cluster                // Redis Cluster
-	Embedded               // a server inside this process, see [WithEmbedded]
+	// Standalone is one server, over TCP, TLS or a unix socket. It is the default.
+	Standalone Mode = iota
+	// Sentinel is a master and its replicas, found through sentinels. Commands go
+	// to the master, after a failover to the new one.
+	Sentinel
+	// Cluster is Redis Cluster: each key is on one of several masters.
+	Cluster
+	// Embedded is a server inside this process, for development, see
+	// [WithEmbedded].
+	Embedded
 )
 
-// String returns the name: standalone, sentinel, cluster or embedded.
+// String returns the name: standalone, sentinel, cluster or embedded; Mode(n)
+// for a number that is none of them.
 func (m Mode) String() string {
 	switch m {
 	case Standalone:
@@ -45,19 +52,28 @@ func (m Mode) String() string {
 // the URL's timeout, or the default, in place. A negative one is a mistake. A
 // context's deadline holds as well, whichever is first.
 type Timeouts struct {
-	Dial  time.Duration // of a connection with its TLS handshake; 1s by default
-	Read  time.Duration // of a reply; 1s by default
-	Write time.Duration // of a command; 1s by default
-	Pool  time.Duration // waiting for a free connection; 500ms by default
+	// Dial bounds the opening of a connection with its TLS handshake. The default
+	// is 1s.
+	Dial time.Duration
+	// Read bounds the wait for a reply. The default is 1s.
+	Read time.Duration
+	// Write bounds the sending of a command. The default is 1s.
+	Write time.Duration
+	// Pool bounds the wait for a free connection while the whole pool is in use.
+	// The default is 500ms.
+	Pool time.Duration
 }
 
-// Config describes one connection. [Parse] makes one from a URL. The zero value
-// of a field is its default.
+// Config describes one connection, for [New]. [Parse] makes one from a URL. The
+// zero value of a field is its default; each numeric field that is negative is
+// a mistake, unless it says otherwise. Printed, logged or marshaled it is its
+// URL without secrets.
 type Config struct { //nolint:recvcheck // String is for values, validate changes one
 	// Mode is the topology; the zero value is Standalone.
 	Mode Mode
 	// Addrs are host:port: one for Standalone, the sentinels, or seeds of a
-	// Cluster, from which go-redis learns the other nodes.
+	// Cluster, from which go-redis learns the other nodes. Give several seeds:
+	// one must be up when the topology is first read.
 	Addrs []string
 	// Socket is the path of a unix socket in place of Addrs, for Standalone.
 	Socket string
@@ -74,8 +90,9 @@ type Config struct { //nolint:recvcheck // String is for values, validate change
 	// PasswordFile names a file with the password, read whenever a connection is
 	// opened, so that it can be rotated. One trailing newline is ignored.
 	PasswordFile string
-	// Credentials, if set, is called whenever a connection is opened, in place of
-	// Username and Password, so that they can be rotated.
+	// Credentials, if set, is called whenever a connection is opened, in place
+	// of Username and Password, so that they can be rotated. With PasswordFile
+	// it is a mistake.
 	Credentials func(ctx context.Context) (username, password string, err error)
 
 	// The sentinels' credentials, which are never those of the data nodes. The
@@ -127,16 +144,19 @@ type Config struct { //nolint:recvcheck // String is for values, validate change
 	// by default. Set it where credentials expire or addresses change.
 	Lifetime time.Duration
 	// PoolSize is the largest number of pooled connections, for each node of a
-	// Cluster; max(32, 10 x GOMAXPROCS) by default.
+	// Cluster; max(32, 10 x GOMAXPROCS) by default, 100,000 at most. A call
+	// that finds none free waits for [Timeouts].Pool.
 	PoolSize int
-	// MinIdle is how many idle connections are kept open; 0 by default.
+	// MinIdle is how many idle connections are kept open; 0 by default,
+	// PoolSize at most. Set it where a dial is slow, as with TLS over long
+	// distances.
 	MinIdle int
-	// MaxActive is the largest number of connections, pooled or not; not limited by
-	// default.
+	// MaxActive is the largest number of connections, pooled or not; 0, the
+	// default, is no limit. Set it where the server limits its clients.
 	MaxActive int
-	// Retries is how often a command is retried after a network error. The
-	// default is 0, because the command may have been executed: with go-redis'
-	// own default of 3, one INCR was counted four times.
+	// Retries is how often a command is retried after a network error, 10 at
+	// most. The default is 0, because the command may have been executed: with
+	// go-redis' own default of 3, one INCR was counted four times.
 	Retries int
 	// BatchAbove is how many calls of [Conn.Batched] go to Redis one by one
 	// before further ones are sent together. The default is 8; -1 turns batching
@@ -222,7 +242,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// String returns the configuration as a URL, with secrets redacted.
+// String returns the configuration as a URL, with secrets redacted. Settings
+// that are parameters of a URL are not in it.
 func (c Config) String() string {
 	u := url.URL{Scheme: "redis", Host: strings.Join(c.Addrs, ",")}
 	if c.UseTLS {

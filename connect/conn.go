@@ -14,8 +14,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Conn is one named connection: a pooled go-redis client for one topology. It
-// is safe for concurrent use.
+// Conn is one named connection: a pooled go-redis client for one topology, with
+// its breakers and counters. [Open], [New], [FromClient] and [Set.Get] return
+// one. It is safe for concurrent use; share it, and close it once.
 type Conn struct {
 	name    string
 	config  *Config // a pointer: fmt does not follow those inside a user's struct
@@ -64,18 +65,22 @@ func newConn(s *settings) *Conn {
 	return c
 }
 
-// Name returns the connection's name.
+// Name returns the connection's name: of [WithName], or of the [Set] that has
+// it.
 func (c *Conn) Name() string { return c.name }
 
-// Mode returns the topology.
+// Mode returns the topology. With [FromClient] it is that of the client.
 func (c *Conn) Mode() Mode { return c.config.Mode }
 
-// Client returns the go-redis client. Deadlines of contexts hold, nothing is
-// retried unless [WithRetries] asks for it, and while Redis is known to be down a
-// call fails at once. Errors that mean Redis cannot be used now are
-// [*UnavailableError]; all others are go-redis' own. (If the first error of a
-// pipeline is of another kind, replies such as LOADING behind it are go-redis' own
-// as well.) Do not close the client; [Conn.Close] does.
+// Client returns the go-redis client, for the middlewares and for your own
+// commands; every call returns the same one. Deadlines of contexts hold,
+// nothing is retried unless [WithRetries] asks for it, and while Redis is known
+// to be down a call fails at once.
+//
+// Errors that mean Redis cannot be used now are [*UnavailableError]; all others
+// are go-redis' own. (If the first error of a pipeline is of another kind,
+// replies such as LOADING behind it are go-redis' own as well.) Do not close
+// the client; [Conn.Close] does.
 //
 // The client of [FromClient] is returned as it was passed.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
@@ -86,7 +91,9 @@ func (c *Conn) All() iter.Seq2[string, *Conn] {
 	return func(yield func(string, *Conn) bool) { yield(c.name, c) }
 }
 
-// Key joins parts with the connection's prefix: prefix:a:b.
+// Key joins parts with the connection's prefix: prefix:a:b. Without
+// [WithPrefix] it joins the parts alone. Parts are not escaped: one that has a
+// colon can make two keys equal, so pass no text of users.
 func (c *Conn) Key(parts ...string) string {
 	if c.config.Prefix != "" {
 		parts = append([]string{c.config.Prefix}, parts...)
@@ -95,23 +102,33 @@ func (c *Conn) Key(parts ...string) string {
 }
 
 // Info describes a connection as it is configured, without secrets, for pages
-// and logs. What a connection does is in [Stats], how its servers are in [Health]
-// and [Node].
+// and logs. What a connection does is in [Stats], how its servers are in
+// [Health] and [Node].
 type Info struct {
-	Name       string   `json:"name"`
-	Mode       string   `json:"mode"`
-	Addrs      []string `json:"addrs,omitempty"`
-	Socket     string   `json:"socket,omitempty"`
-	Master     string   `json:"master,omitempty"`
-	DB         int      `json:"db"`
-	Username   string   `json:"username,omitempty"`
-	TLS        bool     `json:"tls"`
-	ClientName string   `json:"client_name"`
-	Prefix     string   `json:"prefix,omitempty"`
-	PoolSize   int      `json:"pool_size"`
+	// Name is the name of the connection, Mode its topology, see [Mode.String].
+	Name string `json:"name"`
+	Mode string `json:"mode"`
+	// Addrs are those of [Config]: the server, the sentinels or the seeds of a
+	// cluster. Socket is set in their place for a unix socket.
+	Addrs  []string `json:"addrs,omitempty"`
+	Socket string   `json:"socket,omitempty"`
+	// Master is the name by which the sentinels know the master.
+	Master string `json:"master,omitempty"`
+	DB     int    `json:"db"`
+	// Username is that of the data nodes, "" for the default user or a provider.
+	Username string `json:"username,omitempty"`
+	// TLS reports whether the data nodes are dialled with TLS.
+	TLS bool `json:"tls"`
+	// ClientName is what CLIENT LIST shows.
+	ClientName string `json:"client_name"`
+	// Prefix is that of [Conn.Key].
+	Prefix string `json:"prefix,omitempty"`
+	// PoolSize is the largest number of pooled connections to a node.
+	PoolSize int `json:"pool_size"`
 }
 
-// Info returns the configuration without secrets. It does not ask Redis.
+// Info returns the configuration without secrets. It does not ask Redis. What
+// [WithGoRedis] has changed is in it.
 func (c *Conn) Info() Info {
 	return Info{
 		Name: c.name, Mode: c.config.Mode.String(), Addrs: c.config.Addrs, Socket: c.config.Socket,
@@ -131,10 +148,11 @@ func (c *Conn) GoString() string { return c.String() }
 func (c *Conn) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
 // Close rejects new calls with [ErrClosed], waits for those in flight, and
-// closes the client and an embedded server. When ctx ends first, the calls in
-// flight fail and Close returns the context's error; the rest is still done. A
-// second call waits for the first. A client of [FromClient] is left open, with
-// its calls, unless [WithCloseClient] hands it over.
+// closes the client and an embedded server. Call it when the HTTP server has
+// shut down, with a deadline: when ctx ends first, the calls in flight fail and
+// Close returns the context's error; the rest is still done. A second call
+// waits for the first. A client of [FromClient] is left open, with its calls,
+// unless [WithCloseClient] hands it over.
 func (c *Conn) Close(ctx context.Context) error {
 	c.closing.Do(func() {
 		c.shut()

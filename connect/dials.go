@@ -36,6 +36,8 @@ func (d *dials) master() string {
 	return ""
 }
 
+// DialHook counts a dial. It marks the dials of a sentinel connection that lead to
+// the master.
 func (d *dials) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if d.sentinel {
@@ -64,6 +66,7 @@ func notNil(err error) error {
 	return err
 }
 
+// ProcessHook and ProcessPipelineHook change nothing: only dials are counted.
 func (d *dials) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
 func (d *dials) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {

@@ -29,12 +29,16 @@ var suffixes = map[string]func(*Config, string) string{
 //	_KEY_FILE, _POOL_SIZE, _PREFIX   override the URL's; without <NAME>_ those of "default"
 //	REDIS_ALIASES           sessions=default,locks=default
 //
-// A variable of a named connection (one with a _URL) whose suffix is unknown is a
-// mistake, because it is most likely mistyped. So is one of "default" that is
-// within two letters of a known one, and one of "default" without a REDIS_URL.
-// Others, such as a container image's REDIS_VERSION, are ignored. All mistakes are
-// reported at once, as joined [*OptionError]. The options are defaults for all
-// connections.
+// An empty variable counts as unset. At least one _URL must be set. A variable
+// of a named connection (one with a _URL) whose suffix is unknown is a mistake,
+// because it is most likely mistyped. So is one of "default" that is within two
+// letters of a known one, and one of "default" without a REDIS_URL. Others,
+// such as a container image's REDIS_VERSION, are ignored.
+//
+// All mistakes are reported at once, as joined [*OptionError]. The options are
+// defaults for all connections. It does not dial, as [Open] does not. Use it
+// for programs that are configured by their environment (twelve-factor), with
+// aliases for the roles that the code asks for.
 func FromEnv(prefix string, opts ...Option) (*Set, error) {
 	return fromEnv(prefix, os.Environ(), opts)
 }
@@ -47,6 +51,7 @@ type environment struct {
 	check  *setting.Check
 }
 
+// fromEnv is FromEnv with the environment as an argument.
 func fromEnv(prefix string, environ []string, opts []Option) (*Set, error) {
 	env := readEnv(prefix, environ)
 	set := NewSet(opts...)
@@ -133,6 +138,8 @@ func (env *environment) ofLonger(v, name string) bool {
 	})
 }
 
+// sortedKeys returns the keys of a map in order, so that mistakes are reported
+// in the same order each time.
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {

@@ -18,13 +18,15 @@ import (
 var clientOptions = []string{"WithName", "WithLogger", "WithPrefix", "WithBatching", "WithCloseClient"}
 
 // FromClient makes a connection from a go-redis client: a [*redis.Client], also
-// one of [redis.NewFailoverClient], or a [*redis.ClusterClient]. Use it where a
-// program has a client already and wants what takes a Conn, such as the admin
-// panel, [Conn.Health], [Conn.Nodes], [Conn.HealthHandler] or [Conn.Batched].
+// one of [redis.NewFailoverClient], or a [*redis.ClusterClient]; any other type
+// and nil are mistakes. Use it where a program has a client already and wants
+// what takes a Conn, such as the admin panel, [Conn.Health], [Conn.Nodes],
+// [Conn.HealthHandler] or [Conn.Batched].
 //
 // It takes [WithName], [WithLogger], [WithPrefix], [WithBatching] and
 // [WithCloseClient]; other options are mistakes, because the client is made. It
-// does not dial and adds no hook.
+// does not dial and adds no hook. A client that ignores deadlines is logged
+// once.
 //
 // The client keeps its own behavior. It lacks what package connect adds:
 //
@@ -33,8 +35,8 @@ var clientOptions = []string{"WithName", "WithLogger", "WithPrefix", "WithBatchi
 //     hide why a dial failed;
 //   - calls after [Conn.Close] and calls in flight are not counted, and the
 //     breaker and dial figures of [Stats] stay 0;
-//   - deadlines of contexts hold only with ContextTimeoutEnabled, and commands are
-//     retried as often as MaxRetries says, 3 times by default;
+//   - deadlines of contexts hold only with ContextTimeoutEnabled, and commands
+//     are retried as often as MaxRetries says, 3 times by default;
 //   - the sentinels of a failover client are not known: [Conn.Nodes] shows the
 //     master and its replicas.
 func FromClient(rdb redis.UniversalClient, opts ...Option) (*Conn, error) {

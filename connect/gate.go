@@ -22,6 +22,7 @@ type gate struct {
 // calls, so one atomic addition both counts a call and tells whether it may pass.
 const shut = 1 << 62
 
+// newGate returns an open gate.
 func newGate(c *Conn) *gate { return &gate{conn: c, drained: make(chan struct{})} }
 
 // enter counts a call and reports whether it may pass; then leave must follow.
@@ -46,12 +47,15 @@ func (g *gate) shut() {
 	g.leave()
 }
 
+// inFlight is the number of calls that have entered and not left.
 func (g *gate) inFlight() int64 { return g.state.Load() &^ shut }
 
+// DialHook passes dials on: they belong to a call that has entered.
 func (g *gate) DialHook(next redis.DialHook) redis.DialHook {
 	return next
 }
 
+// ProcessHook counts a call, or rejects it after Close, and explains its error.
 func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		if handshake(cmd) { // part of a call that has entered
@@ -65,6 +69,7 @@ func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
+// ProcessPipelineHook does the same for a pipeline, which is one call.
 func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		if len(cmds) > 0 && handshake(cmds[0]) {

@@ -15,29 +15,38 @@ import (
 )
 
 // Health is whether a connection works now, fit for JSON and without secrets.
+// It names addresses, so show it to operators only.
 type Health struct {
-	Conn string `json:"conn"` // name of the connection
-	Mode string `json:"mode"` // see [Mode.String]
-	OK   bool   `json:"ok"`
+	// Conn is the name of the connection.
+	Conn string `json:"conn"`
+	// Mode is the topology, see [Mode.String].
+	Mode string `json:"mode"`
+	// OK reports whether every master serves, see [Conn.Health].
+	OK bool `json:"ok"`
 	// Latency is that of the slowest master, with the time to dial it.
 	Latency time.Duration `json:"latency_ns"`
 	// Nodes are the masters, sorted by address.
 	Nodes []NodeHealth `json:"nodes"`
-	Stats Stats        `json:"stats"`
+	// Stats are the counters at the end of the check.
+	Stats Stats `json:"stats"`
 	// Error says why the connection is not OK. It holds no secret.
 	Error string `json:"error,omitempty"`
 }
 
 // NodeHealth is how one master answered a PING.
 type NodeHealth struct {
+	// Addr is host:port or the path of a socket.
 	Addr string `json:"addr"`
 	// Server and Version are the server's own name and version, such as Valkey and
 	// 9.1.2, or "" if it did not answer or the user may not call INFO.
-	Server  string        `json:"server,omitempty"`
-	Version string        `json:"version,omitempty"`
-	OK      bool          `json:"ok"`
+	Server  string `json:"server,omitempty"`
+	Version string `json:"version,omitempty"`
+	// OK reports whether it answered, and as a master.
+	OK bool `json:"ok"`
+	// Latency is that of the check, one round trip, with the time to dial.
 	Latency time.Duration `json:"latency_ns"`
-	Error   string        `json:"error,omitempty"`
+	// Error says why the node is not OK. It holds no secret.
+	Error string `json:"error,omitempty"`
 }
 
 // Health pings every master once, concurrently and also while a breaker is open.

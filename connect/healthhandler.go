@@ -33,6 +33,9 @@ const (
 //
 // From the start of [Set.Close] it returns 503 at once, with the status "closing",
 // and asks no Redis.
+//
+//	mux.Handle("GET /readyz", set.HealthHandler("main"))
+//	mux.Handle("GET /livez", set.LivenessHandler())
 func (s *Set) HealthHandler(required ...string) http.Handler {
 	closing := func() bool { closing, _ := s.state(); return closing }
 	return &health{closing: closing, ask: func(ctx context.Context) (map[string]Health, bool) {
@@ -55,7 +58,8 @@ func (s *Set) HealthHandler(required ...string) http.Handler {
 	}}
 }
 
-// HealthHandler is [Set.HealthHandler] for a single connection.
+// HealthHandler is [Set.HealthHandler] for a single connection, which it
+// requires.
 func (c *Conn) HealthHandler() http.Handler {
 	return &health{closing: func() bool { return c.open.Err() != nil }, ask: func(ctx context.Context) (map[string]Health, bool) {
 		h := c.Health(ctx)
@@ -84,6 +88,8 @@ type health struct {
 	ok    bool
 }
 
+// ServeHTTP responds from the last result if it is recent, and asks otherwise.
+// Probes that arrive in between wait for the one that asks.
 func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.closing() { // before the lock, which another probe may hold
 		answer(w, r, "closing", nil)
@@ -106,6 +112,7 @@ func (h *health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, r, status(ok), last)
 }
 
+// status is the status of a probe that has asked Redis.
 func status(ok bool) string {
 	if ok {
 		return "ok"
@@ -119,6 +126,7 @@ type answerBody struct {
 	Connections map[string]answerConn `json:"connections,omitempty"`
 }
 
+// answerConn is the state of one connection in it.
 type answerConn struct {
 	Mode    string       `json:"mode"`
 	OK      bool         `json:"ok"`

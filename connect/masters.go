@@ -7,9 +7,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// EachMaster calls fn for every master of a cluster concurrently, or once with the
-// one client of the other topologies. It returns the first error, and one that
-// matches [ErrClosed] from the start of [Conn.Close]. fn must not close the client.
+// EachMaster calls fn for every master of a cluster concurrently, or once with
+// the one client of the other topologies. It returns the first error, and one
+// that matches [ErrClosed] from the start of [Conn.Close]. fn must not close
+// the client. Use it for commands that concern a server and not a key, such as
+// SCAN, CONFIG or INFO.
 func (c *Conn) EachMaster(ctx context.Context, fn func(ctx context.Context, master *redis.Client) error) error {
 	if c.open.Err() != nil {
 		return c.errClosed()

@@ -15,8 +15,10 @@ import (
 	"github.com/redishttp/redishttp/internal/serverinfo"
 )
 
-// Node is one server of a connection.
+// Node is one server of a connection, as [Conn.Nodes] found it.
 type Node struct {
+	// Addr is host:port or the path of a socket, as the client dials it; of a
+	// replica, as its master reports it.
 	Addr string `json:"addr"`
 	// Role is master, replica or sentinel, or "" if it is not known.
 	Role string `json:"role"`
@@ -35,12 +37,15 @@ type Node struct {
 	Server        string `json:"server,omitempty"`
 	Version       string `json:"version,omitempty"`
 	UptimeSeconds int64  `json:"uptime_seconds,omitempty"`
-	Clients       int64  `json:"clients,omitempty"`
+	// Clients counts the connections of clients, these included.
+	Clients int64 `json:"clients,omitempty"`
 	// UsedMemory and MaxMemory are in bytes; a MaxMemory of 0 is no limit.
-	UsedMemory   int64  `json:"used_memory,omitempty"`
-	MaxMemory    int64  `json:"max_memory,omitempty"`
-	Policy       string `json:"maxmemory_policy,omitempty"`
-	OpsPerSecond int64  `json:"ops_per_second,omitempty"`
+	UsedMemory int64 `json:"used_memory,omitempty"`
+	MaxMemory  int64 `json:"max_memory,omitempty"`
+	// Policy is the maxmemory-policy, such as noeviction or allkeys-lru.
+	Policy string `json:"maxmemory_policy,omitempty"`
+	// OpsPerSecond is how many commands the server has executed lately.
+	OpsPerSecond int64 `json:"ops_per_second,omitempty"`
 	// Hits, Misses and Evicted are counted since the server started.
 	Hits    int64 `json:"keyspace_hits,omitempty"`
 	Misses  int64 `json:"keyspace_misses,omitempty"`
@@ -53,17 +58,20 @@ type Node struct {
 	offset   int64
 }
 
-// SlotRange is a range of hash slots, both ends included.
+// SlotRange is a range of hash slots of a cluster, 0 to 16383, both ends
+// included.
 type SlotRange struct {
-	From int `json:"from"`
-	To   int `json:"to"`
+	From int `json:"from"` // the first slot
+	To   int `json:"to"`   // the last slot
 }
 
 // Nodes asks every server of the connection about itself, concurrently and also
 // while a breaker is open: the server and its replicas, the sentinels, or the
-// masters and replicas of a cluster, sorted by role and address. A server that
-// does not answer is listed with its error; Nodes itself fails only if the
-// servers are not known. It is for operators, not for requests.
+// masters and replicas of a cluster, sorted by role and address. Masters are
+// sent INFO, sentinels PING; of a replica it knows what its master reports. A
+// server that does not answer is listed with its error; Nodes itself fails only
+// if the servers are not known, or with [ErrClosed]. It is for operators, not
+// for requests. Give ctx a deadline.
 func (c *Conn) Nodes(ctx context.Context) ([]Node, error) {
 	if c.open.Err() != nil {
 		return nil, c.errClosed()
@@ -223,6 +231,7 @@ func replicaOf(master, line string) Node {
 // fields are the name:value lines of INFO.
 type fields map[string]string
 
+// infoFields reads the reply of INFO.
 func infoFields(info string) fields {
 	f := fields{}
 	for line := range strings.Lines(info) {
@@ -233,6 +242,7 @@ func infoFields(info string) fields {
 	return f
 }
 
+// int returns a number, 0 for a field that is absent or none.
 func (f fields) int(name string) int64 {
 	n, _ := strconv.ParseInt(f[name], 10, 64)
 	return n

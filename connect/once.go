@@ -58,6 +58,9 @@ type (
 	onceMapStringStringCmd struct{ *redis.MapStringStringCmd }
 )
 
+// NoRetry keeps go-redis from a retry. Each type here has the same three
+// methods: itself returns the command inside, and Clone wraps the clone as
+// well.
 func (onceAny) NoRetry() bool { return true }
 
 func (c onceAny) itself() redis.Cmder { return c.Cmder }

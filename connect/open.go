@@ -7,12 +7,14 @@ import (
 )
 
 // Open makes a connection from a URL, see [Parse] for its grammar. It is named
-// "default" unless [WithName] says otherwise.
+// "default" unless [WithName] says otherwise. Create one for each Redis and
+// share it: its pool and its breaker are what the middlewares have in common.
 //
 // Open checks everything that can be checked without Redis, certificate files
 // included, and reports all mistakes at once as joined [*OptionError]. It does
 // not dial, so it succeeds while Redis is down; [Conn.Ready] waits for Redis.
-// (embedded:// starts the server of [WithEmbedded].)
+// (embedded:// starts the server of [WithEmbedded], whose error is returned.)
+// The caller closes the connection with [Conn.Close].
 func Open(rawURL string, opts ...Option) (*Conn, error) {
 	s := record(opts)
 	m := s.check()
@@ -23,7 +25,14 @@ func Open(rawURL string, opts ...Option) (*Conn, error) {
 }
 
 // New makes a connection from a [Config]. It is named, checked and made as by
-// [Open].
+// [Open]. Use it where the settings come from a configuration file, or have no
+// URL parameter.
+//
+//	conn, err := connect.New(connect.Config{
+//		Mode:   connect.Sentinel,
+//		Addrs:  []string{"s1:26379", "s2:26379", "s3:26379"},
+//		Master: "mymaster",
+//	})
 func New(config Config, opts ...Option) (*Conn, error) {
 	s := record(opts)
 	s.Config = config

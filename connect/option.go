@@ -27,11 +27,12 @@ type option struct {
 	record func(*settings)
 }
 
+// apply records the option; name is what mistakes call it.
 func (o option) apply(s *settings) { o.record(s) }
 func (o option) name() string      { return o.of }
 
-// settings is what a connection is made from: the configuration, and what a
-// URL has no place for.
+// settings is what a connection is made from: the configuration, and what a URL
+// has no place for.
 type settings struct {
 	Config
 	name      string
@@ -85,50 +86,58 @@ func WithName(name string) Option {
 }
 
 // WithTLS sets the TLS configuration and turns TLS on. The default is that of
-// the URL: rediss:// verifies with the system's authorities, from TLS 1.2. Leave
-// ServerName empty to have each node verified by the host it is dialled at. Use
-// it for what URL parameters cannot say, such as certificates from memory.
+// the URL: rediss:// verifies with the system's authorities, from TLS 1.2.
+// Leave ServerName empty to have each node verified by the host it is dialled
+// at. nil is a mistake, and so is TLS on a unix socket. The certificate
+// parameters of the URL are applied to a copy. Use it for what URL parameters
+// cannot say, such as certificates from memory.
 func WithTLS(config *tls.Config) Option {
 	return given("WithTLS", config == nil, func(s *settings) { s.TLS, s.UseTLS = config, true })
 }
 
 // WithSentinelTLS sets the TLS configuration for the sentinels and turns TLS on
-// for them, whatever the data nodes use. The default is the configuration of the
-// data nodes. Use it when the sentinels have another authority.
+// for them, whatever the data nodes use. The default is the configuration of
+// the data nodes. nil is a mistake, and so is the option without sentinels. Use
+// it when the sentinels have another authority.
 func WithSentinelTLS(config *tls.Config) Option {
 	return given("WithSentinelTLS", config == nil, func(s *settings) { s.SentinelTLS = config })
 }
 
 // WithCredentials calls provide for user and password whenever a connection is
-// opened. The default is the credentials of the URL. Use it with credentials
-// that are rotated: together with [Config.Lifetime] no connection keeps old ones
-// for longer than that. Of WithCredentials, [WithPasswordFile] and
-// [WithStreamingCredentials] the last one wins.
+// opened. An error of provide fails the call that needs the connection. The
+// default is the credentials of the URL; nil is a mistake. Use it with
+// credentials that are rotated: together with [Config.Lifetime] no connection
+// keeps old ones for longer than that. provide is called concurrently and
+// delays the call, so cache what is slow to get. Of WithCredentials,
+// [WithPasswordFile] and [WithStreamingCredentials] the last one wins.
 func WithCredentials(provide func(ctx context.Context) (username, password string, err error)) Option {
 	return given("WithCredentials", provide == nil, func(s *settings) { s.Credentials, s.PasswordFile, s.streaming = provide, "", nil })
 }
 
 // WithPasswordFile reads the password from a file whenever a connection is
-// opened, without one trailing newline. The default is the password of the URL;
-// an empty file name is a mistake. Use it with secrets that are mounted and
-// rotated; see [WithCredentials].
+// opened, without one trailing newline. It is read at [Open] too: a file that
+// cannot be read then is a mistake, one that cannot be read later leaves the
+// last password in use. The default is the password of the URL; an empty file
+// name is a mistake. Use it with secrets that are mounted and rotated; see
+// [WithCredentials].
 func WithPasswordFile(username, file string) Option {
 	return given("WithPasswordFile", file == "", func(s *settings) {
 		s.Username, s.PasswordFile, s.Credentials, s.streaming = username, file, nil, nil
 	})
 }
 
-// WithStreamingCredentials takes credentials from a provider that pushes them:
+// WithStreamingCredentials gets credentials from a provider that pushes them:
 // open connections authenticate again on each change. The default is the
-// credentials of the URL. Use it with the tokens of a cloud's identity service.
+// credentials of the URL; nil is a mistake. Use it with the tokens of a cloud's
+// identity service.
 func WithStreamingCredentials(p auth.StreamingCredentialsProvider) Option {
 	return given("WithStreamingCredentials", p == nil, func(s *settings) { s.streaming, s.Credentials, s.PasswordFile = p, nil, "" })
 }
 
 // WithBatching sets how many calls of [Conn.Batched] go to Redis one by one
-// before further ones are sent together. The default, also for 0, is 8; -1 turns
-// batching off and less is a mistake. Raise it when latency matters more than
-// throughput.
+// before further ones are sent together. The default, also for 0, is 8; -1
+// turns batching off and less is a mistake. Raise it when latency matters more
+// than throughput. It does not change [Conn.Client].
 func WithBatching(above int) Option {
 	return option{"WithBatching", func(s *settings) { s.BatchAbove = above }}
 }
@@ -150,8 +159,9 @@ func WithPool(size, minIdle int) Option {
 }
 
 // WithTimeouts sets the timeouts of the connection. The defaults are 1s, and
-// 500ms for Pool. Lower them when requests have less time than that and do not
-// bring a deadline of their own.
+// 500ms for Pool; a zero field keeps that of the URL, or the default, and a
+// negative one is a mistake. Lower them when requests have less time than that
+// and do not bring a deadline of their own.
 func WithTimeouts(t Timeouts) Option {
 	return option{"WithTimeouts", func(s *settings) {
 		for _, f := range []struct {
@@ -166,22 +176,23 @@ func WithTimeouts(t Timeouts) Option {
 }
 
 // WithRetries sets how many times a command is retried after a network error, 0
-// to 10. The default is 0, because the command may have been executed; more is
-// right only where every command may run twice. What [Conn.Batched] batches and,
-// on a cluster, pipelines are never retried.
+// to 10; another number is a mistake. The default is 0, because the command may
+// have been executed; more is right only where every command may run twice.
+// What [Conn.Batched] batches and, on a cluster, pipelines are never retried.
 func WithRetries(n int) Option {
 	return option{"WithRetries", func(s *settings) { s.Retries = n }}
 }
 
-// WithPrefix sets the prefix of [Conn.Key]. The default is none. Use it to keep
-// your own keys apart from those of other programs; the middlewares' keys have
-// prefixes of their own.
+// WithPrefix sets the prefix of [Conn.Key]. The default, also for "", is none.
+// Use it to keep your own keys apart from those of other programs. It does not
+// change the client or the keys of the middlewares, which have WithKeyPrefix.
 func WithPrefix(prefix string) Option {
 	return option{"WithPrefix", func(s *settings) { s.Prefix = prefix }}
 }
 
-// WithClientName sets the name that CLIENT LIST shows, in printable ASCII without
-// spaces. The default, also for "", is program:connection.
+// WithClientName sets the name that CLIENT LIST shows, in printable ASCII
+// without spaces. The default, also for "", is program:connection. Use it to
+// tell instances apart.
 func WithClientName(name string) Option {
 	return option{"WithClientName", func(s *settings) { s.ClientName = name }}
 }
@@ -197,48 +208,58 @@ func WithLibraryName(name string) Option {
 }
 
 // WithLogger sets the logger for what operators must know: outages and their
-// end, unverified certificates, batching that is off. The default discards; nil
-// is a mistake.
+// end, unverified certificates, batching that is off. An outage of a node is
+// one warning when its breaker opens and one line when it closes, not one for
+// each call. The default discards; nil is a mistake.
 func WithLogger(l *slog.Logger) Option {
 	return option{"WithLogger", func(s *settings) { s.logger = l }}
 }
 
 // WithHook adds a go-redis hook to the client, for tracing and metrics. The
-// default is none; nil is a mistake. Hooks see keys and values. On a cluster they
-// see each command once, and the dials of all nodes. They do not see what
-// [Conn.Nodes] sends to sentinels, nor clients made by [Conn.Server].
+// default is none; nil is a mistake. Several are kept; the first is the
+// outermost. Hooks see keys and values. On a cluster they see each command
+// once, and the dials of all nodes. They do not see what [Conn.Nodes] sends to
+// sentinels, nor clients made by [Conn.Server]. For OpenTelemetry use package
+// connect/otelconnect.
 func WithHook(h redis.Hook) Option {
 	return given("WithHook", h == nil, func(s *settings) { s.hooks = append(s.hooks, h) })
 }
 
 // WithGoRedis changes the go-redis options of each node after all else is set.
-// The default changes nothing. It is called when the connection is checked, and
-// on a cluster again for each node, with its address. A change that the topology
-// cannot have, such as a Limiter with sentinels, is an
-// [*OptionError]. With sentinels OnConnect is called for data nodes only, after a
-// ROLE. Use it for go-redis options that have no counterpart here.
+// The default changes nothing; nil is a mistake. It is called when the
+// connection is checked, and on a cluster again for each node, with its
+// address. A change that the topology cannot have, such as a Limiter with
+// sentinels, is an [*OptionError]. With sentinels OnConnect is called for data
+// nodes only, after a ROLE. Use it for go-redis options that have no counterpart
+// here.
 func WithGoRedis(change func(*redis.Options)) Option {
 	return given("WithGoRedis", change == nil, func(s *settings) { s.goRedis = change })
 }
 
-// EmbeddedServer is a Redis inside this process, for embedded:// URLs. Package
-// connect/embedded has one.
+// EmbeddedServer is a Redis inside this process, for embedded:// URLs, in
+// development and tests. Package connect/embedded has one. [Conn.Close] closes
+// it.
 type EmbeddedServer interface {
-	Addr() string     // host:port on loopback
-	Password() string // of the default user
+	// Addr is host:port on loopback.
+	Addr() string
+	// Password is that of the default user.
+	Password() string
+	// Close stops the server; its data is lost.
 	Close() error
 }
 
-// WithEmbedded sets the function that starts the server of embedded:// URLs.
-// There is no default, so production binaries do not link a server. Use
+// WithEmbedded sets the function that starts the server of embedded:// URLs; it
+// is called once for each connection, when that is made. There is no default,
+// so production binaries do not link a server; nil is a mistake. Use
 // connect/embedded.Option instead of calling it.
 func WithEmbedded(start func() (EmbeddedServer, error)) Option {
 	return given("WithEmbedded", start == nil, func(s *settings) { s.embedded = start })
 }
 
-// WithCloseClient sets whether [Conn.Close] closes the client that was passed to
-// [FromClient]. The default is false: the code that made a client closes it. Turn it
-// on to hand the client over. With [Open] and [New] it is a mistake.
+// WithCloseClient sets whether [Conn.Close] closes the client that was passed
+// to [FromClient]. The default is false: the code that made a client closes it.
+// Set it to hand the client over. With [Open] and [New] it is a mistake,
+// because their client is always closed.
 func WithCloseClient(on bool) Option {
 	return option{"WithCloseClient", func(s *settings) { s.closeClient = on }}
 }

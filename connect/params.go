@@ -103,6 +103,8 @@ func duration(field func(*Config) *time.Duration) func(*Config, string) string {
 	}
 }
 
+// number accepts any whole number; validate rejects those that are out of
+// range.
 func number(field func(*Config) *int) func(*Config, string) string {
 	return func(c *Config, v string) string {
 		n, err := strconv.Atoi(v)

@@ -15,11 +15,18 @@ import (
 // readyPause is the pause between two probes of a Redis that does not serve yet.
 const readyPause = 50 * time.Millisecond
 
-// Ready waits until Redis serves: until a master, or a cluster in state ok, answers
-// a PING. Give ctx a deadline. When it ends, Ready returns an [*UnavailableError]
-// with the last cause. It returns one at once, with a hint, when waiting cannot
-// help: on a wrong password, a certificate that is not trusted, TLS on one side
-// only, or a database that the server or cluster does not have.
+// Ready waits until Redis serves: until a master, or a cluster in state ok,
+// answers a PING, tried every 50 ms. Call it at the start of a program that
+// cannot do without Redis; the middlewares need no such wait. Give ctx a
+// deadline. When it ends, Ready returns an [*UnavailableError] with the last
+// cause. It returns one at once, with a hint, when waiting cannot help: on a
+// wrong password, a certificate that is not trusted, TLS on one side only, or a
+// database that the server or cluster does not have. After [Conn.Close] the error
+// matches [ErrClosed].
+//
+//	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+//	defer cancel()
+//	if err := conn.Ready(ctx); err != nil { … } // names the cause and a hint
 func (c *Conn) Ready(ctx context.Context) error {
 	tick := time.NewTicker(readyPause)
 	defer tick.Stop()

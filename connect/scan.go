@@ -9,11 +9,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Keys yields the keys of all masters that match a glob pattern, each once. It uses
-// SCAN, which does not block the servers. A key that exists throughout is yielded;
-// one that is created or deleted during the iteration may be missing. The
-// iteration ends after the first error. It remembers every key it has yielded and
-// is for operators, not for requests.
+// Keys yields the keys of all masters that match a glob pattern, each once. It
+// uses SCAN, which does not block the servers, one master after the other and
+// about 500 keys a round trip. A key that exists throughout is yielded; one
+// that is created or deleted during the iteration may be missing. The iteration
+// ends after the first error, which is yielded with an empty key. It remembers
+// every key it has yielded and is for operators, not for requests.
 func (c *Conn) Keys(ctx context.Context, match string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		var (

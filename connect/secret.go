@@ -2,8 +2,9 @@ package connect
 
 import "fmt"
 
-// Secret is a password. It prints, logs and marshals as "[redacted]"; convert
-// it to string to use it.
+// Secret is a password. It prints, logs and marshals as "[redacted]", and as
+// nothing if it is empty; convert it to string to use it. The zero value is no
+// password.
 type Secret string
 
 const redacted = "[redacted]"

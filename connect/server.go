@@ -9,9 +9,10 @@ import (
 
 // Server makes a client for one server that [Conn.Nodes] lists, master or
 // replica, that bypasses the connection's pool, breaker and redirects, to ask
-// that server about itself. For an address that Nodes does not list the error
-// matches [ErrUnknown], so the address may come from a request. It is for
-// operators; the caller closes the client.
+// that server about itself. Its pool has two connections. For an address that
+// Nodes does not list the error matches [ErrUnknown], so the address may come
+// from a request; the same holds for sentinels. It asks Nodes first, and is for
+// operators. The caller closes the client.
 func (c *Conn) Server(ctx context.Context, addr string) (*redis.Client, error) {
 	nodes, err := c.Nodes(ctx)
 	if err != nil {

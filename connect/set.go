@@ -15,8 +15,17 @@ import (
 )
 
 // Set is a registry of named connections and aliases, for programs with several
-// Redis servers. It makes a connection when it is first used. It is safe for
-// concurrent use.
+// Redis servers. It makes a connection when it is first used, and closes all of
+// them at once. Use [Open] for a single connection. It is safe for concurrent
+// use.
+//
+//	set := connect.NewSet(connect.WithLogger(logger))
+//	err := errors.Join(
+//		set.Add("main", "redis+sentinel://s1,s2,s3/mymaster"),
+//		set.Add("volatile", "redis+cluster://h1,h2,h3"),
+//		set.Alias("sessions", "main"),
+//	)
+//	conn, err := set.Get("sessions")
 type Set struct {
 	defaults []Option
 
@@ -36,15 +45,17 @@ type member struct {
 	conn   *Conn
 }
 
-// NewSet returns an empty Set. The options apply to all of its connections; those of
-// [Set.Add] override them.
+// NewSet returns an empty Set. The options apply to all of its connections;
+// those of [Set.Add] override them. They are checked by Add.
 func NewSet(opts ...Option) *Set {
 	return &Set{defaults: opts, members: map[string]*member{}, aliases: map[string]string{}}
 }
 
 // Add adds a connection. Its URL and options are checked now, certificate files
 // included, and all mistakes reported at once as joined [*OptionError]; the
-// connection is made when it is first used. The name must not be in use.
+// connection is made when it is first used. The name must not be "" or in use,
+// also not as an alias. [WithName] has no effect here. After [Set.Close] it is
+// a mistake.
 func (s *Set) Add(name, rawURL string, opts ...Option) error {
 	m := &setting.Check{Package: "connect", Instance: name}
 	c := parse(rawURL, m)
@@ -75,9 +86,11 @@ func (s *Set) add(name string, c Config, opts []Option) error {
 	return nil
 }
 
-// Alias makes role another name of a connection: Alias("sessions", "default"). The
-// target must be known, so there are no cycles. With aliases code asks for its
-// role, and operators decide which Redis serves it.
+// Alias makes role another name of a connection: Alias("sessions", "default").
+// With aliases code asks for its role, and operators decide which Redis serves
+// it. The target, a connection or another alias, must be known, so there are no
+// cycles; otherwise the error matches [ErrUnknown]. The role must not be "" or
+// in use.
 func (s *Set) Alias(role, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,12 +130,14 @@ func (s *Set) resolve(name string) (string, error) {
 // unknownError says which names there are. It matches [ErrUnknown].
 type unknownError struct{ text string }
 
+// Error lists the names that there are and suggests the nearest.
 func (e *unknownError) Error() string        { return e.text }
 func (e *unknownError) Is(target error) bool { return target == ErrUnknown }
 
-// Get returns the connection of a name or alias, made on first use. For an
-// unknown name the error matches [ErrUnknown] and says which names there are;
-// from the start of [Set.Close] it matches [ErrClosed].
+// Get returns the connection of a name or alias, made on first use; every call
+// returns the same one. For an unknown name the error matches [ErrUnknown] and
+// says which names there are; from the start of [Set.Close] it matches
+// [ErrClosed]. It does not dial.
 func (s *Set) Get(name string) (*Conn, error) {
 	m, err := s.member(name)
 	if err != nil {
@@ -157,6 +172,7 @@ func (s *Set) register(m *member, conn *Conn) bool {
 	return true
 }
 
+// member returns the member of a name or an alias.
 func (s *Set) member(name string) (*member, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,8 +199,9 @@ func (s *Set) String() string { return "connections: " + strings.Join(s.Names(),
 // GoString is String, see [Conn.GoString].
 func (s *Set) GoString() string { return s.String() }
 
-// All yields the connections sorted by name and makes those that have not been
-// used yet. It leaves out one that cannot be made; [Set.Get] returns its error.
+// All yields the connections sorted by name, without aliases, and makes those
+// that have not been used yet. It leaves out one that cannot be made; [Set.Get]
+// returns its error. After [Set.Close] it yields none.
 func (s *Set) All() iter.Seq2[string, *Conn] {
 	return func(yield func(string, *Conn) bool) {
 		for _, name := range s.Names() {
@@ -195,8 +212,8 @@ func (s *Set) All() iter.Seq2[string, *Conn] {
 	}
 }
 
-// Ready waits for all connections concurrently, see [Conn.Ready], and joins their
-// errors.
+// Ready waits for all connections concurrently, see [Conn.Ready], and joins
+// their errors. Give ctx a deadline: it ends when the last of them serves.
 func (s *Set) Ready(ctx context.Context) error {
 	names := s.Names()
 	errs := make([]error, len(names))
@@ -241,10 +258,11 @@ func (s *Set) Health(ctx context.Context) map[string]Health {
 	return all
 }
 
-// Close closes the connections in the reverse of the order in which they were made,
-// and joins their errors. From its start Get fails with [ErrClosed] and readiness
-// probes get 503; liveness probes get 200 until it has returned. It blocks no other
-// method of the Set.
+// Close closes the connections in the reverse of the order in which they were
+// made, one after the other and within ctx, and joins their errors; see
+// [Conn.Close]. From its start Get fails with [ErrClosed] and readiness probes
+// get 503; liveness probes get 200 until it has returned. It blocks no other
+// method of the Set. A Set cannot be opened again.
 func (s *Set) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true

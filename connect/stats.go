@@ -6,14 +6,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Stats are the counters of a connection since it was made. For a client of
-// [FromClient] only Pool and Batched are counted.
+// Stats are the counters of a connection since it was made, for metrics. For a
+// client of [FromClient] only Pool and Batched are counted.
 type Stats struct {
 	// Pool are go-redis' figures: hits, misses, timeouts and open connections.
 	Pool redis.PoolStats `json:"pool"`
 	// InFlight is the number of calls to Redis now.
 	InFlight int64 `json:"in_flight"`
-	// Dials counts the connections dialled, DialErrors those that failed.
+	// Dials counts the connections dialled, DialErrors those that failed. On a
+	// cluster they are those to all nodes.
 	Dials      int64 `json:"dials"`
 	DialErrors int64 `json:"dial_errors"`
 	// Batched counts the commands that [Conn.Batched] sent together with others.
@@ -28,7 +29,7 @@ type Stats struct {
 }
 
 // Stats returns the counters. It does not ask Redis and costs little, so that
-// metrics may read it often.
+// metrics may read it often, also while Redis is down.
 func (c *Conn) Stats() Stats {
 	s := Stats{
 		Pool: *c.client.PoolStats(), InFlight: c.gate.inFlight(), Dials: c.dials.count.Load(), DialErrors: c.dials.fails.Load(),

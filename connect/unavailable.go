@@ -13,16 +13,24 @@ import (
 )
 
 // UnavailableError says why Redis does not serve: what the call returned and,
-// because go-redis hides it behind "context deadline exceeded", why the last dial
-// failed. It matches [ErrUnavailable] and both causes.
+// because go-redis hides it behind "context deadline exceeded", why the last
+// dial failed. It matches [ErrUnavailable] and both causes. Find it with
+// [errors.As], for logs and pages of operators: it names the server, so do not
+// send its text to clients.
 type UnavailableError struct {
-	Conn     string // name of the connection
-	Addr     string // of the node, where it is known
-	Err      error  // of the call
-	LastDial error  // nil if the last dial succeeded
-	Hint     string // what to check, "" if waiting may help
+	// Conn is the name of the connection.
+	Conn string
+	// Addr is the node of a cluster whose breaker rejected the call, "" otherwise.
+	Addr string
+	// Err is the error of the call, or of the breaker that rejected it.
+	Err error
+	// LastDial is the error of the last dial, nil if it succeeded.
+	LastDial error
+	// Hint says what to check, "" if waiting may help.
+	Hint string
 }
 
+// Error names the connection, the node if it is known, the causes and the hint.
 func (e *UnavailableError) Error() string {
 	at := ""
 	if e.Addr != "" {
@@ -106,6 +114,7 @@ func (e *refusal) Error() string { return "connect: " + breaker.ErrOpen.Error() 
 // closedError matches both our ErrClosed and go-redis'.
 type closedError struct{ conn string }
 
+// Error names the connection.
 func (e *closedError) Error() string { return "connect: " + e.conn + ": closed" }
 
 func (e *closedError) Is(target error) bool { return target == ErrClosed || target == redis.ErrClosed }

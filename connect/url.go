@@ -19,21 +19,29 @@ import (
 //	host:port
 //
 // It accepts unix://, redis-socket:// and Lettuce's
-// redis-sentinel://…?sentinelMasterId=m as well. The user is always that of the data
-// nodes; sentinels have the parameters sentinel_username and
-// sentinel_password_file. User, password and parameters are percent-encoded.
-// Parameters:
+// redis-sentinel://…?sentinelMasterId=m as well. The user is always that of the
+// data nodes; sentinels have the parameters sentinel_username and
+// sentinel_password_file. User, password and parameters are percent-encoded
+// (RFC 3986, section 2.1).
 //
-//	dial_timeout read_timeout write_timeout pool_timeout conn_max_idle_time
-//	conn_max_lifetime                     durations (500ms); bare numbers are seconds
-//	pool_size min_idle_conns max_active_conns retries protocol db   numbers
-//	client_name library_name prefix password_file sentinel_username
-//	sentinel_password_file ca_file cert_file key_file server_name   strings
-//	skip_verify sentinel_plain                                      true or false
+// Each parameter sets a field of [Config], where its default is. Durations are
+// like 500ms; bare numbers are seconds.
+//
+//	dial_timeout read_timeout write_timeout pool_timeout    Timeouts
+//	conn_max_idle_time conn_max_lifetime                    IdleTime, Lifetime
+//	pool_size min_idle_conns max_active_conns               numbers of connections
+//	batch_above retries protocol db                         numbers
+//	client_name library_name prefix                         texts
+//	password_file sentinel_username sentinel_password_file  credentials
+//	ca_file cert_file key_file server_name skip_verify      TLS
+//	sentinel_ca_file sentinel_plain                         TLS of the sentinels
 //
 // All mistakes are reported at once, as joined [*OptionError]. An error never
 // contains the URL or a part of it, because in a wrong URL the password may be
-// anywhere. Parse does not apply defaults and does not dial.
+// anywhere. An unknown parameter, or one that is given twice or is empty, is a
+// mistake. Parse does not apply defaults and does not dial; it reads the
+// password files that the URL names. Use it to change a field that no option
+// has; [Open] calls it.
 func Parse(rawURL string) (Config, error) {
 	m := &setting.Check{Package: "connect"}
 	c := parse(rawURL, m)

@@ -14,11 +14,11 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// compactCodec is the default codec. It writes the types that sessions mostly hold
-// (string, []byte, bool, int, int32, int64, float64, time.Time) with a tag each
-// and without gob's descriptions of types, which most of a gob session is; any
-// other value as gob, whose type needs gob.Register. Equal sessions are equal bytes. It reads what
-// scs' gob codec has written as well.
+// compactCodec is the default codec. It writes the types that sessions mostly
+// hold (string, []byte, bool, int, int32, int64, float64, time.Time) with a tag
+// each and without gob's descriptions of types, which most of a gob session is;
+// any other value as gob, whose type needs gob.Register. Equal sessions are
+// equal bytes. It also reads what scs' gob codec has written.
 type compactCodec struct{}
 
 var _ scs.Codec = compactCodec{}
@@ -30,7 +30,8 @@ var errEncoding = errors.New("session: the value ends early or holds an unknown 
 
 type boxed struct{ V any } // gives gob an interface to name the type in
 
-// Encode encodes a session.
+// Encode encodes a session: magic, the deadline in seconds and nanoseconds, the
+// number of values, then each key and its value, sorted by key.
 func (compactCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
 	b := make([]byte, 0, 64+32*len(values))
 	b = append(b, magic...)
@@ -47,10 +48,13 @@ func (compactCodec) Encode(deadline time.Time, values map[string]any) ([]byte, e
 	return b, nil
 }
 
+// appendText appends the length of text, then text.
 func appendText[T string | []byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
+// appendValue appends a tag and the value, as gob if it has no tag of its own.
+// A nil []byte is among these.
 func appendValue(b []byte, value any) ([]byte, error) {
 	switch v := value.(type) {
 	case string:
@@ -113,6 +117,7 @@ type reader struct {
 	failed bool
 }
 
+// take returns the next n bytes, and fails if there are fewer.
 func (r *reader) take(n uint64) []byte {
 	if r.failed || n > uint64(len(r.b)) {
 		r.failed = true
@@ -145,6 +150,7 @@ func (r *reader) varint() int64 {
 
 func (r *reader) text() []byte { return r.take(r.uvarint()) }
 
+// value reads one tagged value, see appendValue.
 func (r *reader) value() (any, error) {
 	tag := r.take(1)
 	if r.failed {

@@ -15,6 +15,7 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
+// config is what the options record. complete derives the rest and checks it.
 type config struct {
 	cookieOptions Cookie
 	cookie        http.Cookie // derived from cookieOptions; Value unused
@@ -95,6 +96,8 @@ func (c *config) complete(rdb redis.UniversalClient) error {
 	return check.Err()
 }
 
+// checkEncryption rejects keys that would leave sessions unencrypted, or of
+// which one is never used.
 func (c *config) checkEncryption(check *setting.Check) {
 	check.That(!c.sealing || len(c.sealKeys) > 0, "WithEncryption", "has no key: nothing would be encrypted")
 	for i, key := range c.sealKeys {
@@ -104,6 +107,8 @@ func (c *config) checkEncryption(check *setting.Check) {
 	check.That(!c.readPlain || len(c.sealKeys) > 0, "WithReadPlaintext", "has no effect without WithEncryption")
 }
 
+// readsReplicas reports whether a client sends reads to replicas, which lag
+// behind their master.
 func readsReplicas(rdb redis.UniversalClient) bool {
 	if bounded.IsNil(rdb) {
 		return false

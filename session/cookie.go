@@ -25,6 +25,8 @@ func (m *Manager) tokens(r *http.Request) []string {
 	return found
 }
 
+// wellFormed reports whether a cookie's value can be a token: 43 characters of
+// base64url. Anything else is no session and costs no command.
 func wellFormed(token string) bool {
 	if len(token) != tokenLength {
 		return false
@@ -88,6 +90,7 @@ func (m *Manager) writeCookie(h http.Header, c *http.Cookie) {
 	noStore(h)
 }
 
+// noStore keeps caches from a response, unless the handler has done so already.
 func noStore(h http.Header) {
 	control := strings.ToLower(strings.Join(h.Values("Cache-Control"), ","))
 	for directive := range strings.SplitSeq(control, ",") {
@@ -99,6 +102,7 @@ func noStore(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 }
 
+// varyByCookie adds Vary: Cookie, once.
 func varyByCookie(h http.Header) {
 	for _, line := range h.Values("Vary") {
 		for name := range strings.SplitSeq(line, ",") {
@@ -110,9 +114,11 @@ func varyByCookie(h http.Header) {
 	h.Add("Vary", "Cookie")
 }
 
-// RequestKey names the session of a request for other middlewares, for example a lock
-// that serialises the requests of a session: it is the hash of the token that
-// the cookie has, known or not, and "" without one. It costs no command.
+// RequestKey names the session of a request for other middlewares, for example
+// a lock that serializes the requests of a session: it is the hash of the token
+// that the cookie has, whether a session has it or not, and "" without a cookie
+// that can be a token. It costs no command, works outside of the Handler, and
+// is safe to log. It changes with Login and RenewToken, because the token does.
 func (m *Manager) RequestKey(r *http.Request) string {
 	if tokens := m.tokens(r); len(tokens) > 0 {
 		return hashOf(tokens[0])

@@ -14,9 +14,10 @@ type denyKey struct{}
 
 // DenyReason returns why a request was refused, in the handler of
 // [WithDenyHandler]. It matches [ErrUnavailable], [ErrRefused], [ErrConflict],
-// [ErrGone], [ErrTooLarge], [ErrEncode], [ErrCorrupt] or [ErrUnknownKey]. It is
-// nil elsewhere. Do not write the error itself: it is for logs, and may name
-// servers.
+// [ErrGone], [ErrTooLarge], [ErrEncode], [ErrCorrupt] or [ErrUnknownKey], to
+// choose a page or an error code by [errors.Is]. It is nil for any other
+// context. Do not write the error itself to the client: it is for logs, and may
+// name servers.
 func DenyReason(ctx context.Context) error {
 	err, _ := ctx.Value(denyKey{}).(error)
 	return err

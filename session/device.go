@@ -6,12 +6,18 @@ import (
 	"time"
 )
 
-// Device is a stored session, for its user's list of devices and for operators.
+// Device describes a stored session, for its user's list of devices
+// ([Manager.Sessions]) and for operators ([Manager.Inspect]). It holds no
+// token.
 type Device struct {
-	// Handle names the session for [Manager.Revoke]. It is the beginning of the
-	// token's hash, and of no use to anyone who has no right to revoke it.
+	// Handle names the session for [Manager.Revoke] and in [Event]: the first
+	// 16 characters of the token's hash. It opens no session, so a page may
+	// show it.
 	Handle string
 	// User is the user of [Manager.Login], "" for an anonymous session.
+	// Created, by the clock of the instance, Address and UserAgent are from
+	// that login as well, and empty without it. Deadline is when the session
+	// ends however much it is used, see [Manager.Deadline].
 	User     string
 	Created  time.Time
 	Deadline time.Time
@@ -25,13 +31,18 @@ type Device struct {
 	// Current reports whether it is the session of the context. [Manager.Inspect]
 	// leaves it false.
 	Current bool
-	// Values are the values of the session but for those above. Only
+	// Values are the values of the session without those above. Only
 	// [Manager.Inspect] sets them.
 	Values map[string]any
 }
 
-// Sessions returns the sessions of a user, the latest login first. It reads the
-// index and the sessions, in two round trips.
+// Sessions returns the sessions of a user, the latest login first, for a page
+// of devices. It reads the index and the sessions, in two round trips; on a
+// cluster the second is one to each master. A user without sessions has none,
+// which is not an error. Sessions that cannot be decoded are left out.
+//
+// ctx need not be that of a request; Current is then false for all. While Redis
+// is unavailable the error matches [ErrUnavailable].
 func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 	hashes, err := m.index.hashes(ctx, user)
 	if err != nil {
@@ -62,6 +73,8 @@ func (m *Manager) Sessions(ctx context.Context, user string) ([]Device, error) {
 	return devices, nil
 }
 
+// lastSeen derives the last use from the TTL of the key: a use sets it to the
+// idle timeout.
 func (m *Manager) lastSeen(data map[string]any, v kept) time.Time {
 	if data[rememberKey] == true {
 		return time.Time{}

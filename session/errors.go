@@ -8,19 +8,26 @@ import (
 
 // Errors that reach [Hooks] or a caller.
 var (
-	// ErrUnavailable is returned when Redis does not reply in time, or replies that it
-	// cannot execute the command now. It is the same error in all packages of this
-	// module. The client gets 503 with Retry-After.
+	// ErrUnavailable is returned when Redis does not reply within
+	// [WithTimeouts], cannot be reached, or replies that it cannot execute the
+	// command now: LOADING, READONLY, OOM. It is the same error in all packages
+	// of this module. The client gets 503 with Retry-After and keeps its
+	// cookie.
 	ErrUnavailable = unavailable.Err
-	// ErrHeadersSent is reported for a change that needs a cookie after the header
-	// was sent. A change of the cookie's end, by RememberMe or SetDeadline, is saved
-	// all the same.
+	// ErrHeadersSent is reported to [Hooks] for a change that needs a cookie
+	// after the header was sent, such as the first Put of a new session.
+	// Without the cookie the change is lost: make it before the first Write. A
+	// change of the cookie's end, by RememberMe or SetDeadline, is saved all
+	// the same.
 	ErrHeadersSent = errors.New("session: the header was already sent, the cookie cannot be changed")
-	// ErrCorrupt is reported for a stored value that cannot be decoded. The session
-	// was deleted and the request has a new one.
+	// ErrCorrupt is reported for a stored value that cannot be decoded, or for
+	// a key of another Redis type. The session was deleted and the request has
+	// a new one. Many of them after a deployment mean that [WithCodec] or a
+	// registered type has changed.
 	ErrCorrupt = errors.New("session: the stored value cannot be decoded")
-	// ErrTooLarge is returned when saving a session above [WithMaxSize]. The old
-	// value was kept. The client gets 500.
+	// ErrTooLarge is returned when saving a session whose encoding is larger
+	// than [WithMaxSize]. The old value was kept. The client gets 500, without
+	// Retry-After.
 	ErrTooLarge = errors.New("session: too large")
 
 	// ErrGone is returned when saving a session that was logged out or has expired
@@ -37,11 +44,13 @@ var (
 	// written; the old value was kept. The client gets 500.
 	ErrEncode = errors.New("session: a value cannot be encoded")
 	// ErrRefused is returned when Redis replies with an error that waiting does
-	// not change, such as a missing ACL right. The client gets 500.
+	// not change, such as a missing ACL right. The client gets 500, also with
+	// [FailAnonymous]: the mistake must not pass for an outage.
 	ErrRefused = errors.New("redis refuses the command")
-	// ErrUnconfirmed is returned for a logout that was done, but that fewer replicas
-	// have confirmed in time than [WithWaitReplicas] requires: a failover now could
-	// bring the session back.
+	// ErrUnconfirmed is returned by Destroy, Revoke, RevokeOthers and RevokeAll
+	// for a logout that was done, but that fewer replicas have confirmed in
+	// time than [WithWaitReplicas] requires: a failover now could bring the
+	// session back.
 	ErrUnconfirmed = errors.New("session: done, but not confirmed by the replicas")
 	// ErrUnknownKey is reported for a stored value that was encrypted under a key
 	// this instance does not have. The request has a new session, so that its user

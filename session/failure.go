@@ -36,7 +36,8 @@ var kinds = [...]struct {
 
 const logEvery = 10 * time.Second // for each kind, so that an outage does not flood the log
 
-// failures limits how often each kind of failure is logged.
+// failures limits how often each kind of failure is logged. The last entry is
+// for errors of no kind.
 type failures [len(kinds) + 1]struct {
 	gate    lograte.Gate
 	skipped atomic.Int64

@@ -44,6 +44,7 @@ func (f *fresh) is(hash string, now time.Time) bool {
 	return known
 }
 
+// set keeps a session until a time. A full shard evicts any other one.
 func (f *fresh) set(hash string, until time.Time) {
 	s := f.shard(hash)
 	s.mu.Lock()

@@ -11,12 +11,18 @@ import (
 // Handler gives each request its session: loaded when it is first used, saved
 // once before the final header goes out (also for Flush, Hijack and 101), and
 // again when the handler returns if it was changed since. A request that does
-// not use its session costs nothing.
+// not use its session costs no command and gets no header; the response of a
+// handler that does gets Vary: Cookie.
 //
 // A request whose session cannot be loaded or saved gets 503 with Retry-After
 // in place of the handler's response, or 500 if retrying cannot help; see
-// [WithFailureMode], [WithDenyHandler] and [Manager.Require]. After a panic
-// nothing is saved.
+// [WithFailureMode], [WithDenyHandler] and [Manager.Require]. The handler has
+// run by then: what it wrote is dropped, and its header fields are replaced by
+// those that outer middlewares had set. After a panic nothing is saved.
+//
+// Put [net/http.CrossOriginProtection] and a rate limiter around it, and a
+// response cache inside, which then knows that the session was used. Handlers
+// of several Managers may be nested.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		st := newState(r.Context(), m, m.tokens(r))
@@ -44,12 +50,17 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// LoadAndSave is [Manager.Handler], by the name that it has in scs.
+// LoadAndSave is [Manager.Handler], by the name that it has in scs. Use it to
+// leave the code of a service that comes from scs as it is.
 func (m *Manager) LoadAndSave(next http.Handler) http.Handler { return m.Handler(next) }
 
-// Require loads the session before next runs, and refuses the request as Handler
-// does if it cannot be loaded, also with [FailAnonymous]. Use it inside Handler,
-// for routes that must not run without a session.
+// Require loads the session before next runs, and refuses the request as
+// Handler does if it cannot be loaded, also with [FailAnonymous]. Use it inside
+// Handler, for routes that must not run without their session: otherwise next
+// sees an empty session and runs, and only its response is replaced. It does
+// not require a login: check [Manager.User] for that. A request without a
+// session, or without a cookie, reaches next. Outside of Handler every request
+// gets 500, and an error is logged.
 func (m *Manager) Require(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		st := m.state(r.Context())

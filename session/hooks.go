@@ -2,18 +2,23 @@ package session
 
 import "context"
 
-// Hooks observe a [Manager]. Any may be nil. They run on a goroutine of the
-// request and must not block. They never see a token.
+// Hooks observe a [Manager], for metrics, audit logs and tests; see
+// [WithHooks]. Any may be nil. They run on the goroutine that uses the session
+// and delay the request, so they must not block, nor use the session. They
+// never get a token. ctx has the values of the request's context.
 type Hooks struct {
-	// Loaded is called when the session is first used: found, or new.
+	// Loaded is called when a request first uses its session: found is false
+	// for a new one. It is not called if the load fails; Failed is.
 	Loaded func(ctx context.Context, found bool)
-	// Saved is called after the session was written.
+	// Saved is called after the session was written. It is not called for a
+	// session that has not changed, nor for one whose idle timeout is renewed.
 	Saved func(ctx context.Context)
-	// Merged is called after a save that was merged with that many concurrent
-	// saves.
+	// Merged is called after a save that was merged with the saves of other
+	// requests, with how many times it was. High numbers mean many requests
+	// that change one session concurrently.
 	Merged func(ctx context.Context, times int)
-	// Event is called when a session was created, rotated or destroyed, and for a
-	// token that no session has, see [Event].
+	// Event is called when a session was created, rotated or destroyed, and for
+	// a token that no session has, see [Event].
 	Event func(ctx context.Context, e Event)
 	// Failed is called for each failure: [ErrUnavailable], [ErrRefused],
 	// [ErrGone], [ErrConflict], [ErrHeadersSent], [ErrCorrupt], [ErrEncode],
@@ -21,7 +26,7 @@ type Hooks struct {
 	Failed func(ctx context.Context, err error)
 }
 
-// Event is something that happened to a session, for audit logs and metrics.
+// Event is what happened to a session, for audit logs and metrics.
 type Event struct {
 	// Kind is "created" when a session was saved for the first time, "rotated" when
 	// it was saved under a new token, "destroyed" when it was logged out, and

@@ -41,13 +41,16 @@ func newIndex(rdb redis.UniversalClient, m *Manager) *index {
 	}
 }
 
-// keys are those of a user, whose name is hashed, for it may be an address.
+// keys returns those of a user, whose name is hashed, because it may be an
+// address.
 func (x *index) keys(user string) []string {
 	sum := sha256.Sum256([]byte(user))
 	base := userPrefix + x.m.base + "{" + hex.EncodeToString(sum[:16]) + "}:" // not below the prefix: All reads what is
 	return []string{base + "s", base + "e"}
 }
 
+// bound limits a call in time. It does not end with the request: a client that
+// disconnects must not leave half a logout.
 func (x *index) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), x.timeout)
 }
@@ -65,6 +68,8 @@ func (x *index) add(ctx context.Context, user, hash, replaces string, deadline t
 	return reply[0], reply[1:], x.unlink(ctx, reply[1:])
 }
 
+// epoch returns the user's epoch. It differs from that of add if the sessions
+// were revoked since.
 func (x *index) epoch(ctx context.Context, user string) (string, error) {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
@@ -79,6 +84,7 @@ func (x *index) epoch(ctx context.Context, user string) (string, error) {
 	return cmd.Val(), nil
 }
 
+// remove takes a session out of its user's index.
 func (x *index) remove(ctx context.Context, user, hash string) error {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
@@ -104,6 +110,8 @@ func (x *index) revoke(ctx context.Context, user, except string) ([]string, erro
 	return hashes, x.confirm(ctx, hashes...)
 }
 
+// unlinkBatch bounds a pipeline, so that a user with many sessions does not
+// hold a connection for long.
 const unlinkBatch = 1000
 
 // unlink deletes sessions, many in one round trip to each node.
@@ -125,6 +133,8 @@ func (x *index) unlink(ctx context.Context, hashes []string) error {
 	return nil
 }
 
+// hashes returns the sessions in a user's index, the nearest deadline first.
+// Some may have ended.
 func (x *index) hashes(ctx context.Context, user string) ([]string, error) {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
@@ -142,6 +152,8 @@ type kept struct {
 	err     error // a key that holds no session
 }
 
+// values reads many sessions in one pipeline. A session that has ended has no
+// bytes; a key that holds none has an error of its own.
 func (x *index) values(ctx context.Context, hashes []string) ([]kept, error) {
 	if len(hashes) == 0 {
 		return nil, nil

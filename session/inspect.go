@@ -5,14 +5,18 @@ import (
 	"errors"
 )
 
-// KeyPrefixes are what keys of sessions begin with, see [WithKeyPrefix]; legacy is
-// that of [WithScsSessions], "" without. Behind legacy stand tokens: show no
-// such key to anybody.
+// KeyPrefixes returns what keys of sessions begin with, see [WithKeyPrefix];
+// legacy is that of [WithScsSessions], "" without. Keys that begin with legacy
+// contain tokens: never show one. It is for operators' tools, and asks no
+// Redis.
 func (m *Manager) KeyPrefixes() (own, legacy string) { return m.base, m.legacyPrefix }
 
-// Inspect reads the sessions whose keys end with hashes, in one round trip, and
-// returns them by these. Those that are not there are left out; those that cannot
-// be read are too, and the error joins why. It changes nothing, not even when a session ends.
+// Inspect reads the sessions whose keys end with hashes, in one round trip to
+// each master, and returns them by hash. Those that do not exist are left out;
+// those that cannot be read are too, and the error joins why. While Redis is
+// unavailable the map is nil and the error matches [ErrUnavailable]. It changes
+// nothing, not even when a session ends, and is for operators' tools: a Device
+// has all values of the session.
 func (m *Manager) Inspect(ctx context.Context, hashes ...string) (map[string]Device, error) {
 	values, err := m.index.values(ctx, hashes)
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 //go:embed extend.lua
 var extendSource string
 
-// skewToReport is how long Redis may outlive a session's deadline without a
-// word. A key ends with the deadline at the latest, by the clock that wrote it.
+// skewToReport is how long Redis may keep a session beyond its deadline before
+// that is reported. A key ends with the deadline at the latest, by the clock
+// that wrote it.
 const skewToReport = 5 * time.Second
 
 // life is how long a session lives from now if it is not used: until its

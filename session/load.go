@@ -53,6 +53,8 @@ func (st *state) load() any {
 	return st.data
 }
 
+// set keeps the result of the load: scs' data, the token of the client, and why
+// the session could not be loaded.
 func (st *state) set(data any, client string, err error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()

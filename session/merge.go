@@ -10,11 +10,11 @@ import (
 	"github.com/redishttp/redishttp/internal/redigoconn"
 )
 
-// commitGuarded writes the session if Redis still has what this request has read.
-// If other requests have saved since, their changes and ours are merged, key by key,
-// and it tries again; if the session is gone, it stays gone. Every retry means that
-// another request has made progress, so it retries until the time for saving is
-// over.
+// commitGuarded writes the session if Redis still has what this request has
+// read. If other requests have saved since, their changes and ours are merged,
+// key by key, and it tries again; a session that was deleted stays deleted.
+// Every retry means that another request has made progress, so it retries until
+// the time for saving is over.
 func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine []byte) error {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.m.saveTimeout)
 	defer cancel()

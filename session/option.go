@@ -18,18 +18,22 @@ type optionFunc func(*config)
 func (f optionFunc) apply(c *config) { f(c) }
 
 // OptionError is one mistake in the arguments of [New]. Its fields Option and
-// Reason say where and what; it never holds a secret.
+// Reason say where and what; it never holds a secret. It is the same type in
+// all packages of this module; find it with [errors.As].
 type OptionError = setting.Error
 
 // FailureMode is what happens to a request whose session cannot be loaded while
-// Redis is unavailable.
+// Redis is unavailable. Saving is not concerned: a change that cannot be saved
+// gets 503 in each mode. It is set with [WithFailureMode].
 type FailureMode int
 
 const (
-	// FailClosed rejects the request with 503 and Retry-After. It is the default.
+	// FailClosed rejects the request with 503 and Retry-After. It is the
+	// default. The client keeps its cookie, and its session once Redis is back.
 	FailClosed FailureMode = iota
 	// FailAnonymous serves the request with an empty session that cannot be
-	// changed: a request that changes it gets 503. The client keeps its cookie.
+	// changed: a request that changes it gets 503. The client keeps its cookie,
+	// and the response is no-store.
 	FailAnonymous
 )
 
@@ -48,22 +52,27 @@ func WithKeyPrefix(prefix string) Option {
 // names.
 func WithName(name string) Option { return optionFunc(func(c *config) { c.name = name }) }
 
-// WithLifetime sets the absolute timeout of a session, counted from its creation,
-// login or rotation, however much it is used. The default is 12h, the maximum
-// 400 days, for which browsers keep a cookie; less than a millisecond is an error. Use a
-// short one where a stolen cookie must soon be worthless.
+// WithLifetime sets the absolute timeout of a session, counted from its
+// creation, login or rotation, however much it is used. The default is 12h, the
+// maximum 400 days, for which browsers keep a cookie (RFC 6265bis, section
+// 5.5); less than a millisecond is an error. Use a short one where a stolen
+// cookie must soon be worthless; for a single session use
+// [Manager.SetDeadline].
 func WithLifetime(d time.Duration) Option { return optionFunc(func(c *config) { c.lifetime = d }) }
 
-// WithIdleTimeout sets the idle timeout: a session that is not used for that long
-// ends, by Redis' clock. Using it renews it in steps of a tenth, so that most
-// reads write nothing. It does not apply to sessions with [Manager.RememberMe].
-// The default is 30m; less than a millisecond, or more than the lifetime, is an
-// error.
+// WithIdleTimeout sets the idle timeout: a session that is not used for that
+// long ends, by Redis' clock. Using it renews it in steps of a tenth, at least
+// a second, so that most reads write nothing. It does not apply to sessions
+// with [Manager.RememberMe]. The default is 30m; less than a millisecond, or
+// more than the lifetime, is an error. Use a short one where devices are
+// shared.
 func WithIdleTimeout(d time.Duration) Option { return optionFunc(func(c *config) { c.idle = d }) }
 
-// WithTimeouts sets the deadline of each read of a session, and of each write or
-// deletion. The defaults are 250ms and 1s; both must be above 0. Raise them where
-// Redis is far away, lower them where a request must fail fast.
+// WithTimeouts sets the deadline of each read of a session, and of each write
+// or deletion. The defaults are 250ms and 1s; both must be above 0. Raise them
+// where Redis is far away, lower them where a request must fail fast. The first
+// ends with the request's context as well. The second does not: a client that
+// disconnects does not abort a save.
 func WithTimeouts(read, write time.Duration) Option {
 	return optionFunc(func(c *config) { c.loadTimeout, c.saveTimeout = read, write })
 }
@@ -89,20 +98,25 @@ func WithDenyHandler(h http.Handler) Option { return optionFunc(func(c *config) 
 // whole session.
 func WithMaxSize(n int) Option { return optionFunc(func(c *config) { c.maxSize = n }) }
 
-// WithCodec sets how sessions are encoded. The default a compact one
-// of this package, which writes equal sessions as equal bytes and also reads what
-// scs' gob codec has written. Its fallback for other types is gob. nil is an error.
-// Use scs.GobCodec while instances that run scs share the sessions.
+// WithCodec sets how sessions are encoded. The default is a compact codec of
+// this package, which writes equal sessions as equal bytes and also reads what
+// scs' gob codec has written; it writes types that it does not know with gob.
+// nil is an error. Use scs.GobCodec while instances that run scs share the
+// sessions. A new codec must read what is stored, or all sessions end with
+// [ErrCorrupt].
 func WithCodec(codec scs.Codec) Option {
 	return optionFunc(func(c *config) { c.codec = checkedCodec{codec} })
 }
 
 // WithHooks sets functions that are called when something happens to a session,
-// for metrics, audit logs and tests. The default is none.
+// for metrics, audit logs and tests. The default is none; the last WithHooks
+// replaces those before.
 func WithHooks(h Hooks) Option { return optionFunc(func(c *config) { c.hooks = h }) }
 
-// WithLogger sets the logger for outages and failures, each kind at most once in
-// ten seconds. The default discards; nil is an error.
+// WithLogger sets the logger for outages and failures, each kind at most once
+// in ten seconds. An outage of a node is one warning when it begins and one
+// line when it ends. No line has a token, a key or a value. The default
+// discards; nil is an error.
 func WithLogger(l *slog.Logger) Option { return optionFunc(func(c *config) { c.logger = l }) }
 
 // WithRejectGone sets whether 401 takes the place of the handler's response when
@@ -139,16 +153,18 @@ func WithEncryption(keys ...[]byte) Option {
 // it when [WithLifetime] is over. The default is false.
 func WithReadPlaintext(on bool) Option { return optionFunc(func(c *config) { c.readPlain = on }) }
 
-// WithMaxSessions limits the sessions of a user: a [Manager.Login] beyond n ends
-// the oldest ones. The default is 0, no limit; a negative n is an error. Use 1 to
-// allow one device at a time.
+// WithMaxSessions limits the sessions of a user: a [Manager.Login] beyond n
+// ends the ones whose deadline is nearest, by default the oldest logins. The
+// default is 0, no limit; a negative n is an error. Use 1 to allow one device
+// at a time. Sessions without Login do not count.
 func WithMaxSessions(n int) Option { return optionFunc(func(c *config) { c.maxSessions = n }) }
 
-// WithMerge sets how the value of a key is merged that two requests have changed
-// concurrently: base is what both have read, mine the value of this request and
-// theirs the one that the other has saved; nil means that the key is absent, or
-// removes it. The default is mine, the later one. Use it for counters (add) and
-// sets (unite).
+// WithMerge sets how the value of a key is merged that two requests have
+// changed concurrently: base is what both have read, mine the value of this
+// request and theirs the one that the other has saved; nil means that the key
+// is absent, or removes it. The default is mine, the later one. Use it for
+// counters (add) and sets (unite). merge must not change its arguments; it is
+// called for each conflict, on goroutines of requests, and concurrently.
 func WithMerge(merge func(key string, base, mine, theirs any) any) Option {
 	return optionFunc(func(c *config) { c.mergeKey, c.merging = merge, true })
 }
@@ -156,7 +172,10 @@ func WithMerge(merge func(key string, base, mine, theirs any) any) Option {
 // WithWaitReplicas has Destroy, Revoke, RevokeOthers and RevokeAll wait until n
 // replicas of each master concerned have it, for at most timeout, and return
 // [ErrUnconfirmed] otherwise: replication is asynchronous, so a failover right
-// after a logout can bring the session back. The default is 0, not to wait.
+// after a logout can bring the session back. The default is not to wait; n
+// below 1 or a timeout below a millisecond is an error. Use it where a logout
+// must be final, such as after a theft. It costs these calls a round trip and
+// the wait, and other requests nothing.
 func WithWaitReplicas(n int, timeout time.Duration) Option {
 	return optionFunc(func(c *config) { c.waitReplicas, c.waitTimeout, c.waits = n, timeout, true })
 }

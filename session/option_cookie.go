@@ -8,12 +8,15 @@ import (
 	"github.com/redishttp/redishttp/internal/setting"
 )
 
-// Cookie describes the session cookie. Each zero field keeps the default, and
-// the defaults are the safe ones: __Host-session, Secure, HttpOnly, SameSite=Lax,
-// for this host and all its paths, until the browser is closed.
+// Cookie describes the session cookie, for [WithCookie]. Each zero field keeps
+// the default, and the defaults are the safe ones: __Host-session, Secure,
+// HttpOnly, SameSite=Lax, for this host and all its paths, until the browser is
+// closed. HttpOnly cannot be turned off: no script needs the token.
 type Cookie struct {
-	// Name is "__Host-session" by default, or "session" with Insecure. Give each
-	// of several Managers on one host its own.
+	// Name is "__Host-session" by default, or "session" with Insecure. Give
+	// each of several Managers on one host its own. Browsers accept the prefix
+	// __Host- only from the host itself, over TLS and without a Domain, so no
+	// subdomain can plant the cookie (RFC 6265bis, section 4.1.3).
 	Name string
 	// Domain sends the cookie to the subdomains of a domain as well; the name
 	// must then not begin with __Host-. The default is this host only. What
@@ -24,8 +27,10 @@ type Cookie struct {
 	// semicolon or a control character. It separates no applications from one
 	// another: scripts of one path can read the pages of another.
 	Path string
-	// SameSite is Lax by default; http.SameSiteDefaultMode sends no attribute.
-	// None is for pages embedded in other sites, and needs Secure.
+	// SameSite is Lax by default: POST forms and frames of other sites do not
+	// send the cookie, their links do. Strict leaves it out of these links too.
+	// http.SameSiteDefaultMode sends no attribute. None is for pages embedded
+	// in other sites, and needs Secure.
 	SameSite http.SameSite
 	// Partitioned keeps a separate cookie for each embedding site (CHIPS). It
 	// needs SameSite None.
@@ -85,6 +90,7 @@ func (c *config) settleCookie(check *setting.Check) {
 
 var cookieName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$")
 
+// validSameSite reports whether mode is one that net/http knows.
 func validSameSite(mode http.SameSite) bool {
 	return mode >= http.SameSiteDefaultMode && mode <= http.SameSiteNoneMode
 }

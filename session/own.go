@@ -148,6 +148,7 @@ func (st *state) holds(hash string) bool {
 	return st.base != nil && st.base.hash == hash || slices.Contains(st.replaced, hash)
 }
 
+// loggedIn records that Login made the session.
 func (st *state) loggedIn() {
 	st.mu.Lock()
 	defer st.mu.Unlock()

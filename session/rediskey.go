@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// RedisKey holds the parts of the name of a key in Redis, see [ParseKey].
+// RedisKey holds the parts of the name of a key in Redis, see [ParseKey]. The
+// grammar is in the package comment, under Keys.
 type RedisKey struct {
 	// Name is the name of the Manager, see [WithName].
 	Name string
@@ -35,8 +36,9 @@ var (
 	userKeyForm    = regexp.MustCompile(`^` + RedisUserKeyPrefix + `([^{}]{1,100}):\{([^{}]+)\}:([sewm])$`)
 )
 
-// ParseKey parses the name of a key with the default prefix. It reports false for
-// a key that no Manager writes. It is for operators' tools.
+// ParseKey parses the name of a key with the default prefix. It reports false
+// for a key that no Manager writes, and for one of another [WithKeyPrefix]. It
+// is for operators' tools, and asks no Redis.
 func ParseKey(redisKey string) (key RedisKey, ok bool) {
 	if m := sessionKeyForm.FindStringSubmatch(redisKey); m != nil {
 		return RedisKey{Name: m[1], Hash: m[2]}, true
@@ -48,8 +50,8 @@ func ParseKey(redisKey string) (key RedisKey, ok bool) {
 }
 
 // IsEncoded reports whether a value of Redis begins as the default codec and
-// [WithEncryption] write sessions. It is for operators' tools that must not show
-// a session under a prefix that they do not know.
+// [WithEncryption] write sessions. It decodes nothing. It is for operators'
+// tools that must not show a session under a prefix that they do not know.
 func IsEncoded(value string) bool {
 	return strings.HasPrefix(value, magic) || strings.HasPrefix(value, sealed)
 }

@@ -213,6 +213,8 @@ func (st *state) leaveCookie() {
 	}
 }
 
+// sameUser reports whether two encoded sessions have the same user, or none
+// both.
 func (m *Manager) sameUser(a, b []byte) bool {
 	_, was, err := m.codec.decode(a)
 	_, now, err2 := m.codec.decode(b)

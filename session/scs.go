@@ -69,8 +69,12 @@ func (w *watcher) Value(key any) any {
 	return w.Context.Value(key)
 }
 
+// stateKey is the context key of a Manager's state: each Manager has its own,
+// so that their Handlers can be nested.
 type stateKey struct{ m *Manager }
 
+// state returns what a request knows of its session, nil outside of this
+// Manager's Handler.
 func (m *Manager) state(ctx context.Context) *state {
 	st, _ := ctx.Value(stateKey{m}).(*state)
 	return st
@@ -140,9 +144,11 @@ func (st *state) reset(ctx context.Context, token string) {
 	st.own = own{}
 }
 
-// RenewToken gives the session a new token, against session fixation: call it on
-// every privilege change; [Manager.Login] does so itself. Unlike scs', it keeps the
-// old session until the new one is saved, so that a failure logs no user out.
+// RenewToken gives the session a new token, against session fixation, and a
+// deadline of [WithLifetime] from now. Call it on every privilege change;
+// [Manager.Login] does so itself. Values, the user among them, stay. It takes
+// effect when the session is saved. Unlike scs', it keeps the old session until
+// the new one is saved, so that a failure logs no user out.
 func (m *Manager) RenewToken(ctx context.Context) error {
 	st := m.state(m.in(ctx))
 	st.load()
@@ -232,7 +238,8 @@ func (st *state) at(hash string) string {
 // noToken is the hash of a session that has no token yet.
 var noToken = hashOf("")
 
-// Find, Commit and Delete are for callers without a context.
+// Find, Commit and Delete are for callers without a context, as scs.Store
+// requires.
 func (s *store) Find(hash string) ([]byte, bool, error) {
 	return s.FindCtx(context.Background(), hash)
 }

@@ -32,6 +32,8 @@ type sealKey struct {
 	master []byte
 }
 
+// newSealer derives the id of each key, which stands in front of what it
+// encrypts.
 func newSealer(masters [][]byte, plain bool) (*sealer, error) {
 	s := &sealer{plain: plain}
 	for _, master := range masters {
@@ -44,6 +46,7 @@ func newSealer(masters [][]byte, plain bool) (*sealer, error) {
 	return s, nil
 }
 
+// aead returns the cipher of one Redis key.
 func (k sealKey) aead(redisKey string) (cipher.AEAD, error) {
 	derived, err := hkdf.Key(sha256.New, k.master, nil, "redishttp session "+redisKey, sealKeySize)
 	if err != nil {
@@ -56,6 +59,8 @@ func (k sealKey) aead(redisKey string) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
+// seal encrypts b for one Redis key: prefix, id of the key, nonce and
+// ciphertext. The Redis key is authenticated with it.
 func (s *sealer) seal(redisKey string, b []byte) ([]byte, error) {
 	if s == nil {
 		return b, nil
@@ -69,6 +74,9 @@ func (s *sealer) seal(redisKey string, b []byte) ([]byte, error) {
 	return aead.Seal(out, nil, b, []byte(redisKey)), nil
 }
 
+// open decrypts what seal wrote, with the key whose id it has. It returns
+// ErrUnknownKey if that is not configured, and ErrCorrupt for what was forged,
+// moved or is not encrypted.
 func (s *sealer) open(redisKey string, b []byte) ([]byte, error) {
 	rest, isSealed := bytes.CutPrefix(b, []byte(sealed))
 	switch {

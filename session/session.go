@@ -7,9 +7,20 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Manager keeps sessions. Its data methods (Put, GetString, Pop, RememberMe …)
-// have the names and signatures of scs.SessionManager's and take the request's
-// context. It is safe for concurrent use.
+// Manager keeps sessions in Redis and is their middleware, [Manager.Handler].
+//
+// Its data methods (Put, GetString, Pop, RememberMe …) have the names and
+// signatures of scs.SessionManager's. They take the context of a request inside
+// the Handler and panic with any other, because that is a mistake in the
+// program. They work on the session in memory: the first of them in a request
+// loads it, and the Handler saves it once.
+//
+// The methods for operators and for other sessions of a user take any context:
+// [Manager.Sessions], [Manager.Revoke], [Manager.RevokeAll], [Manager.Inspect]
+// and [Manager.Iterate].
+//
+// A Manager is safe for concurrent use, and so is the session of one request.
+// Its settings do not change after [New].
 type Manager struct {
 	scs *scs.SessionManager
 	config
@@ -19,10 +30,16 @@ type Manager struct {
 	index    *index
 }
 
-// New returns a Manager that keeps sessions in rdb. It does not dial; all
-// mistakes are reported at once, as joined [*OptionError]. Create one and
-// reuse it: scs starts a goroutine for the memory store that it makes by default and that is
-// replaced here, which wakes once a minute and cannot be stopped without a race.
+// New returns a Manager that keeps sessions in rdb: a client of package
+// connect, or any go-redis client. It does not dial, so it succeeds while Redis
+// is down. All mistakes in the options are reported at once, as joined
+// [*OptionError]; a nil Option is skipped, and the last of a kind wins. A
+// cluster client that reads from replicas is a mistake: a session would be
+// missing right after login.
+//
+// Create one Manager and reuse it: scs starts a goroutine for the memory store
+// that it makes by default and that is replaced here, which wakes once a minute
+// and cannot be stopped without a race. The caller closes rdb.
 func New(rdb redis.UniversalClient, opts ...Option) (*Manager, error) {
 	m := &Manager{scs: scs.New(), config: defaults()}
 	for _, opt := range opts {

@@ -123,6 +123,7 @@ func (st *state) destroyed() {
 // HasReadClient tells an inner cache that the response may be about this client.
 func (st *state) HasReadClient() bool { return st.touched() || personal.Touched(st.ctx.Context) }
 
+// touched reports whether the request has used its session, found or new.
 func (st *state) touched() bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()

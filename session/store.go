@@ -45,6 +45,7 @@ type pair struct {
 	legacy *redisstore.RedisStore // what scs wrote by itself, see WithScsSessions
 }
 
+// newStore returns a store that has not dialled.
 func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	dialer, err := redigoconn.NewDialer(rdb, false)
 	if err != nil {
@@ -84,6 +85,8 @@ func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn 
 	return err
 }
 
+// report tells the breaker of the node how the call ended, and logs when that
+// opens or closes.
 func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp bool) {
 	var answer redis.Error // as redigo has it
 	switch {
@@ -208,6 +211,7 @@ func (s *store) DeleteCtx(ctx context.Context, hash string) error {
 	return nil
 }
 
+// delete removes a session at once, whatever the request knows of it.
 func (s *store) delete(ctx context.Context, hash string) error {
 	_, err := s.deleted(ctx, hash)
 	return err

@@ -60,6 +60,7 @@ func (st *state) status(ctx context.Context) scs.Status {
 	return status
 }
 
+// immutable reports whether a value cannot be changed in place.
 func immutable(value any) bool {
 	switch value.(type) {
 	case nil, string, bool, int, int8, int16, int32, int64, uint, uint8, uint16, uint32, uint64, float32, float64, time.Time, time.Duration:

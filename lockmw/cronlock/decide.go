@@ -15,19 +15,20 @@ type answer struct {
 	n     int64 // attempt, or milliseconds
 }
 
+// left is the rest of a lease or of a wait.
 func (a answer) left() time.Duration { return time.Duration(a.n) * time.Millisecond }
 
-// question is what one call of Run asks Redis, perhaps several times.
+// question is one call of Run, decided by one or more calls to Redis.
 type question struct {
 	owner   string
 	tick    time.Time
 	watched bool // a run elsewhere
 }
 
-// decide asks Redis what becomes of the tick here. An answer that is lost is
-// asked for once more: begin.lua begins once for one owner. If that fails too,
-// the run is given up, for it may have begun. All of it takes at most two
-// timeouts, and the lease counts from before the first.
+// decide has Redis decide what becomes of the tick here. If the reply is lost,
+// it sends the question once more: begin.lua begins once for one owner. If that
+// fails too, the run is given up, because it may have begun. All of it takes at
+// most two timeouts, and the lease counts from before the first.
 func (j *Job) decide(ctx context.Context, q question) (answer, error) {
 	until := time.Now().Add(2 * j.timeout)
 	a, err := j.ask(ctx, q, j.timeout)
@@ -40,6 +41,7 @@ func (j *Job) decide(ctx context.Context, q question) (answer, error) {
 	return a, err
 }
 
+// ask sends the question once.
 func (j *Job) ask(ctx context.Context, q question, within time.Duration) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()

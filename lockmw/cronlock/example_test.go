@@ -2,6 +2,7 @@ package cronlock_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -100,4 +101,63 @@ func ExampleJob_Entry() {
 	// Output:
 	// a whole minute: true
 	// cronlock: schedule: is nil
+}
+
+// What all instances know of a job, for a page or an alarm.
+func ExampleJob_Status() {
+	conn, err := connect.Open("embedded://", embedded.Option()) // or redis://…
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	defer conn.Close(ctx)
+	runner, err := cronlock.New(conn.Client(), cronlock.WithHost("shop-1"), cronlock.WithHooks(cronlock.Hooks{
+		Finished: func(_ context.Context, r cronlock.Run, _ time.Duration, err error) {
+			fmt.Println("finished:", r.Job, r.Attempt, err)
+		},
+	}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer runner.Close(ctx)
+	job, err := runner.Job("cleanup", func(context.Context) error { return errors.New("the disk is full") })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	status, err := job.Status(ctx)
+	fmt.Println(status == cronlock.Status{}, err)
+	outcome, err := job.Run(ctx, time.Now().Truncate(time.Minute))
+	fmt.Println(outcome, err)
+	status, err = job.Status(ctx)
+	fmt.Println(status.Running, status.Host, status.Err, err)
+	// Output:
+	// true <nil>
+	// finished: cleanup 1 the disk is full
+	// ran the disk is full
+	// false shop-1 the disk is full <nil>
+}
+
+// A job of which no tick may be lost: if its instance dies, another one runs the tick
+// again, a few seconds later.
+func ExampleWithTakeover() {
+	runner, err := cronlock.New(redis.NewClient(&redis.Options{ContextTimeoutEnabled: true}),
+		cronlock.WithTakeover(true),
+		cronlock.WithTTL(6*time.Second),
+		cronlock.WithTimeout(time.Second),
+		cronlock.WithMaxLate(time.Hour), // run it after an outage, too
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = runner.Job("invoices", func(ctx context.Context) error {
+		run, _ := cronlock.FromContext(ctx)
+		_ = run.Fence // store it with the invoices, and reject smaller ones
+		return nil
+	})
+	fmt.Println(err)
+	// Output: <nil>
 }

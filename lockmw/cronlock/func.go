@@ -11,13 +11,13 @@ import (
 
 // Func returns what a scheduler calls when the schedule is due: it runs the
 // tick, and logs an error, which no caller would see. A nil schedule is for
-// jobs with [WithMinGap] alone. A schedule without a common phase, such as robfig's
-// "@every 5m", has no ticks: without WithMinGap nine tenths of its interval are
-// the least time between two starts.
+// jobs with [WithMinGap] alone. A schedule without a common phase, such as
+// robfig's "@every 5m", has no ticks: without WithMinGap nine tenths of its
+// interval are the least time between two starts.
 //
 // The schedule is read in the location of [WithLocation]; by default in the
 // process's or, if there it is not due, in the one where it is due right now,
-// with a warning. With robfig/cron prefer [Job.Entry], which sees the
+// with a warning. With robfig/cron prefer [Job.Entry], which knows the
 // scheduler's location.
 //
 // A call for which there is no tick is a misfire: it is logged, reported to
@@ -40,10 +40,10 @@ func (j *Job) Func(s Schedule) func() {
 // takes them: c.Schedule(e, e). It is safe for concurrent use.
 type Entry struct{ t *timetable }
 
-// Entry returns the job with its schedule. Other than [Job.Func] it reads the schedule in the
-// location that the scheduler asks for the next tick with (robfig's
-// WithLocation), unless there is a [WithLocation]. The error is an [*OptionError]
-// if the schedule is nil or never due.
+// Entry returns the job with its schedule. Unlike [Job.Func] it reads the
+// schedule in the location of the times that the scheduler passes to Next
+// (robfig's WithLocation), unless there is a [WithLocation]. The error is an
+// [*OptionError] if the schedule is nil or never due. Use it with robfig/cron.
 func (j *Job) Entry(s Schedule) (*Entry, error) {
 	if s == nil {
 		return nil, &OptionError{Package: "cronlock", Option: "schedule", Reason: "is nil"}
@@ -55,7 +55,8 @@ func (j *Job) Entry(s Schedule) (*Entry, error) {
 	return &Entry{t}, nil
 }
 
-// Next is the schedule's.
+// Next returns the next tick of the schedule, and records the location of
+// after.
 func (e *Entry) Next(after time.Time) time.Time {
 	e.t.seen.Store(after.Location())
 	return e.t.schedule.Next(after)
@@ -64,11 +65,17 @@ func (e *Entry) Next(after time.Time) time.Time {
 // Run runs the tick that is due, as [Job.Func] does.
 func (e *Entry) Run() { e.t.run() }
 
-// Wrap is [Job.Func] as a job wrapper of robfig/cron (JobWrapper), whose Job type is J: the
-// wrapped job is what runs. Each job needs its own wrapper: name is the job's name.
-// The errors are [*OptionError]: those of [Runner.Job], a schedule that is never
-// due, a nil schedule without [WithMinGap], and a J that is not an interface
-// with the method Run alone, such as cron.FuncJob, which cannot be wrapped.
+// Wrap is [Job.Func] as a job wrapper of robfig/cron (JobWrapper), whose Job
+// type is J: the wrapped job is what runs. Each job needs its own wrapper: name
+// is the job's name. Use it for jobs that exist already. It is a function of
+// the package because methods cannot have a type parameter.
+//
+//	once, err := cronlock.Wrap[cron.Job](runner, "nightly-report", schedule)
+//
+// The errors are [*OptionError]: those of [Runner.Job], a schedule that is
+// never due, a nil schedule without [WithMinGap], and a J that is not an
+// interface with the method Run alone, such as cron.FuncJob, which cannot be
+// wrapped.
 func Wrap[J interface{ Run() }](r *Runner, name string, s Schedule, opts ...Option) (func(J) J, error) {
 	if r == nil {
 		return nil, &OptionError{Package: "cronlock", Option: "runner", Reason: "is nil"}
@@ -99,6 +106,7 @@ func Wrap[J interface{ Run() }](r *Runner, name string, s Schedule, opts ...Opti
 	}, nil
 }
 
+// runFunc is a job of robfig/cron.
 type runFunc func()
 
 func (f runFunc) Run() { f() }

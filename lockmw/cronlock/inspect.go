@@ -11,7 +11,8 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// Key is what the name of a Redis key says about the job that it belongs to.
+// Key is what the name of a Redis key says about the job that it belongs to,
+// see [ParseKey].
 type Key struct {
 	Runner string // see [WithName]
 	Job    string // hash of the job's name
@@ -25,7 +26,8 @@ const RedisKeyPrefix = "cron:v1:"
 var keyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([^{}]{1,100}):\{([0-9a-f]{32})\}(?::(w))?$`)
 
 // ParseKey parses the name of a Redis key with the default prefix. It reports
-// false for a key that no runner writes. It is for operators' tools.
+// false for a key that no runner writes, and for one of another
+// [WithKeyPrefix]. It is for operators' tools, and does not ask Redis.
 func ParseKey(redisKey string) (Key, bool) {
 	m := keyForm.FindStringSubmatch(redisKey)
 	if m == nil {
@@ -34,9 +36,10 @@ func ParseKey(redisKey string) (Key, bool) {
 	return Key{Runner: m[1], Job: m[2], Part: m[3]}, true
 }
 
-// Inspect reads the state of the jobs at Redis keys, in one round trip. The
-// result has no entry for a key that is not the state of a job. It is for
-// operators' tools.
+// Inspect reads the state of the jobs at Redis keys, in one round trip to each
+// node. The result has no entry for a key that is not the state of a job. While
+// Redis is unavailable the error matches [ErrUnavailable]. It is for operators'
+// tools.
 func Inspect(ctx context.Context, rdb interface{ Pipeline() redis.Pipeliner }, redisKeys ...string) (map[string]Status, error) {
 	if len(redisKeys) == 0 {
 		return nil, nil

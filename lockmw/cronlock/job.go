@@ -9,7 +9,8 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// Job is one job of a [Runner].
+// Job is one job of a [Runner], made by [Runner.Job]. It is safe for concurrent
+// use.
 type Job struct {
 	config
 	r    *Runner
@@ -19,7 +20,7 @@ type Job struct {
 }
 
 // Outcome is what became of a tick on this instance: [Ran], or one of the
-// following.
+// following. [Job.Run] returns it, and Hooks.Skipped gets those other than [Ran].
 //
 //   - "already": this tick, or a later one, was begun.
 //   - "running": a run is under way elsewhere, and this instance does not watch it.
@@ -42,7 +43,7 @@ const (
 	misfired Outcome = "misfired"
 )
 
-// Run is one run of a job on this instance.
+// Run is one run of a job on this instance, see [FromContext] and [Hooks].
 type Run struct {
 	Job     string
 	Tick    time.Time // zero without a schedule
@@ -52,16 +53,27 @@ type Run struct {
 
 type runKey struct{}
 
-// FromContext returns the run that ctx belongs to.
+// FromContext returns the run that ctx belongs to: call it with the context
+// that the job gets, for the tick that it is about and the fence of what it
+// writes. It is false for any other context.
 func FromContext(ctx context.Context) (Run, bool) {
 	r, ok := ctx.Value(runKey{}).(Run)
 	return r, ok
 }
 
-// Run runs the job here if this tick is due and no instance has begun it. A
-// zero tick is for jobs with [WithMinGap]. The error is the job's, or one that
-// matches [ErrUnavailable], [lockmw.ErrClosed], or [lockmw.ErrLost] if another took the run over. It is
-// an [*OptionError] if the tick is zero and the job has no WithMinGap.
+// Run runs the job here if this tick is due and no instance has begun it, and
+// returns when the job has. All instances call it with the same tick, rounded
+// alike. A zero tick is for jobs with [WithMinGap]. The job's context descends
+// from ctx.
+//
+// With [Ran] the error is the job's; it also matches [lockmw.ErrLost] if the
+// lease was lost while the job ran. With "failed" it matches [ErrUnavailable],
+// [lockmw.ErrClosed] after [Runner.Close], or the cause of ctx, which ended
+// while the call waited. It is an [*OptionError] if the tick is before 1970, or
+// zero and the job has no WithMinGap.
+//
+// While Redis is unavailable the job does not run. A tick that was not begun
+// can be tried again until [WithMaxLate].
 func (j *Job) Run(ctx context.Context, tick time.Time) (Outcome, error) {
 	if err := j.decidable(tick); err != nil {
 		j.failed(ctx, err)
@@ -112,7 +124,7 @@ func (j *Job) decidable(tick time.Time) error {
 }
 
 // wait returns after a pause, or with an error when ctx ends or the runner is
-// closed: who waits has not begun anything.
+// closed: a call that waits has not begun anything.
 func (j *Job) wait(ctx context.Context, pause time.Duration) error {
 	wait := time.NewTimer(pause + time.Millisecond + time.Duration(rand.Int64N(int64(20*time.Millisecond))))
 	defer wait.Stop()

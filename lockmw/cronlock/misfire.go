@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// misfire tells that a scheduler called the job and that it did not run: in the
-// log and, for all instances, in the job's status.
+// misfire reports that a scheduler called the job and that it did not run: in
+// the log and, for all instances, in the job's status.
 func (j *Job) misfire(ctx context.Context, reason error) {
 	j.logger.LogAttrs(ctx, slog.LevelError, "misfire: the job did not run", slog.String("job", j.name), slog.String("error", reason.Error()))
 	bound, cancel := context.WithTimeout(ctx, j.timeout)
@@ -19,6 +19,7 @@ func (j *Job) misfire(ctx context.Context, reason error) {
 	}
 }
 
+// skipped and failed call the hooks.
 func (j *Job) skipped(ctx context.Context, o Outcome) {
 	if j.hooks.Skipped != nil {
 		j.hooks.Skipped(ctx, j.name, o)

@@ -1,7 +1,8 @@
 package cronlock
 
-// Name is the job's, as it was given to [Runner.Job].
+// Name returns the job's name, as it was given to [Runner.Job].
 func (j *Job) Name() string { return j.name }
 
-// Key is the job's hash in Redis, in whose name the job's own is hashed.
+// Key returns the key of the job's state in Redis. It has a hash of the job's
+// name.
 func (j *Job) Key() string { return j.key }

@@ -54,6 +54,7 @@ func (j *Job) run(parent context.Context, run Run, owner string, sent time.Time)
 	return err
 }
 
+// lostFrom returns the cause of a lost lease, nil for none.
 func lostFrom(ctx context.Context) error {
 	if cause := context.Cause(ctx); errors.Is(cause, lockmw.ErrLost) {
 		return cause
@@ -98,10 +99,12 @@ func (j *Job) keep(ctx context.Context, cancel context.CancelCauseFunc, owner st
 	}
 }
 
+// maxErrorText limits what the state keeps of an error, in bytes.
 const maxErrorText = 500
 
 // report records the end. A report that is lost leaves the run to its lease,
-// after which it may be taken over: so it is tried until then.
+// after which another instance may take it over; therefore it is repeated until
+// then.
 func (j *Job) report(owner string, err error, completed bool) {
 	text := ""
 	if err != nil {
@@ -127,6 +130,7 @@ func (j *Job) report(owner string, err error, completed bool) {
 	}
 }
 
+// end records the end of a run once.
 func (j *Job) end(owner, text string, completed int, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()

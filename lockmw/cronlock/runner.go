@@ -40,13 +40,15 @@ type Client interface {
 	Process(ctx context.Context, cmd redis.Cmder) error
 }
 
-// ErrUnavailable is returned when Redis does not answer in time, cannot be
-// reached or cannot serve now. It is the ErrUnavailable of every package of this
+// ErrUnavailable is returned when Redis does not reply within [WithTimeout],
+// cannot be reached or cannot serve now. Nothing was begun, or what was begun
+// ends with its lease. It is the ErrUnavailable of every package of this
 // module.
 var ErrUnavailable = unavailable.Err
 
-// Runner decides about the jobs of one instance. It is safe for concurrent use;
-// Close it.
+// Runner decides about the jobs of one instance. Each instance has one, with
+// the same jobs. It is safe for concurrent use; close it at the end of the
+// program.
 type Runner struct {
 	config
 	caller   *bounded.Caller
@@ -67,9 +69,10 @@ type Runner struct {
 	cancel  context.CancelCauseFunc
 }
 
-// New returns a Runner over rdb. It does not dial and starts no goroutine; all
-// mistakes are reported at once, as joined [*OptionError]. The options are the
-// defaults of its jobs.
+// New returns a Runner over rdb: the client of package connect, or any go-redis
+// client. It does not dial and starts no goroutine, so it succeeds while Redis
+// is down. All mistakes are reported at once, as joined [*OptionError]. The
+// options are the defaults of its jobs.
 func New(rdb Client, opts ...Option) (*Runner, error) {
 	r := &Runner{
 		config: defaults(), instance: rand.Text(),
@@ -91,9 +94,14 @@ func New(rdb Client, opts ...Option) (*Runner, error) {
 	return r, nil
 }
 
-// Job returns a job, which instances know by its name. The options change the
-// runner's for it. Of a name there can be one job in a Runner: of two, each tick
-// would run only one. All mistakes are reported at once, as joined [*OptionError].
+// Job returns a job, which instances know by its name; Redis gets its hash. The
+// options change the runner's for it. It calls nothing and does not ask Redis:
+// a scheduler calls the job.
+//
+// Of a name there can be one job in a Runner, because of two each tick would
+// run only one. All mistakes are reported at once, as joined [*OptionError]: an
+// empty name, one in use, and a nil fn among them. A fn that panics has failed;
+// the panic continues.
 func (r *Runner) Job(name string, fn func(ctx context.Context) error, opts ...Option) (*Job, error) {
 	j, err := r.newJob(name, fn, opts)
 	if err != nil {
@@ -105,6 +113,7 @@ func (r *Runner) Job(name string, fn func(ctx context.Context) error, opts ...Op
 	return j, nil
 }
 
+// newJob returns a job that is not registered yet.
 func (r *Runner) newJob(name string, fn func(ctx context.Context) error, opts []Option) (*Job, error) {
 	j := &Job{r: r, name: name, fn: fn, config: r.config}
 	for _, opt := range opts {
@@ -127,6 +136,7 @@ func (r *Runner) newJob(name string, fn func(ctx context.Context) error, opts []
 	return j, nil
 }
 
+// register rejects a second job of one name.
 func (r *Runner) register(j *Job) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -148,10 +158,11 @@ func (r *Runner) start() bool {
 	return true
 }
 
-// Close refuses new runs, ends those that only wait for their turn, and waits
-// for jobs under way until ctx ends; then their contexts end, and it waits for
-// them to return. The error says whether jobs were still running or Redis did
-// not take their ends. The client stays open.
+// Close rejects new runs with [lockmw.ErrClosed], ends those that only wait,
+// and waits for jobs that run until ctx ends; then their contexts end, and it
+// waits for them to return. Call it with a deadline, after the scheduler was
+// stopped. The error matches the context's, and says whether jobs were still
+// running or Redis did not record their ends. The client stays open.
 func (r *Runner) Close(ctx context.Context) error {
 	r.mu.Lock()
 	if !r.closed {
@@ -179,6 +190,7 @@ func (r *Runner) Close(ctx context.Context) error {
 	return fmt.Errorf("cronlock: close: %s: %w", why, context.Cause(ctx))
 }
 
+// newOwner returns a name for one call of [Job.Run].
 func (r *Runner) newOwner() string {
 	return r.instance + ":" + strconv.FormatUint(r.counter.Add(1), 36)
 }

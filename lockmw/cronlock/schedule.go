@@ -2,7 +2,9 @@ package cronlock
 
 import "time"
 
-// Schedule says when a job is due. Those of robfig/cron have this method.
+// Schedule says when a job is due: Next returns the first time after another
+// one, or the zero time if there is none. Those of robfig/cron have this
+// method. It is called from several goroutines.
 type Schedule interface {
 	Next(after time.Time) time.Time
 }
@@ -13,12 +15,13 @@ const slack = 500 * time.Millisecond
 
 // Tick returns the time at which a schedule was due last at now, or zero if it
 // was not due within lookBack. It reads the schedule in the location of now,
-// unless the schedule has its own.
+// unless the schedule has its own. [Job.Func] calls it; call it for [Job.Run]
+// in a scheduler that does not say which tick its call is for.
 //
-// A time that is still ahead counts as well, if it is so close that the
-// timer must have fired too early: by at most 500ms, and by at most a hundredth
-// of the time since the tick before it. So a timer of an every-second
-// schedule that fires late gets its own tick and not the following one.
+// A time that is still ahead counts as well, if it is so close that the timer
+// must have fired too early: by at most 500ms, and by at most a hundredth of
+// the time since the tick before it. So a timer of an every-second schedule
+// that fires late gets its own tick and not the following one.
 func Tick(s Schedule, now time.Time, lookBack time.Duration) time.Time {
 	last := latest(s, now, lookBack)
 	next := s.Next(now)

@@ -9,7 +9,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Status is what is known of a job in all instances.
+// Status is what is known of a job in all instances, see [Job.Status]. Times
+// other than Tick are by the server's clock. A job that never ran has the zero
+// Status.
 type Status struct {
 	Running  bool      // by its lease; a holder that died counts until then
 	Host     string    // of the last run
@@ -24,9 +26,12 @@ type Status struct {
 	Misfire  string    // why
 }
 
+// statusFields are the fields of the state in Redis, in the order of
+// decodeStatus.
 var statusFields = []string{"o", "x", "f", "last", "start", "done", "n", "host", "err", "miss", "why"}
 
-// Status reads the state of the job.
+// Status reads the state of the job, in one round trip, for pages and alarms.
+// While Redis is unavailable the error matches [ErrUnavailable].
 func (j *Job) Status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, j.timeout)
 	defer cancel()
@@ -41,6 +46,7 @@ func (j *Job) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
+// statusOf returns the command that reads them.
 func statusOf(ctx context.Context, key string) *redis.SliceCmd {
 	args := []any{"hmget", key}
 	for _, field := range statusFields {
@@ -49,6 +55,7 @@ func statusOf(ctx context.Context, key string) *redis.SliceCmd {
 	return redis.NewSliceCmd(ctx, args...)
 }
 
+// decodeStatus reports false for a reply of another length.
 func decodeStatus(v []any) (Status, bool) {
 	if len(v) != len(statusFields) {
 		return Status{}, false

@@ -13,9 +13,9 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// timetable is what a scheduler's call of a job is decided by: the ticks of a
-// schedule or, if it has none that instances have in common, the time between
-// two starts.
+// timetable decides about a scheduler's calls of a job: the ticks of a schedule
+// or, if it has none that instances have in common, the time between two
+// starts.
 type timetable struct {
 	job      *Job // a copy if the schedule says what its gap is
 	schedule Schedule
@@ -79,7 +79,7 @@ func (t *timetable) run() {
 	}
 }
 
-// here puts now into the location that the schedule is read in.
+// here converts now to the location that the schedule is read in.
 func (t *timetable) here(now time.Time) time.Time {
 	if t.job.location != nil {
 		return now.In(t.job.location)
@@ -108,7 +108,7 @@ func (t *timetable) due(now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("cronlock: the schedule has no tick in %s within %v before %s", now.Location(), t.job.maxLate, now.Format(time.RFC3339))
 }
 
-// punctual is how late a tick may be that is looked for in other time zones.
+// punctual is how late a tick may be that is found in another time zone.
 const punctual = 2 * time.Second
 
 // elsewhere returns the tick of a schedule that is due just now in any time

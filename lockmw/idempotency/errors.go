@@ -6,20 +6,24 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// Errors a caller of [Keeper.Begin] branches on, with errors.Is, beside
+// Errors of [Keeper.Begin] and [Run], to test with [errors.Is], beside
 // [lockmw.ErrBusy] and [ErrUnavailable].
 var (
-	// ErrMismatch is a key that was used with another payload.
+	// ErrMismatch is returned for a key that was used with another payload. The
+	// client must use a new key.
 	ErrMismatch = errors.New("idempotency: the key was used with another payload")
-	// ErrUnknown is an operation that began and of which it is not known whether
-	// it was done.
+	// ErrUnknown is returned for an operation that began and of which it is not
+	// known whether it was done. A retry gets it until [WithTTL] is over, or
+	// runs with [WithRerun].
 	ErrUnknown = errors.New("idempotency: the outcome is unknown")
-	// ErrNotKept is an operation that was done and whose result was not kept.
+	// ErrNotKept is returned for an operation that was done and whose result
+	// was not kept, see [Run.Spend].
 	ErrNotKept = errors.New("idempotency: done, but the result was not kept")
-	// ErrSuperseded is an attempt that lost its lock, and since which another
-	// has begun.
+	// ErrSuperseded is returned by Keep, Spend and Forget for an attempt that
+	// lost its lock, and since which another has begun: the result is not
+	// recorded.
 	ErrSuperseded = errors.New("idempotency: another attempt has begun")
-	// ErrIncomplete is an [Operation] without a scope or a key.
+	// ErrIncomplete is returned for an [Operation] without a scope or a key.
 	ErrIncomplete = errors.New("idempotency: an operation needs a scope and a key")
 )
 

@@ -31,9 +31,9 @@ func Example() {
 	}
 	defer locks.Close(context.Background())
 	keeper, err := idempotency.New(locks, conn.Client(), func(r *http.Request) (string, error) {
-		user, _, ok := r.BasicAuth() // checked further out
+		user, _, ok := r.BasicAuth() // verified by an outer middleware
 		if !ok {
-			return "", errors.New("nobody")
+			return "", errors.New("not authenticated")
 		}
 		return user, nil
 	}, idempotency.WithTimeout(4*time.Second))
@@ -139,4 +139,66 @@ func ExampleKeeper_Begin() {
 	// Output:
 	// shipped order 7 <nil>
 	// before: shipped order 7 <nil>
+}
+
+// Metrics, an API's own errors, and a middleware for clients that do not all send
+// keys yet.
+func ExampleWithDenyHandler() {
+	conn, err := connect.Open("redis://127.0.0.1:1") // no server is there
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	locks, err := lockmw.New(conn.Client())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer locks.Close(context.Background())
+	deny := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refusal, _ := idempotency.RefusalFromContext(r.Context())
+		w.WriteHeader(refusal.Status)
+		fmt.Fprint(w, `{"error":"`, refusal.Reason, `"}`)
+	})
+	keeper, err := idempotency.New(locks, conn.Client(), idempotency.DangerouslyUnscoped,
+		idempotency.WithRequired(false),
+		idempotency.WithMethods("POST", "PUT"),
+		idempotency.WithDenyHandler(deny),
+		idempotency.WithHooks(idempotency.Hooks{
+			Refused: func(_ context.Context, reason string) { fmt.Println("refused:", reason) },
+		}),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer keeper.Close(context.Background())
+	handler := keeper.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	r := httptest.NewRequest(http.MethodPost, "/payments", nil)
+	r.Header.Set("Idempotency-Key", "8e03978e-40d5-43e8-bc93-6894a57f9324")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+	// Output:
+	// refused: unavailable
+	// 503 {"error":"unavailable"}
+}
+
+// What is kept, for how long, and what makes two requests the same.
+func ExampleWithTTL() {
+	rdb := redis.NewClient(&redis.Options{ContextTimeoutEnabled: true})
+	locks, err := lockmw.New(rdb)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = idempotency.New(locks, rdb, idempotency.DangerouslyUnscoped,
+		idempotency.WithTTL(7*24*time.Hour),
+		idempotency.WithMaxResponseBody(64<<10),
+		idempotency.WithKeepStatus(func(status int) bool { return status != http.StatusBadRequest }),
+		idempotency.WithFingerprint(func(_ *http.Request, body []byte) []byte { return body }),
+	)
+	fmt.Println(err)
+	// Output: <nil>
 }

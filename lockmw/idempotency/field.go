@@ -16,7 +16,7 @@ const (
 const maxKey = 255
 
 // keyOf returns the key of a request, and the reason if there is none to use.
-// Of several lines none can be preferred, so they are refused.
+// Of several lines none can be preferred, so they are rejected.
 func keyOf(h http.Header) (key string, reason string) {
 	lines := h[fieldName]
 	if len(lines) == 0 {

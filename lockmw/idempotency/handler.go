@@ -14,8 +14,14 @@ import (
 // Handler runs next once for each key of each user, and sends its response to
 // retries. Requests with methods that are not covered are forwarded. The
 // response is held back until it is recorded; the table of responses is in the
-// package's documentation. A panic of next goes on, and leaves the outcome
+// package's documentation. A panic of next continues, and leaves the outcome
 // unknown.
+//
+// A retry costs one round trip, a first request five and those of
+// [WithWaitReplicas]. While Redis is unavailable requests get 503 and next does
+// not run. The body is read before next runs, which gets it again. Put
+// authentication outside, for the [ScopeFunc]; a handler that is wrapped twice
+// gets 500.
 func (k *Keeper) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !slices.Contains(k.methods, r.Method) {
@@ -95,6 +101,7 @@ func withBody(ctx context.Context, r *http.Request, body []byte) *http.Request {
 	return again
 }
 
+// misused reports a mistake in the program.
 func (k *Keeper) misused(ctx context.Context, how string, err error) {
 	k.failed(ctx, errors.Join(errors.New("idempotency: "+how), err))
 	k.logger.LogAttrs(ctx, slog.LevelError, how) // without err, which may name a user
@@ -139,8 +146,8 @@ func (k *Keeper) conclude(ctx context.Context, run *Run, c *recorder) error {
 	return run.Keep(kept.encode())
 }
 
-// superseded responds as the attempt does that began after this one lost its lock:
-// the client gets what its retries get.
+// superseded responds as the attempt does that began after this one lost its
+// lock: the client gets what its retries get.
 func (k *Keeper) superseded(w http.ResponseWriter, r *http.Request, run *Run) {
 	rec, err := k.store.look(context.WithoutCancel(r.Context()), run.id)
 	var kept []byte

@@ -19,14 +19,17 @@ import (
 	"github.com/redishttp/redishttp/lockmw/internal/lockerr"
 )
 
-// Client is what a [Keeper] needs of a go-redis client; all of them have it.
+// Client is what a [Keeper] needs of a go-redis client: *redis.Client,
+// *redis.ClusterClient, *redis.Ring and redis.UniversalClient have it. The
+// Keeper never closes it.
 type Client interface {
 	bounded.Client
 	Pipeline() redis.Pipeliner
 }
 
-// Keeper runs each operation once and keeps its result. It is safe for
-// concurrent use; Close it before its locks.
+// Keeper runs each operation once and keeps its result. Create one and share it
+// by all handlers: the path is part of each record. It is safe for concurrent
+// use; close it before its locks.
 type Keeper struct {
 	config
 	locks    *lockmw.Locker
@@ -42,10 +45,12 @@ type Keeper struct {
 	late   sync.WaitGroup // what is recorded late
 }
 
-// New returns a Keeper whose records are in rdb and whose running requests
-// hold locks of locks, which may be used for other things too. scope names the
-// user a request belongs to; there is no default. New does not dial; all
-// mistakes are reported at once, as joined [*OptionError].
+// New returns a Keeper whose records are in rdb and whose running requests hold
+// locks of locks, which may be used for other things too. scope names the user
+// that a request belongs to; there is no default, because users must not get
+// each other's responses. New does not dial, so it succeeds while Redis is
+// down. All mistakes are reported at once, as joined [*OptionError]: nil
+// arguments are among them.
 func New(locks *lockmw.Locker, rdb Client, scope ScopeFunc, opts ...Option) (*Keeper, error) {
 	k := &Keeper{config: defaults(), locks: locks, scope: scope, instance: rand.Text(), quit: make(chan struct{})}
 	for _, opt := range opts {
@@ -61,8 +66,9 @@ func New(locks *lockmw.Locker, rdb Client, scope ScopeFunc, opts ...Option) (*Ke
 	return k, nil
 }
 
-// Operation is something to be done once. Scope, Name and Key together say
-// which one it is.
+// Operation is something to be done once, for [Keeper.Begin]. Scope, Name and
+// Key together identify it; they are hashed, so they may be of any length and
+// content.
 type Operation struct {
 	Scope string // whose it is: a user; never empty
 	Name  string // what it is: of a request, its method and path
@@ -72,7 +78,7 @@ type Operation struct {
 	Fingerprint [sha256.Size]byte
 }
 
-// id is the record's key. What a client may have chosen is hashed.
+// id returns the record's key. What a client may have chosen is hashed.
 func (k *Keeper) id(op Operation) string {
 	sum := sha256.Sum256([]byte(lockmw.Join(op.Scope, op.Name, op.Key)))
 	return k.prefix + ":v1:" + k.name + ":{" + hex.EncodeToString(sum[:16]) + "}"
@@ -81,10 +87,15 @@ func (k *Keeper) id(op Operation) string {
 // Begin decides about an operation. It returns one of three: a [Run], and the
 // caller does the operation and releases it; what was kept of the operation
 // when it was done, which may be empty; or an error, and nothing is to be done.
+// It does not wait for an operation that runs. One that was done costs a round
+// trip, a new one four more until its end: to acquire and release the lock, and
+// to begin and end the record.
 //
 // The errors match [ErrMismatch], [ErrUnknown], [ErrNotKept], [lockmw.ErrBusy]
 // while it is being done, [ErrUnavailable], [lockmw.ErrClosed],
-// [lockmw.ErrNested] or [ErrIncomplete]. The run's context descends from ctx.
+// [lockmw.ErrNested] or [ErrIncomplete]. The run's context descends from ctx:
+// pass one that does not end with the client, or the run may end when the
+// client disconnects.
 func (k *Keeper) Begin(ctx context.Context, op Operation) (*Run, []byte, error) {
 	run, kept, err := k.decide(ctx, op)
 	switch {
@@ -100,6 +111,7 @@ func (k *Keeper) Begin(ctx context.Context, op Operation) (*Run, []byte, error) 
 	return run, kept, err
 }
 
+// decide looks the record up, then acquires the lock, then begins the record.
 func (k *Keeper) decide(ctx context.Context, op Operation) (*Run, []byte, error) {
 	if op.Scope == "" || op.Key == "" {
 		return nil, nil, ErrIncomplete
@@ -148,6 +160,7 @@ func failure(what string, err error) error {
 	return fmt.Errorf("idempotency: %s: %w: %w", what, ErrUnavailable, err)
 }
 
+// failed and refused call the hooks.
 func (k *Keeper) failed(ctx context.Context, err error) {
 	if k.hooks.Failed != nil {
 		k.hooks.Failed(ctx, err)
@@ -160,14 +173,15 @@ func (k *Keeper) refused(ctx context.Context, reason string) {
 	}
 }
 
+// isClosed reports whether Close was called.
 func (k *Keeper) isClosed() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.closed
 }
 
-// later runs fn, which records something that Redis did not take in time. It
-// reports false if the keeper is closed.
+// later runs fn in the background, which records something that Redis did not
+// accept in time. It reports false if the keeper is closed.
 func (k *Keeper) later(fn func()) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -178,9 +192,11 @@ func (k *Keeper) later(fn func()) bool {
 	return true
 }
 
-// Close refuses new operations and waits until ctx ends for results that are
-// still to be recorded because Redis did not answer in time. Runs may go on.
-// The client and the locks stay open.
+// Close rejects new operations with [lockmw.ErrClosed] and waits until ctx ends
+// for results that are still to be recorded because Redis did not reply in
+// time; then the error matches the context's. Runs may continue; what Redis
+// does not accept then is not retried. Call it with a deadline, after the HTTP
+// server has shut down. The client and the locks stay open.
 func (k *Keeper) Close(ctx context.Context) error {
 	k.mu.Lock()
 	k.closed = true

@@ -12,7 +12,8 @@ import (
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
-// Key is what the name of a Redis key says about the record that it is.
+// Key is what the name of a Redis key says about the record that it is, see
+// [ParseKey].
 type Key struct {
 	Keeper  string // see [WithName]
 	Request string // hash of the scope, the key and the operation
@@ -25,7 +26,8 @@ const RedisKeyPrefix = "idempotency:v1:"
 var keyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([^{}]{1,100}):\{([0-9a-f]{32})\}$`)
 
 // ParseKey parses the name of a Redis key with the default prefix. It reports
-// false for a key that no keeper writes. It is for operators' tools.
+// false for a key that no keeper writes, and for one of another
+// [WithKeyPrefix]. It is for operators' tools, and does not ask Redis.
 func ParseKey(redisKey string) (Key, bool) {
 	m := keyForm.FindStringSubmatch(redisKey)
 	if m == nil {
@@ -34,7 +36,8 @@ func ParseKey(redisKey string) (Key, bool) {
 	return Key{Keeper: m[1], Request: m[2]}, true
 }
 
-// Record is what Redis has about a request, without what is in its response.
+// Record is what Redis has about a request, without what is in its response,
+// see [Inspect].
 type Record struct {
 	State    string // in words, such as "begun"; "unknown" for a value of another kind
 	Attempts int
@@ -43,6 +46,7 @@ type Record struct {
 	Size     int64  // of the response that is kept, in bytes
 }
 
+// stateNames are for pages of operators.
 var stateNames = map[state]string{
 	stateBegun: "begun", stateOpen: "the outcome is unknown", stateKept: "done, and the response is kept",
 	stateSpent: "done, and the response is not kept", stateForgotten: "forgotten: it may run again",
@@ -51,8 +55,10 @@ var stateNames = map[state]string{
 // maxField bounds the fields that are read: those of a record are short.
 const maxField = 4096
 
-// Inspect reads the records at Redis keys, in two round trips. The result has no
-// entry for a key that is not a hash. It is for operators' tools.
+// Inspect reads the records at Redis keys, in two round trips to each node. The
+// result has no entry for a key that is not a hash; one that does not exist has
+// the state "unknown". While Redis is unavailable the error matches
+// [ErrUnavailable]. It is for operators' tools, and does not read responses.
 func Inspect(ctx context.Context, rdb interface{ Pipeline() redis.Pipeliner }, redisKeys ...string) (map[string]Record, error) {
 	if len(redisKeys) == 0 {
 		return nil, nil
@@ -92,6 +98,7 @@ func Inspect(ctx context.Context, rdb interface{ Pipeline() redis.Pipeliner }, r
 	return all, nil
 }
 
+// decodeInspected returns the record of fields that may be missing.
 func decodeInspected(v []*redis.StringCmd, size int64) Record {
 	text := func(i int) string {
 		if v[i] == nil {

@@ -31,6 +31,7 @@ type recorder struct {
 	streams   func() // called when that begins
 }
 
+// newRecorder returns a recorder that has not written.
 func newRecorder(w http.ResponseWriter, r *http.Request, limit int64) *recorder {
 	return &recorder{w: w, before: w.Header().Clone(), head: r.Method == http.MethodHead, limit: limit, length: -1}
 }
@@ -59,7 +60,7 @@ func (c *recorder) WriteHeader(status int) {
 	}
 }
 
-// snapshot takes the header as it will go out.
+// snapshot keeps the header as it will be sent.
 func (c *recorder) snapshot() {
 	c.header = c.w.Header().Clone()
 	if n, err := strconv.ParseInt(c.header.Get("Content-Length"), 10, 64); err == nil && n >= 0 {
@@ -88,6 +89,8 @@ func (c *recorder) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// implicit writes the status 200 that net/http writes for a handler that wrote
+// none.
 func (c *recorder) implicit() {
 	if c.status == 0 {
 		c.WriteHeader(http.StatusOK)
@@ -127,8 +130,8 @@ func (c *recorder) EnableFullDuplex() error {
 	return http.NewResponseController(c.w).EnableFullDuplex()
 }
 
-// offered is what is handed to the handler: the recorder, with CloseNotify and
-// Push where the writer underneath has them.
+// offered returns the writer for the handler: the recorder, with CloseNotify
+// and Push where the writer below has them.
 func (c *recorder) offered() http.ResponseWriter {
 	var set ability
 	//lint:ignore SA1019 gin's Context.Stream panics without it
@@ -141,14 +144,16 @@ func (c *recorder) offered() http.ResponseWriter {
 	return c.expose(set)
 }
 
-// closeNotify tells when the context of the handler's request ends. That the
-// client is gone is not the end: the run goes on, and its retry gets the result.
+// closeNotify signals the end of the context of the handler's request. A client
+// that disconnects is not the end: the run continues, and its retry gets the
+// result.
 func (c *recorder) closeNotify() <-chan bool {
 	gone := make(chan bool, 1)
 	context.AfterFunc(c.ctx, func() { gone <- true })
 	return gone
 }
 
+// push is only called where the writer below has Push.
 func (c *recorder) push(target string, opts *http.PushOptions) error {
 	return c.w.(http.Pusher).Push(target, opts)
 }
@@ -161,7 +166,7 @@ func (c *recorder) stream() {
 }
 
 // send sends the response, with the header as it was when the status was
-// written. A handler that has written nothing has net/http answer.
+// written. For a handler that has written nothing net/http responds.
 func (c *recorder) send() {
 	if c.streaming || c.status == 0 {
 		return
@@ -205,6 +210,7 @@ func (c *recorder) whole() (*response, error) {
 	return &response{status: status, fields: changes(c.before, c.header), body: c.body}, nil
 }
 
+// trailers reports whether the handler has announced or written trailers.
 func (c *recorder) trailers() bool {
 	if len(c.header["Trailer"]) > len(c.before["Trailer"]) {
 		return true

@@ -7,7 +7,8 @@ import (
 	"github.com/redishttp/redishttp/internal/problem"
 )
 
-// Refusal is why a request is neither run nor replayed.
+// Refusal is why a request is neither run nor replayed, see
+// [RefusalFromContext].
 type Refusal struct {
 	// Reason is one of the following. It is also the fragment of the problem's type.
 	//
@@ -43,7 +44,7 @@ const (
 type refusalKey struct{}
 
 // RefusalFromContext returns why the handler of [WithDenyHandler] is called, and
-// with which status it responds unless it sends another.
+// with which status it responds unless it sends another. It is false for any other context.
 func RefusalFromContext(ctx context.Context) (Refusal, bool) {
 	ref, ok := ctx.Value(refusalKey{}).(Refusal)
 	return ref, ok

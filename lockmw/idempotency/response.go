@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// response is what is kept of a handler's answer. In Redis it is one string:
+// response is what is kept of a handler's response. In Redis it is one string:
 //
 //	version, status, number of fields, (change, name, number of values, values)…, body
 //
@@ -30,6 +30,7 @@ type field struct {
 	values []string
 }
 
+// change is what a handler did to a header field.
 type change uint64
 
 const (
@@ -49,7 +50,7 @@ var hop = map[string]bool{
 	"Proxy-Connection": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Date": true,
 }
 
-// changes is what a handler made of the header.
+// changes returns what a handler did to the header.
 func changes(before, after http.Header) []field {
 	var all []field
 	var connection []string
@@ -81,6 +82,7 @@ func changes(before, after http.Header) []field {
 	return all
 }
 
+// listed reports whether a name is in a list of field names.
 func listed(list, name string) bool {
 	for item := range strings.SplitSeq(list, ",") {
 		if strings.EqualFold(strings.TrimSpace(item), name) {
@@ -105,6 +107,7 @@ func (p *response) apply(h http.Header) {
 	}
 }
 
+// encode returns the response as it is stored.
 func (p *response) encode() []byte {
 	b := make([]byte, 0, 512+len(p.body))
 	b = append(b, responseVersion)
@@ -126,7 +129,7 @@ func (p *response) encode() []byte {
 	return append(b, p.body...)
 }
 
-// reader takes a response apart; its first failure sticks.
+// reader decodes a response; after its first failure it returns zero values.
 type reader struct {
 	b  []byte
 	ok bool
@@ -159,8 +162,8 @@ func (r *reader) text() string {
 	return s
 }
 
-// decodeResponse trusts nothing: Redis is shared, and versions differ during a
-// deploy. The body shares b's memory.
+// decodeResponse is safe for any bytes: Redis is shared, and versions differ
+// during a deployment. The body shares b's memory.
 func decodeResponse(b []byte) (*response, error) {
 	if len(b) == 0 || b[0] != responseVersion {
 		return nil, errResponse
@@ -197,7 +200,7 @@ func hasBody(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// restore takes back what a handler did to the header, for another answer.
+// restore removes what a handler did to the header, for another response.
 func restore(h, before http.Header) {
 	clear(h)
 	maps.Copy(h, before)

@@ -12,7 +12,8 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// Attempt is one time that an operation is done.
+// Attempt is one time that an operation is done, see [FromContext] and
+// [Run.Attempt].
 type Attempt struct {
 	// Number is 1, and with [WithRerun] more if attempts before may have done
 	// something: their outcome is unknown.
@@ -22,8 +23,10 @@ type Attempt struct {
 	Fence uint64
 }
 
-// Run is an operation under way, which holds its lock. End it with one of Keep,
-// Spend and Forget, and release it in any case.
+// Run is an operation that runs, which holds its lock. End it with one of Keep,
+// Spend and Forget, and release it in any case, best by defer: a panic then
+// leaves the outcome unknown. It is safe for concurrent use; the first end
+// counts.
 type Run struct {
 	k       *Keeper
 	op      Operation
@@ -39,29 +42,34 @@ type Run struct {
 	late    bool   // the lock is let go by who records the end
 }
 
-// Context ends when the lock is lost, as [lockmw.Lock.Context], and knows the
-// run: [FromContext] and [Forget] take it.
+// Context returns the context to do the operation with. It ends when the lock
+// is lost, as [lockmw.Lock.Context] does, and [FromContext] and [Forget] accept
+// it.
 func (r *Run) Context() context.Context { return r.ctx }
 
-// Attempt says which attempt this is.
+// Attempt returns which attempt this is.
 func (r *Run) Attempt() Attempt { return r.attempt }
 
-// Keep ends the run: the operation was done, and a retry gets
-// result. It is tried until Redis takes it or for four times [WithTimeout]; then
-// it returns [ErrUnavailable] and goes on in the background. The error is
-// [ErrSuperseded] if the lock was lost and another attempt has begun since.
-// After [Forget] it forgets instead.
+// Keep ends the run: the operation was done, and a retry gets result, for
+// [WithTTL]. It is tried until Redis accepts it or for four times
+// [WithTimeout]; then it returns [ErrUnavailable] and continues in the
+// background, for a minute at most. The error is [ErrSuperseded] if the lock
+// was lost and another attempt has begun since. After [Forget] it forgets
+// instead.
 func (r *Run) Keep(result []byte) error { return r.end(outcomeKept, result) }
 
-// Spend ends the run: the operation was done, and a retry
-// gets [ErrNotKept]. The errors are those of Keep.
+// Spend ends the run: the operation was done, and a retry gets [ErrNotKept].
+// Use it for results that are too large or secret. The errors are those of
+// Keep.
 func (r *Run) Spend() error { return r.end(outcomeNotKept, nil) }
 
-// Forget ends the run: it had no effect, and a retry runs again. The errors are
-// those of Keep.
+// Forget ends the run: it had no effect, and a retry runs again. If an attempt
+// before may have had one, the outcome stays unknown. The errors are those of
+// Keep.
 func (r *Run) Forget() error { return r.end(outcomeForgotten, nil) }
 
-// Release releases the lock. The outcome of a run that was not ended is unknown.
+// Release releases the lock. The outcome of a run that was not ended is
+// unknown.
 func (r *Run) Release() {
 	r.mu.Lock()
 	open := r.outcome == ""
@@ -108,6 +116,7 @@ func (r *Run) begin() (record, error) {
 	return rec, nil
 }
 
+// end records the outcome; the first call counts.
 func (r *Run) end(o string, result []byte) error {
 	if r.forget.Load() {
 		o, result = outcomeForgotten, nil
@@ -137,6 +146,7 @@ const (
 	outcomeUnknown   = "unknown"
 )
 
+// endings are the states in Redis of the outcomes that are recorded.
 var endings = map[string]state{outcomeKept: stateKept, outcomeNotKept: stateSpent, outcomeForgotten: stateForgotten}
 
 // finish records the outcome, with as many tries as it takes: it is recorded once.
@@ -173,6 +183,8 @@ func (r *Run) finishLater(o string, result []byte, ran bool) {
 	}
 }
 
+// ended reports a recorded outcome to the hook, or that another attempt has
+// begun.
 func (r *Run) ended(o string, mine bool) error {
 	if !mine {
 		r.k.failed(r.ctx, ErrSuperseded)
@@ -188,6 +200,8 @@ func (r *Run) ran(o string) {
 	}
 }
 
+// releaseUnlessLate leaves the lock to the background if that still records the
+// end.
 func (r *Run) releaseUnlessLate() {
 	r.mu.Lock()
 	late := r.late
@@ -203,7 +217,7 @@ func (r *Run) release() {
 	}
 }
 
-// persist calls fn until it succeeds, for so long, or until stop.
+// persist calls fn until it succeeds, until the time is over, or until stop.
 func persist(within time.Duration, stop <-chan struct{}, fn func() error) error {
 	until := time.Now().Add(within)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
@@ -223,7 +237,8 @@ func persist(within time.Duration, stop <-chan struct{}, fn func() error) error 
 
 type runKey struct{}
 
-// FromContext returns the attempt that a request is.
+// FromContext returns the attempt that a handler runs for, from its request's
+// context or that of [Run.Context]. It is false for any other context.
 func FromContext(ctx context.Context) (Attempt, bool) {
 	r, ok := ctx.Value(runKey{}).(*Run)
 	if !ok {
@@ -232,9 +247,9 @@ func FromContext(ctx context.Context) (Attempt, bool) {
 	return r.attempt, true
 }
 
-// Forget is for a handler that refused, or undid all it did: its answer is
-// sent but not kept, and a retry runs. It reports whether the context is one of
-// a run.
+// Forget has the response sent and not kept, and a retry run again: call it in
+// a handler that refused the request, or undid all it did. It reports whether
+// the context is one of a run.
 func Forget(ctx context.Context) bool {
 	r, ok := ctx.Value(runKey{}).(*Run)
 	if ok {

@@ -12,18 +12,19 @@ import (
 )
 
 // ScopeFunc names the user that a request belongs to, as the application knows
-// him: an account's id, not a name the client has chosen. Users do not see each
-// other's responses, whatever keys they send. It runs before the handler, so
-// the user must be known by then: put authentication outside. An empty
-// scope or an error gets 500: never one scope for all.
+// the user: an account's id, not a name the client has chosen. Users do not get
+// each other's responses, whatever keys they send. It runs before the handler,
+// so put authentication outside. An empty scope or an error gets 500: never one
+// scope for all. It may read the body, which the handler gets again.
 type ScopeFunc func(*http.Request) (string, error)
 
 // DangerouslyUnscoped is a [ScopeFunc] for services that have no users, or one:
-// a client that sends the same key and request as another one gets its response.
+// a client that sends the same key and request as another one gets its
+// response.
 func DangerouslyUnscoped(*http.Request) (string, error) { return "\x00unscoped", nil }
 
-// payload is the default [FingerprintFunc]. An outer middleware may have read
-// a form already.
+// payload is the default [FingerprintFunc]. It has the form too, which an outer
+// middleware may have read already.
 func payload(r *http.Request, body []byte) []byte {
 	return append([]byte(lockmw.Join(r.URL.RawQuery, r.Header.Get("Content-Type"), r.PostForm.Encode())), body...)
 }
@@ -69,6 +70,8 @@ func spelledOneWay(path string) string {
 	return b.String()
 }
 
+// unreserved reports whether a character never needs an escape (RFC 3986,
+// section 2.3).
 func unreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }

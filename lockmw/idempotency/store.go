@@ -31,6 +31,7 @@ type store struct {
 	timeout time.Duration
 }
 
+// newStore returns a store that has not dialled.
 func newStore(rdb Client, timeout time.Duration) *store {
 	return &store{rdb: rdb, caller: bounded.New(rdb), timeout: timeout, begins: redis.NewScriptServerSHA(beginSource), ends: redis.NewScriptServerSHA(finishSource)}
 }
@@ -57,8 +58,8 @@ type record struct {
 	attempt     int
 }
 
-// verdict is what a record says to a request for op: an error, what is kept if
-// the state is that, or nothing if it is yet to be seen.
+// verdict returns what a record means for a request for op: an error, what is
+// kept if the state is that, or nothing if the operation is to be done.
 func (rec record) verdict(op Operation) ([]byte, error) {
 	switch rec.state {
 	case stateNone, stateForgotten:
@@ -76,6 +77,8 @@ func (rec record) verdict(op Operation) ([]byte, error) {
 	return rec.kept, nil
 }
 
+// errReply is the error of a record or a reply of a later version, or of
+// another program.
 var errReply = errors.New("not a reply that is known")
 
 // look reads a record. A replica that is behind shows an older one, which
@@ -94,6 +97,7 @@ func (s *store) look(ctx context.Context, id string) (record, error) {
 	return decodeLook(v)
 }
 
+// read reads a record once.
 func (s *store) read(ctx context.Context, id string) ([]any, error) {
 	cmd := redis.NewSliceCmd(ctx, "hmget", id, "s", "p", "r")
 	if err := s.caller.Process(ctx, cmd); err != nil {
@@ -113,6 +117,8 @@ func refused(err error) bool {
 	return false
 }
 
+// decodeLook decodes the reply of read; a record that does not exist is the
+// zero one.
 func decodeLook(v []any) (record, error) {
 	if len(v) != 3 {
 		return record{}, fmt.Errorf("%w: %d values", errReply, len(v))
@@ -123,6 +129,7 @@ func decodeLook(v []any) (record, error) {
 	return decodeRecord(v[0], v[1], v[2])
 }
 
+// decodeRecord decodes the state, the fingerprint and what is kept.
 func decodeRecord(s, fingerprint, kept any) (record, error) {
 	text, _ := s.(string)
 	hash, _ := fingerprint.(string)
@@ -169,6 +176,7 @@ func (s *store) begin(ctx context.Context, h holder, rerun bool) (record, error)
 	return decodeBegin(v)
 }
 
+// decodeBegin decodes the reply of begin.lua.
 func decodeBegin(v []any) (record, error) {
 	if len(v) == 0 {
 		return record{}, errReply
