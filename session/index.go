@@ -65,7 +65,11 @@ func (x *index) add(ctx context.Context, user, hash, replaces string, deadline t
 	if err != nil || len(reply) == 0 {
 		return "", nil, fmt.Errorf("session: index: %w", blame(cmp.Or(err, errEmpty)))
 	}
-	return reply[0], reply[1:], x.unlink(ctx, reply[1:])
+	if err := x.end(ctx, user, reply[1:]); err != nil {
+		_ = x.remove(ctx, user, hash) // it is not saved, and must not count as one of the user's
+		return "", nil, err
+	}
+	return reply[0], reply[1:], nil
 }
 
 // epoch returns the user's epoch. It differs from that of add if the sessions
@@ -84,11 +88,15 @@ func (x *index) epoch(ctx context.Context, user string) (string, error) {
 	return cmd.Val(), nil
 }
 
-// remove takes a session out of its user's index.
-func (x *index) remove(ctx context.Context, user, hash string) error {
+// remove takes sessions out of their user's index.
+func (x *index) remove(ctx context.Context, user string, hashes ...string) error {
 	ctx, cancel := x.bound(ctx)
 	defer cancel()
-	if err := x.caller.Process(ctx, redis.NewIntCmd(ctx, "zrem", x.keys(user)[0], hash)); err != nil {
+	args := []any{"zrem", x.keys(user)[0]}
+	for _, hash := range hashes {
+		args = append(args, hash)
+	}
+	if err := x.caller.Process(ctx, redis.NewIntCmd(ctx, args...)); err != nil {
 		return fmt.Errorf("session: index: %w", blame(err))
 	}
 	return nil
@@ -104,10 +112,22 @@ func (x *index) revoke(ctx context.Context, user, except string) ([]string, erro
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, fmt.Errorf("session: index: %w", blame(err))
 	}
-	if err := x.unlink(ctx, hashes); err != nil {
+	if err := x.end(ctx, user, hashes); err != nil {
 		return hashes, err
 	}
 	return hashes, x.confirm(ctx, hashes...)
+}
+
+// end deletes sessions, and then takes them out of their user's index: one that could
+// not be deleted is found by the next call.
+func (x *index) end(ctx context.Context, user string, hashes []string) error {
+	if len(hashes) == 0 {
+		return nil
+	}
+	if err := x.unlink(ctx, hashes); err != nil {
+		return err
+	}
+	return x.remove(ctx, user, hashes...)
 }
 
 // unlinkBatch bounds a pipeline, so that a user with many sessions does not

@@ -2,7 +2,7 @@
 -- KEYS[1] sorted set of token hashes by the deadline of the session in µs, by Redis' clock, KEYS[2] epoch
 -- ARGV[1] token hash, ARGV[2] µs until the deadline, so fine that no two are equal, ARGV[3] hash it replaces or "", which stays until
 -- that session is gone and is not counted, ARGV[4] most sessions, 0 for any number
--- Reply   {epoch, hashes that are too many …}
+-- Reply   {epoch, hashes that are too many …}: they leave the index when they are deleted
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
@@ -17,7 +17,6 @@ if most > 0 and count > most then
   for _, hash in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     if #reply > count - most then break end
     if hash ~= ARGV[1] and hash ~= ARGV[3] then
-      redis.call('ZREM', KEYS[1], hash)
       reply[#reply + 1] = hash
     end
   end

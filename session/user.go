@@ -111,8 +111,9 @@ func (m *Manager) Revoke(ctx context.Context, user, handle string) error {
 // RevokeAll ends all sessions of a user and returns how many there were. A
 // login of that user that another request has under way fails with [ErrGone].
 // Use it when an account is locked or its credentials were stolen. It costs a
-// round trip, and one more to each master for every thousand sessions. After an
-// error other than [ErrUnconfirmed] some of the sessions may still exist.
+// round trip, two more if there are any, and one more to each master for every thousand.
+// After an error other than [ErrUnconfirmed] some of the sessions may still exist: call
+// it again.
 //
 // If the session of ctx is the user's, it ends too: what is put into it
 // afterwards is not saved, and the response removes the cookie. A Login or

@@ -113,16 +113,22 @@ func TestAServerThatCannotServe(t *testing.T) {
 		make   func(t *testing.T, rdb *redis.Client)
 		mended func(t *testing.T, rdb *redis.Client)
 	}{
-		"READONLY": {readOnly, nil, func(t *testing.T, rdb *redis.Client) { set(t, rdb, "replicaof", "127.0.0.1", "1") },
-			func(t *testing.T, rdb *redis.Client) { set(t, rdb, "replicaof", "no", "one") }},
+		"READONLY": {
+			readOnly, nil, func(t *testing.T, rdb *redis.Client) { set(t, rdb, "replicaof", "127.0.0.1", "1") },
+			func(t *testing.T, rdb *redis.Client) { set(t, rdb, "replicaof", "no", "one") },
+		},
 		"MASTERDOWN": {away, nil, func(t *testing.T, rdb *redis.Client) {
 			set(t, rdb, "config", "set", "replica-serve-stale-data", "no")
 			set(t, rdb, "replicaof", "127.0.0.1", "1")
 		}, func(t *testing.T, rdb *redis.Client) { set(t, rdb, "replicaof", "no", "one") }},
-		"NOREPLICAS": {readOnly, nil, func(t *testing.T, rdb *redis.Client) { set(t, rdb, "config", "set", "min-replicas-to-write", "1") },
-			func(t *testing.T, rdb *redis.Client) { set(t, rdb, "config", "set", "min-replicas-to-write", "0") }},
-		"OOM": {readOnly, nil, func(t *testing.T, rdb *redis.Client) { set(t, rdb, "config", "set", "maxmemory", "1") },
-			func(t *testing.T, rdb *redis.Client) { set(t, rdb, "config", "set", "maxmemory", "0") }},
+		"NOREPLICAS": {
+			readOnly, nil, func(t *testing.T, rdb *redis.Client) { set(t, rdb, "config", "set", "min-replicas-to-write", "1") },
+			func(t *testing.T, rdb *redis.Client) { set(t, rdb, "config", "set", "min-replicas-to-write", "0") },
+		},
+		"OOM": {
+			readOnly, nil, func(t *testing.T, rdb *redis.Client) { set(t, rdb, "config", "set", "maxmemory", "1") },
+			func(t *testing.T, rdb *redis.Client) { set(t, rdb, "config", "set", "maxmemory", "0") },
+		},
 		"BUSY": {away, []string{"--busy-reply-threshold", "1"}, func(t *testing.T, rdb *redis.Client) {
 			go rdb.Eval(context.WithoutCancel(t.Context()), "while true do end", nil)
 			redistest.Eventually(t, Patience, func() bool { return redis.HasErrorPrefix(rdb.Get(t.Context(), "x").Err(), "BUSY") }, "it is not busy")
