@@ -94,7 +94,7 @@ fuzz: redis ## each fuzz target of each module for FUZZTIME
 
 .PHONY: fuzz-briefly
 fuzz-briefly:
-	@$(MAKE) fuzz FUZZTIME=2s
+	@$(MAKE) fuzz FUZZTIME=1s
 
 .PHONY: hooks
 hooks: ## check format, vet and tidiness before each commit
