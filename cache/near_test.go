@@ -67,7 +67,7 @@ func TestNearTierIsBounded(t *testing.T) {
 	var s site
 	s.set(answering(strings.Repeat("x", 5000), "Cache-Control: max-age=60"))
 	h := newCache(t, rdb, cache.WithNearTier(100<<10, time.Minute)).Handler(&s)
-	const pages = 100
+	const pages = 40
 	for i := range pages {
 		do(h, "GET", fmt.Sprint("/", i))
 		do(h, "GET", fmt.Sprint("/", i)) // the second puts it near

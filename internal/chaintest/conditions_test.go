@@ -135,6 +135,7 @@ func TestAServerThatCannotServe(t *testing.T) {
 		}, func(t *testing.T, rdb *redis.Client) { set(t, rdb, "script", "kill") }},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.NewServer(t, redistest.WithArgs(c.args...))
 			direct := server.Client(t)
 			for client, rdb := range map[string]redis.UniversalClient{"plain": server.Client(t), "connect": connecttest.Open(t, server.URL()).Client()} {

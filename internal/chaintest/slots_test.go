@@ -29,7 +29,7 @@ import (
 // refused, no session is lost, no lock has two holders and no fence goes back, and
 // nothing that was purged is served. Few calls fail.
 func TestSlotsMoveUnderLoad(t *testing.T) {
-	lasting := 5 * time.Second
+	lasting := 3 * time.Second
 	if redistest.IsLong() {
 		lasting = 30 * time.Second
 	}
