@@ -65,8 +65,8 @@ func TestSlotsMoveUnderLoad(t *testing.T) {
 		}
 		move := c.OpenSlot(t, key)
 		move.MigrateHalf(t)
-		hold := time.Duration(moves%4) * 75 * time.Millisecond // longer than the limiter and the cache wait
-		redistest.Eventually(t, Patience, func() bool { hold -= 10 * time.Millisecond; return hold <= 0 }, "")
+		until := time.Now().Add(time.Duration(moves%4) * 75 * time.Millisecond) // longer than the limiter and the cache wait
+		redistest.Eventually(t, Patience, func() bool { return time.Now().After(until) }, "time stands still")
 		move.Finish(t)
 	}
 	cancel()
