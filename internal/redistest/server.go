@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -81,33 +80,11 @@ func newServer(opts ...ServerOption) (*Server, error) {
 		return nil, err
 	}
 	s.dir = dir
-	if s.socket != "" {
-		s.socket = filepath.Join(dir, s.socket)
+	if err := s.setUp(); err != nil {
+		s.clear()
+		return nil, err
 	}
-	if s.certs != nil && s.certs.caFile == "" { // else shared with a server before
-		if err := s.certs.write(dir); err != nil {
-			return nil, err
-		}
-	}
-	if s.clock != "" {
-		if s.env, err = s.shim(); err != nil {
-			return nil, err
-		}
-	}
-	for range 5 { // another process may take the port between the draw and the bind
-		if s.socket == "" {
-			if s.port, err = freePort(); err != nil {
-				return nil, err
-			}
-		}
-		if err = s.start(); err == nil {
-			return s, nil
-		}
-		if !strings.Contains(err.Error(), "Address already in use") {
-			break
-		}
-	}
-	return nil, err
+	return s, nil
 }
 
 func (s *Server) start() error {
@@ -282,6 +259,11 @@ func (s *Server) FlushScripts(t testing.TB) {
 
 func (s *Server) stop() {
 	s.proc.kill()
+	s.clear()
+}
+
+// clear removes the server's directory.
+func (s *Server) clear() {
 	_ = os.RemoveAll(s.dir)
 	_ = os.Remove(filepath.Dir(s.dir)) // if this was the last
 }
