@@ -14,7 +14,7 @@ type attempt struct {
 	exchange
 	given   *http.Request // the handler's
 	before  http.Header
-	around  http.Header // what outer middlewares say, see [config.around]
+	around  http.Header // what outer middlewares say, see rules.Around
 	own     http.Header // what the handler says
 	begun   time.Time
 	asks    bool // with a condition of ours

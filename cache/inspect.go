@@ -59,13 +59,12 @@ func (e Entry) named(target string) Entry {
 // is still valid, to be read with HMGET for [Entry.Purged]. The log is in the
 // bucket of the entry; [Explanation].Log names it.
 func (e Entry) PurgeFields() []string {
-	fields := []string{"_inc", "_floor", "u:" + e.url}
-	for _, tag := range e.Tags {
-		fields = append(fields, "t:"+cachekey.Digest(tag))
-	}
-	fields = append(fields, "su:"+e.url)
-	for _, tag := range e.Tags {
-		fields = append(fields, "st:"+cachekey.Digest(tag))
+	fields := []string{"_inc", "_floor"}
+	for _, soft := range []bool{false, true} {
+		fields = append(fields, store.URLField(e.url, soft))
+		for _, tag := range e.Tags {
+			fields = append(fields, store.TagField(tag, soft))
+		}
 	}
 	return fields
 }

@@ -16,7 +16,7 @@ import (
 type outer struct {
 	given    *http.Request // as it came, the handler's
 	spelled  http.Header   // its fields, if their names are not all canonical
-	around   http.Header   // see [config.around]
+	around   http.Header   // see rules.Around
 	forbids  string        // why they forbid a response from the store, "" if they do not
 	validate bool          // they require its validation
 	limited  bool          // they say how long it is fresh:

@@ -185,6 +185,12 @@ type failure struct {
 	err   error
 }
 
+// refusal is the failure of a transaction that Redis refuses, in its own words.
+func refusal(err error) failure {
+	err = wrapped("EXEC", err)
+	return failure{reply: []any{err}, err: err}
+}
+
 func failed(reply any) (any, error) {
 	switch r := reply.(type) {
 	case redis.Error:

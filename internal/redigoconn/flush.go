@@ -136,7 +136,7 @@ func (c *Conn) exec(ctx context.Context, tx []command) (any, error) {
 		case !fromServer(err):
 			return nil, wrapped("EXEC", err)
 		case !goredis.HasErrorPrefix(err, "syntax"):
-			return failure{reply: []any{wrapped("EXEC", err)}, err: wrapped("EXEC", err)}, nil
+			return refusal(err), nil
 		}
 		c.keep.Store(true) // a server before 6.2 does not know PXAT
 	}

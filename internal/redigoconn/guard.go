@@ -83,8 +83,7 @@ func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
 		err = fmt.Errorf("reply %T", reply)
 	}
 	if fromServer(err) {
-		err = wrapped("EXEC", err) // in the server's words, which a client may have wrapped
-		return failure{reply: []any{err}, err: err}, nil
+		return refusal(err), nil
 	}
 	return nil, wrapped("EXEC", err)
 }

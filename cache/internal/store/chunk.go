@@ -56,7 +56,7 @@ func (t *Recorder) Write(p []byte, err error) {
 		t.Drop()
 		t.over()
 		return
-	case t.f.Inc == "" && t.Size > InlineSize:
+	case !t.f.Reachable() && t.Size > InlineSize:
 		t.Drop() // without a store the first part is all that can be kept
 		t.lost()
 		return

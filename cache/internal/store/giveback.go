@@ -1,7 +1,6 @@
 package store
 
 import (
-	_ "embed" // for the script
 	"slices"
 	"sync"
 	"time"

@@ -3,19 +3,16 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	_ "embed" // for the script
 	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
-	_ "embed"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
 )
-
-// for the script
 
 //go:embed look.lua
 var lookSource string
@@ -62,8 +59,8 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 	stored := names.Val()
 	slices.Sort(stored)
 	if !slices.Equal(stored, f.Names) { // another variant
-		s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
-		f.Lease, f.HitForMiss, f.Large = "", false, false // they are of the other variant
+		s.Release(f.Detach())
+		f.HitForMiss, f.Large = false, false // they are of the other variant
 		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
 		tags := a.tags
 		if e != nil { // variants of one target mostly have the same

@@ -81,8 +81,7 @@ func (s *Store) findNow(ctx context.Context, guess Found, k known, q wanted) (Fo
 		s.Release(Lease{Key: guess.LeaseKey(guess.Variant), Token: q.token, unsure: true})
 		f.Lease = ""
 	case f.Lease != "" && f.Fresh():
-		s.Release(Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease})
-		f.Lease = ""
+		s.Release(f.Detach())
 	case f.Lease != "":
 		s.Release(s.leases.offer(f.LeaseKey(f.Variant), f.Lease, s.set.LeaseTTL))
 	}

@@ -28,14 +28,14 @@ type Mark struct{ logs, fields []string }
 // Mark purges the URL of a place: all its targets and variants. soft makes them stale
 // instead of missing.
 func (p *Place) Mark(soft bool) Mark {
-	return Mark{[]string{p.Log}, []string{field("u:", p.url, soft)}}
+	return Mark{[]string{p.Log}, []string{URLField(p.url, soft)}}
 }
 
 // Tagged purges every entry that has one of these tags, in all buckets.
 func (s *Store) Tagged(tags []string, soft bool) Mark {
 	fields := make([]string, len(tags))
 	for i, tag := range tags {
-		fields[i] = field("t:", cachekey.Digest(tag), soft)
+		fields[i] = TagField(tag, soft)
 	}
 	return Mark{s.logs(), fields}
 }
@@ -43,7 +43,13 @@ func (s *Store) Tagged(tags []string, soft bool) Mark {
 // Everything purges every entry.
 func (s *Store) Everything() Mark { return Mark{logs: s.logs()} }
 
-// field is the name of a URL or tag in a purge log.
+// URLField is the field of a purge log with the number of the last purge of a URL, by
+// its hash; soft is that of the last soft purge.
+func URLField(hash string, soft bool) string { return field("u:", hash, soft) }
+
+// TagField is [URLField] of a tag.
+func TagField(tag string, soft bool) string { return field("t:", cachekey.Digest(tag), soft) }
+
 func field(kind, hash string, soft bool) string {
 	if soft {
 		kind = "s" + kind

@@ -1,15 +1,13 @@
 package store
 
-import (
-	"strconv"
-)
+import "strconv"
 
 // Place is where a target is stored. All its keys are in one hash slot with the purge log
 // of its bucket, so that one script on one node of a cluster reaches them.
 type Place struct {
 	Target string // the whole primary key
 	Hash   string // of it
-	url    string // hash of the URL alone, by which it is purged; see urlID
+	url    string // hash of the URL alone, by which it is purged; see cachekey.PurgeID
 	bucket uint64
 	base   string // of the keys of the bucket
 	Log    string

@@ -23,10 +23,10 @@ type answer struct {
 func (a *answer) queue(ctx context.Context, pipe redis.Pipeliner, f *Found, tags []string) {
 	a.tags = tags
 	fields := make([]string, 0, 5+2*len(tags))
-	fields = append(fields, "_inc", "_seq", "_floor", "u:"+f.url, "su:"+f.url)
+	fields = append(fields, "_inc", "_seq", "_floor", URLField(f.url, false), URLField(f.url, true))
 	for _, tag := range tags {
-		d := cachekey.Digest(tag)
-		fields = append(fields, "t:"+d, "st:"+d)
+		hash := cachekey.Digest(tag)
+		fields = append(fields, field("t:", hash, false), field("t:", hash, true))
 	}
 	// The log before the entry: what is stored in between is newer than both.
 	a.log = pipe.HMGet(ctx, f.Log, fields...)

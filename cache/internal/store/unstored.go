@@ -14,7 +14,7 @@ const largeFor = 10 * time.Minute
 // each other. A single response that is not stored may be an exception. While Redis is
 // away the process counts for itself.
 func (s *Store) MarkHitForMiss(ctx context.Context, f *Found, of Class, d time.Duration) bool {
-	if f.Inc == "" { // without Redis, for this process
+	if !f.Reachable() { // for this process
 		seen := 1
 		s.memo.change(f.Hash, func(k *known) {
 			if k.unstoredOf == of && time.Now().Before(k.unstoredUntil) {
@@ -30,15 +30,14 @@ func (s *Store) MarkHitForMiss(ctx context.Context, f *Found, of Class, d time.D
 // MarkLarge releases the lease of f and notes, for all instances and ten minutes, that the
 // body was too large to be stored.
 func (s *Store) MarkLarge(ctx context.Context, f *Found) {
-	if f.Inc != "" {
+	if f.Reachable() {
 		s.endAndMark(ctx, f, f.largeKey(f.Variant), largeFor)
 	}
 }
 
 // endAndMark returns how often the mark was set, 0 if Redis cannot be reached.
 func (s *Store) endAndMark(ctx context.Context, f *Found, mark string, d time.Duration) int64 {
-	lease := Lease{Key: f.LeaseKey(f.Variant), Token: f.Lease}
-	f.Lease = ""
+	lease := f.Detach()
 	call, ok := s.nodes.Allow(f.Log)
 	if !ok {
 		s.Release(lease)
