@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/redishttp/redishttp/internal/prefetch"
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
@@ -38,7 +39,26 @@ func admissionOf(ctx context.Context) *admission {
 
 // in returns the request with the admission in its context.
 func (a *admission) in(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), ctxKey{}, a))
+	return r.WithContext(&admitted{r.Context(), a})
+}
+
+// admitted is the context of a request that was decided.
+type admitted struct {
+	context.Context
+	a *admission
+}
+
+// Value returns the admission, and what was prefetched with the decision.
+func (c *admitted) Value(key any) any {
+	switch key {
+	case ctxKey{}:
+		return c.a
+	case prefetch.Key{}:
+		if c.a.request.batch.Sent() {
+			return c.a.request.batch
+		}
+	}
+	return c.Context.Value(key)
 }
 
 // of returns the admission by a limiter, this one or an outer one, nil if there is

@@ -9,6 +9,7 @@ import (
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/redishttp/redishttp/internal/personal"
+	"github.com/redishttp/redishttp/internal/prefetch"
 )
 
 // This file holds everything that relies on how scs works inside. scs keeps the
@@ -95,6 +96,10 @@ func (c *lazy) Value(key any) any {
 		return c.st
 	case personal.Key{}:
 		return c.st
+	case prefetch.Key{}:
+		if c.st.batch.Sent() {
+			return c.st.batch
+		}
 	}
 	return c.Context.Value(key)
 }
@@ -106,8 +111,11 @@ type plain struct {
 }
 
 func (c *plain) Value(key any) any {
-	if key == (stateKey{c.st.m}) {
+	switch {
+	case key == (stateKey{c.st.m}):
 		return c.st
+	case key == (prefetch.Key{}) && c.st.batch.Sent():
+		return c.st.batch
 	}
 	return c.Context.Value(key)
 }

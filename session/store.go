@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
 	"github.com/redishttp/redishttp/internal/redigoconn"
 	"github.com/redishttp/redishttp/internal/rights"
@@ -28,6 +28,7 @@ type store struct {
 	all    *redis.Pool // for operators: without a deadline
 	nodes  *breaker.Set
 	rights *rights.Watch
+	caller *bounded.Caller
 	saves  saveQueue
 	fresh  *fresh
 }
@@ -51,7 +52,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: dialer.Pool()}
+	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: dialer.Pool(), caller: dialer.Caller()}
 	s.pairs.New = func() any {
 		conn := dialer.Conn()
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
@@ -69,19 +70,25 @@ func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn 
 	}
 	bound, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	p, ok := s.pairs.Get().(*pair)
-	if !ok {
-		return errors.New("session: no store")
-	}
-	p.conn.Bind(bound)
-	err := fn(p)
-	p.conn.Unbind() // a request must not be kept alive by the pool
-	s.pairs.Put(p)
+	err := s.on(bound, fn)
 	hungUp := err != nil && errors.Is(ctx.Err(), context.Canceled)
 	s.report(ctx, call, err, hungUp)
 	if err != nil && !hungUp {
 		return fmt.Errorf("session: %w", blame(err))
 	}
+	return err
+}
+
+// on runs one operation of redisstore under a context.
+func (s *store) on(ctx context.Context, fn func(*pair) error) error {
+	p, ok := s.pairs.Get().(*pair)
+	if !ok {
+		return errors.New("session: no store")
+	}
+	p.conn.Bind(ctx)
+	err := fn(p)
+	p.conn.Unbind() // a request must not be kept alive by the pool
+	s.pairs.Put(p)
 	return err
 }
 
@@ -94,15 +101,8 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 		err = context.Canceled
 	case errors.As(err, &answer):
 		err = breaker.AnswerError{Err: answer}
-		s.rights.See(ctx, err)
 	}
-	switch e := s.nodes.Report(call, err); e.Change {
-	case breaker.None:
-	case breaker.Opened:
-		s.m.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, sessions cannot be loaded", slog.String("addr", e.Addr))
-	case breaker.Closed:
-		s.m.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, sessions are loaded again", slog.String("addr", e.Addr))
-	}
+	s.settle(ctx, call, err)
 }
 
 // FindCtx ends with the request's context: a session is of no use once its client
@@ -118,18 +118,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 			return b, true, nil
 		}
 	}
-	var stored []byte
-	var ttl time.Duration
-	err = s.with(ctx, s.m.base+hash, s.m.loadTimeout, func(p *pair) error {
-		now := time.Now()
-		ask := st != nil && !s.fresh.is(hash, now)
-		p.conn.TrackTTL(ask)
-		stored, found, err = p.store.Find(hash)
-		if ttl = p.conn.TTL(); ask && found && ttl > 0 {
-			s.fresh.set(hash, now.Add(min(ttl-(s.m.idle-s.m.step()), s.m.step())))
-		}
-		return err
-	})
+	stored, ttl, found, err := s.read(ctx, st, hash)
 	switch {
 	case isWrongType(err):
 		st.found(hash, nil, 0)
@@ -148,6 +137,36 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	}
 	st.found(hash, &value{hash, b, stored}, ttl)
 	return b, true, nil
+}
+
+// read reads a session, or finds it among what was prefetched.
+func (s *store) read(ctx context.Context, st *state, hash string) (stored []byte, ttl time.Duration, found bool, err error) {
+	now := time.Now()
+	ask := st != nil && !s.fresh.is(hash, now)
+	ahead, err := st.prefetched(ctx, hash)
+	if err != nil {
+		return nil, 0, false, fmt.Errorf("session: %w", err)
+	}
+	find := func(p *pair) (err error) {
+		p.conn.TrackTTL(ask)
+		if ahead != nil {
+			p.conn.Reply(ahead)
+		}
+		stored, found, err = p.store.Find(hash)
+		if ttl = p.conn.TTL(); ask && found && ttl > 0 {
+			s.fresh.set(hash, now.Add(min(ttl-(s.m.idle-s.m.step()), s.m.step())))
+		}
+		return err
+	}
+	if ahead == nil {
+		err = s.with(ctx, s.m.base+hash, s.m.loadTimeout, find)
+		return stored, ttl, found, err
+	}
+	ask = ahead.HasTTL()
+	if err = s.on(ctx, find); err != nil {
+		err = fmt.Errorf("session: %w", blame(err))
+	}
+	return stored, ttl, found, err
 }
 
 // CommitCtx does not end with the request's context: the handler has done its work,

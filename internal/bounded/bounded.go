@@ -67,13 +67,14 @@ type Caller struct {
 	rdb    Client
 	honors bool
 	rights *rights.Watch
+	many   func(ctx context.Context, cmds []redis.Cmder) error // nil if the client has no pipelines
 }
 
 var _ redis.Scripter = (*Caller)(nil)
 
 // New returns a Caller for rdb. It does not dial.
 func New(rdb Client) *Caller {
-	return &Caller{rdb: rdb, honors: honorsDeadlines(rdb)}
+	return &Caller{rdb: rdb, honors: honorsDeadlines(rdb), many: pipelined(rdb)}
 }
 
 // Watch has the caller log rights that the user of Redis lacks, and what else
@@ -225,29 +226,41 @@ func (c onceInts) Clone() redis.Cmder {
 // Ints runs a script whose reply is a list of integers, sent once and in one
 // round trip when the server knows the script. All keys are in one slot.
 func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
+	return c.IntsBy(ctx, nil, script, keys, args...)
+}
+
+// Sender sends a command, as [Client.Process] does, and others with it. After an
+// error that matches [ErrAbandoned] the command must not be touched.
+type Sender func(ctx context.Context, cmd redis.Cmder) error
+
+// IntsBy is [Caller.Ints] whose first command goes over send, nil for the client.
+func (c *Caller) IntsBy(ctx context.Context, send Sender, script *redis.Script, keys []string, args ...any) ([]int64, error) {
 	hash := c.Hash(ctx, script, keys)
-	if hash != "" {
-		cmd := redis.NewIntSliceCmd(ctx, ScriptArgs("evalsha", hash, keys, args)...)
-		cmd.SetFirstKeyPos(3)
-		var err error
-		if c.honors { // without a closure: this is the hot path of the limiter
-			err = c.rdb.Process(ctx, onceInts{cmd})
-			c.rights.See(ctx, err)
-		} else {
-			err = c.Process(ctx, onceInts{cmd})
-		}
-		if err == nil {
-			return cmd.Val(), nil
-		}
-		if redis.HasErrorPrefix(err, "TRYAGAIN") {
-			return c.Run(ctx, script, keys, args...).Int64Slice()
-		}
-		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			return c.again(ctx, script, keys, args).Int64Slice()
-		}
-		return nil, fmt.Errorf("evalsha: %w", err)
+	if hash == "" {
+		return script.Eval(ctx, c, keys, args...).Int64Slice()
 	}
-	return script.Eval(ctx, c, keys, args...).Int64Slice()
+	cmd := redis.NewIntSliceCmd(ctx, ScriptArgs("evalsha", hash, keys, args)...)
+	cmd.SetFirstKeyPos(3)
+	var err error
+	switch {
+	case send != nil:
+		err = send(ctx, onceInts{cmd})
+		c.rights.See(ctx, err)
+	case c.honors: // without a closure: this is the hot path of the limiter
+		err = c.rdb.Process(ctx, onceInts{cmd})
+		c.rights.See(ctx, err)
+	default:
+		err = c.Process(ctx, onceInts{cmd})
+	}
+	switch {
+	case err == nil:
+		return cmd.Val(), nil
+	case redis.HasErrorPrefix(err, "TRYAGAIN"):
+		return c.Run(ctx, script, keys, args...).Int64Slice()
+	case redis.HasErrorPrefix(err, "NOSCRIPT"):
+		return c.again(ctx, script, keys, args).Int64Slice()
+	}
+	return nil, fmt.Errorf("evalsha: %w", err)
 }
 
 // ScriptArgs are the words of EVAL and its kin.

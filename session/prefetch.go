@@ -1,0 +1,138 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/redishttp/redishttp/internal/breaker"
+	"github.com/redishttp/redishttp/internal/prefetch"
+	"github.com/redishttp/redishttp/internal/redigoconn"
+)
+
+// handler is the Manager around one handler.
+type handler struct {
+	m     *Manager
+	next  http.Handler
+	inner prefetch.Handler // next, if it is of this module
+}
+
+// ahead is the read of a session before its handler uses it.
+type ahead struct {
+	prefetch.Question
+	m     *Manager
+	ctx   context.Context
+	hash  string
+	read  *redigoconn.Read
+	call  breaker.Call
+	class prefetch.Class
+}
+
+// Prefetch implements [prefetch.Handler]: the session is read if the request has
+// a cookie that can be a token, and if requests of its kind use their sessions.
+func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
+	if !h.m.prefetch {
+		return
+	}
+	if q := h.question(r); q != nil {
+		b.Add(&q.Question)
+	}
+	b.Visit(h.inner)
+}
+
+// question returns what would be read for a request, nil for nothing.
+func (h *handler) question(r *http.Request) *ahead {
+	m, s := h.m, h.m.store
+	tokens := m.tokens(r)
+	if len(tokens) == 0 {
+		return nil
+	}
+	class := prefetch.ClassOf(r)
+	if !m.usage.Wanted(class) {
+		return nil
+	}
+	hash := hashOf(tokens[0])
+	key := m.base + hash
+	call, ok := s.nodes.Allow(key)
+	if !ok {
+		return nil
+	}
+	read := redigoconn.NewRead(r.Context(), key, !s.fresh.is(hash, time.Now()))
+	q := &ahead{m: m, ctx: r.Context(), hash: hash, read: read, call: call, class: class}
+	q.Question = prefetch.Question{Owner: h, Asker: q, Caller: s.caller, Key: key, Commands: read.Commands(), Timeout: m.loadTimeout}
+	return q
+}
+
+// Report implements [prefetch.Asker].
+func (q *ahead) Report(err error) { q.m.store.settle(q.ctx, q.call, err) }
+
+// Unused implements [prefetch.Asker].
+func (q *ahead) Unused(prefetch.Outcome) {
+	q.m.usage.Drop(q.class)
+	if q.m.hooks.Prefetched != nil {
+		q.m.hooks.Prefetched(q.ctx, false)
+	}
+}
+
+// batch returns what is read for a request whose outermost middleware of this
+// module is the session, nil if the next handler would ask nothing.
+func (h *handler) batch(r *http.Request) *prefetch.Batch {
+	if h.inner == nil || !h.m.prefetch || prefetch.Visited(r.Context(), h) {
+		return nil
+	}
+	q := h.question(r)
+	if q == nil {
+		return nil
+	}
+	b := prefetch.New(h.inner, r)
+	b.Add(&q.Question)
+	b.Send()
+	return b
+}
+
+// prefetched returns the read of a session that was made before it was used, nil
+// if there is none of this hash. The error is that of a reply that is late.
+func (st *state) prefetched(ctx context.Context, hash string) (*redigoconn.Read, error) {
+	if st == nil || st.h == nil || st.fetched {
+		return nil, nil
+	}
+	st.fetched = true
+	m := st.m
+	taken, outcome := prefetch.Take(ctx, st.h)
+	if taken == nil {
+		m.usage.Asked(prefetch.ClassOf(st.r))
+		return nil, nil
+	}
+	q, _ := taken.Asker.(*ahead)
+	if q.hash != hash {
+		q.Unused(outcome)
+		return nil, nil
+	}
+	m.usage.Take(q.class)
+	if m.hooks.Prefetched != nil {
+		m.hooks.Prefetched(ctx, true)
+	}
+	switch outcome {
+	case prefetch.Answered:
+		return q.read, nil
+	case prefetch.Late:
+		return nil, blame(context.DeadlineExceeded)
+	case prefetch.None:
+	}
+	return nil, nil
+}
+
+// settle tells the breaker of a node how a call over go-redis ended.
+func (s *store) settle(ctx context.Context, call breaker.Call, err error) {
+	if err != nil {
+		s.rights.See(ctx, err)
+	}
+	switch e := s.nodes.Report(call, err); e.Change {
+	case breaker.None:
+	case breaker.Opened:
+		s.m.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, sessions cannot be loaded", slog.String("addr", e.Addr))
+	case breaker.Closed:
+		s.m.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, sessions are loaded again", slog.String("addr", e.Addr))
+	}
+}
