@@ -19,7 +19,10 @@ func (x *exchange) lookup(lease bool) (decision, error) {
 			return x.hit(serve), nil
 		}
 	}
-	f, err := c.store.Lookup(r.Context(), p, r.Header, lease && c.waitMax > 0)
+	f, answered, err := x.answer(p)
+	if !answered {
+		f, err = c.store.Lookup(r.Context(), p, r.Header, lease && c.waitMax > 0)
+	}
 	if err != nil {
 		x.f = f
 		return x.forward(rules.ForwardBypass, "store-error"), store.Wrap("lookup", err)

@@ -30,48 +30,67 @@ type wanted struct {
 // look-up checks.
 const checkEvery = 100 * time.Millisecond
 
+// lookupRead is a look-up: its commands, and when they were made.
+type lookupRead struct {
+	wanted
+	begun time.Time
+	names *redis.StringSliceCmd
+	a     answer
+	call  []scriptCall // of look.lua, none if it is not needed
+}
+
+// reads makes a look-up of what the guessed names and variant in f lead to.
+func (s *Store) reads(f *Found, q wanted) lookupRead {
+	rd := lookupRead{wanted: q, begun: time.Now()}
+	if q.probe || s.doubtful(f) {
+		rd.call = s.looking(f, q)
+	}
+	return rd
+}
+
+// queue adds the commands behind those of the script.
+func (rd *lookupRead) queue(ctx context.Context, pipe redis.Pipeliner, f *Found, tags []string) {
+	rd.names = pipe.SMembers(ctx, f.vary())
+	rd.a = answer{}
+	rd.a.queue(ctx, pipe, f, tags)
+}
+
 // query reads everything in one round trip: the names of the selecting
 // headers, the entry that the guessed names and variant lead to, its TTL and the purge
 // log, and, when the entry is likely to be missing, the lease to make it. Another
 // one is needed when this process knew other names, and one when it knew other tags.
 func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, error) {
-	begun := time.Now()
-	var (
-		names *redis.StringSliceCmd
-		a     answer
-	)
-	var call []scriptCall
-	if q.probe || s.doubtful(&f) {
-		call = s.looking(&f, q)
-	}
-	say, err := s.scripted(ctx, s.lookScript, call, func(pipe redis.Pipeliner) {
-		names = pipe.SMembers(ctx, f.vary())
-		a = answer{}
-		a.queue(ctx, pipe, &f, k.tags)
-	})
+	rd := s.reads(&f, q)
+	say, err := s.scripted(ctx, s.lookScript, rd.call, func(pipe redis.Pipeliner) { rd.queue(ctx, pipe, &f, k.tags) })
 	if err != nil {
 		return f, err
 	}
-	if call != nil {
-		s.checked(&f, begun, say[0])
+	if rd.call != nil {
+		s.checked(&f, rd.begun, say[0])
 	}
+	return s.found(ctx, f, &rd)
+}
+
+// found reads the replies of a look-up, and more if the guess was wrong.
+func (s *Store) found(ctx context.Context, f Found, rd *lookupRead) (Found, error) {
+	a, err := &rd.a, error(nil)
 	e := a.entry(&f)
-	stored := names.Val()
+	stored := rd.names.Val()
 	slices.Sort(stored)
 	if !slices.Equal(stored, f.Names) { // another variant
 		s.Release(f.Detach())
 		f.HitForMiss, f.Large = false, false // they are of the other variant
-		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
+		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, rd.h)
 		tags := a.tags
 		if e != nil { // variants of one target mostly have the same
 			tags = e.Tags
 		}
-		if e, err = s.reread(ctx, &f, &a, tags); err != nil {
+		if e, err = s.reread(ctx, &f, a, tags); err != nil {
 			return f, err
 		}
 	}
 	if e != nil && !covers(a.tags, e.Tags) { // tags whose purges are not known yet
-		if e, err = s.reread(ctx, &f, &a, e.Tags); err != nil {
+		if e, err = s.reread(ctx, &f, a, e.Tags); err != nil {
 			return f, err
 		}
 		if e != nil && !covers(a.tags, e.Tags) {
@@ -81,7 +100,7 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 	if err := a.numbers(ctx, s, &f); err != nil {
 		return f, err
 	}
-	f.accept(e, &a)
+	f.accept(e, a)
 	s.remember(&f)
 	return f, nil
 }
@@ -159,6 +178,7 @@ func (s *Store) remember(f *Found) {
 	s.memo.change(f.Hash, func(k *known) {
 		k.names, k.until = f.Names, time.Time{}
 		if f.Entry != nil {
+			k.size = len(f.Entry.Body)
 			k.tags, k.until = memorable(f.Entry.Tags), time.Now().Add(f.Left()+f.Entry.Beyond())
 		}
 	})

@@ -20,6 +20,7 @@ func newMemo() memo { return memo{known: boundedmap.New[string, known](maxMemo)}
 type known struct {
 	names []string  // selecting fields, and languages
 	tags  []string  // of the last entry
+	size  int       // of that entry's body, as it is in Redis
 	until time.Time // until then that entry is served without the handler, so no lease is needed
 	// Hit-for-miss while Redis is away: until when nothing is stored for requests
 	// of this class, and how often that was seen running.

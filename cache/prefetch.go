@@ -1,0 +1,106 @@
+package cache
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/redishttp/redishttp/cache/internal/rules"
+	"github.com/redishttp/redishttp/cache/internal/store"
+	"github.com/redishttp/redishttp/internal/prefetch"
+)
+
+// handler is the cache around one handler.
+type handler struct {
+	c    *Cache
+	next http.Handler
+}
+
+// ahead is a look-up that outer middlewares send with their own commands.
+type ahead struct {
+	prefetch.Question
+	c     *Cache
+	r     *http.Request
+	look  *store.Ahead
+	class prefetch.Class
+}
+
+// Prefetch implements [prefetch.Handler]: the look-up is prefetched for a request that
+// needs one, unless requests of its kind do not get here. What is inside is not asked:
+// a hit does not reach it.
+func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
+	c := h.c
+	class := prefetch.ClassOf(r)
+	if !c.prefetch || c.panicked.Load() || !c.usage.Wanted(class) || rules.CanonicalHeader(r.Header) != nil {
+		return
+	}
+	p, ok := c.placeAhead(r)
+	if !ok {
+		return
+	}
+	if _, near := c.store.Near(p, r.Header); near {
+		return
+	}
+	look := c.store.Ahead(r.Context(), p, r.Header, unshared(r) == "" && c.waitMax > 0)
+	if look == nil {
+		return
+	}
+	q := &ahead{c: c, r: r, look: look, class: class}
+	q.Question = prefetch.Question{Owner: h, Asker: q, Caller: look.Caller(), Key: look.Key(), Commands: look.Commands(), Timeout: look.Timeout()}
+	b.Add(&q.Question)
+}
+
+// placeAhead returns where the response to a request is stored, before its turn. The
+// functions of the options may rely on what a middleware in between puts into the
+// context: if one panics, nothing is prefetched any more.
+func (c *Cache) placeAhead(r *http.Request) (p store.Place, ok bool) {
+	defer func() {
+		if recover() != nil {
+			c.panicked.Store(true)
+		}
+	}()
+	if reason, _ := c.unstored(r, rules.ParseControl(r.Header)); reason != "" {
+		return p, false
+	}
+	return c.placeOf(r), true
+}
+
+// Report implements [prefetch.Asker].
+func (q *ahead) Report(err error) { q.look.Report(err) }
+
+// Unused implements [prefetch.Asker].
+func (q *ahead) Unused(outcome prefetch.Outcome) {
+	q.look.Drop(outcome == prefetch.Answered)
+	q.c.usage.Drop(q.class)
+	q.c.prefetched(q.r.Context(), false)
+}
+
+// prefetched calls the hook.
+func (c *Cache) prefetched(ctx context.Context, used bool) {
+	if c.hooks.Prefetched != nil {
+		c.hooks.Prefetched(ctx, used)
+	}
+}
+
+// answer returns what was prefetched for the exchange. It reports false if nothing was,
+// or if that does not answer it.
+func (x *exchange) answer(p store.Place) (f store.Found, ok bool, err error) {
+	c, ctx := x.c, x.r.Context()
+	taken, outcome := prefetch.Take(ctx, x.owner)
+	if taken == nil {
+		return f, false, nil
+	}
+	q, _ := taken.Asker.(*ahead)
+	c.usage.Take(q.class)
+	c.prefetched(ctx, true)
+	switch outcome {
+	case prefetch.Answered:
+		return c.store.Answer(ctx, q.look, p, x.r.Header)
+	case prefetch.Late:
+		q.look.Drop(false)
+		f, err = c.store.Late(p, x.r.Header)
+		return f, true, err
+	case prefetch.None:
+		q.look.Drop(false)
+	}
+	return f, false, nil
+}
