@@ -116,9 +116,9 @@ func (v *visitor) logIn(tb testing.TB, h http.Handler) {
 }
 
 // visit makes the calls of visitors of one page.
-func visit(h http.Handler, path string, want []byte) begin {
+func visit(h http.Handler, want []byte) begin {
 	return func(i int) func() error {
-		v := newVisitor(i, path)
+		v := newVisitor(i, "/")
 		return func() error { return v.get(h, "", want) }
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // groups are the scenarios of each benchmark.
 var groups = map[string]func() []scenario{
-	"Chain": chains,
+	"Chain": chains, "Limiter": limiters, "Session": sessions, "Cache": caches, "Near": nears, "Lock": lockers,
 }
 
 // Each contender does what its scenario is about, also with others at the same time.
