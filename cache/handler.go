@@ -21,8 +21,8 @@ import (
 // Put it inside of sessions and rate limiters, and outside of compression.
 // Authentication that rejects requests must be outside, or a hit bypasses it.
 //
-// Directly inside of a session or a limiter of this module it is looked up in
-// their round trip, see [WithPrefetch].
+// Inside of a session or a limiter of this module it is looked up in their round
+// trip, see [WithPrefetch].
 func (c *Cache) Handler(next http.Handler) http.Handler { return &handler{c: c, next: next} }
 
 // ServeHTTP implements [http.Handler].

@@ -90,17 +90,21 @@ func (x *exchange) answer(p store.Place) (f store.Found, ok bool, err error) {
 		return f, false, nil
 	}
 	q, _ := taken.Asker.(*ahead)
-	c.usage.Take(q.class)
-	c.prefetched(ctx, true)
 	switch outcome {
 	case prefetch.Answered:
-		return c.store.Answer(ctx, q.look, p, x.r.Header)
+		if f, ok, err = c.store.Answer(ctx, q.look, p, x.r.Header); !ok {
+			c.usage.Drop(q.class)
+		}
 	case prefetch.Late:
 		q.look.Drop(false)
+		ok = true
 		f, err = c.store.Late(p, x.r.Header)
-		return f, true, err
 	case prefetch.None:
 		q.look.Drop(false)
 	}
-	return f, false, nil
+	if ok {
+		c.usage.Take(q.class)
+	}
+	c.prefetched(ctx, ok)
+	return f, ok, err
 }

@@ -17,7 +17,8 @@ type admission struct {
 	limiter  *Limiter
 	request  request
 	decision Decision
-	outer    *admission   // of an outer limiter, nil if there is none
+	outer    *admission // of an outer limiter, nil if there is none
+	run      *prefetch.Run
 	later    atomic.Int64 // by ChargeLater
 }
 
@@ -56,6 +57,10 @@ func (c *admitted) Value(key any) any {
 	case prefetch.Key{}:
 		if c.a.request.batch.Sent() {
 			return c.a.request.batch
+		}
+	case prefetch.RunKey{}:
+		if c.a.run != nil {
+			return c.a.run
 		}
 	}
 	return c.Context.Value(key)

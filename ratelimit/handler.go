@@ -16,17 +16,17 @@ import (
 // request, it gets 500: it is never admitted uncounted by mistake. A limiter that a
 // request passes twice charges it once.
 //
-// The session and the response cache directly inside of it are read in the same
-// round trip, see [WithPrefetch].
+// The session and the response cache inside of it are read in the same round trip,
+// see [WithPrefetch].
 func (l *Limiter) Handler(next http.Handler) http.Handler {
-	return &handler{l: l, next: next, inner: prefetch.Of(next)}
+	return &handler{l: l, next: next, run: prefetch.NewRun(next)}
 }
 
 // handler is the limiter around one handler.
 type handler struct {
-	l     *Limiter
-	next  http.Handler
-	inner prefetch.Handler // next, if it is of this module
+	l    *Limiter
+	next http.Handler
+	run  *prefetch.Run // of the handlers inside
 }
 
 // ServeHTTP implements [http.Handler].
@@ -49,28 +49,30 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if l.repeatRefusal(w, r, q) {
 			return
 		}
-		q.batch = h.batch(r)
-		defer q.batch.Close()
+		var run *prefetch.Run
+		if h.begins(r) {
+			run = h.run
+			q.batch = run.Batch(r)
+			defer q.batch.Close()
+		}
 		if a := l.admit(r.Context(), q); a != nil {
-			a.outer = outer
+			a.outer, a.run = outer, run
 			l.respond(w, r, h.next, a)
 		}
 	}
 }
 
-// batch returns what the handlers inside would ask Redis, nil for nothing.
-func (h *handler) batch(r *http.Request) *prefetch.Batch {
-	if h.inner == nil || !h.l.prefetch || prefetch.Visited(r.Context(), h) {
-		return nil
-	}
-	return prefetch.New(h.inner, r)
+// begins reports whether this limiter has the handlers inside ask with it. If it is
+// inside of another beginner, that one does.
+func (h *handler) begins(r *http.Request) bool {
+	return h.l.prefetch && h.l.engine == nil && !prefetch.Visited(r.Context(), h)
 }
 
 // Prefetch implements [prefetch.Handler]. A limiter asks nothing ahead of its turn,
 // because asking is charging.
 func (h *handler) Prefetch(b *prefetch.Batch, _ *http.Request) {
 	if h.l.prefetch {
-		b.Visit(h.inner)
+		b.Visit(h.run.Next())
 	}
 }
 

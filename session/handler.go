@@ -25,19 +25,21 @@ import (
 // response cache inside, which then knows that the session was used. Handlers
 // of several Managers may be nested.
 //
-// Behind a limiter of this module, directly inside of it, the session is read in
-// the limiter's round trip, and so is a response cache that is directly inside of
-// the session; see [WithPrefetch].
+// Inside of a limiter of this module the session is read in the limiter's round
+// trip, together with a response cache further inside; see [WithPrefetch].
 func (m *Manager) Handler(next http.Handler) http.Handler {
-	return &handler{m: m, next: next, inner: prefetch.Of(next)}
+	return &handler{m: m, next: next, run: prefetch.NewRun(next)}
 }
 
 // ServeHTTP implements [http.Handler].
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := h.m
 	st := newState(r.Context(), m, m.tokens(r))
-	st.h, st.r, st.batch = h, r, h.batch(r)
-	defer st.batch.Close()
+	st.h, st.r = h, r
+	if h.begins(r) {
+		st.run, st.batch = h.run, h.batch(r)
+		defer st.batch.Close()
+	}
 	ctx := &st.ctx
 	var outer http.Header // what a refusal goes back to
 	if h := w.Header(); len(h) > 0 {

@@ -13,9 +13,9 @@ import (
 
 // handler is the Manager around one handler.
 type handler struct {
-	m     *Manager
-	next  http.Handler
-	inner prefetch.Handler // next, if it is of this module
+	m    *Manager
+	next http.Handler
+	run  *prefetch.Run // of the handlers inside
 }
 
 // ahead is the read of a session before its handler uses it.
@@ -38,7 +38,7 @@ func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
 	if q := h.question(r); q != nil {
 		b.Add(&q.Question)
 	}
-	b.Visit(h.inner)
+	b.Visit(h.run.Next())
 }
 
 // question returns what would be read for a request, nil for nothing.
@@ -75,17 +75,23 @@ func (q *ahead) Unused(prefetch.Outcome) {
 	}
 }
 
+// begins reports whether the session has the handlers inside ask with it. If it is
+// inside of another beginner, that one does.
+func (h *handler) begins(r *http.Request) bool {
+	return h.m.prefetch && !prefetch.Visited(r.Context(), h)
+}
+
 // batch returns what is read for a request whose outermost middleware of this
-// module is the session, nil if the next handler would ask nothing.
+// module is the session, nil for nothing.
 func (h *handler) batch(r *http.Request) *prefetch.Batch {
-	if h.inner == nil || !h.m.prefetch || prefetch.Visited(r.Context(), h) {
+	b := h.run.Batch(r)
+	if b == nil {
 		return nil
 	}
 	q := h.question(r)
 	if q == nil {
 		return nil
 	}
-	b := prefetch.New(h.inner, r)
 	b.Add(&q.Question)
 	b.Send()
 	return b
@@ -99,6 +105,9 @@ func (st *state) prefetched(ctx context.Context, hash string) (*redigoconn.Read,
 	}
 	st.fetched = true
 	m := st.m
+	if st.run != nil { // the next request's may be that of an outer middleware
+		prefetch.Learn(st.r.Context(), st.h)
+	}
 	taken, outcome := prefetch.Take(ctx, st.h)
 	if taken == nil {
 		m.usage.Asked(prefetch.ClassOf(st.r))

@@ -100,6 +100,10 @@ func (c *lazy) Value(key any) any {
 		if c.st.batch.Sent() {
 			return c.st.batch
 		}
+	case prefetch.RunKey{}:
+		if c.st.run != nil {
+			return c.st.run
+		}
 	}
 	return c.Context.Value(key)
 }

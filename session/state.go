@@ -23,6 +23,7 @@ type state struct {
 
 	h       *handler // nil outside of a handler
 	r       *http.Request
+	run     *prefetch.Run   // of h, if it begins batches for this request
 	batch   *prefetch.Batch // what this handler has sent, nil for nothing
 	fetched bool            // the answer of h was looked for
 

@@ -1,13 +1,12 @@
 // Package prefetch reads from Redis in one round trip what the middlewares of
-// this module need that are nested directly in one another.
+// this module need for a request.
 //
 // What a limiter, a session and a cache want to know depends on the request
-// alone. So the outermost of them can have the others' commands sent with its
-// own: it gets its next handler, and if that is a [Handler], asks it for its
-// questions. Each handler takes its answer at its turn, and compares what the
-// question was made of with what it would ask by then. A foreign middleware in
-// between is no [Handler] and ends the run: what is inside of it asks by
-// itself.
+// alone. So the outermost of them, the beginner, can have the others' commands sent
+// with its own. It asks the [Handler] that it calls, and those that have turned up
+// further inside in earlier requests, for their questions. Each handler takes its
+// answer at its turn, and compares what the question was made of with what it would
+// ask by then: a middleware in between may have changed the request.
 //
 // The rules that this package keeps, for all of them:
 //
@@ -43,12 +42,6 @@ type Handler interface {
 	Prefetch(b *Batch, r *http.Request)
 }
 
-// Of returns a handler as a [Handler], nil if it is none.
-func Of(next http.Handler) Handler {
-	h, _ := next.(Handler)
-	return h
-}
-
 // Asker made a question.
 type Asker interface {
 	// Report is called once for a question that was sent, when its outcome is
@@ -62,7 +55,7 @@ type Asker interface {
 
 // Question is what one handler would ask Redis.
 type Question struct {
-	Owner    any // the handler, compared by identity
+	Owner    Handler // compared by identity
 	Asker    Asker
 	Caller   *bounded.Caller
 	Key      string // in Redis; all keys of the commands are on its node
@@ -95,7 +88,7 @@ const (
 // Batch is the questions about one request. The handler that makes it must
 // close it. A nil Batch has none.
 type Batch struct {
-	next    Handler
+	run     *Run
 	r       *http.Request
 	sent    time.Time
 	visited []Handler
@@ -111,15 +104,7 @@ type Batch struct {
 	some  [4]Handler
 }
 
-// New returns the batch of a request whose beginner calls next. Nothing is
-// asked before it is sent.
-func New(next Handler, r *http.Request) *Batch {
-	b := &Batch{next: next, r: r}
-	b.questions, b.visited = b.space[:0], b.some[:0]
-	return b
-}
-
-// Visit has the handlers directly inside of one add their questions.
+// Visit has the handler directly inside of another one add its questions.
 func (b *Batch) Visit(next Handler) {
 	if next != nil {
 		b.visited = append(b.visited, next)
@@ -128,7 +113,12 @@ func (b *Batch) Visit(next Handler) {
 }
 
 // Add adds a question.
-func (b *Batch) Add(q *Question) { b.questions = append(b.questions, q) }
+func (b *Batch) Add(q *Question) {
+	b.questions = append(b.questions, q)
+	if !slices.Contains(b.visited, q.Owner) { // the beginner's own
+		b.visited = append(b.visited, q.Owner)
+	}
+}
 
 // Sent reports whether there are questions that were sent.
 func (b *Batch) Sent() bool { return b != nil && !b.sent.IsZero() }
@@ -146,20 +136,22 @@ func Visited(ctx context.Context, h Handler) bool {
 // Take returns the question that owner has in the batch of a request's context,
 // and what became of it: it waits for the reply until the question's timeout has
 // passed or ctx ends. It returns nil if there is no question, or if it was taken
-// before.
-func Take(ctx context.Context, owner any) (*Question, Outcome) {
+// before. A handler that no batch has asked is asked from now on.
+func Take(ctx context.Context, owner Handler) (*Question, Outcome) {
 	b, _ := ctx.Value(Key{}).(*Batch)
-	if b == nil {
+	if b == nil || !slices.Contains(b.visited, owner) {
+		Learn(ctx, owner)
 		return nil, None
 	}
 	q := b.take(owner)
 	if q == nil {
 		return nil, None
 	}
+	b.run.count(owner, true)
 	return q, q.wait(ctx, b.sent)
 }
 
-func (b *Batch) take(owner any) *Question {
+func (b *Batch) take(owner Handler) *Question {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, q := range b.questions {
@@ -222,6 +214,9 @@ func (b *Batch) drop(q *Question) {
 		q.use = dropped
 	}
 	b.mu.Unlock()
+	if q.use == dropped {
+		b.run.count(q.Owner, false)
+	}
 	if ended {
 		q.Asker.Unused(q.outcome())
 	}

@@ -40,7 +40,7 @@ type Call struct {
 // command's. After one that matches [bounded.ErrAbandoned] the command must not be
 // touched.
 func (b *Batch) SendWith(ctx context.Context, own Call) error {
-	b.Visit(b.next)
+	b.visit()
 	mine := &b.first
 	mine.caller, mine.commands = own.Caller, append(mine.space[:0], own.Command)
 	mine.questions, b.parts = mine.mine[:0], append(b.one[:0], mine)
@@ -60,7 +60,7 @@ func (b *Batch) SendWith(ctx context.Context, own Call) error {
 // Send sends the questions if there are at least two: one alone is asked by its
 // handler at its turn. It does not wait for the replies.
 func (b *Batch) Send() {
-	b.Visit(b.next)
+	b.visit()
 	if b.arrange(); len(b.questions) >= 2 {
 		b.begin(0)
 		return
