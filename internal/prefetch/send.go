@@ -2,6 +2,7 @@ package prefetch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -49,9 +50,7 @@ func (b *Batch) SendWith(ctx context.Context, own Call) error {
 		b.arrange()
 		b.begin(1)
 	}
-	err := mine.send(ctx)
-	b.end(mine, err)
-	if err != nil {
+	if err := b.deliver(ctx, mine); err != nil {
 		return err
 	}
 	return own.Command.Err()
@@ -118,13 +117,22 @@ func (b *Batch) begin(n int) {
 			}
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(b.r.Context()), timeout)
 			defer cancel()
-			b.end(p, p.send(ctx))
+			defer func() { _ = recover() }() // of the client: the handlers ask by themselves
+			_ = b.deliver(ctx, p)
 		}()
 	}
 }
 
-// send sends a part in one round trip.
-func (p *part) send(ctx context.Context) error { return p.caller.All(ctx, p.commands) }
+// deliver sends a part in one round trip and reports how it ended, also if the client
+// panics.
+func (b *Batch) deliver(ctx context.Context, p *part) error {
+	err := errPanicked
+	defer func() { b.end(p, err) }()
+	err = p.caller.All(ctx, p.commands)
+	return err
+}
+
+var errPanicked = errors.New("the redis client panicked")
 
 // end reports how a part ended.
 func (b *Batch) end(p *part, err error) {
