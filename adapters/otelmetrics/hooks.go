@@ -53,6 +53,7 @@ func (m *Metrics) Session(name string) session.Hooks {
 		Event: func(ctx context.Context, e session.Event) {
 			r.count(ctx, "session.events", 1, attribute.String("kind", e.Kind))
 		},
+		Prefetched: r.prefetched("session"),
 		Failed: r.failed("session"),
 	}
 }
@@ -74,6 +75,7 @@ func (m *Metrics) Cache(name string) cache.Hooks {
 			}
 			r.count(ctx, "cache.requests", 1, attrs...)
 		},
+		Prefetched: r.prefetched("cache"),
 		Failed: r.failed("cache"),
 	}
 }
