@@ -54,7 +54,7 @@ func (m *Metrics) Session(name string) session.Hooks {
 			r.count(ctx, "session.events", 1, attribute.String("kind", e.Kind))
 		},
 		Prefetched: r.prefetched("session"),
-		Failed: r.failed("session"),
+		Failed:     r.failed("session"),
 	}
 }
 
@@ -76,7 +76,7 @@ func (m *Metrics) Cache(name string) cache.Hooks {
 			r.count(ctx, "cache.requests", 1, attrs...)
 		},
 		Prefetched: r.prefetched("cache"),
-		Failed: r.failed("cache"),
+		Failed:     r.failed("cache"),
 	}
 }
 
