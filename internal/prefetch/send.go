@@ -128,7 +128,7 @@ func (b *Batch) begin(n int) {
 func (b *Batch) deliver(ctx context.Context, p *part) error {
 	err := errPanicked
 	defer func() { b.end(p, err) }()
-	err = p.caller.All(ctx, p.commands)
+	err = p.caller.ProcessAll(ctx, p.commands...)
 	return err
 }
 
