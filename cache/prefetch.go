@@ -24,6 +24,9 @@ type ahead struct {
 	class prefetch.Class
 }
 
+// Owner implements [prefetch.Handler].
+func (h *handler) Owner() any { return h.c }
+
 // Prefetch implements [prefetch.Handler]: the look-up is prefetched for a request that
 // needs one, unless requests of its kind do not get here. What is inside is not asked:
 // a hit does not reach it.
@@ -45,7 +48,7 @@ func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
 		return
 	}
 	q := &ahead{c: c, r: r, look: look, class: class}
-	q.Question = prefetch.Question{Owner: h, Asker: q, Caller: look.Caller(), Key: look.Key(), Commands: look.Commands(), Timeout: look.Timeout()}
+	q.Question = prefetch.Question{Owner: c, Asker: q, Caller: look.Caller(), Key: look.Key(), Commands: look.Commands(), Timeout: look.Timeout()}
 	b.Add(&q.Question)
 }
 

@@ -29,6 +29,9 @@ type ahead struct {
 	class prefetch.Class
 }
 
+// Owner implements [prefetch.Handler].
+func (h *handler) Owner() any { return h.m }
+
 // Prefetch implements [prefetch.Handler]: the session is read if the request has
 // a cookie that can be a token, and if requests of its kind use their sessions.
 func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
@@ -60,7 +63,7 @@ func (h *handler) question(r *http.Request) *ahead {
 	}
 	read := redigoconn.NewRead(r.Context(), key, !s.fresh.is(hash, time.Now()))
 	q := &ahead{m: m, ctx: r.Context(), hash: hash, read: read, call: call, class: class}
-	q.Question = prefetch.Question{Owner: h, Asker: q, Caller: s.caller, Key: key, Commands: read.Commands(), Timeout: m.loadTimeout}
+	q.Question = prefetch.Question{Owner: m, Asker: q, Caller: s.caller, Key: key, Commands: read.Commands(), Timeout: m.loadTimeout}
 	return q
 }
 
@@ -105,9 +108,6 @@ func (st *state) prefetched(ctx context.Context, hash string) (*redigoconn.Read,
 	}
 	st.fetched = true
 	m := st.m
-	if st.run != nil { // the next request's may be that of an outer middleware
-		prefetch.Learn(st.r.Context(), st.h)
-	}
 	taken, outcome := prefetch.Take(ctx, st.h)
 	if taken == nil {
 		m.usage.Asked(prefetch.ClassOf(st.r))

@@ -50,7 +50,9 @@ func (b *Batch) SendWith(ctx context.Context, own Call) error {
 		b.arrange()
 		b.begin(1)
 	}
-	if err := b.deliver(ctx, mine); err != nil {
+	err := errPanicked
+	defer func() { b.end(mine, err) }()
+	if err = mine.send(ctx); err != nil {
 		return err
 	}
 	return own.Command.Err()
@@ -117,22 +119,19 @@ func (b *Batch) begin(n int) {
 			}
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(b.r.Context()), timeout)
 			defer cancel()
-			defer func() { _ = recover() }() // of the client: the handlers ask by themselves
-			_ = b.deliver(ctx, p)
+			err := errPanicked
+			defer func() { _ = recover() }() // the handler asks by itself, and panics there
+			defer func() { b.end(p, err) }()
+			err = p.send(ctx)
 		}()
 	}
 }
 
-// deliver sends a part in one round trip and reports how it ended, also if the client
-// panics.
-func (b *Batch) deliver(ctx context.Context, p *part) error {
-	err := errPanicked
-	defer func() { b.end(p, err) }()
-	err = p.caller.ProcessAll(ctx, p.commands...)
-	return err
-}
+// errPanicked is the outcome of a part whose client panicked.
+var errPanicked = errors.New("the client panicked")
 
-var errPanicked = errors.New("the redis client panicked")
+// send sends a part in one round trip.
+func (p *part) send(ctx context.Context) error { return p.caller.ProcessAll(ctx, p.commands...) }
 
 // end reports how a part ended.
 func (b *Batch) end(p *part, err error) {
