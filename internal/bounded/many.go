@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -18,8 +19,14 @@ func pipelined(rdb Client) func(ctx context.Context, cmds []redis.Cmder) error {
 	if !ok {
 		return nil
 	}
+	// A pipeline that was sent is empty, and can be used once more. Another client's
+	// may not be.
+	idle := sync.Pool{New: func() any { return p.Pipeline() }}
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		pipe := p.Pipeline()
+		pipe, _ := idle.Get().(redis.Pipeliner)
+		if _, known := pipe.(*redis.Pipeline); known {
+			defer idle.Put(pipe)
+		}
 		if err := pipe.BatchProcess(ctx, cmds...); err != nil {
 			return err
 		}
@@ -40,10 +47,19 @@ func (c *Caller) All(ctx context.Context, cmds []redis.Cmder) error {
 		}
 		return err
 	}
-	err := c.Do(ctx, func(ctx context.Context) error { return c.many(ctx, cmds) })
+	err := c.sendMany(ctx, cmds)
 	if err == nil || !errors.Is(err, ErrAbandoned) && !Unmarked(cmds) {
 		return nil
 	}
+	return err
+}
+
+func (c *Caller) sendMany(ctx context.Context, cmds []redis.Cmder) error {
+	if !c.honors || ctx.Err() != nil {
+		return c.Do(ctx, func(ctx context.Context) error { return c.many(ctx, cmds) })
+	}
+	err := c.many(ctx, cmds) // without a closure: this is the hot path
+	c.rights.See(ctx, err)
 	return err
 }
 
