@@ -169,6 +169,19 @@ func Take(ctx context.Context, h Handler) (*Question, Outcome) {
 	return q, q.wait(ctx, b.sent)
 }
 
+// Asked returns what asked the question that owner has in the batch of a request's
+// context, nil if there is none. It takes nothing.
+func Asked(ctx context.Context, owner any) Asker {
+	if b, _ := ctx.Value(Key{}).(*Batch); b != nil {
+		for _, q := range b.questions {
+			if q.Owner == owner {
+				return q.Asker
+			}
+		}
+	}
+	return nil
+}
+
 func (b *Batch) take(owner any) *Question {
 	b.mu.Lock()
 	defer b.mu.Unlock()
