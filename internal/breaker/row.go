@@ -2,11 +2,11 @@ package breaker
 
 import "time"
 
-// silence is how long nothing may have been answered before calls that failed
-// together count on their own: longer than pauses of a server that is well (writes
-// that wait while a slot moves, a fork) or of this process (a garbage collection,
-// no CPU).
-const silence = 250 * time.Millisecond
+// silence is for how long after a failure nothing must have been answered before
+// calls that failed together count each: with the budget of the first, longer than
+// pauses of a server that is well (writes that wait while a slot moves, a fork) or of
+// this process (a garbage collection, no CPU).
+const silence = 200 * time.Millisecond
 
 // row is the failures in a row: those since the last answer.
 //
@@ -17,14 +17,14 @@ const silence = 250 * time.Millisecond
 type row struct {
 	all     int32 // failed calls
 	counted int32 // those of which each began after the one before had failed
-	start   int64 // when the first of all began
+	first   int64 // when the first failed
 	last    int64 // when the last that was counted failed
 }
 
 // add records the failure, at this time, of a call that began at start.
 func (r *row) add(start, at int64) {
 	if r.all == 0 {
-		r.start = start
+		r.first = at
 	}
 	r.all++
 	if r.counted == 0 || start >= r.last {
@@ -37,5 +37,5 @@ func (r *row) add(start, at int64) {
 // and not only calls of one moment failed. Without the second a server that hangs
 // under load would be waited for limit times, by all.
 func (r *row) isOutage(limit int32, at int64) bool {
-	return r.counted >= limit || r.all >= limit && r.counted > 1 && at-r.start >= int64(silence)
+	return r.counted >= limit || r.all >= limit && r.counted > 1 && at-r.first >= int64(silence)
 }
