@@ -22,9 +22,24 @@ func Program() string { return cmp.Or(os.Getenv(ProgramVariable), "redis-server"
 // than [Program].
 func WithProgram(program string) ServerOption { return func(s *Server) { s.program = program } }
 
+// ProgramsVariable names the environment variable with the server programs that make
+// matrix and the benchmarks of servers run on, separated by spaces.
+const ProgramsVariable = "REDISHTTP_SERVERS"
+
+// Programs are the server programs that REDISHTTP_SERVERS names, or [Program] alone.
+func Programs() []string {
+	if all := strings.Fields(os.Getenv(ProgramsVariable)); len(all) > 0 {
+		return all
+	}
+	return []string{Program()}
+}
+
 // Version is what [Program] says of itself, such as "Valkey 9.1.2".
-func Version() string {
-	out, err := exec.Command(Program(), "--version").Output()
+func Version() string { return VersionOf(Program()) }
+
+// VersionOf is what a server program says of itself.
+func VersionOf(program string) string {
+	out, err := exec.Command(program, "--version").Output()
 	if err != nil {
 		return "unknown"
 	}
