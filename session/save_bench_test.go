@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,27 +16,43 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/redishttp/redishttp/connect"
+	"github.com/redishttp/redishttp/connect/connecttest"
 	"github.com/redishttp/redishttp/internal/bench"
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/session"
 )
 
 // withoutIFEQ rejects SET … IFEQ as servers do that do not know it.
-type withoutIFEQ struct{ redis.Hook }
+type withoutIFEQ struct{}
 
 func (withoutIFEQ) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (withoutIFEQ) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+func (withoutIFEQ) rejects(cmd redis.Cmder) bool {
+	args := cmd.Args()
+	if len(args) < 7 || args[5] != "IFEQ" {
+		return false
+	}
+	cmd.SetErr(syntaxError{})
+	return true
 }
 
-func (withoutIFEQ) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (h withoutIFEQ) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); len(args) > 6 && strings.EqualFold(fmt.Sprint(args[len(args)-2]), "ifeq") {
-			cmd.SetErr(syntaxError{})
-			return syntaxError{}
+		if h.rejects(cmd) {
+			return cmd.Err()
 		}
 		return next(ctx, cmd)
+	}
+}
+
+func (h withoutIFEQ) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		rest := slices.DeleteFunc(slices.Clone(cmds), h.rejects)
+		if len(rest) == 0 {
+			return cmds[0].Err()
+		}
+		return next(ctx, rest)
 	}
 }
 
@@ -48,28 +65,26 @@ func (syntaxError) RedisError()   {}
 // session hardly counts.
 const savesPerRequest = 20
 
-// saver is a manager on a server of its own, and what a save of 4 KB by 64 goroutines
-// costs with it.
+// saver is a manager on a server of its own, and what a save of 4 KB costs with it.
 type saver struct {
-	rdb     *redis.Client
+	server  *redistest.Server
 	handler http.Handler
 	cookies []string
 }
 
-func newSaver(b *testing.B, program string, hooks ...redis.Hook) *saver {
-	o := redistest.NewServer(b, redistest.WithProgram(program)).Options()
-	o.ContextTimeoutEnabled, o.PoolSize = true, 100
-	rdb := redis.NewClient(o)
-	b.Cleanup(func() { rdb.Close() })
-	for _, h := range hooks {
-		rdb.AddHook(h)
+func newSaver(b *testing.B, program, client string, opts ...connect.Option) *saver {
+	server := redistest.NewServer(b, redistest.WithProgram(program))
+	conn := connecttest.Open(b, server.URL(), append(opts, connect.WithPool(100, 0))...)
+	rdb := conn.Client()
+	if client == "batched" {
+		rdb = conn.Batched()
 	}
 	m, err := session.New(rdb, session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(time.Minute, time.Minute))
 	if err != nil {
 		b.Fatal(err)
 	}
 	var n atomic.Int64
-	s := &saver{rdb: rdb, handler: m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	s := &saver{server: server, handler: m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		saves := 1
 		switch r.URL.Path {
 		case "/login":
@@ -115,7 +130,7 @@ var spent = regexp.MustCompile(`cmdstat_(set|evalsha):calls=(\d+),usec=(\d+)`)
 // commands in the script, or of SET.
 func (s *saver) serverTime(b *testing.B) float64 {
 	times := map[string]float64{}
-	for _, m := range spent.FindAllStringSubmatch(s.rdb.Info(b.Context(), "commandstats").Val(), -1) {
+	for _, m := range spent.FindAllStringSubmatch(s.server.Client(b).Info(b.Context(), "commandstats").Val(), -1) {
 		calls, _ := strconv.ParseFloat(m[2], 64)
 		usec, _ := strconv.ParseFloat(m[3], 64)
 		times[m[1]] = usec / calls
@@ -127,24 +142,24 @@ func (s *saver) serverTime(b *testing.B) float64 {
 }
 
 // BenchmarkSave compares saves of a session of 4 KB by SET … IFEQ with those by the
-// script, in one run, on each server of REDISHTTP_SERVERS: an iteration is a round in
-// which each works for a moment in turn, on a server of its own, and every goroutine
-// has a session of its own. A request loads its session and saves it once, or twenty
-// times (save). Reported are the requests per second by the script and, as medians
-// over the rounds, how many times that SET … IFEQ serves; and the server's time for a
-// save by INFO commandstats. Without the command in the server both use the script.
-// Use -benchtime 20x and look at the ratios.
+// script, in one run, on each server of REDISHTTP_SERVERS and over both clients of a
+// connection: an iteration is a round in which each works for a moment in turn, on a
+// server of its own, and every goroutine has a session of its own. A request loads its
+// session and saves it once (request), or twenty times (save). Reported are the requests
+// per second by the script and, as medians over the rounds, how many times that SET …
+// IFEQ serves; and the server's time for a save by INFO commandstats. Where the server
+// does not have the command both use the script. Use -benchtime 20x and look at the ratios.
 func BenchmarkSave(b *testing.B) {
 	for _, program := range redistest.Programs() {
 		server := strings.ReplaceAll(redistest.VersionOf(program), " ", "-")
-		for _, path := range []string{"/save", "/request"} {
-			for _, n := range []int{1, 64} {
-				b.Run(fmt.Sprintf("server=%s/%s/n=%d", server, path[1:], n), func(b *testing.B) {
-					script, ifeq := newSaver(b, program, withoutIFEQ{}), newSaver(b, program)
+		for _, client := range []string{"client", "batched"} {
+			for _, path := range []string{"/save", "/request"} {
+				b.Run(fmt.Sprintf("server=%s/%s/%s/n=64", server, client, path[1:]), func(b *testing.B) {
+					script, ifeq := newSaver(b, program, client, connect.WithHook(withoutIFEQ{})), newSaver(b, program, client)
 					var by, native []float64
 					for b.Loop() {
-						by = append(by, script.throughput(b, path, n))
-						native = append(native, ifeq.throughput(b, path, n))
+						by = append(by, script.throughput(b, path, 64))
+						native = append(native, ifeq.throughput(b, path, 64))
 					}
 					b.ReportMetric(0, "ns/op")
 					b.ReportMetric(bench.Median(by, nil), "script/s")

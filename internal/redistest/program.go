@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -26,12 +27,17 @@ func WithProgram(program string) ServerOption { return func(s *Server) { s.progr
 // matrix and the benchmarks of servers run on, separated by spaces.
 const ProgramsVariable = "REDISHTTP_SERVERS"
 
-// Programs are the server programs that REDISHTTP_SERVERS names, or [Program] alone.
+// Programs are the server programs that REDISHTTP_SERVERS names, without those that
+// are not installed, or [Program] alone.
 func Programs() []string {
-	if all := strings.Fields(os.Getenv(ProgramsVariable)); len(all) > 0 {
-		return all
+	all := slices.DeleteFunc(strings.Fields(os.Getenv(ProgramsVariable)), func(program string) bool {
+		_, err := exec.LookPath(program)
+		return err != nil
+	})
+	if len(all) == 0 {
+		return []string{Program()}
 	}
-	return []string{Program()}
+	return all
 }
 
 // Version is what [Program] says of itself, such as "Valkey 9.1.2".
