@@ -144,6 +144,7 @@ func (p pageWork) begin(e *env, wrap func(o *origin) http.Handler) begin {
 		return o.misses(begin)
 	}
 	repeat(e.tb, p.name, p.pages, begin(0))
-	settle(e.tb, e.probe)
+	e.settle()
+	repeat(e.tb, p.name, p.pages, begin(0)) // what is near is what was read
 	return o.hits(begin)
 }

@@ -4,8 +4,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/redishttp/redishttp/internal/redistest"
 )
 
 // groups are the scenarios of each benchmark.
@@ -19,9 +17,9 @@ func TestContendersDoTheWork(t *testing.T) {
 	for group, scenarios := range groups {
 		for _, s := range scenarios() {
 			t.Run(group+"/"+s.name, func(t *testing.T) {
-				server := redistest.NewServer(t)
+				redis := s.topology(t)
 				for _, c := range s.contenders() {
-					e := newEnv(t, server, c.name)
+					e := newEnv(t, redis, c.name)
 					var wg sync.WaitGroup
 					for i, call := range ready(goroutines, c.start(e)) {
 						wg.Go(func() {
@@ -52,11 +50,11 @@ func TestCountsOfWhatIsKnown(t *testing.T) {
 		{threeGets(false), 3, 3, 3},
 		{threeGets(true), 1, 3, 3},
 	} {
-		trips, sent, executed := known.contender.onTheWire(t)
+		trips, sent, executed := known.contender.onTheWire(t, standalone(t))
 		if trips != known.trips || sent != known.sent || executed != known.executed {
 			t.Errorf("%s: %v round trips, %v sent, %v executed; want %v, %v, %v", known.contender.name, trips, sent, executed, known.trips, known.sent, known.executed)
 		}
-		if n := known.contender.allocations(t); n < 1 || n > 50 {
+		if n := known.contender.allocations(t, standalone(t)); n < 1 || n > 50 {
 			t.Errorf("%s: %v allocations", known.contender.name, n)
 		}
 	}
