@@ -72,9 +72,9 @@ func compare(w io.Writer, before, after io.Reader) error {
 	}
 	c := pair(old, recent)
 	fmt.Fprintf(w, "## Counts, for one call of a single caller\n\n")
-	c.write(w, c.counts, "no count is different", 0.01)
+	c.write(w, c.counts, "no count is different", change.isOtherCount)
 	fmt.Fprintf(w, "\n## Ratios to the base (rate: more is better; cpu, p50 and p99: less is better)\n\n")
-	c.write(w, c.times, "no ratio moved by 5 %", 0.05)
+	c.write(w, c.times, "no ratio moved by 5 %", func(d change) bool { return math.Abs(d.relative()) >= 0.05 })
 	for _, k := range measures {
 		if all := c.control[k]; len(all) > 0 {
 			fmt.Fprintf(w, "\nNoise of %s: peers and floors, the same in both, moved by %.0f %% in the median, nine of ten by at most %.0f %%.\n",
@@ -87,9 +87,15 @@ func compare(w io.Writer, before, after io.Reader) error {
 	return nil
 }
 
-// write writes those that moved by at least that, the clear and large ones first.
-func (c *comparison) write(w io.Writer, all []change, none string, least float64) {
-	all = slices.DeleteFunc(slices.Clone(all), func(d change) bool { return math.Abs(d.relative()) < least })
+// isOtherCount leaves out what runs only now and then.
+func (c change) isOtherCount() bool {
+	before, after := c.medians()
+	return math.Abs(after-before) >= 0.5 && math.Abs(c.relative()) >= 0.005
+}
+
+// write writes those that are worth it, the clear and large ones first.
+func (c *comparison) write(w io.Writer, all []change, none string, worth func(change) bool) {
+	all = slices.DeleteFunc(slices.Clone(all), func(d change) bool { return !worth(d) })
 	if len(all) == 0 {
 		fmt.Fprintln(w, none)
 		return
@@ -158,6 +164,9 @@ func (c *comparison) add(before, after *result) {
 				c.control[k] = append(c.control[k], math.Abs(d.relative()))
 			}
 		}
+	}
+	if after.compares() {
+		return // an iteration is a round of all
 	}
 	for _, unit := range []string{"allocs/op", "B/op"} {
 		if d, ok := difference(before, after, unit); ok {

@@ -24,7 +24,7 @@ var measures = []kind{
 }
 
 // counts are figures of a single caller.
-var counts = []kind{{"round trips", "-trips"}, {"sent", "-sent"}, {"executed", "-executed"}, {"allocations", "-allocs"}}
+var counts = []kind{{"round trips", "-trips"}, {"before the last byte", "-waited"}, {"sent", "-sent"}, {"executed", "-executed"}, {"allocations", "-allocs"}}
 
 // ours are the contenders that stand first.
 var ours = []string{"client", "batched"}
@@ -95,6 +95,11 @@ func medianOf(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
+const legend = `
+client and batched are ours over connect's Client() and Batched(); names that begin with bare- are floors, commands by hand; the others are
+peers, except for the base, which is mostly one bare GET of go-redis and has its absolute rate. CPU hardly depends on what else the machine did.
+`
+
 // tables writes the benchmarks that have contenders, a section for each function.
 func (s *suite) tables(w io.Writer) {
 	var groups []string
@@ -109,12 +114,15 @@ func (s *suite) tables(w io.Writer) {
 		}
 		rows[group] = append(rows[group], r)
 	}
+	if len(groups) > 0 {
+		fmt.Fprint(w, legend)
+	}
 	for _, group := range groups {
 		fmt.Fprintf(w, "\n### %s\n", group)
 		for _, k := range measures {
 			writeTable(w, k.title, rows[group], func(r *result, name string) string { return r.cell(name, k) })
 		}
-		title := "For one call of a single caller: round trips / commands sent / executed / allocations"
+		title := "For one call of a single caller: round trips / those begun before the last byte of the response / commands sent / executed, also in scripts / allocations"
 		writeTable(w, title, rows[group], (*result).counted)
 	}
 }

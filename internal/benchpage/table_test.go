@@ -10,7 +10,7 @@ goarch: amd64
 pkg: github.com/redishttp/redishttp/internal/peerbench
 BenchmarkChain/hit/n=1-2  1  100 GET/s  20 GET-cpu-µs  30 GET-p50-µs  0.50 client/GET  40 client-cpu-µs  60 client-p50-µs  0.40 peer/GET  50 peer-cpu-µs  70 peer-p50-µs  3 bare-x/GET  9 bare-x-cpu-µs
 BenchmarkChain/hit/n=64-2  1  2000 GET/s  20 GET-cpu-µs  30 GET-p50-µs  0.50 client/GET  40 client-cpu-µs  60 client-p50-µs  0.60 peer/GET  50 peer-cpu-µs  70 peer-p50-µs  3 bare-x/GET  9 bare-x-cpu-µs
-BenchmarkChain/hit/counts-2  1  7 GET-allocs  3 client-trips  3 client-sent  6.02 client-executed  148 client-allocs  2 peer-trips  2 peer-sent  2.5 peer-executed  50 peer-allocs
+BenchmarkChain/hit/counts-2  1  7 GET-allocs  3 client-trips  2 client-waited  3 client-sent  6.02 client-executed  148 client-allocs  2 peer-trips  2 peer-waited  2 peer-sent  2.5 peer-executed  50 peer-allocs
 PASS
 `
 
@@ -24,7 +24,7 @@ func TestTables(t *testing.T) {
 		"### Chain\n",
 		"| | client | GET | peer | bare-x |\n|---|--:|--:|--:|--:|\n| hit/n=1 | 0.5 | 100/s | 0.4 | 3 |\n| hit/n=64 | 0.5 | 2000/s | **0.6** | 3 |\n",
 		"| hit/n=1 | 40 | 20 | 50 | 9 |\n",
-		"| hit | 3 / 3 / 6 / 148 | 7 | 2 / 2 / 2.5 / 50 |\n",
+		"| hit | 3 / 2 / 3 / 6 / 148 | 7 | 2 / 2 / 2 / 2.5 / 50 |\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
@@ -41,6 +41,7 @@ func TestCompare(t *testing.T) {
 		return s.Replace(beside)
 	}
 	before := round("0.50", "0.40", "3") + round("0.52", "0.44", "3") + round("0.51", "0.40", "3")
+	before = strings.ReplaceAll(before, "6.02 client-executed", "6.30 client-executed") // once in a while
 	after := round("0.80", "0.44", "1") + round("0.90", "0.44", "1") + round("0.85", "0.41", "1")
 	var b strings.Builder
 	if err := compare(&b, strings.NewReader(before), strings.NewReader(after)); err != nil {
@@ -59,7 +60,7 @@ func TestCompare(t *testing.T) {
 	if strings.Index(got, "client-trips") > strings.Index(got, "client/GET") {
 		t.Errorf("counts are not first:\n%s", got)
 	}
-	if strings.Contains(got, "-allocs") || strings.Contains(got, "cpu/GET") || strings.Contains(got, "| peer") {
+	if strings.Contains(got, "-allocs") || strings.Contains(got, "-executed") || strings.Contains(got, "cpu/GET") || strings.Contains(got, "| peer") {
 		t.Errorf("something that did not change, or is not ours:\n%s", got)
 	}
 }

@@ -23,11 +23,12 @@ func (s scenario) counts(b *testing.B) {
 		}
 		counted = true
 		for i, c := range s.contenders() {
-			trips, sent, executed := c.onTheWire(b, s.topology(b))
+			u := c.onTheWire(b, s.topology(b))
 			if i > 0 {
-				b.ReportMetric(trips, c.name+"-trips")
-				b.ReportMetric(sent, c.name+"-sent")
-				b.ReportMetric(executed, c.name+"-executed")
+				b.ReportMetric(u.trips, c.name+"-trips")
+				b.ReportMetric(u.waited, c.name+"-waited")
+				b.ReportMetric(u.sent, c.name+"-sent")
+				b.ReportMetric(u.executed, c.name+"-executed")
 			}
 			b.ReportMetric(c.allocations(b, s.topology(b)), c.name+"-allocs")
 		}
@@ -35,17 +36,49 @@ func (s scenario) counts(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// onTheWire counts round trips and commands for a call, and those executed.
-func (c contender) onTheWire(tb testing.TB, t topology) (trips, sent, executed float64) {
+// usage is what a call costs Redis.
+type usage struct {
+	trips    float64 // round trips, also those after the response
+	waited   float64 // of these, begun before the last byte of the response
+	sent     float64 // commands
+	executed float64 // commands, also those inside scripts
+}
+
+// onTheWire counts calls of a single caller.
+func (c contender) onTheWire(tb testing.TB, t topology) usage {
 	e := newEnv(tb, t, c.name)
 	e.wire.counted = true
 	call := c.start(e)(0)
 	repeat(tb, c.name, warm, call)
 	before := e.settle()
 	e.wire.reset()
-	repeat(tb, c.name, count, call)
+	waited, begun, seen := int64(0), int64(0), false
+	last := func() {
+		waited += e.wire.trips.Load() - begun
+		seen = true
+	}
+	lastByte.Store(&last)
+	defer lastByte.Store(nil)
+	repeat(tb, c.name, count, func() error {
+		begun, seen = e.wire.trips.Load(), false
+		err := call()
+		if !seen { // it has no response
+			last()
+		}
+		e.quiet() // what is done after one call is not counted for the next
+		return err
+	})
 	after := e.settle()
-	return float64(e.wire.trips.Load()) / count, float64(e.wire.commands.Load()) / count, float64(after-before) / count
+	per := func(n int64) float64 { return float64(n) / count }
+	return usage{per(e.wire.trips.Load()), per(waited), per(e.wire.commands.Load()), per(int64(after - before))}
+}
+
+// quiet waits until nothing has been sent for a moment.
+func (e *env) quiet() {
+	for last := int64(-1); e.wire.commands.Load() != last; {
+		last = e.wire.commands.Load()
+		<-time.After(5 * time.Millisecond)
+	}
 }
 
 // allocations are those of a call.

@@ -1,6 +1,8 @@
 package peerbench
 
 import (
+	"context"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -40,24 +42,46 @@ func TestContendersDoTheWork(t *testing.T) {
 	}
 }
 
-// A call of GET is one command and one round trip, and a pipeline of three is too.
+// A call of GET is one command and one round trip, and a pipeline of three is too. What
+// is sent after the last byte is not waited for.
 func TestCountsOfWhatIsKnown(t *testing.T) {
 	for _, known := range []struct {
-		contender             contender
-		trips, sent, executed float64
+		contender contender
+		want      usage
 	}{
-		{get(10), 1, 1, 1},
-		{threeGets(false), 3, 3, 3},
-		{threeGets(true), 1, 3, 3},
+		{get(10), usage{1, 1, 1, 1}},
+		{threeGets(false), usage{3, 3, 3, 3}},
+		{threeGets(true), usage{1, 1, 3, 3}},
+		{afterwards(), usage{3, 1, 3, 4}},
 	} {
-		trips, sent, executed := known.contender.onTheWire(t, standalone(t))
-		if trips != known.trips || sent != known.sent || executed != known.executed {
-			t.Errorf("%s: %v round trips, %v sent, %v executed; want %v, %v, %v", known.contender.name, trips, sent, executed, known.trips, known.sent, known.executed)
+		if got := known.contender.onTheWire(t, standalone(t)); got != known.want {
+			t.Errorf("%s: got %+v, want %+v", known.contender.name, got, known.want)
 		}
-		if n := known.contender.allocations(t, standalone(t)); n < 1 || n > 50 {
+		if n := known.contender.allocations(t, standalone(t)); n < 1 || n > 100 {
 			t.Errorf("%s: %v allocations", known.contender.name, n)
 		}
 	}
+}
+
+// afterwards asks Redis before its response, after it, and when it has returned.
+func afterwards() contender {
+	return contender{"afterwards", func(e *env) begin {
+		rdb := e.goredis()
+		set := func() {
+			if err := rdb.Set(context.Background(), "afterwards", 1, time.Minute).Err(); err != nil {
+				e.tb.Error(err)
+			}
+		}
+		var later sync.WaitGroup
+		e.tb.Cleanup(later.Wait)
+		body := []byte("body")
+		return visit(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			set()
+			_, _ = w.Write(body)
+			e.check(rdb.Eval(context.Background(), "return redis.call('DEL', KEYS[1])", []string{"afterwards"}).Err())
+			later.Go(set)
+		}), body)
+	}}
 }
 
 // A quantile is off by no more than the width of its class.
