@@ -101,8 +101,8 @@ func (c *comparison) write(w io.Writer, all []change, none string, worth func(ch
 		return
 	}
 	slices.SortStableFunc(all, func(a, b change) int {
-		clear := func(d change) int { return min(len(c.doubt(d)), 1) }
-		return cmp.Or(clear(a)-clear(b), cmp.Compare(math.Abs(b.relative()), math.Abs(a.relative())))
+		doubted := func(d change) int { return min(len(c.doubt(d)), 1) }
+		return cmp.Or(doubted(a)-doubted(b), cmp.Compare(math.Abs(b.relative()), math.Abs(a.relative())))
 	})
 	fmt.Fprint(w, "| | | before | after | change | |\n|---|---|--:|--:|--:|---|\n")
 	for _, d := range all {

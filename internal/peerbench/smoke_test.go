@@ -15,30 +15,33 @@ var groups = map[string]func() []scenario{
 
 // Each contender does what its scenario is about, also with others at the same time.
 func TestContendersDoTheWork(t *testing.T) {
-	const goroutines, times = 4, 5
 	for group, scenarios := range groups {
 		for _, s := range scenarios() {
 			t.Run(group+"/"+s.name, func(t *testing.T) {
 				redis := s.topology(t)
 				for _, c := range s.contenders() {
-					e := newEnv(t, redis, c.name)
-					var wg sync.WaitGroup
-					for i, call := range ready(goroutines, c.start(e)) {
-						wg.Go(func() {
-							for range times {
-								if err := call(); err != nil {
-									t.Errorf("%s: goroutine %d: %v", c.name, i, err)
-								}
-							}
-						})
-					}
-					wg.Wait()
-					if n := e.failed.Load(); n > 0 {
-						t.Errorf("%s: %d calls to Redis failed", c.name, n)
-					}
+					workTogether(t, c, newEnv(t, redis, c.name))
 				}
 			})
 		}
+	}
+}
+
+func workTogether(t *testing.T, c contender, e *env) {
+	const goroutines, times = 4, 5
+	var wg sync.WaitGroup
+	for i, call := range ready(goroutines, c.start(e)) {
+		wg.Go(func() {
+			for range times {
+				if err := call(); err != nil {
+					t.Errorf("%s: goroutine %d: %v", c.name, i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := e.failed.Load(); n > 0 {
+		t.Errorf("%s: %d calls to Redis failed", c.name, n)
 	}
 }
 
