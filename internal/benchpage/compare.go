@@ -95,6 +95,9 @@ func (c change) isOtherCount() bool {
 
 // write writes those that are worth it, the clear and large ones first.
 func (c *comparison) write(w io.Writer, all []change, none string, worth func(change) bool) {
+	if len(all) == 0 {
+		none = "the two have nothing of this kind in common"
+	}
 	all = slices.DeleteFunc(slices.Clone(all), func(d change) bool { return !worth(d) })
 	if len(all) == 0 {
 		fmt.Fprintln(w, none)
