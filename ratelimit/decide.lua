@@ -1,4 +1,5 @@
--- decide.lua: decide all policies of one request, all or nothing, in integers.
+-- decide.lua: decide all policies of one request, all or nothing, in integers, for a limiter of one policy. That of
+-- several has together.lua; it may still be asked about several that are passed with the call.
 -- KEYS    one per policy, in one slot
 -- ARGV[1] "" for the server's clock, or a test clock in microseconds
 -- ARGV[2] "charge" decides and charges; "force" charges after the fact,
@@ -69,7 +70,8 @@ for i = 1, n do
         end
       end
       table.sort(slots, function(x, y) return x[1] < y[1] end)
-      if moved > 0 then -- the clock stepped back: what was counted since is as if it were counted now
+      local stepped = moved > 0
+      if stepped then -- the clock stepped back: what was counted since is as if it were counted now
         redis.call('HINCRBY', KEYS[i], int(cur), int(moved))
         redis.call('HDEL', KEYS[i], unpack(ahead))
         local last = slots[#slots]
@@ -80,8 +82,12 @@ for i = 1, n do
         s.old = s.old or {}
         s.old[#s.old + 1] = 'from'
       elseif s.from and s.until_ > s.from and now < s.from then -- the clock stepped back: no lock-out
-        s.until_, s.from = now + s.until_ - s.from, now
+        s.until_, s.from, stepped = now + s.until_ - s.from, now, true
         redis.call('HSET', KEYS[i], 'until', int(s.until_), 'from', int(now))
+      end
+      if stepped and s.old then
+        redis.call('HDEL', KEYS[i], unpack(s.old))
+        s.old = nil
       end
     else
       s.foreign = true
