@@ -185,6 +185,9 @@ func compareForms(t *testing.T, rdb redis.UniversalClient, random *rand.Rand, st
 			if w.forms[0].static.concurrent >= 0 {
 				q.place = strconv.FormatUint(random.Uint64(), 36)
 			}
+			if w.forms[0].static.single() != nil {
+				q.count = random.IntN(5) // a batch
+			}
 			d := w.both(t, "charge", q)
 			if d.Allowed && q.place != "" {
 				var at [2]place
