@@ -6,6 +6,11 @@ local lasting = ttl > 0 and left < ttl and string.format('%.0f', math.ceil(ttl *
 -- Before anything is written: without the right to it nothing is, and no key stays for ever.
 if lasting then redis.call('PEXPIRE', key, lasting) end
 if foreign then redis.call('DEL', key) end
-for f = 1, #sets, 1000 do redis.call('HSET', key, unpack(sets, f, math.min(f + 999, #sets))) end
+local last = #sets
+if last > 0 and last <= 1000 then
+  redis.call('HSET', key, unpack(sets))
+else
+  for f = 1, last, 1000 do redis.call('HSET', key, unpack(sets, f, math.min(f + 999, last))) end
+end
 for f = 1, #dels, 1000 do redis.call('HDEL', key, unpack(dels, f, math.min(f + 999, #dels))) end
 if left == -2 and lasting or foreign then redis.call('PEXPIRE', key, lasting or left) end

@@ -39,7 +39,7 @@ func (s *scripts) releasePlace(ctx context.Context, p place) (there bool, err er
 		err = s.caller.Process(ctx, cmd)
 		return cmd.Val() > 0, err
 	}
-	reply, err := s.caller.Ints(ctx, s.leaveField, []string{p.key}, p.field, p.id)
+	reply, err := s.caller.Ints(ctx, s.leaveField, []string{p.key}, p.field+"|"+p.id, p.field+"#")
 	return err == nil && len(reply) == 1 && reply[0] > 0, err
 }
 
