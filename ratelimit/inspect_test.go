@@ -101,7 +101,7 @@ func TestInspect(t *testing.T) {
 				[]want{{"100-per-3600s", "bucket", 10, true}, {"5-at-once", "places", 1, false}, {"70-in-3600s", "window", 10, true}},
 			},
 		} {
-			l := limiter(t, rdb, redis_rate.Limit{}, ratelimit.WithLimits(tc.limits...), ratelimit.WithKeyPrefix(redistest.Prefix(t)))
+			l := limiter(t, rdb, redis_rate.Limit{}, ratelimit.WithLimits(tc.limits...), ratelimit.WithTimeout(patience))
 			d, leave, err := l.Enter(t.Context(), "alice", 10)
 			if err != nil || !d.Allowed {
 				t.Fatal(d, err)

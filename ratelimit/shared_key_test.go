@@ -20,7 +20,7 @@ var noLimits = ratelimit.WithLimitsFunc(func(*http.Request) []ratelimit.Limit { 
 // Sets of limits by request share the policies that both name, also a set of one.
 func TestSetsOfLimitsShareTheirPolicies(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
-		l := limiter(t, g.Client(t), redis_rate.Limit{}, noLimits)
+		l := limiter(t, g.Client(t), redis_rate.Limit{}, noLimits, ratelimit.WithTimeout(patience))
 		for _, all := range []ratelimit.Limit{named("all", redis_rate.PerHour(5)), ratelimit.Window(5, time.Hour)} {
 			search := named("search", redis_rate.PerHour(100))
 			for i := range 6 {
@@ -44,7 +44,7 @@ func TestSetsOfLimitsShareTheirPolicies(t *testing.T) {
 func TestTheKeyOfSeveralPoliciesIsNotShortened(t *testing.T) {
 	rdb := redistest.Standalone(t).Client(t)
 	second, hour := named("second", redis_rate.PerSecond(10)), ratelimit.Window(10, time.Hour)
-	l := limiter(t, rdb, redis_rate.Limit{}, noLimits, ratelimit.WithLimits(second, hour))
+	l := limiter(t, rdb, redis_rate.Limit{}, noLimits, ratelimit.WithLimits(second, hour), ratelimit.WithTimeout(patience))
 	key := l.Keys("k")[0]
 	for i, limits := range [][]ratelimit.Limit{{second}, {second, hour}, {second}, {second, named("minute", redis_rate.PerMinute(10))}} {
 		if d, err := l.Allow(t.Context(), "k", limits...); err != nil || !d.Allowed {
@@ -65,7 +65,7 @@ func TestForeignValuesUnderTheKeyOfSeveralPolicies(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		rdb, ctx := g.Client(t), t.Context()
 		bucket, window, places := named("b", redis_rate.PerHour(3)), ratelimit.Window(3, time.Hour).Named("w"), ratelimit.Concurrency(3).Named("p")
-		l := limiter(t, rdb, redis_rate.Limit{}, noLimits, ratelimit.WithLimits(bucket, window, places))
+		l := limiter(t, rdb, redis_rate.Limit{}, noLimits, ratelimit.WithLimits(bucket, window, places), ratelimit.WithTimeout(patience))
 		key := l.Keys("k")[0]
 		put := map[string]func(){
 			"a string":       func() { rdb.Set(ctx, key, "foreign", time.Minute) },
@@ -110,8 +110,8 @@ func TestForeignValuesUnderTheKeyOfSeveralPolicies(t *testing.T) {
 // A reset deletes the policies of its limiter, places included, and no others of the key.
 func TestResetLeavesOtherPoliciesOfTheKey(t *testing.T) {
 	rdb, prefix := redistest.Standalone(t).Client(t), ratelimit.WithKeyPrefix(redistest.Prefix(t))
-	one := limiter(t, rdb, redis_rate.Limit{}, prefix, ratelimit.WithLimits(named("a", redis_rate.PerHour(5)), ratelimit.Concurrency(5).Named("p")))
-	two := limiter(t, rdb, redis_rate.Limit{}, prefix, ratelimit.WithLimits(named("ab", redis_rate.PerHour(5)), ratelimit.Concurrency(5).Named("pq")))
+	one := limiter(t, rdb, redis_rate.Limit{}, prefix, ratelimit.WithLimits(named("a", redis_rate.PerHour(5)), ratelimit.Concurrency(5).Named("p")), ratelimit.WithTimeout(patience))
+	two := limiter(t, rdb, redis_rate.Limit{}, prefix, ratelimit.WithLimits(named("ab", redis_rate.PerHour(5)), ratelimit.Concurrency(5).Named("pq")), ratelimit.WithTimeout(patience))
 	var leave []func()
 	for _, l := range []*ratelimit.Limiter{one, two} {
 		for range 2 {
