@@ -8,25 +8,30 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// call is one call of a script.
+// call is one call of a script, or of a command with the reply of one.
 type call struct {
-	n      *node
-	script *redis.Script
-	keys   []string
-	args   []any
-	twice  bool // it was sent twice
+	n     *node
+	send  func(ctx context.Context) ([]int64, error)
+	twice bool // it was sent twice
+}
+
+// call returns a call of a script.
+func (n *node) call(script *redis.Script, keys []string, args ...any) *call {
+	return &call{n: n, send: func(ctx context.Context) ([]int64, error) {
+		return n.caller.Ints(ctx, script, keys, args...)
+	}}
 }
 
 // once sends the call, once.
 func (c *call) once(ctx context.Context) ([]int64, error) {
-	v, err := c.n.caller.Ints(ctx, c.script, c.keys, c.args...)
+	v, err := c.send(ctx)
 	return v, diagnose(err)
 }
 
 // redialPause is the time between attempts to connect to a restarting server.
 const redialPause = 10 * time.Millisecond
 
-// repeatable is for a script that may run twice for one owner. A connection that
+// repeatable is for what may run twice for one owner. A connection that
 // breaks leaves open whether the script ran, so it is sent once more while there
 // is time, and the second reply holds. What cannot be sent, because the server is
 // restarting, is tried until the timeout. A server that was down before, or hangs,
