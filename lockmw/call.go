@@ -37,11 +37,16 @@ const redialPause = 10 * time.Millisecond
 // restarting, is tried until the timeout. A server that was down before, or hangs,
 // gets no second call.
 func (c *call) repeatable(ctx context.Context) ([]int64, error) {
-	started, timeout := time.Now(), c.n.l.timeout
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.n.l.timeout)
 	defer cancel()
+	return c.within(ctx)
+}
+
+// within is repeatable in a context with a deadline.
+func (c *call) within(ctx context.Context) ([]int64, error) {
+	started := time.Now()
 	v, err := c.once(ctx)
-	if err == nil || !mayHaveRun(err) || time.Since(started) > timeout/2 {
+	if err == nil || !mayHaveRun(err) || time.Since(started) > c.n.l.timeout/2 {
 		return v, err
 	}
 	c.twice = true

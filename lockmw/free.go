@@ -57,10 +57,10 @@ func (n *node) swap(key string, h holding) *call {
 	}}
 }
 
-// release makes a call of a release. If it was sent twice, or one before it was, the
+// release makes a call of a release, in a context with a deadline. If it was sent twice, or one before it was, the
 // first may have done it, and the last finds nothing to release.
 func (c *call) release(ctx context.Context, twice bool) (outcome, error) {
-	o, err := decodeOutcome(c.repeatable(ctx))
+	o, err := decodeOutcome(c.within(ctx))
 	if err == nil && (twice || c.twice) && (o == otherOwner || o == stateGone) {
 		o = succeeded
 	}

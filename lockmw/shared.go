@@ -51,6 +51,8 @@ func (s *shared) renew(ctx context.Context, keys []string, owner string) (renewa
 
 // release runs share_release.lua.
 func (s *shared) release(ctx context.Context, keys []string, h holding) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.l.timeout)
+	defer cancel()
 	return s.call(s.scripts.release, sharedKeys(keys), h.args()...).release(ctx, false)
 }
 

@@ -38,13 +38,12 @@ func (c *Caller) SetIfEqual(ctx context.Context, s Swap) (done bool, err error) 
 		return false, ErrNoIFEQ
 	}
 	cmd := redis.NewCmd(ctx, "set", s.Key, s.New, s.Expiry, s.At, "IFEQ", s.Old)
-	err = c.Do(ctx, func(ctx context.Context) error {
-		err := c.rdb.Process(ctx, onceCmd{cmd})
-		if redis.HasErrorPrefix(err, "syntax error") {
-			return ErrNoIFEQ // no refusal that would be logged
-		}
-		return err
-	})
+	if c.honors && ctx.Err() == nil { // without a closure, as in Ints
+		err = c.swap(ctx, cmd)
+		c.rights.See(ctx, err)
+	} else {
+		err = c.Do(ctx, func(ctx context.Context) error { return c.swap(ctx, cmd) })
+	}
 	switch {
 	case errors.Is(err, ErrNoIFEQ):
 		c.withoutIFEQ.Store(began.Add(ifeqPause).UnixNano())
@@ -55,4 +54,13 @@ func (c *Caller) SetIfEqual(ctx context.Context, s Swap) (done bool, err error) 
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// swap sends a SET … IFEQ. What lacks it has not refused a call: that would be logged.
+func (c *Caller) swap(ctx context.Context, cmd *redis.Cmd) error {
+	err := c.rdb.Process(ctx, onceCmd{cmd})
+	if redis.HasErrorPrefix(err, "syntax error") {
+		return ErrNoIFEQ
+	}
+	return err
 }
