@@ -38,7 +38,7 @@ func stat(b *testing.B, rdb *redis.Client, command string) (calls, usec float64)
 	return calls, usec
 }
 
-// BenchmarkRelease releases locks that nobody waits for, on each server, by release.lua,
+// BenchmarkRelease releases locks without waiters, on each server, by release.lua,
 // which has the queue in its keys, and by what a lock without waiters takes. An iteration
 // is a round of both. Reported are how many times as many locks a second the
 // latter releases, alone and with the acquire before, and what both cost the server.

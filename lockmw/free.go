@@ -8,7 +8,7 @@ import (
 )
 
 // release releases the lock. Most have no waiters and need one key, see releaseAlone.
-// Only where somebody may wait release.lua follows, which needs the queue, too; a lock
+// Only where there may be waiters release.lua follows, which needs the queue, too; a lock
 // that is known to have had waiters goes there directly.
 func (n *node) release(ctx context.Context, keys []string, h holding) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.timeout)
@@ -24,7 +24,7 @@ func (n *node) release(ctx context.Context, keys []string, h holding) (outcome, 
 	return n.call(n.scripts.release, keys, h.args()...).release(ctx, twice)
 }
 
-// releaseAlone releases a lock for which nobody waits: by SET … IFEQ if the last reply
+// releaseAlone releases a lock without waiters: by SET … IFEQ if the last reply
 // told the string that Redis has, and where the server lacks that by free.lua. Else it
 // is undecided.
 func (n *node) releaseAlone(ctx context.Context, keys []string, h holding) (o outcome, twice bool, err error) {

@@ -14,9 +14,9 @@ import (
 	"github.com/redishttp/redishttp/lockmw"
 )
 
-// A release that nobody waits for is one call, SET … IFEQ or a script with one key, and
+// A release without waiters is one call, SET … IFEQ or a script with one key, and
 // leaves the same behind: after a grant, a renewal and a handoff.
-func TestAReleaseThatNobodyWaitsFor(t *testing.T) {
+func TestAReleaseWithoutWaiters(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		eachIFEQ(t, func(t *testing.T, has bool) {
 			rdb := g.Client(t)
@@ -76,7 +76,7 @@ func must(k *lockmw.Lock, err error) *lockmw.Lock {
 // A waiter that came after the grant is woken: the release finds it, at the cost of one
 // call more. A lock that is known to have waiters, because its holder has waited itself
 // or a renewal says so, is released in one.
-func TestAReleaseWakesWhoeverWaits(t *testing.T) {
+func TestAReleaseWakesTheNext(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		eachIFEQ(t, func(t *testing.T, has bool) {
 			prefix, renewed := redistest.Prefix(t), make(chan struct{}, 1)
@@ -168,7 +168,7 @@ func TestNoWaiterIsLeftBehind(t *testing.T) {
 	})
 }
 
-// A release whose reply was lost has released the lock, whoever has it by then.
+// A release whose reply was lost has released the lock, although another has it by then.
 func TestALostReplyToARelease(t *testing.T) {
 	rdb, prefix := redistest.Standalone(t).Client(t), redistest.Prefix(t)
 	h := withIFEQ(t, rdb, true)

@@ -42,7 +42,7 @@ func (r *refusals) count() int {
 	return r.n
 }
 
-// While a slot is open a lock that nobody waits for is acquired, renewed and released
+// While a slot is open a lock without waiters is acquired, renewed and released
 // as ever, each in one call: its queue has no key yet, so a call with all keys of a lock
 // would be refused until the slot has moved.
 func TestAnOpenSlotRefusesNoLockWithoutWaiters(t *testing.T) {

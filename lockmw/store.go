@@ -43,7 +43,7 @@ const (
 	// stateGone means that Redis has nothing of the lock: it was flushed, or a
 	// failover lost it.
 	stateGone outcome = -1
-	// undecided means that somebody may wait: release.lua has to decide.
+	// undecided means that there may be waiters: release.lua has to decide.
 	undecided outcome = 2
 	// revoted is of a node of a quorum that lost the lock and voted again.
 	revoted outcome = 3
@@ -69,7 +69,7 @@ type holding struct {
 	owner     string
 	fence     uint64 // the first one of the grant
 	written   written
-	abandoned bool // in the background: nobody waits for the reply
+	abandoned bool // in the background, where no caller waits for the reply
 	leave     bool // its place in the queue, too
 }
 

@@ -99,7 +99,7 @@ func TestOneCallerTriesIFEQAgain(t *testing.T) {
 		})
 		synctest.Wait() // the reply takes its time
 		if done, err := c.SetIfEqual(t.Context(), swap); done || !errors.Is(err, ErrNoIFEQ) {
-			t.Errorf("meanwhile: %t, %v", done, err)
+			t.Errorf("during the try: %t, %v", done, err)
 		}
 		close(server.held)
 		wg.Wait()
