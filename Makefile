@@ -25,8 +25,10 @@ long: redis ## the tests with those that take long: chaos on all topologies, a h
 	@.ci/install-browser
 	@LONG=1 $(MAKE) test
 
+# The server programs of make matrix and of the benchmarks that compare servers.
+matrix bench: export REDISHTTP_SERVERS ?= redis-server valkey-server
+
 .PHONY: matrix
-matrix: export REDISHTTP_SERVERS ?= redis-server valkey-server
 matrix: redis ## the suites on each server of REDISHTTP_SERVERS="redis-server valkey-server /path…", and a table of results
 	@.ci/matrix
 

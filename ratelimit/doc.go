@@ -64,7 +64,8 @@
 // # When Redis fails
 //
 // Each call times out after 100 ms ([WithTimeout]); after five failures in a row
-// Redis is called once a second. Until it is back, [WithFailureMode] decides:
+// Redis is called once a second. Calls that time out in one pause of Redis count as
+// one failure. Until it is back, [WithFailureMode] decides:
 // [FailLocal] (the default) counts in this process, up to the whole limit or
 // [WithLocalLimits] of it, [FailOpen] admits every request, [FailClosed] returns
 // 503. An outage itself never returns 429 and is never shown to the client. After a
