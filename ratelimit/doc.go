@@ -79,7 +79,10 @@
 //
 // ratelimit:v1:<name>:{<hash>} is a string "debt:timestamp:token" with the TTL
 // at which the bucket is full again; a hash of counts for a [Window], a sorted
-// set of leases for [Concurrency]. All keys of a client are in one slot.
+// set of leases for [Concurrency]. A limiter with several limits, or with
+// [WithLimitsFunc], counts a client in one hash, ratelimit:v1:{<hash>}, so that a
+// call has one key while slots of a cluster move. Limiters with the same prefix share
+// the count of a limit of one name if they use the same kind of key.
 //
 // # Limitations
 //

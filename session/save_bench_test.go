@@ -77,7 +77,8 @@ type saver struct {
 
 func newSaver(b *testing.B, program, client string, opts ...connect.Option) *saver {
 	server := redistest.NewServer(b, redistest.WithProgram(program))
-	conn := connecttest.Open(b, server.URL(), append(opts, connect.WithPool(100, 0))...)
+	conn := connecttest.Open(b, server.URL(), append(opts, connect.WithPool(100, 0),
+		connect.WithTimeouts(connect.Timeouts{Dial: time.Minute, Read: time.Minute, Write: time.Minute, Pool: time.Minute}))...)
 	rdb := conn.Client()
 	if client == "batched" {
 		rdb = conn.Batched()

@@ -3,6 +3,7 @@ package peerbench
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -97,6 +98,21 @@ func TestQuantiles(t *testing.T) {
 	for q, want := range map[float64]float64{0.5: 500, 0.99: 990} {
 		if got := w.quantile(q); got < want*0.96 || got > want*1.04 {
 			t.Errorf("quantile %v: got %v µs, want %v", q, got, want)
+		}
+	}
+}
+
+// Commands are found however writes cut them, and a handshake is none.
+func TestCommandsInAnyPieces(t *testing.T) {
+	const stream = "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$6\r\n*1\r\n$4\r\n*1\r\n$4\r\nTIME\r\n*2\r\n$3\r\nget\r\n$0\r\n\r\n"
+	for size := 1; size <= len(stream); size++ {
+		var p requests
+		n := 0
+		for piece := range slices.Chunk([]byte(stream), size) {
+			n += p.feed(piece)
+		}
+		if n != 3 {
+			t.Errorf("in pieces of %d bytes: %d commands, want 3", size, n)
 		}
 	}
 }
