@@ -19,16 +19,19 @@ ci: check-tidy redis ## everything that must hold before a change lands
 
 GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary skipped,output --packages ./...
 
+# Packages at once. Their tests wait more than they compute.
+PACKAGES ?= 3
+
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,$(GOTESTSUM) -- -p=4 -vet=off -race -shuffle=on -count=1 -timeout 20m)
+	@$(call each,$(GOTESTSUM) -- -p=$(PACKAGES) -vet=off -race -shuffle=on -count=1 -timeout 20m)
 
-# make ci runs these two side by side with others: tests wait more than they compute.
+# The two halves of it, for make ci, which runs others beside them.
 .PHONY: test-library test-modules
 test-library:
 	@$(MAKE) test MODULES=./
 test-modules:
-	@$(MAKE) test MODULES="$(filter-out ./,$(MODULES))"
+	@$(MAKE) test PACKAGES=2 MODULES="$(filter-out ./,$(MODULES))"
 
 .PHONY: long
 long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium
@@ -109,7 +112,7 @@ fuzz: redis ## each fuzz target of each module for FUZZTIME
 
 .PHONY: fuzz-briefly
 fuzz-briefly:
-	@$(MAKE) fuzz FUZZTIME=1s
+	@nice -n 5 $(MAKE) fuzz FUZZTIME=1s
 
 .PHONY: hooks
 hooks: ## check format, vet and tidiness before each commit
