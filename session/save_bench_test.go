@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,9 +68,11 @@ const savesPerRequest = 20
 
 // saver is a manager on a server of its own, and what a save of 4 KB costs with it.
 type saver struct {
-	server  *redistest.Server
-	handler http.Handler
-	cookies []string
+	server   *redistest.Server
+	handler  http.Handler
+	cookies  []string
+	requests atomic.Int64
+	cpu      float64 // of this process, s
 }
 
 func newSaver(b *testing.B, program, client string, opts ...connect.Option) *saver {
@@ -112,11 +115,14 @@ func newSaver(b *testing.B, program, client string, opts ...connect.Option) *sav
 }
 
 func (s *saver) throughput(b *testing.B, path string, n int) float64 {
+	before := processCPU(b)
+	defer func() { s.cpu += processCPU(b) - before }()
 	return bench.Throughput(n, func(i int) func() {
 		r := httptest.NewRequest(http.MethodGet, path, nil)
 		r.Header.Set("Cookie", s.cookies[i])
 		return func() {
 			w := bench.NewDiscard()
+			s.requests.Add(1)
 			if s.handler.ServeHTTP(w, r); w.Status != http.StatusOK {
 				b.Errorf("%s: %d", path, w.Status)
 			}
@@ -141,14 +147,37 @@ func (s *saver) serverTime(b *testing.B) float64 {
 	return times["set"]
 }
 
+// perRequest is the CPU time that a request takes in µs, here and in the server. However
+// busy the machine is, that is what limits the throughput of one whose cores are full.
+func (s *saver) perRequest(b *testing.B) float64 {
+	server := 0.0
+	for _, m := range used.FindAllStringSubmatch(s.server.Client(b).Info(b.Context(), "cpu").Val(), -1) {
+		seconds, _ := strconv.ParseFloat(m[1], 64)
+		server += seconds
+	}
+	return (s.cpu + server) / float64(s.requests.Load()) * 1e6
+}
+
+var used = regexp.MustCompile(`used_cpu_(?:sys|user):([0-9.]+)`)
+
+// processCPU is the CPU time of this process in s.
+func processCPU(b *testing.B) float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
 // BenchmarkSave compares saves of a session of 4 KB by SET … IFEQ with those by the
 // script, in one run, on each server of REDISHTTP_SERVERS and over both clients of a
 // connection: an iteration is a round in which each works for a moment in turn, on a
 // server of its own, and every goroutine has a session of its own. A request loads its
 // session and saves it once (request), or twenty times (save). Reported are the requests
 // per second by the script and, as medians over the rounds, how many times that SET …
-// IFEQ serves; and the server's time for a save by INFO commandstats. Where the server
-// does not have the command both use the script. Use -benchtime 20x and look at the ratios.
+// IFEQ serves; how many times the CPU time a request by the script takes, here and in the
+// server; and the server's time for a save by INFO commandstats. Where the server does
+// not have the command both use the script. Use -benchtime 20x and look at the ratios.
 func BenchmarkSave(b *testing.B) {
 	for _, program := range redistest.Programs() {
 		server := strings.ReplaceAll(redistest.VersionOf(program), " ", "-")
@@ -164,6 +193,8 @@ func BenchmarkSave(b *testing.B) {
 					b.ReportMetric(0, "ns/op")
 					b.ReportMetric(bench.Median(by, nil), "script/s")
 					b.ReportMetric(bench.Median(native, by), "ifeq/script")
+					b.ReportMetric(script.perRequest(b)/ifeq.perRequest(b), "script-cpu/ifeq-cpu")
+					b.ReportMetric(ifeq.perRequest(b), "ifeq-cpu-us")
 					b.ReportMetric(script.serverTime(b), "script-server-us")
 					b.ReportMetric(ifeq.serverTime(b), "ifeq-server-us")
 				})
