@@ -203,10 +203,10 @@ func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, 
 		cmd.SetFirstKeyPos(3)
 		var err error
 		if c.honors { // without a closure: this is the hot path of the limiter
-			err = c.rdb.Process(ctx, onceIntSliceCmd{cmd})
+			err = c.rdb.Process(ctx, onceInts{cmd})
 			c.rights.See(ctx, err)
 		} else {
-			err = c.Process(ctx, onceIntSliceCmd{cmd})
+			err = c.Process(ctx, onceInts{cmd})
 		}
 		if err == nil {
 			return cmd.Val(), nil
