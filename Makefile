@@ -25,8 +25,10 @@ long: redis ## the tests with those that take long: chaos on all topologies, a h
 	@.ci/install-browser
 	@LONG=1 $(MAKE) test
 
+# The server programs of make matrix and of the benchmarks that compare servers.
+matrix bench: export REDISHTTP_SERVERS ?= redis-server valkey-server
+
 .PHONY: matrix
-matrix: export REDISHTTP_SERVERS ?= redis-server valkey-server
 matrix: redis ## the suites on each server of REDISHTTP_SERVERS="redis-server valkey-server /path…", and a table of results
 	@.ci/matrix
 
@@ -81,11 +83,15 @@ vuln-if-possible:
 BENCHCOUNT ?= 3
 BENCHTIME ?= 300ms
 .PHONY: bench
-bench: redis ## the benchmarks, and docs/benchmarks.md with their medians
+bench: redis ## the benchmarks, and docs/benchmarks.md with their medians; BENCHCOUNT=1 PEERBENCH_MOMENT=60ms is quick
 	@mkdir -p .tmp
-	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) ./...) | tee .tmp/bench.txt
+	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) -timeout 1h ./...) | tee .tmp/bench.txt
 	@go run ./internal/benchpage < .tmp/bench.txt > .tmp/benchmarks.md
 	@mv .tmp/benchmarks.md docs/benchmarks.md
+
+.PHONY: bench-compare
+bench-compare: redis ## what commit B changed since A, beside the peers: bench-compare A=main B=. BENCH=Chain/hit ROUNDS=5
+	@.ci/bench-compare $(A) $(B)
 
 FUZZTIME ?= 20s
 .PHONY: fuzz
