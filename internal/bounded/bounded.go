@@ -217,13 +217,13 @@ func (c *Caller) IntsBy(ctx context.Context, send Sender, script *redis.Script, 
 	var err error
 	switch {
 	case send != nil:
-		err = send(ctx, onceIntSliceCmd{cmd})
+		err = send(ctx, onceInts{cmd})
 		c.rights.See(ctx, err)
 	case c.honors: // without a closure: this is the hot path of the limiter
-		err = c.rdb.Process(ctx, onceIntSliceCmd{cmd})
+		err = c.rdb.Process(ctx, onceInts{cmd})
 		c.rights.See(ctx, err)
 	default:
-		err = c.Process(ctx, onceIntSliceCmd{cmd})
+		err = c.Process(ctx, onceInts{cmd})
 	}
 	switch {
 	case err == nil:
