@@ -1,6 +1,7 @@
 package chaintest
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -37,6 +38,32 @@ func BenchmarkChainHit(b *testing.B) {
 			}
 			if d.H.Get("Age") == "" {
 				b.Errorf("no hit: %v", d.H)
+			}
+		})
+	}
+}
+
+// BenchmarkChainMiss is a miss through all four, with and without what is prefetched.
+func BenchmarkChainMiss(b *testing.B) {
+	s := redistest.NewServer(b)
+	for _, on := range []bool{true, false} {
+		name := map[bool]string{true: "prefetch", false: "apart"}[on]
+		b.Run(name, func(b *testing.B) {
+			h, login := benchChain(b, s, on)
+			w := httptest.NewRecorder()
+			login.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/login", nil))
+			r := httptest.NewRequest(http.MethodGet, "/page", nil)
+			r.AddCookie(w.Result().Cookies()[0])
+			n := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				n++
+				r.URL.Path = fmt.Sprint("/page/", n)
+				r.RequestURI = r.URL.Path
+				d := bench.NewDiscard()
+				if h.ServeHTTP(d, r); d.H.Get("Age") != "" {
+					b.Fatalf("a hit: %v", d.H)
+				}
 			}
 		})
 	}

@@ -131,7 +131,7 @@ func (b *Batch) begin(n int) {
 var errPanicked = errors.New("the client panicked")
 
 // send sends a part in one round trip.
-func (p *part) send(ctx context.Context) error { return p.caller.All(ctx, p.commands) }
+func (p *part) send(ctx context.Context) error { return p.caller.ProcessAll(ctx, p.commands...) }
 
 // end reports how a part ended.
 func (b *Batch) end(p *part, err error) {
