@@ -12,13 +12,26 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: ci
-ci: check-tidy lint vuln-if-possible test valkey-if-possible fuzz-briefly conformance-if-possible ## everything that must hold before a change lands
+ci: check-tidy redis ## everything that must hold before a change lands
+	@.ci/side-by-side \
+		"test-library valkey-if-possible conformance-if-possible" \
+		"fuzz-briefly test-modules lint vuln-if-possible"
 
 GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary skipped,output --packages ./...
 
+# Packages at once. Their tests wait more than they compute.
+PACKAGES ?= 3
+
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,$(GOTESTSUM) -- -p=2 -vet=off -race -shuffle=on -count=1 -timeout 20m)
+	@$(call each,$(GOTESTSUM) -- -p=$(PACKAGES) -vet=off -race -shuffle=on -count=1 -timeout 20m)
+
+# The two halves of it, for make ci, which runs others beside them.
+.PHONY: test-library test-modules
+test-library:
+	@$(MAKE) test MODULES=./
+test-modules:
+	@$(MAKE) test PACKAGES=2 MODULES="$(filter-out ./,$(MODULES))"
 
 .PHONY: long
 long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium
@@ -64,9 +77,12 @@ tidy: ## go mod tidy in every module
 
 LINT := go tool -modfile=$(CURDIR)/golangci.mod golangci-lint
 
+# The linter reads what the compiler wrote: with -race that is what the tests have
+# compiled. The program itself is built without.
 .PHONY: lint
 lint: ## golangci-lint with the list of .golangci.yml
-	@$(call each,$(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
+	@lint=$$(go tool -modfile=$(CURDIR)/golangci.mod -n golangci-lint); export GOFLAGS="$$(go env GOFLAGS) -race"; \
+	$(call each,nice $$lint run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
 .PHONY: fmt
 fmt: ## gofumpt and goimports
@@ -100,7 +116,7 @@ fuzz: redis ## each fuzz target of each module for FUZZTIME
 
 .PHONY: fuzz-briefly
 fuzz-briefly:
-	@$(MAKE) fuzz FUZZTIME=1s
+	@nice -n 5 $(MAKE) fuzz FUZZTIME=1s
 
 .PHONY: hooks
 hooks: ## check format, vet and tidiness before each commit

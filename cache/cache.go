@@ -6,6 +6,7 @@ import (
 
 	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/prefetch"
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
@@ -33,6 +34,8 @@ type Cache struct {
 	flights    flights
 	stats      counters
 	refreshing atomic.Int64
+	usage      prefetch.Usage
+	panicked   atomic.Bool // a function of the options, when it was called ahead of its turn
 }
 
 // New returns a Cache that stores responses in rdb: the client of package

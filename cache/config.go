@@ -43,6 +43,10 @@ type Hooks struct {
 	// with it: before a hit is sent, and after the handler for a miss. s has
 	// what Cache-Status says.
 	Served func(ctx context.Context, s Status)
+	// Prefetched is called for each look-up that was made in the round trip of an
+	// outer middleware, see [WithPrefetch]: used is false if the request did not
+	// get to the cache, and then the hook may run when the response is sent already.
+	Prefetched func(ctx context.Context, used bool)
 	// Failed is called for each failed call to Redis: a lookup, a fill, or the
 	// invalidation after an unsafe request, which is then retried. It is also
 	// called when a handler panics and a stale response replaces its error.
@@ -58,6 +62,7 @@ type config struct {
 	waits      bool
 	hooks      Hooks
 	logger     *slog.Logger
+	prefetch   bool
 
 	scheme     func(*http.Request) string
 	protoField string // of the proxies
@@ -85,7 +90,7 @@ func defaults(rdb Client) config {
 			MaxBody: 8 << 20, MaxTTL: 24 * time.Hour,
 		},
 		waitMax: 3 * time.Second, beta: 1,
-		logger: slog.New(slog.DiscardHandler),
+		logger: slog.New(slog.DiscardHandler), prefetch: true,
 	}
 	if _, single := bounded.Unwrap(rdb).(interface{ Options() *redis.Options }); !single {
 		c.settings.Buckets = 64 // a cluster, a ring, or it cannot be known

@@ -13,9 +13,11 @@ type exchange struct {
 	w    http.ResponseWriter
 	r    *http.Request // as the cache reads it, see [Cache.annotate]
 	next http.Handler
-	d    rules.Control // what the request demands
-	f    store.Found   // what the store has
-	s    Status        // what was done
+	// owner is the handler whose look-up may have been prefetched, nil for none.
+	owner *handler
+	d     rules.Control // what the request demands
+	f     store.Found   // what the store has
+	s     Status        // what was done
 	// lead is the flight that this exchange makes the response for, nil if no
 	// request waits for it.
 	lead *leading

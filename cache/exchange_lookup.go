@@ -10,16 +10,21 @@ import (
 func (x *exchange) lookup(lease bool) (decision, error) {
 	c, r := x.c, x.r
 	if reason, detail := c.unstored(r, x.d); reason != "" {
+		x.forgo() // its lease would be held while the handler runs
 		return x.forward(reason, detail), nil
 	}
 	p := c.placeOf(r)
 	if f, ok := c.store.Near(p, r.Header); ok {
 		if f = c.visible(r, f); c.decide(x.d, r, &f) == serve {
 			x.f = f
+			x.forgo()
 			return x.hit(serve), nil
 		}
 	}
-	f, err := c.store.Lookup(r.Context(), p, r.Header, lease && c.waitMax > 0)
+	f, answered, err := x.answer(p)
+	if !answered {
+		f, err = c.store.Lookup(r.Context(), p, r.Header, lease && c.waitMax > 0)
+	}
 	if err != nil {
 		x.f = f
 		return x.forward(rules.ForwardBypass, "store-error"), store.Wrap("lookup", err)

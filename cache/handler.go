@@ -20,34 +20,41 @@ import (
 //
 // Put it inside of sessions and rate limiters, and outside of compression.
 // Authentication that rejects requests must be outside, or a hit bypasses it.
-func (c *Cache) Handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := c.exchange(w, r, next)
-		decision, err := x.lookup(unshared(x.r) == "")
-		if err != nil {
-			c.failed(r.Context(), err)
+//
+// Inside of a session or a limiter of this module it is looked up in their round
+// trip, see [WithPrefetch].
+func (c *Cache) Handler(next http.Handler) http.Handler { return &handler{c: c, next: next} }
+
+// ServeHTTP implements [http.Handler].
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := h.c
+	x := c.exchange(w, r, h.next)
+	x.owner = h
+	decision, err := x.lookup(unshared(x.r) == "")
+	if err != nil {
+		c.failed(r.Context(), err)
+	}
+	if x.f.Lease != "" {
+		taken := x.f
+		defer c.store.ReleaseUnused(&taken)
+	}
+	switch {
+	case decision != forward:
+		if decision == serveStale || c.early(&x.f) {
+			c.refresh(x.r, h.next, x.f)
 		}
-		if x.f.Lease != "" {
-			taken := x.f
-			defer c.store.ReleaseUnused(&taken)
-		}
-		switch {
-		case decision != forward:
-			if decision == serveStale || c.early(&x.f) {
-				c.refresh(x.r, next, x.f)
-			}
-			x.serve()
-		case x.s.Forward == string(rules.ForwardMethod):
-			x.passThrough()
-		case x.d.Has("only-if-cached") && x.s.Detail != "upgrade":
-			x.gatewayTimeout()
-		case x.collapsible():
-			x.collapse()
-		default:
-			x.f.Lease = "" // it belongs to the requests that collapse
-			x.fetch()
-		}
-	})
+		x.serve()
+	case x.s.Forward == string(rules.ForwardMethod):
+		x.passThrough()
+	case x.d.Has("only-if-cached") && x.s.Detail != "upgrade":
+		x.gatewayTimeout()
+	case x.collapsible():
+		x.collapse()
+	default:
+		c.store.ReleaseUnused(&x.f) // it belongs to the requests that collapse
+		x.f.Lease = ""
+		x.fetch()
+	}
 }
 
 // exchange reads the request, and what outer middlewares have said by now.

@@ -33,5 +33,6 @@ func (c *Cache) Stats() Stats {
 	return Stats{
 		Hits: n.hits.Load(), Stale: n.stale.Load(), Misses: n.misses.Load(), Collapsed: n.collapsed.Load(), Bypassed: n.bypassed.Load(),
 		Fills: stored.Fills.Load(), Evicted: stored.Evicted.Load(), Refreshes: n.refreshes.Load(), Purges: stored.Purges.Load(), Failures: n.failures.Load(),
+		Prefetched: c.usage.Used.Load(), PrefetchedUnused: c.usage.Unused.Load(),
 	}
 }

@@ -72,6 +72,15 @@ func WithVaryBy(value func(*http.Request) string) Option {
 	return optionFunc(func(c *config) { c.varyBy = value })
 }
 
+// WithPrefetch sets whether the look-up is made in the round trip of a session or a
+// limiter directly around the cache, before it is known whether the request gets
+// here. The functions of [WithSkip], [WithVaryBy] and [WithScheme] are then called
+// twice for a request, the first time with the context that the outermost of these
+// middlewares got; if the key is another one at the cache's turn, or if a function
+// panics, the look-up is made again as without. The default is true. Turn it off
+// to see each round trip by itself in a trace.
+func WithPrefetch(on bool) Option { return optionFunc(func(c *config) { c.prefetch = on }) }
+
 // WithSkip bypasses the cache for requests for which skip returns true: the
 // handler is called, and nothing is stored; Cache-Status has fwd=bypass. The
 // default, also for nil, is none. Use it for areas where handlers send wrong

@@ -49,6 +49,10 @@ type Stats struct {
 	Refreshes int64
 	// Purges are writes to purge logs.
 	Purges int64
+	// Prefetched are look-ups that were made in the round trip of an outer
+	// middleware and used; PrefetchedUnused were not used, see [WithPrefetch].
+	Prefetched       int64
+	PrefetchedUnused int64
 	// Failures are calls to Redis that failed, and values that cannot be decoded.
 	Failures int64
 }

@@ -9,8 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -417,6 +417,11 @@ func TestKindsOfCommands(t *testing.T) {
 		{[]any{"mget", "a"}, false, true, false},
 		{[]any{"evalsha", "x", 1, "k"}, false, false, true},
 		{[]any{"ping"}, false, true, false},
+		{[]any{"blpop", "k", 0}, false, false, false},
+		{[]any{"xread", "block", 0, "streams", "k", "$"}, false, false, false},
+		{[]any{"multi"}, false, true, false},
+		{[]any{"subscribe", "c"}, false, false, false},
+		{[]any{"unlink", "a", "b"}, false, true, false},
 	} {
 		cmd := redis.NewCmd(ctx, c.args...)
 		if got := handshake(cmd); got != c.handshake {
@@ -431,33 +436,36 @@ func TestKindsOfCommands(t *testing.T) {
 	}
 }
 
-// Whatever its type, a command that is sent once says so, and so does its clone.
-func TestOnceOfEveryType(t *testing.T) {
-	ctx := t.Context()
-	known := []redis.Cmder{
-		redis.NewCmd(ctx, "x"), redis.NewStatusCmd(ctx, "x"), redis.NewStringCmd(ctx, "x"), redis.NewIntCmd(ctx, "x"), redis.NewBoolCmd(ctx, "x"), redis.NewFloatCmd(ctx, "x"),
-		redis.NewSliceCmd(ctx, "x"), redis.NewDurationCmd(ctx, time.Second, "x"), redis.NewStringSliceCmd(ctx, "x"), redis.NewIntSliceCmd(ctx, "x"), redis.NewBoolSliceCmd(ctx, "x"),
-		redis.NewMapStringStringCmd(ctx, "x"),
+// A command whose reply goes to a buffer of the caller's is never left behind in a
+// batch.
+func TestRepliesToTheCallersBufferAreNotBatched(t *testing.T) {
+	if batchable(redis.NewRawWriteToCmd(t.Context(), io.Discard, "get", "k")) {
+		t.Error("it is batched")
 	}
-	unknown := []redis.Cmder{redis.NewZSliceCmd(ctx, "x"), redis.NewTimeCmd(ctx, "x"), redis.NewXMessageSliceCmd(ctx, "x")}
-	for _, cmd := range slices.Concat(known, unknown) {
-		wrapped, ok := once(cmd)
-		if ok != slices.Contains(known, cmd) || !wrapped.NoRetry() || wrapped.Name() != "x" || cmd.NoRetry() {
-			t.Errorf("%T: got %T, known %v", cmd, wrapped, ok)
+}
+
+func TestFirstKey(t *testing.T) {
+	for want, args := range map[string][]any{
+		"k": {"get", "k"}, "a": {"evalsha", "x", 2, "a", "b"}, "": {"publish", "c", "m"}, "h": {"HSET", "h", "f", "v"}, "f": {"fcall", "name", 1, "f"},
+	} {
+		if got := firstKey(redis.NewCmd(t.Context(), args...)); got != want {
+			t.Errorf("%v: got %q, want %q", args, got, want)
 		}
-		if inner, has := wrapped.(interface{ itself() redis.Cmder }); !has || inner.itself() != cmd {
-			t.Errorf("%T: it is lost", cmd)
+	}
+	for _, args := range [][]any{{"eval", "return 1", 0}, {"get", 1}, {"get"}} {
+		if got := firstKey(redis.NewCmd(t.Context(), args...)); got != "" {
+			t.Errorf("%v: got %q, want none", args, got)
 		}
-		clone := wrapped.Clone()
-		if !clone.NoRetry() || reflect.TypeOf(clone) != reflect.TypeOf(wrapped) {
-			t.Errorf("%T: its clone is %T", cmd, clone)
-		}
-		if again, ok := once(wrapped); again != wrapped || !ok {
-			t.Errorf("%T: it is wrapped twice", cmd)
-		}
-		failure := errors.New("no")
-		if wrapped.SetErr(failure); !errors.Is(cmd.Err(), failure) {
-			t.Errorf("%T: the caller does not see its error", cmd)
+	}
+}
+
+func TestWeight(t *testing.T) {
+	if got, ok := weight(redis.NewCmd(t.Context(), "set", "key", []byte("12345"), "px", time.Minute, 1, nil)); got < 13 || got > 100 || !ok {
+		t.Errorf("got %d, %v", got, ok)
+	}
+	for _, arg := range []any{struct{}{}, new(string), net.IP{1}, url.URL{}} {
+		if _, ok := weight(redis.NewCmd(t.Context(), "set", "key", arg)); ok {
+			t.Errorf("%T: it is sent with those of others", arg)
 		}
 	}
 }

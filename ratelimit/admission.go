@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/redishttp/redishttp/internal/prefetch"
 	"github.com/redishttp/redishttp/internal/respw"
 )
 
@@ -16,7 +17,9 @@ type admission struct {
 	limiter  *Limiter
 	request  request
 	decision Decision
-	outer    *admission   // of an outer limiter, nil if there is none
+	outer    *admission // of an outer limiter, nil if there is none
+	run      *prefetch.Run
+	ctx      admitted
 	later    atomic.Int64 // by ChargeLater
 }
 
@@ -38,7 +41,29 @@ func admissionOf(ctx context.Context) *admission {
 
 // in returns the request with the admission in its context.
 func (a *admission) in(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), ctxKey{}, a))
+	a.ctx = admitted{r.Context(), a}
+	return r.WithContext(&a.ctx)
+}
+
+// admitted is the context of a request that was decided.
+type admitted struct {
+	context.Context
+	a *admission
+}
+
+// Value returns the admission, and what was prefetched with the decision.
+func (c *admitted) Value(key any) any {
+	switch key {
+	case ctxKey{}:
+		return c.a
+	case prefetch.Key{}:
+		if c.a.request.batch.Sent() {
+			return c.a.request.batch
+		}
+	case prefetch.RunKey{}:
+		return c.a.run.In(c.Context)
+	}
+	return c.Context.Value(key)
 }
 
 // of returns the admission by a limiter, this one or an outer one, nil if there is

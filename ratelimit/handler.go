@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/prefetch"
 )
 
 // Handler returns a handler that passes requests within the limits to next and
@@ -13,31 +15,68 @@ import (
 // next runs. If the functions of the options return no key, cost or limits for a
 // request, it gets 500: it is never admitted uncounted by mistake. A limiter that a
 // request passes twice charges it once.
+//
+// The session and the response cache inside of it are read in the same round trip,
+// see [WithPrefetch].
 func (l *Limiter) Handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		outer := admissionOf(r.Context())
-		if outer.of(l) != nil || l.skip != nil && l.skip(r) {
-			next.ServeHTTP(w, r)
+	return &handler{l: l, next: next, run: prefetch.NewRun(next)}
+}
+
+// handler is the limiter around one handler.
+type handler struct {
+	l    *Limiter
+	next http.Handler
+	run  *prefetch.Run // of the handlers inside
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l := h.l
+	outer := admissionOf(r.Context())
+	if outer.of(l) != nil || l.skip != nil && l.skip(r) {
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	q, err := l.requestOf(r)
+	switch {
+	case err != nil:
+		l.logger.LogAttrs(r.Context(), slog.LevelError, "a request cannot be counted", slog.Any("error", err))
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+	case q.free():
+		h.next.ServeHTTP(w, r)
+	default:
+		q = l.lookup(q)
+		if l.repeatRefusal(w, r, q) {
 			return
 		}
-		q, err := l.requestOf(r)
-		switch {
-		case err != nil:
-			l.logger.LogAttrs(r.Context(), slog.LevelError, "a request cannot be counted", slog.Any("error", err))
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		case q.free():
-			next.ServeHTTP(w, r)
-		default:
-			q = l.lookup(q)
-			if l.repeatRefusal(w, r, q) {
-				return
-			}
-			if a := l.admit(r.Context(), q); a != nil {
-				a.outer = outer
-				l.respond(w, r, next, a)
-			}
+		var run *prefetch.Run
+		if h.begins(r) {
+			run = h.run
+			q.batch = run.Batch(r)
+			defer q.batch.Close()
 		}
-	})
+		if a := l.admit(r.Context(), q); a != nil {
+			a.outer, a.run = outer, run
+			l.respond(w, r, h.next, a)
+		}
+	}
+}
+
+// begins reports whether this limiter has the handlers inside ask with it. If it is
+// inside of another beginner, that one does.
+func (h *handler) begins(r *http.Request) bool {
+	return h.l.prefetch && h.l.engine == nil && !prefetch.Visited(r.Context(), h)
+}
+
+// Owner implements [prefetch.Handler].
+func (h *handler) Owner() any { return h.l }
+
+// Prefetch implements [prefetch.Handler]. A limiter asks nothing ahead of its turn,
+// because asking is charging.
+func (h *handler) Prefetch(b *prefetch.Batch, _ *http.Request) {
+	if h.l.prefetch {
+		b.Visit(h.run.Next())
+	}
 }
 
 // admit decides a request, and again after each delay. It returns nil if the
@@ -72,6 +111,7 @@ func (l *Limiter) delayed(ctx context.Context, q request, d Decision) (request, 
 		if ctx.Err() != nil {
 			return q, d
 		}
+		q.batch.Close() // what was read is too old by now
 		q = q.again()
 		d, _ = l.decide(ctx, q)
 	}

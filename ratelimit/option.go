@@ -103,6 +103,7 @@ type config struct {
 	hooks       Hooks
 	logger      *slog.Logger
 	clock       func() time.Time
+	prefetch    bool
 	counting
 	responding
 }
@@ -140,7 +141,7 @@ func (c *responding) usual() bool { return reflect.ValueOf(c).Elem().IsZero() }
 func defaults() config {
 	return config{
 		prefix: "ratelimit", timeout: 100 * time.Millisecond, localKeys: 100_000, localShare: 1,
-		denySize: 65_536, denyRecheck: time.Second, logger: slog.New(slog.DiscardHandler),
+		denySize: 65_536, denyRecheck: time.Second, logger: slog.New(slog.DiscardHandler), prefetch: true,
 		counting: counting{keys: []KeyFunc{byPeer}},
 	}
 }

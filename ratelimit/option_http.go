@@ -80,6 +80,14 @@ func WithDelay(longest time.Duration, waiting int) Option {
 // zero [Headers]: RateLimit and RateLimit-Policy with every counted response.
 func WithHeaders(h Headers) Option { return optionFunc(func(c *config) { c.headers = h }) }
 
+// WithPrefetch sets whether the session and the response cache that are directly
+// inside of the limiter's [Limiter.Handler] are read in its round trip, before it
+// is known whether the request is admitted. The default is true. A foreign
+// middleware in between ends it, and so does a limiter that does not call Redis.
+// Turn it off to see each middleware's own round trips in a trace, or where most
+// requests are rejected by limits that are too high for the deny cache.
+func WithPrefetch(on bool) Option { return optionFunc(func(c *config) { c.prefetch = on }) }
+
 // WithDenyHandler sets the response to requests that are rejected with 429 or
 // 503. Retry-After, Cache-Control and the RateLimit headers are set before;
 // [FromContext] has the decision, and Unavailable tells 503 from 429. The handler

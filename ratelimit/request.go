@@ -1,6 +1,10 @@
 package ratelimit
 
-import "crypto/rand"
+import (
+	"crypto/rand"
+
+	"github.com/redishttp/redishttp/internal/prefetch"
+)
 
 // mode is what decide.lua does with a request.
 type mode string
@@ -27,6 +31,8 @@ type request struct {
 	refusal *refusal // nil if Redis must decide
 
 	redisKeys []string // one for each policy; of an engine the key of its node
+
+	batch *prefetch.Batch // what is read in the same round trip, nil for nothing
 }
 
 // enter returns the request with a place to enter, if there is a concurrency policy.
@@ -43,7 +49,7 @@ func (q request) free() bool { return len(q.set.all) == 0 || q.cost == 0 && q.pl
 // again returns the request for another attempt, with a place of its own: the first
 // attempt may have entered its place although its reply was lost.
 func (q request) again() request {
-	q.at, q.refusal = 0, nil
+	q.at, q.refusal, q.batch = 0, nil, nil
 	if q.place != "" {
 		q.place = rand.Text()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/bounded"
+	"github.com/redishttp/redishttp/internal/prefetch"
 )
 
 // The scripts. Each has a head comment with its KEYS, ARGV and reply.
@@ -89,7 +90,7 @@ func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
 			args = append(args, p.Name)
 		}
 	}
-	reply, err := s.caller.Ints(ctx, run, q.redisKeys, args...)
+	reply, err := s.caller.IntsBy(ctx, s.sender(q), run, q.redisKeys, args...)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -109,7 +110,7 @@ func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, 
 	if q.count > 1 {
 		args = append(args, q.count)
 	}
-	reply, err := s.caller.Ints(ctx, run, q.redisKeys, args...)
+	reply, err := s.caller.IntsBy(ctx, s.sender(q), run, q.redisKeys, args...)
 	if err == nil && len(reply) != 4 {
 		err = fmt.Errorf("reply of %d numbers, want 4", len(reply))
 	}
@@ -119,6 +120,17 @@ func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, 
 	d := Decision{Allowed: reply[3] > 0, Source: fromRedis, set: q.set, admitted: int(reply[3]), wait: wait(reply[0])}
 	d.State = replyState(p, reply[1], reply[0], reply[2])
 	return d, nil
+}
+
+// sender returns how the first command of a request is sent: with what is
+// prefetched, or nil if nothing is.
+func (s *scripts) sender(q request) bounded.Sender {
+	if q.batch == nil {
+		return nil
+	}
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		return q.batch.SendWith(ctx, prefetch.Call{Caller: s.caller, Key: q.redisKeys[0], Command: cmd})
+	}
 }
 
 // now returns the test clock in microseconds, "" for the server's clock.

@@ -44,6 +44,7 @@ type config struct {
 	mergeKey      func(key string, base, mine, theirs any) any
 	maxSize       int
 	codec         checkedCodec
+	prefetch      bool
 	hooks         Hooks
 	logger        *slog.Logger
 }
@@ -53,7 +54,7 @@ func defaults() config {
 		keyPrefix: "session",
 		lifetime:  12 * time.Hour, idle: 30 * time.Minute,
 		loadTimeout: 250 * time.Millisecond, saveTimeout: time.Second,
-		maxSize: 32 << 10, codec: checkedCodec{compactCodec{}}, logger: slog.New(slog.DiscardHandler),
+		maxSize: 32 << 10, codec: checkedCodec{compactCodec{}}, logger: slog.New(slog.DiscardHandler), prefetch: true,
 	}
 }
 

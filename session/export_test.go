@@ -1,6 +1,7 @@
 package session
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -26,3 +27,6 @@ const (
 
 // ErrClock is what the hook gets when the clocks of the machines differ.
 var ErrClock = errClock
+
+// Tokens are what the cookies of a request have that can be a token.
+func Tokens(m *Manager, r *http.Request) []string { return m.tokens(nil, r) }

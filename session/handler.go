@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/redishttp/redishttp/internal/prefetch"
 	"github.com/redishttp/redishttp/internal/problem"
 	"github.com/redishttp/redishttp/internal/respw"
 )
@@ -23,31 +24,44 @@ import (
 // Put [net/http.CrossOriginProtection] and a rate limiter around it, and a
 // response cache inside, which then knows that the session was used. Handlers
 // of several Managers may be nested.
+//
+// Inside of a limiter of this module the session is read in the limiter's round
+// trip, together with a response cache further inside; see [WithPrefetch].
 func (m *Manager) Handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		st := newState(r.Context(), m, m.tokens(r))
-		ctx := &st.ctx
-		var outer http.Header // what a refusal goes back to
-		if h := w.Header(); len(h) > 0 {
-			outer = h.Clone()
-		}
-		b, rw := respw.Wrap(w, respw.Hooks{Header: func(int) bool {
-			if !st.touched() {
-				return true
-			}
-			if err := st.save(ctx, w.Header()); err != nil {
-				m.refuse(w, r, outer, err)
-				return false
-			}
+	return &handler{m: m, next: next, run: prefetch.NewRun(next)}
+}
+
+// ServeHTTP implements [http.Handler].
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m := h.m
+	st := newState(r.Context(), m, nil)
+	st.h, st.r, st.tokens = h, r, m.tokens(st.space[:0], r)
+	if h.begins(r) {
+		prefetch.Learn(r.Context(), h) // the next batch may be that of an outer middleware
+		st.run, st.batch = h.run, h.batch(r)
+		defer st.batch.Close()
+	}
+	ctx := &st.ctx
+	var outer http.Header // what a refusal goes back to
+	if h := w.Header(); len(h) > 0 {
+		outer = h.Clone()
+	}
+	b, rw := respw.Wrap(w, respw.Hooks{Header: func(int) bool {
+		if !st.touched() {
 			return true
-		}})
-		next.ServeHTTP(rw, r.WithContext(ctx))
-		b.Finish()
-		if b.Status() != 0 && st.touched() {
-			varyByCookie(w.Header()) // too late for the client; an outer cache sees it
-			st.saveLate(ctx)
 		}
-	})
+		if err := st.save(ctx, w.Header()); err != nil {
+			m.refuse(w, r, outer, err)
+			return false
+		}
+		return true
+	}})
+	h.next.ServeHTTP(rw, r.WithContext(ctx))
+	b.Finish()
+	if b.Status() != 0 && st.touched() {
+		varyByCookie(w.Header()) // too late for the client; an outer cache sees it
+		st.saveLate(ctx)
+	}
 }
 
 // LoadAndSave is [Manager.Handler], by the name that it has in scs. Use it to

@@ -20,6 +20,10 @@ type Hooks struct {
 	// Event is called when a session was created, rotated or destroyed, and for
 	// a token that no session has, see [Event].
 	Event func(ctx context.Context, e Event)
+	// Prefetched is called for each session that was read in the round trip of an
+	// outer middleware, see [WithPrefetch]: used is false if the request did not
+	// use it, and then the hook may run when the response is sent already.
+	Prefetched func(ctx context.Context, used bool)
 	// Failed is called for each failure: [ErrUnavailable], [ErrRefused],
 	// [ErrGone], [ErrConflict], [ErrHeadersSent], [ErrCorrupt], [ErrEncode],
 	// [ErrTooLarge], [ErrUnknownKey].

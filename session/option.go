@@ -77,6 +77,16 @@ func WithTimeouts(read, write time.Duration) Option {
 	return optionFunc(func(c *config) { c.loadTimeout, c.saveTimeout = read, write })
 }
 
+// WithPrefetch sets whether a session is read in the round trip of a limiter
+// directly around it, or together with a response cache directly inside, before it
+// is known whether the request uses it: as it was when the request came in, so that
+// a logout that ended before is always seen. Only requests with a cookie that can be
+// a token are concerned, and no kind of requests (method, first segment of the path,
+// file name extension) that has left four in a row unused, until one of them uses
+// its session. The default is true. Turn it off to see each round trip by itself
+// in a trace.
+func WithPrefetch(on bool) Option { return optionFunc(func(c *config) { c.prefetch = on }) }
+
 // WithFailureMode sets what happens to a request whose session cannot be loaded
 // while Redis is unavailable. The default is [FailClosed]; use [FailAnonymous]
 // for sites whose pages are useful to visitors without a session.

@@ -5,6 +5,8 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/prefetch"
 )
 
 // Manager keeps sessions in Redis and is their middleware, [Manager.Handler].
@@ -28,6 +30,7 @@ type Manager struct {
 	key      any // the context key of scs' data, see learnKey
 	store    *store
 	index    *index
+	usage    prefetch.Usage // of sessions that are read before they are used
 }
 
 // New returns a Manager that keeps sessions in rdb: a client of package

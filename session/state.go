@@ -2,11 +2,13 @@ package session
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redishttp/redishttp/internal/personal"
+	"github.com/redishttp/redishttp/internal/prefetch"
 )
 
 // state is what a request knows of its session, each fact in one place: what was
@@ -18,6 +20,13 @@ type state struct {
 	plain   plain    // what scs and the store get
 	tokens  []string // the well-formed ones of the cookie
 	visited string   // the hash of a session that Iterate visits without its token
+
+	h       *handler // nil outside of a handler
+	r       *http.Request
+	run     *prefetch.Run   // of h, if it begins batches for this request
+	batch   *prefetch.Batch // what this handler has sent, nil for nothing
+	fetched bool            // the answer of h was looked for
+	space   [1]string       // of tokens
 
 	once sync.Once  // the load
 	mu   sync.Mutex // guards what follows where more than the handler's goroutine may use it

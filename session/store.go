@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/redishttp/redishttp/internal/bounded"
 	"github.com/redishttp/redishttp/internal/breaker"
 	"github.com/redishttp/redishttp/internal/redigoconn"
 	"github.com/redishttp/redishttp/internal/rights"
@@ -28,6 +28,7 @@ type store struct {
 	all    *redis.Pool // for operators: without a deadline
 	nodes  *breaker.Set
 	rights *rights.Watch
+	caller *bounded.Caller
 	saves  saveQueue
 	fresh  *fresh
 }
@@ -51,7 +52,7 @@ func newStore(rdb goredis.UniversalClient, m *Manager) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: dialer.Pool()}
+	s := &store{m: m, nodes: breaker.NewSet(rdb), rights: rights.NewWatch(m.logger), fresh: newFresh(), all: dialer.Pool(), caller: dialer.Caller()}
 	s.pairs.New = func() any {
 		conn := dialer.Conn()
 		pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return conn, nil }}
@@ -69,19 +70,25 @@ func (s *store) with(ctx context.Context, key string, timeout time.Duration, fn 
 	}
 	bound, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	p, ok := s.pairs.Get().(*pair)
-	if !ok {
-		return errors.New("session: no store")
-	}
-	p.conn.Bind(bound)
-	err := fn(p)
-	p.conn.Unbind() // a request must not be kept alive by the pool
-	s.pairs.Put(p)
+	err := s.on(bound, fn)
 	hungUp := err != nil && errors.Is(ctx.Err(), context.Canceled)
 	s.report(ctx, call, err, hungUp)
 	if err != nil && !hungUp {
 		return fmt.Errorf("session: %w", blame(err))
 	}
+	return err
+}
+
+// on runs one operation of redisstore under a context.
+func (s *store) on(ctx context.Context, fn func(*pair) error) error {
+	p, ok := s.pairs.Get().(*pair)
+	if !ok {
+		return errors.New("session: no store")
+	}
+	p.conn.Bind(ctx)
+	err := fn(p)
+	p.conn.Unbind() // a request must not be kept alive by the pool
+	s.pairs.Put(p)
 	return err
 }
 
@@ -94,42 +101,27 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 		err = context.Canceled
 	case errors.As(err, &answer):
 		err = breaker.AnswerError{Err: answer}
-		s.rights.See(ctx, err)
 	}
-	switch e := s.nodes.Report(call, err); e.Change {
-	case breaker.None:
-	case breaker.Opened:
-		s.m.logger.LogAttrs(ctx, slog.LevelWarn, "redis is unavailable, sessions cannot be loaded", slog.String("addr", e.Addr))
-	case breaker.Closed:
-		s.m.logger.LogAttrs(ctx, slog.LevelInfo, "redis is back, sessions are loaded again", slog.String("addr", e.Addr))
-	}
+	s.settle(ctx, call, err)
 }
 
 // FindCtx ends with the request's context: a session is of no use once its client
 // has disconnected.
-func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool, err error) {
+func (s *store) FindCtx(ctx context.Context, token string) (b []byte, found bool, err error) {
 	st := s.m.state(ctx)
-	if st != nil && st.aside.Load() {
-		st = nil
+	if st == nil || st.aside.Load() {
+		return s.find(ctx, nil, hashOf(token))
 	}
-	hash = st.at(hash)
-	if st != nil {
-		if b, ok := st.remembered(hash); ok {
-			return b, true, nil
-		}
+	hash := st.readHash(ctx, token)
+	if b, ok := st.remembered(hash); ok {
+		return b, true, nil
 	}
-	var stored []byte
-	var ttl time.Duration
-	err = s.with(ctx, s.m.base+hash, s.m.loadTimeout, func(p *pair) error {
-		now := time.Now()
-		ask := st != nil && !s.fresh.is(hash, now)
-		p.conn.TrackTTL(ask)
-		stored, found, err = p.store.Find(hash)
-		if ttl = p.conn.TTL(); ask && found && ttl > 0 {
-			s.fresh.set(hash, now.Add(min(ttl-(s.m.idle-s.m.step()), s.m.step())))
-		}
-		return err
-	})
+	return s.find(ctx, st, hash)
+}
+
+// find reads and decrypts a session.
+func (s *store) find(ctx context.Context, st *state, hash string) (b []byte, found bool, err error) {
+	stored, ttl, found, err := s.read(ctx, st, hash)
 	switch {
 	case isWrongType(err):
 		st.found(hash, nil, 0)
@@ -141,7 +133,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	case !found:
 		return nil, false, nil
 	}
-	b, err = s.m.seal.open(s.m.base+hash, stored)
+	b, err = s.m.seal.open(s.m.base, hash, stored)
 	if err != nil {
 		st.found(hash, nil, ttl)
 		return nil, false, err
@@ -150,15 +142,41 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	return b, true, nil
 }
 
+// read reads a session, or finds it among what was prefetched.
+func (s *store) read(ctx context.Context, st *state, hash string) (stored []byte, ttl time.Duration, found bool, err error) {
+	now := time.Now()
+	ahead, err := st.prefetched(ctx, hash)
+	if err != nil {
+		return nil, 0, false, fmt.Errorf("session: %w", err)
+	}
+	if ahead == nil {
+		ask := st != nil && !s.fresh.is(hash, now)
+		err = s.with(ctx, s.m.base+hash, s.m.loadTimeout, func(p *pair) (err error) {
+			p.conn.TrackTTL(ask)
+			stored, found, err = p.store.Find(hash)
+			ttl = p.conn.TTL()
+			return err
+		})
+	} else if stored, found, err = ahead.Value(); err != nil {
+		err = fmt.Errorf("session: %w", blame(err))
+	} else {
+		ttl = ahead.TTL()
+	}
+	if found && ttl > 0 {
+		s.fresh.set(hash, now.Add(min(ttl-(s.m.idle-s.m.step()), s.m.step())))
+	}
+	return stored, ttl, found, err
+}
+
 // CommitCtx does not end with the request's context: the handler has done its work,
 // and may have responded already. An unchanged session is not written. scs' expiry
 // is ignored: the life of the key follows from b.
-func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Time) error {
+func (s *store) CommitCtx(ctx context.Context, token string, b []byte, _ time.Time) error {
 	if err := s.m.fits(b); err != nil {
 		return err
 	}
 	st := s.m.state(ctx)
-	hash = st.at(hash)
+	hash := st.hashOf(token)
 	if st != nil {
 		base := st.read(hash)
 		if st.unchanged = base != nil && s.m.same(base.bytes, b); st.unchanged {
@@ -192,15 +210,15 @@ func (m *Manager) fits(b []byte) error {
 }
 
 // DeleteCtx deletes now, but a rotated session only when the new one is saved.
-func (s *store) DeleteCtx(ctx context.Context, hash string) error {
-	if hash == noToken {
+func (s *store) DeleteCtx(ctx context.Context, token string) error {
+	if token == "" { // of a session that is not saved yet
 		return nil
 	}
 	st := s.m.state(ctx)
 	if st == nil || st.aside.Load() {
-		return s.delete(ctx, hash)
+		return s.delete(ctx, hashOf(token))
 	}
-	hash = st.at(hash)
+	hash := st.hashOf(token)
 	if st.rotated(hash) {
 		return nil
 	}

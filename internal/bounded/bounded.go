@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -64,9 +65,10 @@ var ErrAbandoned = errors.New("redis did not answer in time")
 // Caller sends commands to one client. It implements [redis.Scripter], so
 // [redis.Script.Run] takes it. It is safe for concurrent use.
 type Caller struct {
-	rdb    Client
-	honors bool
-	rights *rights.Watch
+	rdb         Client
+	honors      bool
+	rights      *rights.Watch
+	withoutIFEQ atomic.Int64 // until when SET … IFEQ is not tried, ns since 1970; 0: it is
 }
 
 var _ redis.Scripter = (*Caller)(nil)
@@ -194,60 +196,44 @@ func await[T redis.Cmder](ctx context.Context, c *Caller, fn func(ctx context.Co
 	}
 }
 
-// onceCmd tells go-redis, on a single node and on a cluster, that a network
-// error must not be answered by sending the command again. Redirects (MOVED,
-// ASK) are still followed: a redirected command was not executed.
-type onceCmd struct{ *redis.Cmd }
-
-func (onceCmd) NoRetry() bool { return true }
-
-func (c onceCmd) Clone() redis.Cmder {
-	clone, ok := c.Cmd.Clone().(*redis.Cmd)
-	if !ok {
-		return c
-	}
-	return onceCmd{clone}
-}
-
-// onceInts is onceCmd for a reply of integers.
-type onceInts struct{ *redis.IntSliceCmd }
-
-func (onceInts) NoRetry() bool { return true }
-
-func (c onceInts) Clone() redis.Cmder {
-	clone, ok := c.IntSliceCmd.Clone().(*redis.IntSliceCmd)
-	if !ok {
-		return c
-	}
-	return onceInts{clone}
-}
-
 // Ints runs a script whose reply is a list of integers, sent once and in one
 // round trip when the server knows the script. All keys are in one slot.
 func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
+	return c.IntsBy(ctx, nil, script, keys, args...)
+}
+
+// Sender sends a command, as [Client.Process] does, and others with it. After an
+// error that matches [ErrAbandoned] the command must not be touched.
+type Sender func(ctx context.Context, cmd redis.Cmder) error
+
+// IntsBy is [Caller.Ints] whose first command goes over send, nil for the client.
+func (c *Caller) IntsBy(ctx context.Context, send Sender, script *redis.Script, keys []string, args ...any) ([]int64, error) {
 	hash := c.Hash(ctx, script, keys)
-	if hash != "" {
-		cmd := redis.NewIntSliceCmd(ctx, ScriptArgs("evalsha", hash, keys, args)...)
-		cmd.SetFirstKeyPos(3)
-		var err error
-		if c.honors { // without a closure: this is the hot path of the limiter
-			err = c.rdb.Process(ctx, onceInts{cmd})
-			c.rights.See(ctx, err)
-		} else {
-			err = c.Process(ctx, onceInts{cmd})
-		}
-		if err == nil {
-			return cmd.Val(), nil
-		}
-		if redis.HasErrorPrefix(err, "TRYAGAIN") {
-			return c.Run(ctx, script, keys, args...).Int64Slice()
-		}
-		if redis.HasErrorPrefix(err, "NOSCRIPT") {
-			return c.again(ctx, script, keys, args).Int64Slice()
-		}
-		return nil, fmt.Errorf("evalsha: %w", err)
+	if hash == "" {
+		return script.Eval(ctx, c, keys, args...).Int64Slice()
 	}
-	return script.Eval(ctx, c, keys, args...).Int64Slice()
+	cmd := redis.NewIntSliceCmd(ctx, ScriptArgs("evalsha", hash, keys, args)...)
+	cmd.SetFirstKeyPos(3)
+	var err error
+	switch {
+	case send != nil:
+		err = send(ctx, onceInts{cmd})
+		c.rights.See(ctx, err)
+	case c.honors: // without a closure: this is the hot path of the limiter
+		err = c.rdb.Process(ctx, onceInts{cmd})
+		c.rights.See(ctx, err)
+	default:
+		err = c.Process(ctx, onceInts{cmd})
+	}
+	switch {
+	case err == nil:
+		return cmd.Val(), nil
+	case redis.HasErrorPrefix(err, "TRYAGAIN"):
+		return c.Run(ctx, script, keys, args...).Int64Slice()
+	case redis.HasErrorPrefix(err, "NOSCRIPT"):
+		return c.again(ctx, script, keys, args).Int64Slice()
+	}
+	return nil, fmt.Errorf("evalsha: %w", err)
 }
 
 // ScriptArgs are the words of EVAL and its kin.
@@ -272,16 +258,6 @@ func (c *Caller) once(ctx context.Context, name, script string, keys []string, a
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3) // else a cluster client routes by the script's name
 	}
-	return c.sendOnce(ctx, name, cmd)
-}
-
-// Send sends a command whose key follows its name, once. A reply that is nil is
-// [redis.Nil].
-func (c *Caller) Send(ctx context.Context, name, key string, args ...any) *redis.Cmd {
-	return c.sendOnce(ctx, name, redis.NewCmd(ctx, append([]any{name, key}, args...)...))
-}
-
-func (c *Caller) sendOnce(ctx context.Context, name string, cmd *redis.Cmd) *redis.Cmd {
 	err := c.Do(ctx, func(ctx context.Context) error {
 		return WhileMoving(ctx, func() error { return c.rdb.Process(ctx, onceCmd{cmd}) })
 	})

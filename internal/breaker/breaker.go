@@ -19,8 +19,9 @@ const (
 )
 
 // ErrShared is part of the error of a call whose time ran out in a batch with
-// calls for other nodes: it says nothing about its own.
-var ErrShared = errors.New("the batch was shared with other nodes")
+// others, which is one failure and not as many as it has calls. The connection,
+// which sent the batch, judges it.
+var ErrShared = errors.New("the batch was shared with other calls")
 
 // ErrOpen is part of the error of a call that an open breaker refused. Nothing
 // was sent and no time was lost.

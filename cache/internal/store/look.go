@@ -30,48 +30,69 @@ type wanted struct {
 // look-up checks.
 const checkEvery = 100 * time.Millisecond
 
+// lookupRead is a look-up: its commands, and when they were made.
+type lookupRead struct {
+	wanted
+	begun time.Time
+	names *redis.StringSliceCmd
+	a     answer
+	call  []scriptCall // of look.lua, none if it is not needed
+}
+
+// lookupOf makes a look-up of what the guessed names and variant in f lead to.
+func (s *Store) lookupOf(f *Found, q wanted) lookupRead {
+	rd := lookupRead{wanted: q, begun: time.Now()}
+	if check := s.doubtful(f); q.probe || check {
+		rd.call = s.looking(f, q, check)
+	}
+	return rd
+}
+
+// append makes the commands behind those of the script, and appends them to cmds.
+func (rd *lookupRead) append(ctx context.Context, cmds []redis.Cmder, f *Found, tags []string) []redis.Cmder {
+	rd.names = redis.NewStringSliceCmd(ctx, "smembers", f.vary())
+	rd.a = answer{}
+	return rd.a.append(ctx, append(cmds, rd.names), f, tags)
+}
+
 // query reads everything in one round trip: the names of the selecting
 // headers, the entry that the guessed names and variant lead to, its TTL and the purge
 // log, and, when the entry is likely to be missing, the lease to make it. Another
 // one is needed when this process knew other names, and one when it knew other tags.
 func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, error) {
-	begun := time.Now()
-	var (
-		names *redis.StringSliceCmd
-		a     answer
-	)
-	var call []scriptCall
-	if q.probe || s.doubtful(&f) {
-		call = s.looking(&f, q)
-	}
-	say, err := s.scripted(ctx, s.lookScript, call, func(pipe redis.Pipeliner) {
-		names = pipe.SMembers(ctx, f.vary())
-		a = answer{}
-		a.queue(ctx, pipe, &f, k.tags)
+	rd := s.lookupOf(&f, q)
+	say, err := s.scripted(ctx, s.lookScript, rd.call, func(pipe redis.Pipeliner) {
+		_ = pipe.BatchProcess(ctx, rd.append(ctx, make([]redis.Cmder, 0, 4), &f, k.tags)...)
 	})
 	if err != nil {
 		return f, err
 	}
-	if call != nil {
-		s.checked(&f, begun, say[0])
+	if rd.call != nil {
+		s.checked(&f, rd.begun, say[0])
 	}
+	return s.found(ctx, f, &rd)
+}
+
+// found reads the replies of a look-up, and more if the guess was wrong.
+func (s *Store) found(ctx context.Context, f Found, rd *lookupRead) (Found, error) {
+	a, err := &rd.a, error(nil)
 	e := a.entry(&f)
-	stored := names.Val()
+	stored := rd.names.Val()
 	slices.Sort(stored)
 	if !slices.Equal(stored, f.Names) { // another variant
 		s.Release(f.Detach())
 		f.HitForMiss, f.Large = false, false // they are of the other variant
-		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, q.h)
+		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, rd.h)
 		tags := a.tags
 		if e != nil { // variants of one target mostly have the same
 			tags = e.Tags
 		}
-		if e, err = s.reread(ctx, &f, &a, tags); err != nil {
+		if e, err = s.reread(ctx, &f, a, tags); err != nil {
 			return f, err
 		}
 	}
 	if e != nil && !covers(a.tags, e.Tags) { // tags whose purges are not known yet
-		if e, err = s.reread(ctx, &f, &a, e.Tags); err != nil {
+		if e, err = s.reread(ctx, &f, a, e.Tags); err != nil {
 			return f, err
 		}
 		if e != nil && !covers(a.tags, e.Tags) {
@@ -81,7 +102,7 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 	if err := a.numbers(ctx, s, &f); err != nil {
 		return f, err
 	}
-	f.accept(e, &a)
+	f.accept(e, a)
 	s.remember(&f)
 	return f, nil
 }
@@ -89,7 +110,8 @@ func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, e
 // reread reads the entry of f's variant with the purges of these tags.
 func (s *Store) reread(ctx context.Context, f *Found, a *answer, tags []string) (*Entry, error) {
 	*a = answer{}
-	if err := s.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, f, tags) }); err != nil {
+	err := s.pipeline(ctx, func(pipe redis.Pipeliner) { _ = pipe.BatchProcess(ctx, a.append(ctx, nil, f, tags)...) })
+	if err != nil {
 		return nil, err
 	}
 	return a.entry(f), nil
@@ -98,21 +120,28 @@ func (s *Store) reread(ctx context.Context, f *Found, a *answer, tags []string) 
 // looking is the script before a look-up: it begins a lost log and acquires the lease. It
 // runs before the entry is read, so that the holder of a lease that has just ended has
 // stored its response by then.
-func (s *Store) looking(f *Found, q wanted) []scriptCall {
+// check has it see whether the log is this master's.
+func (s *Store) looking(f *Found, q wanted, check bool) []scriptCall {
 	f.Lease = q.token
+	look := 0
+	if check {
+		look = 1
+	}
 	return []scriptCall{{
 		[]string{f.Log, f.LeaseKey(f.Variant), f.hitForMissKey(f.Variant, q.class), f.largeKey(f.Variant)},
-		[]any{rand.Text(), s.set.logTTL().Milliseconds(), q.token, s.set.LeaseTTL.Milliseconds()},
+		[]any{rand.Text(), s.set.logTTL().Milliseconds(), q.token, s.set.LeaseTTL.Milliseconds(), look},
 	}}
 }
 
 // checked applies the reply of look.lua.
 func (s *Store) checked(f *Found, begun time.Time, say []int64) {
-	const lease, marks, known, left = 0, 1, 2, 3
+	const lease, marks, known, left, notChecked = 0, 1, 2, 3, 2
 	if len(say) != 4 {
 		return
 	}
-	s.bases[f.bucket].checked.Store(int64(begun.Sub(s.begun)))
+	if say[known] != notChecked {
+		s.bases[f.bucket].checked.Store(int64(begun.Sub(s.begun)))
+	}
 	// A server that refuses a lease, because it is full or cannot save, refuses
 	// responses too. Its entries can still be read.
 	f.HitForMiss, f.Large = say[marks] != 0 || say[lease] < 0, say[marks]&2 != 0
@@ -156,11 +185,13 @@ func (f *Found) accept(e *Entry, a *answer) {
 }
 
 func (s *Store) remember(f *Found) {
-	s.memo.change(f.Hash, func(k *known) {
+	s.memo.change(f.Hash, func(k known) known {
 		k.names, k.until = f.Names, time.Time{}
 		if f.Entry != nil {
+			k.size = len(f.Entry.Body)
 			k.tags, k.until = memorable(f.Entry.Tags), time.Now().Add(f.Left()+f.Entry.Beyond())
 		}
+		return k
 	})
 }
 
@@ -168,7 +199,7 @@ func (s *Store) remember(f *Found) {
 func (s *Store) begin(ctx context.Context, f *Found) (inc string, seq int64, err error) {
 	var now *redis.SliceCmd
 	other := *f // of which no lease is taken
-	_, err = s.scripted(ctx, s.lookScript, s.looking(&other, wanted{}), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.Log, "_inc", "_seq") })
+	_, err = s.scripted(ctx, s.lookScript, s.looking(&other, wanted{}, true), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.Log, "_inc", "_seq") })
 	if err != nil {
 		return "", 0, err
 	}

@@ -60,10 +60,17 @@ func (s *Store) Find(ctx context.Context, p Place, h http.Header, lease bool) (F
 		}
 	}
 	if err != nil {
-		guess.HitForMiss = k.unstored > 1 && k.unstoredOf == q.class && time.Now().Before(k.unstoredUntil)
-		return guess, err
+		return s.notFound(p, k, h), err
 	}
 	return f, nil
+}
+
+// notFound is the Found of a look-up that failed, with the HitForMiss that this process has
+// counted itself.
+func (s *Store) notFound(p Place, k known, h http.Header) Found {
+	f := Found{Place: p, Names: k.names, Variant: s.set.Rules.Variant(k.names, h)}
+	f.HitForMiss = k.unstored > 1 && k.unstoredOf == ClassOf(h) && time.Now().Before(k.unstoredUntil)
+	return f
 }
 
 func (s *Store) findNow(ctx context.Context, guess Found, k known, q wanted) (Found, error) {
@@ -71,21 +78,25 @@ func (s *Store) findNow(ctx context.Context, guess Found, k known, q wanted) (Fo
 	if !ok {
 		return guess, unavailable.Err
 	}
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.ReadTimeout)
-	defer cancel()
-	f, err := s.query(bound, guess, k, q)
+	f, err := s.query(s.reads.Context(ctx), guess, k, q)
 	s.report(ctx, call, err)
+	return s.leased(f, err, guess.mayHold(q.token)), err
+}
+
+// leased returns what was found, with its lease offered to the requests of this
+// process. After an error the lease that may have been acquired is released.
+func (s *Store) leased(f Found, err error, unsure Lease) Found {
 	switch {
 	case err != nil:
 		s.doubtAll()
-		s.Release(Lease{Key: guess.LeaseKey(guess.Variant), Token: q.token, unsure: true})
+		s.Release(unsure)
 		f.Lease = ""
 	case f.Lease != "" && f.Fresh():
 		s.Release(f.Detach())
 	case f.Lease != "":
 		s.Release(s.leases.offer(f.LeaseKey(f.Variant), f.Lease, s.set.LeaseTTL))
 	}
-	return f, err
+	return f
 }
 
 // Place returns the place of a target; extra is what WithVaryBy adds to the URL, "" for

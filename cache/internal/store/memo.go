@@ -20,6 +20,7 @@ func newMemo() memo { return memo{known: boundedmap.New[string, known](maxMemo)}
 type known struct {
 	names []string  // selecting fields, and languages
 	tags  []string  // of the last entry
+	size  int       // of that entry's body, as it is in Redis
 	until time.Time // until then that entry is served without the handler, so no lease is needed
 	// Hit-for-miss while Redis is away: until when nothing is stored for requests
 	// of this class, and how often that was seen running.
@@ -53,10 +54,9 @@ func (m *memo) get(hash string) known {
 	return k
 }
 
-func (m *memo) change(hash string, fn func(*known)) {
+func (m *memo) change(hash string, fn func(known) known) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k, _ := m.known.Get(hash)
-	fn(&k)
-	m.known.Set(hash, k)
+	m.known.Set(hash, fn(k))
 }

@@ -57,6 +57,13 @@ func (s *shares) do(key string, find func() (Found, error)) (Found, error) {
 	return mine.f, mine.err
 }
 
+// busy reports whether a look-up is under way.
+func (s *shares) busy(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all[key] != nil
+}
+
 // finish publishes the result of mine, and lets the next look-up begin.
 func (s *shares) finish(key string, sh *share, mine *sharedFind) {
 	s.mu.Lock()
