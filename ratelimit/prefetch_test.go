@@ -30,8 +30,10 @@ func (h *reader) Owner() any { return h }
 
 func (h *reader) Prefetch(b *prefetch.Batch, r *http.Request) {
 	h.asked.Add(1)
-	b.Add(&prefetch.Question{Owner: h, Asker: h, Caller: bounded.New(h.rdb), Key: h.key, Timeout: 5 * time.Second,
-		Commands: []redis.Cmder{redis.NewStringCmd(context.WithoutCancel(r.Context()), "get", h.key)}})
+	b.Add(&prefetch.Question{
+		Owner: h, Asker: h, Caller: bounded.New(h.rdb), Key: h.key, Timeout: 5 * time.Second,
+		Commands: []redis.Cmder{redis.NewStringCmd(context.WithoutCancel(r.Context()), "get", h.key)},
+	})
 }
 
 func (*reader) Report(error) {}

@@ -120,7 +120,7 @@ func TestAnErrorFailsItsQuestionAlone(t *testing.T) {
 		"READONLY": {func(t *testing.T, rdb redis.UniversalClient, _ *trio) {
 			t.Helper()
 			redistest.NoErrors(t, rdb.ConfigSet(t.Context(), "replica-serve-stale-data", "yes").Err(),
-				rdb.SlaveOf(t.Context(), "127.0.0.1", "1").Err())
+				rdb.Do(t.Context(), "replicaof", "127.0.0.1", "1").Err())
 		}, 200, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestAnErrorFailsItsQuestionAlone(t *testing.T) {
 				results[i] = changing.ReplaceAllString(fmt.Sprint(w.Code, w.Header(), c.noted()), "*")
 				_ = direct.ConfigSet(t.Context(), "maxmemory", "0")
 				_ = direct.ACLSetUser(t.Context(), "default", "+@all")
-				_ = direct.SlaveOf(t.Context(), "NO", "ONE")
+				_ = direct.Do(t.Context(), "replicaof", "no", "one")
 			}
 			if results[0] != results[1] {
 				t.Errorf("got\n%s\nwithout prefetching\n%s", results[0], results[1])
