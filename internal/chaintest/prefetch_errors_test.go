@@ -54,43 +54,39 @@ func TestPrefetchKeepsEachDeadline(t *testing.T) {
 		}
 		return took, w.Code, w.Header().Get("Cache-Status")
 	}
-	// A busy machine is late at times: the least of some attempts is what is meant.
-	least := func(off bool, which ...int) (best time.Duration, status int, detail string) {
-		best = time.Hour
-		for range 3 {
-			took, s, d := hang(t, off, which...)
-			if took < best {
-				best, status, detail = took, s, d
+	// A busy machine is late at times: one of some attempts must be in time.
+	try := func(attempt func() string) {
+		t.Helper()
+		problem := ""
+		for range 8 {
+			if problem = attempt(); problem == "" {
+				return
 			}
 		}
-		return best, status, detail
+		t.Error(problem)
 	}
-	for which, want := range []string{"limiter", "session", "cache"} {
-		took, status, detail := least(false, which)
-		budget := budgets[which]
-		if took < budget*9/10 || took > budget+200*time.Millisecond {
-			t.Errorf("the %s hangs: %v, want its timeout of %v", want, took, budget)
+	for which, want := range []struct {
+		name   string
+		status int
+		detail string
+	}{{"limiter", 200, "hit"}, {"session", 503, ""}, {"cache", 200, "store-error"}} {
+		try(func() string {
+			took, status, detail := hang(t, false, which)
+			budget := budgets[which]
+			if took < budget*9/10 || took > budget+200*time.Millisecond || status != want.status || !strings.Contains(detail, want.detail) {
+				return fmt.Sprintf("the %s hangs: %d, %s after %v, want its timeout of %v", want.name, status, detail, took, budget)
+			}
+			return ""
+		})
+	}
+	try(func() string {
+		with, _, _ := hang(t, false, 0, 1, 2)
+		without, _, _ := hang(t, true, 0, 1, 2)
+		if with > without+100*time.Millisecond {
+			return fmt.Sprintf("all hang: %v, without prefetching %v", with, without)
 		}
-		switch want {
-		case "session":
-			if status != http.StatusServiceUnavailable {
-				t.Errorf("without its session: %d", status)
-			}
-		case "cache":
-			if status != 200 || !strings.Contains(detail, "store-error") {
-				t.Errorf("without the store: %d %s", status, detail)
-			}
-		default:
-			if status != 200 || !strings.Contains(detail, "hit") {
-				t.Errorf("without the limiter: %d %s", status, detail)
-			}
-		}
-	}
-	with, _, _ := least(false, 0, 1, 2)
-	without, _, _ := least(true, 0, 1, 2)
-	if with > without+150*time.Millisecond {
-		t.Errorf("all hang: %v, without prefetching %v", with, without)
-	}
+		return ""
+	})
 }
 
 // Rule 8: an error that Redis replies to one command is that question's: the others of
