@@ -19,6 +19,7 @@ type admission struct {
 	decision Decision
 	outer    *admission // of an outer limiter, nil if there is none
 	run      *prefetch.Run
+	ctx      admitted
 	later    atomic.Int64 // by ChargeLater
 }
 
@@ -40,7 +41,8 @@ func admissionOf(ctx context.Context) *admission {
 
 // in returns the request with the admission in its context.
 func (a *admission) in(r *http.Request) *http.Request {
-	return r.WithContext(&admitted{r.Context(), a})
+	a.ctx = admitted{r.Context(), a}
+	return r.WithContext(&a.ctx)
 }
 
 // admitted is the context of a request that was decided.

@@ -17,8 +17,9 @@ type batches struct {
 // batchShard has the keys of one shard, so that unrelated keys do not wait for one
 // lock.
 type batchShard struct {
-	mu   sync.Mutex
-	keys map[string]*inFlight
+	mu    sync.Mutex
+	keys  map[string]*inFlight
+	spare *inFlight // to be used for the next key
 }
 
 const (
@@ -67,7 +68,9 @@ func (s *batchShard) enter(key string) *waiter {
 	defer s.mu.Unlock()
 	f := s.keys[key]
 	if f == nil {
-		f = &inFlight{}
+		if f, s.spare = s.spare, nil; f == nil {
+			f = &inFlight{}
+		}
 		s.keys[key] = f
 	}
 	if f.calls < unshared {
@@ -93,6 +96,7 @@ func (s *batchShard) leave(key string) {
 	}
 	if f.calls--; f.calls == 0 {
 		delete(s.keys, key)
+		f.waiting, s.spare = nil, f
 	}
 }
 

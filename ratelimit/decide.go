@@ -131,8 +131,7 @@ func (l *Limiter) call(ctx context.Context, q request) (Decision, error) {
 	}
 	// A client that hangs up must neither abort the count nor count as a
 	// failure of Redis: it could open the breaker for every client.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.timeout)
-	defer cancel()
+	ctx = l.bound.Context(ctx)
 	var (
 		d   Decision
 		err error

@@ -46,6 +46,7 @@ type Limiter struct {
 	static  *policies // empty if limits come with each request only
 	sets    sets      // of WithLimitsFunc
 	scripts *scripts  // nil with an engine alone
+	bound   *bounded.Timeout
 	nodes   *breaker.Set
 	denied  *denyCache    // nil with an engine, and if it is turned off
 	batches *batches      // nil with an engine
@@ -96,7 +97,9 @@ func newLimiter(rdb Client, limit Limit, opts []Option) (*Limiter, error) {
 			return nil, err
 		}
 	}
-	l.static = static
+	l.static, l.bound = static, bounded.NewTimeout(l.timeout)
+	l.sets.together = l.limitsFunc != nil || len(static.all) > 1
+	l.static.together = l.sets.together
 	l.usual = l.responding.usual() && l.hooks.Decided == nil
 	l.local = newTable(l.localKeys)
 	if l.delay != nil {

@@ -84,7 +84,7 @@ func (m *Manager) lastSeen(data map[string]any, v kept) time.Time {
 
 // open decodes what Redis has of a session.
 func (m *Manager) open(hash string, stored []byte) (deadline time.Time, data map[string]any, err error) {
-	b, err := m.seal.open(m.base+hash, stored)
+	b, err := m.seal.open(m.base, hash, stored)
 	if err != nil {
 		return time.Time{}, nil, err
 	}

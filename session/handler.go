@@ -34,8 +34,8 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 // ServeHTTP implements [http.Handler].
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := h.m
-	st := newState(r.Context(), m, m.tokens(r))
-	st.h, st.r = h, r
+	st := newState(r.Context(), m, nil)
+	st.h, st.r, st.tokens = h, r, m.tokens(st.space[:0], r)
 	if h.begins(r) {
 		prefetch.Learn(r.Context(), h) // the next batch may be that of an outer middleware
 		st.run, st.batch = h.run, h.batch(r)

@@ -14,7 +14,7 @@ import "context"
 // it runs may be left out.
 func (m *Manager) Iterate(ctx context.Context, fn func(ctx context.Context) error) error {
 	return m.store.each(ctx, func(hash string, stored []byte) error {
-		b, err := m.seal.open(m.base+hash, stored)
+		b, err := m.seal.open(m.base, hash, stored)
 		if err != nil {
 			m.failed(ctx, err)
 			return nil

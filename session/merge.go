@@ -52,7 +52,7 @@ func (s *store) commitGuarded(ctx context.Context, st *state, base *value, mine 
 		case wait.Err() != nil:
 			return ErrConflict
 		}
-		theirs, err := s.m.seal.open(key, conflict.Current)
+		theirs, err := s.m.seal.open(key, "", conflict.Current)
 		if err != nil {
 			return err
 		}

@@ -23,8 +23,9 @@ type ahead struct {
 	prefetch.Question
 	m     *Manager
 	ctx   context.Context
-	hash  string
-	read  *redigoconn.Read
+	token string
+	hash  string // of it
+	read  redigoconn.Read
 	call  breaker.Call
 	class prefetch.Class
 }
@@ -47,7 +48,8 @@ func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
 // question returns what would be read for a request, nil for nothing.
 func (h *handler) question(r *http.Request) *ahead {
 	m, s := h.m, h.m.store
-	tokens := m.tokens(r)
+	var space [1]string
+	tokens := m.tokens(space[:0], r)
 	if len(tokens) == 0 {
 		return nil
 	}
@@ -61,9 +63,9 @@ func (h *handler) question(r *http.Request) *ahead {
 	if !ok {
 		return nil
 	}
-	read := redigoconn.NewRead(r.Context(), key, !s.fresh.is(hash, time.Now()))
-	q := &ahead{m: m, ctx: r.Context(), hash: hash, read: read, call: call, class: class}
-	q.Question = prefetch.Question{Owner: m, Asker: q, Caller: s.caller, Key: key, Commands: read.Commands(), Timeout: m.loadTimeout}
+	q := &ahead{m: m, ctx: r.Context(), token: tokens[0], hash: hash, call: call, class: class}
+	q.read.Of(r.Context(), key, !s.fresh.is(hash, time.Now()))
+	q.Question = prefetch.Question{Owner: m, Asker: q, Caller: s.caller, Key: key, Commands: q.read.Commands(), Timeout: m.loadTimeout}
 	return q
 }
 
@@ -105,6 +107,16 @@ func (h *handler) batch(r *http.Request) *prefetch.Batch {
 	return b
 }
 
+// readHash is the hash of a token that is read.
+func (st *state) readHash(ctx context.Context, token string) string {
+	if st.h != nil {
+		if q, ok := prefetch.Asked(ctx, st.m).(*ahead); ok && q.token == token {
+			return q.hash
+		}
+	}
+	return st.hashOf(token)
+}
+
 // prefetched returns the read of a session that was made before it was used, nil
 // if there is none of this hash. The error is that of a reply that is late.
 func (st *state) prefetched(ctx context.Context, hash string) (*redigoconn.Read, error) {
@@ -130,7 +142,7 @@ func (st *state) prefetched(ctx context.Context, hash string) (*redigoconn.Read,
 	}
 	switch outcome {
 	case prefetch.Answered:
-		return q.read, nil
+		return &q.read, nil
 	case prefetch.Late:
 		return nil, blame(context.DeadlineExceeded)
 	case prefetch.None:

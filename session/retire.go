@@ -54,7 +54,7 @@ func (st *state) retire(ctx context.Context, base *value, made string) (gone boo
 	case len(reply[1]) == 0:
 		return true, nil
 	}
-	next, err := m.seal.open(marker, reply[1])
+	next, err := m.seal.open(marker, "", reply[1])
 	if err != nil {
 		return false, err
 	}
@@ -74,7 +74,7 @@ func (st *state) catchUp(ctx context.Context, base *value, stored []byte) error 
 		return nil
 	}
 	m := st.m
-	theirs, err := m.seal.open(m.base+base.hash, stored)
+	theirs, err := m.seal.open(m.base, base.hash, stored)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (s *store) successor(ctx context.Context, hash string) (*value, error) {
 			return nil, err
 		}
 		if found {
-			b, err := s.m.seal.open(s.m.base+hash, stored)
+			b, err := s.m.seal.open(s.m.base, hash, stored)
 			return &value{hash, b, stored}, err
 		}
 		if hash, err = s.next(ctx, hash); err != nil || hash == "" {
@@ -124,7 +124,7 @@ func (s *store) next(ctx context.Context, hash string) (string, error) {
 	if err != nil || named == nil {
 		return "", err
 	}
-	b, err := s.m.seal.open(marker, named)
+	b, err := s.m.seal.open(marker, "", named)
 	return string(b), err
 }
 

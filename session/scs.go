@@ -29,7 +29,7 @@ import (
 //   - markModified: scs saves only what it has seen change;
 //   - reset: scs has no way to mark its data unmodified after a save but to load it
 //     again, which the store serves from memory;
-//   - hashOf, at: scs hashes what it takes for a token; Iterate has only the hash.
+//   - hashOf: the store hashes tokens, not scs; Iterate has only the hash.
 
 // steer gives scs this package's store and codec, in place of the memory store that
 // scs.New makes, and checks that this version of scs can be used so.
@@ -38,7 +38,6 @@ func (m *Manager) steer() (err error) {
 	m.scs.Codec = m.codec
 	m.scs.Lifetime = m.lifetime
 	m.scs.IdleTimeout = 0 // scs' would write every session that is read; touch renews instead
-	m.scs.HashTokenInStore = true
 	m.key, err = learnKey(m.scs)
 	return err
 }
@@ -236,26 +235,14 @@ func (st *state) hashOf(token string) string {
 	return hashOf(token)
 }
 
-// at returns the hash under which Redis has the session that scs looks for under
-// hash: scs has hashed once more what Iterate passed for a token.
-func (st *state) at(hash string) string {
-	if st != nil && st.visited != "" && hash == hashOf(st.visited) {
-		return st.visited
-	}
-	return hash
-}
-
-// noToken is the hash of a session that has no token yet.
-var noToken = hashOf("")
-
 // Find, Commit and Delete are for callers without a context, as scs.Store
 // requires.
-func (s *store) Find(hash string) ([]byte, bool, error) {
-	return s.FindCtx(context.Background(), hash)
+func (s *store) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
 }
 
-func (s *store) Commit(hash string, b []byte, expiry time.Time) error {
-	return s.CommitCtx(context.Background(), hash, b, expiry)
+func (s *store) Commit(token string, b []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, b, expiry)
 }
 
-func (s *store) Delete(hash string) error { return s.DeleteCtx(context.Background(), hash) }
+func (s *store) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }

@@ -74,10 +74,10 @@ func (s *sealer) seal(redisKey string, b []byte) ([]byte, error) {
 	return aead.Seal(out, nil, b, []byte(redisKey)), nil
 }
 
-// open decrypts what seal wrote, with the key whose id it has. It returns
+// open decrypts what seal wrote for the Redis key of base and hash, with the key whose id it has. It returns
 // ErrUnknownKey if that is not configured, and ErrCorrupt for what was forged,
 // moved or is not encrypted.
-func (s *sealer) open(redisKey string, b []byte) ([]byte, error) {
+func (s *sealer) open(base, hash string, b []byte) ([]byte, error) {
 	rest, isSealed := bytes.CutPrefix(b, []byte(sealed))
 	switch {
 	case !isSealed && (s == nil || s.plain):
@@ -87,6 +87,7 @@ func (s *sealer) open(redisKey string, b []byte) ([]byte, error) {
 	case s == nil || len(rest) < sealIDSize:
 		return nil, ErrUnknownKey
 	}
+	redisKey := base + hash
 	for _, k := range s.keys {
 		if !bytes.Equal(rest[:sealIDSize], k.id) {
 			continue

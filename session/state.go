@@ -26,6 +26,7 @@ type state struct {
 	run     *prefetch.Run   // of h, if it begins batches for this request
 	batch   *prefetch.Batch // what this handler has sent, nil for nothing
 	fetched bool            // the answer of h was looked for
+	space   [1]string       // of tokens
 
 	once sync.Once  // the load
 	mu   sync.Mutex // guards what follows where more than the handler's goroutine may use it

@@ -107,17 +107,20 @@ func (s *store) report(ctx context.Context, call breaker.Call, err error, hungUp
 
 // FindCtx ends with the request's context: a session is of no use once its client
 // has disconnected.
-func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool, err error) {
+func (s *store) FindCtx(ctx context.Context, token string) (b []byte, found bool, err error) {
 	st := s.m.state(ctx)
-	if st != nil && st.aside.Load() {
-		st = nil
+	if st == nil || st.aside.Load() {
+		return s.find(ctx, nil, hashOf(token))
 	}
-	hash = st.at(hash)
-	if st != nil {
-		if b, ok := st.remembered(hash); ok {
-			return b, true, nil
-		}
+	hash := st.readHash(ctx, token)
+	if b, ok := st.remembered(hash); ok {
+		return b, true, nil
 	}
+	return s.find(ctx, st, hash)
+}
+
+// find reads and decrypts a session.
+func (s *store) find(ctx context.Context, st *state, hash string) (b []byte, found bool, err error) {
 	stored, ttl, found, err := s.read(ctx, st, hash)
 	switch {
 	case isWrongType(err):
@@ -130,7 +133,7 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 	case !found:
 		return nil, false, nil
 	}
-	b, err = s.m.seal.open(s.m.base+hash, stored)
+	b, err = s.m.seal.open(s.m.base, hash, stored)
 	if err != nil {
 		st.found(hash, nil, ttl)
 		return nil, false, err
@@ -142,29 +145,25 @@ func (s *store) FindCtx(ctx context.Context, hash string) (b []byte, found bool,
 // read reads a session, or finds it among what was prefetched.
 func (s *store) read(ctx context.Context, st *state, hash string) (stored []byte, ttl time.Duration, found bool, err error) {
 	now := time.Now()
-	ask := st != nil && !s.fresh.is(hash, now)
 	ahead, err := st.prefetched(ctx, hash)
 	if err != nil {
 		return nil, 0, false, fmt.Errorf("session: %w", err)
 	}
-	find := func(p *pair) (err error) {
-		p.conn.TrackTTL(ask)
-		if ahead != nil {
-			p.conn.Reply(ahead)
-		}
-		stored, found, err = p.store.Find(hash)
-		if ttl = p.conn.TTL(); ask && found && ttl > 0 {
-			s.fresh.set(hash, now.Add(min(ttl-(s.m.idle-s.m.step()), s.m.step())))
-		}
-		return err
-	}
 	if ahead == nil {
-		err = s.with(ctx, s.m.base+hash, s.m.loadTimeout, find)
-		return stored, ttl, found, err
-	}
-	ask = ahead.HasTTL()
-	if err = s.on(ctx, find); err != nil {
+		ask := st != nil && !s.fresh.is(hash, now)
+		err = s.with(ctx, s.m.base+hash, s.m.loadTimeout, func(p *pair) (err error) {
+			p.conn.TrackTTL(ask)
+			stored, found, err = p.store.Find(hash)
+			ttl = p.conn.TTL()
+			return err
+		})
+	} else if stored, found, err = ahead.Value(); err != nil {
 		err = fmt.Errorf("session: %w", blame(err))
+	} else {
+		ttl = ahead.TTL()
+	}
+	if found && ttl > 0 {
+		s.fresh.set(hash, now.Add(min(ttl-(s.m.idle-s.m.step()), s.m.step())))
 	}
 	return stored, ttl, found, err
 }
@@ -172,12 +171,12 @@ func (s *store) read(ctx context.Context, st *state, hash string) (stored []byte
 // CommitCtx does not end with the request's context: the handler has done its work,
 // and may have responded already. An unchanged session is not written. scs' expiry
 // is ignored: the life of the key follows from b.
-func (s *store) CommitCtx(ctx context.Context, hash string, b []byte, _ time.Time) error {
+func (s *store) CommitCtx(ctx context.Context, token string, b []byte, _ time.Time) error {
 	if err := s.m.fits(b); err != nil {
 		return err
 	}
 	st := s.m.state(ctx)
-	hash = st.at(hash)
+	hash := st.hashOf(token)
 	if st != nil {
 		base := st.read(hash)
 		if st.unchanged = base != nil && s.m.same(base.bytes, b); st.unchanged {
@@ -211,15 +210,15 @@ func (m *Manager) fits(b []byte) error {
 }
 
 // DeleteCtx deletes now, but a rotated session only when the new one is saved.
-func (s *store) DeleteCtx(ctx context.Context, hash string) error {
-	if hash == noToken {
+func (s *store) DeleteCtx(ctx context.Context, token string) error {
+	if token == "" { // of a session that is not saved yet
 		return nil
 	}
 	st := s.m.state(ctx)
 	if st == nil || st.aside.Load() {
-		return s.delete(ctx, hash)
+		return s.delete(ctx, hashOf(token))
 	}
-	hash = st.at(hash)
+	hash := st.hashOf(token)
 	if st.rotated(hash) {
 		return nil
 	}

@@ -174,6 +174,19 @@ func Take(ctx context.Context, h Handler) (*Question, Outcome) {
 	return q, q.wait(ctx, b.sent)
 }
 
+// Asked returns what asked the question that owner has in the batch of a request's
+// context, nil if there is none. It takes nothing.
+func Asked(ctx context.Context, owner any) Asker {
+	if b, _ := ctx.Value(Key{}).(*Batch); b != nil {
+		for _, q := range b.questions {
+			if q.Owner == owner {
+				return q.Asker
+			}
+		}
+	}
+	return nil
+}
+
 // maxAge is for how long an answer counts beyond the question's timeout: a handler may
 // get its turn when a middleware in between has read an upload, or use its session when
 // a WebSocket is to be closed. Then it asks for what is so by now.

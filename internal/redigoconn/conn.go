@@ -28,7 +28,6 @@ type Conn struct {
 	guard    []byte
 	expireIn time.Duration
 	deleted  int64
-	reply    *Read
 }
 
 var (
@@ -52,7 +51,7 @@ func (c *Conn) Bind(ctx context.Context) { c.ctx = ctx }
 // Unbind drops the bound context and what Guard, ExpireIn and the last replies
 // have set, so that an idle connection keeps no request alive.
 func (c *Conn) Unbind() {
-	c.ctx, c.ttl, c.guard, c.expireIn, c.deleted, c.reply = nil, 0, nil, 0, 0, nil
+	c.ctx, c.ttl, c.guard, c.expireIn, c.deleted = nil, 0, nil, 0, 0
 }
 
 // TrackTTL sets whether the key's time to live is read with every single GET, in

@@ -78,9 +78,6 @@ func (c *Conn) runBatch(ctx context.Context, batch *[]command) error {
 	if len(cmds) == 0 {
 		return nil
 	}
-	if c.reply.of(cmds) {
-		return c.runRead(cmds[0])
-	}
 	sent := make([]goredis.Cmder, len(cmds))
 	for i, cmd := range cmds {
 		sent[i] = cmd.goRedis(ctx)

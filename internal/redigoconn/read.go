@@ -2,6 +2,7 @@ package redigoconn
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -9,53 +10,57 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-// Read is a GET, and the key's time to live, that somebody else sends.
+// Read is a GET, and the key's time to live, that somebody else sends. It must not
+// be copied.
 type Read struct {
-	Key string
-	get *goredis.StringCmd
-	ttl *goredis.DurationCmd // nil if it is not read
+	get   *goredis.StringCmd
+	ttl   *goredis.DurationCmd // nil if it is not read
+	words [4]any
+	cmds  [2]goredis.Cmder
 }
 
-// NewRead returns the read of a key, with its time to live if ttl is set.
-func NewRead(ctx context.Context, key string, ttl bool) *Read {
-	r := &Read{Key: key, get: goredis.NewStringCmd(ctx, "get", key)}
+// Of makes the read of a key, with its time to live if ttl is set.
+func (r *Read) Of(ctx context.Context, key string, ttl bool) {
+	r.words = [4]any{"get", key, "pttl"}
+	r.get = goredis.NewStringCmd(ctx, r.words[:2:2]...)
 	if ttl {
-		r.ttl = goredis.NewDurationCmd(ctx, time.Millisecond, "pttl", key)
+		r.words[3] = r.words[1]
+		r.ttl = goredis.NewDurationCmd(ctx, time.Millisecond, r.words[2:]...)
 	}
-	return r
 }
 
 // Commands returns the commands of the read, to be sent in this order.
 func (r *Read) Commands() []goredis.Cmder {
+	r.cmds = [2]goredis.Cmder{r.get, r.ttl}
 	if r.ttl == nil {
-		return []goredis.Cmder{r.get}
+		return r.cmds[:1:1]
 	}
-	return []goredis.Cmder{r.get, r.ttl}
+	return r.cmds[:]
 }
 
 // HasTTL reports whether the time to live is read, too.
 func (r *Read) HasTTL() bool { return r.ttl != nil }
 
-// of reports whether cmds is the command of the read.
-func (r *Read) of(cmds []command) bool {
-	return r != nil && len(cmds) == 1 && cmds[0].name == "GET" && len(cmds[0].args) == 1 && text(cmds[0].args[0]) == r.Key
+// TTL returns the time to live, 0 if it is not read. It is negative if the key has
+// none or does not exist.
+func (r *Read) TTL() time.Duration {
+	if r.ttl == nil {
+		return 0
+	}
+	return r.ttl.Val()
 }
 
-// Reply has the next GET of the key replied with what r has read, which must have
-// its replies. It is in force until Unbind.
-func (c *Conn) Reply(r *Read) { c.reply = r }
-
-// runRead replies to a GET without a round trip.
-func (c *Conn) runRead(cmd command) error {
-	if c.reply.ttl != nil {
-		c.ttl = c.reply.ttl.Val()
+// Value returns what redisstore's Find returns over a [Conn]. The commands must have
+// their replies.
+func (r *Read) Value() (b []byte, found bool, err error) {
+	b, err = r.get.Bytes()
+	switch {
+	case err == nil:
+		return b, true, nil
+	case errors.Is(err, goredis.Nil):
+		return nil, false, nil
 	}
-	reply, err := result(cmd, c.reply.get)
-	if err != nil {
-		return err
-	}
-	c.replies = append(c.replies, reply)
-	return nil
+	return nil, false, wrapped("GET", err)
 }
 
 // Caller returns what the commands of the Dialer's connections are sent with.

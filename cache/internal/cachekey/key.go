@@ -58,6 +58,9 @@ func SentURL(r *http.Request) *url.URL {
 // trailing dot stays: a server may tell the two apart.
 func canonicalHost(scheme, host string) string {
 	host = strings.ToLower(host)
+	if !strings.Contains(host, ":") {
+		return host
+	}
 	name, port, err := net.SplitHostPort(host)
 	if err == nil && (port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443") {
 		if strings.Contains(name, ":") {
@@ -71,18 +74,25 @@ func canonicalHost(scheme, host string) string {
 // Join makes one key of several parts. It prefixes each with its length, so that
 // ("a:b", "c") is not ("a", "b:c"): no client can make a part that reaches into the next.
 func Join(parts ...string) string {
-	var b []byte
+	var space [256]byte // a key is mostly shorter
+	return string(appendParts(space[:0], parts...))
+}
+
+// appendParts appends to b what Join returns.
+func appendParts(b []byte, parts ...string) []byte {
 	for _, part := range parts {
 		b = binary.AppendUvarint(b, uint64(len(part)))
 		b = append(b, part...)
 	}
-	return string(b)
+	return b
 }
 
 // Digest returns a hash of s for a Redis key: the first half of its SHA-256 in 32
 // hexadecimal digits. A key has a bounded length and no secret that way.
-func Digest(s string) string {
-	sum := sha256.Sum256([]byte(s))
+func Digest(s string) string { return digest([]byte(s)) }
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:16])
 }
 
@@ -93,7 +103,8 @@ func Digest(s string) string {
 // entry: a purge may concern too much, never too little.
 func urlID(host, path, query string) string {
 	query = decoded(strings.ReplaceAll(strings.TrimPrefix(query, "?"), "+", " "))
-	return Digest(Join(PurgeHost(host), withoutDots(decoded(path)), query))
+	var space [256]byte
+	return digest(appendParts(space[:0], PurgeHost(host), withoutDots(decoded(path)), query))
 }
 
 // decoded is s without percent-encoding (RFC 3986, section 2.1). A percent sign that
@@ -142,18 +153,27 @@ func withoutDots(path string) string {
 // form (RFC 5952). Its port follows a colon, which is always there.
 func PurgeHost(host string) string {
 	host = strings.ToLower(host)
-	name, port, err := net.SplitHostPort(host)
-	if err != nil {
-		name, port = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ""
+	name, port := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"), ""
+	if strings.Contains(host, ":") {
+		if n, p, err := net.SplitHostPort(host); err == nil {
+			name, port = n, p
+		}
 	}
 	name, port = strings.TrimSuffix(name, "."), strings.TrimLeft(port, "0")
-	if addr, err := netip.ParseAddr(name); err == nil {
-		name = addr.String()
+	if mayBeAddr(name) {
+		if addr, err := netip.ParseAddr(name); err == nil {
+			name = addr.String()
+		}
 	}
 	if port == "80" || port == "443" {
 		port = ""
 	}
 	return net.JoinHostPort(name, port)
+}
+
+// mayBeAddr spares a host name the error of [netip.ParseAddr].
+func mayBeAddr(name string) bool {
+	return name != "" && '0' <= name[0] && name[0] <= '9' || strings.Contains(name, ":")
 }
 
 // ErrURL is returned by [ParseURL] for a URL that no key can have.
@@ -176,18 +196,24 @@ func ParseURL(raw string) (string, error) {
 // PurgeID returns the hash by which a primary key is purged: that of its URL, so it
 // must not have what WithVaryBy adds. All spellings of a URL have one, see urlID.
 func PurgeID(target string) string {
-	parts := Split(target)
+	var space [maxParts]string
+	parts := split(space[:0], target)
 	if len(parts) != 4 {
 		return Digest(target)
 	}
 	return urlID(parts[1], parts[2], parts[3])
 }
 
+// maxParts is above the number of parts that a key of this cache has.
+const maxParts = 5
+
 // Split returns the parts that [Join] was given, nil for a string that it has not made.
 // After five parts it stops: no key of this cache has more than four.
-func Split(s string) []string {
-	var parts []string
-	for len(s) > 0 && len(parts) < 5 {
+func Split(s string) []string { return split(nil, s) }
+
+// split is Split with room for the parts.
+func split(parts []string, s string) []string {
+	for len(s) > 0 && len(parts) < maxParts {
 		n, size := binary.Uvarint([]byte(s[:min(len(s), binary.MaxVarintLen64)]))
 		if size <= 0 || n > uint64(len(s)-size) {
 			return nil

@@ -22,6 +22,7 @@ type Ahead struct {
 	rd    lookupRead
 	say   *redis.Cmd // of look.lua, nil if it is not needed
 	cmds  []redis.Cmder
+	space [5]redis.Cmder
 	call  breaker.Call
 	gen   uint64
 }
@@ -55,15 +56,14 @@ func (s *Store) Ahead(ctx context.Context, p Place, h http.Header, lease bool) *
 		q.token = rand.Text()
 	}
 	a := &Ahead{s: s, ctx: ctx, guess: guess, call: call, gen: s.gen.Load()}
-	a.rd = s.reads(&a.guess, q)
-	pipe := s.rdb.Pipeline()
+	a.rd = s.lookupOf(&a.guess, q)
+	a.cmds = a.space[:0]
 	for _, c := range a.rd.call {
 		a.say = redis.NewCmd(ctx, bounded.ScriptArgs("evalsha", hash, c.keys, c.args)...)
 		a.say.SetFirstKeyPos(3)
-		_ = pipe.Process(ctx, a.say)
+		a.cmds = append(a.cmds, a.say)
 	}
-	a.rd.queue(ctx, pipe, &a.guess, k.tags)
-	a.cmds = pipe.Cmds()
+	a.cmds = a.rd.append(ctx, a.cmds, &a.guess, k.tags)
 	return a
 }
 
@@ -88,7 +88,7 @@ func (a *Ahead) Drop(replied bool) {
 	if a.rd.token == "" {
 		return
 	}
-	lease := Lease{Key: a.guess.LeaseKey(a.guess.Variant), Token: a.rd.token, unsure: true}
+	lease := a.guess.mayHold(a.rd.token)
 	if replied {
 		if say, err := a.say.Int64Slice(); err == nil && len(say) == 4 {
 			if say[0] != 1 {
@@ -119,10 +119,8 @@ func (s *Store) Answer(ctx context.Context, a *Ahead, p Place, h http.Header) (f
 		s.checked(&f, a.rd.begun, say)
 	}
 	a.rd.h = h
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.ReadTimeout)
-	defer cancel()
-	f, err = s.found(bound, f, &a.rd)
-	f = s.leased(f, err, Lease{Key: a.guess.LeaseKey(a.guess.Variant), Token: a.rd.token, unsure: true})
+	f, err = s.found(s.reads.Context(ctx), f, &a.rd)
+	f = s.leased(f, err, a.guess.mayHold(a.rd.token))
 	if err == nil && f.Fresh() {
 		s.near.put(f, a.rd.begun, func() bool { return s.gen.Load() == a.gen })
 	}

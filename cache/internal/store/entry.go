@@ -119,8 +119,10 @@ func (e *Entry) Encode() []byte {
 
 // reader decodes an entry; after its first failure ok is false.
 type reader struct {
-	b  []byte
-	ok bool
+	b      []byte
+	ok     bool
+	shared string // see share
+	after  int    // bytes behind shared
 }
 
 func (r *reader) number() int64 {
@@ -142,6 +144,25 @@ func (r *reader) bytes() []byte {
 	out := r.b[:n]
 	r.b = r.b[n:]
 	return out
+}
+
+// share makes the next n strings parts of one.
+func (r *reader) share(n int64) {
+	rest := *r
+	for range n {
+		rest.bytes()
+	}
+	if rest.ok {
+		r.shared, r.after = string(r.b[:len(r.b)-len(rest.b)]), len(rest.b)
+	}
+}
+
+func (r *reader) text() string {
+	b := r.bytes()
+	if end := len(r.shared) + r.after - len(r.b); end >= len(b) && end <= len(r.shared) {
+		return r.shared[end-len(b) : end]
+	}
+	return string(b)
 }
 
 func (r *reader) duration() time.Duration {
@@ -177,41 +198,49 @@ func DecodeHead(b []byte) (*Entry, error) {
 }
 
 // readHead is [DecodeHead], and returns the reader at the body.
-func readHead(b []byte) (*Entry, *reader, error) {
+func readHead(b []byte) (*Entry, reader, error) {
 	if len(b) == 0 || b[0] != EntryVersion {
-		return nil, nil, errEntry
+		return nil, reader{}, errEntry
 	}
-	r := &reader{b: b[1:], ok: true}
-	e := &Entry{Target: string(r.bytes()), Inc: string(r.bytes()), Seq: r.number(), Status: int(r.number()), Age: r.duration()}
+	r := reader{b: b[1:], ok: true}
+	r.share(2)
+	e := &Entry{Target: r.text(), Inc: r.text(), Seq: r.number(), Status: int(r.number()), Age: r.duration()}
 	e.Fresh, e.StaleWhileRevalidate, e.StaleIfError, e.Keep, e.Delta = r.duration(), r.duration(), r.duration(), r.duration(), r.duration()
 	e.unpackFlags(r.number())
 	e.Size, e.Stamp = r.number(), r.number()
-	e.ID = string(r.bytes())
+	e.ID = r.text()
 	tags := r.number()
 	if !r.ok || tags > rules.MaxTags || e.Status < 200 || e.Status > 999 {
-		return nil, nil, errEntry
+		return nil, r, errEntry
 	}
 	for range tags {
-		e.Tags = append(e.Tags, string(r.bytes()))
+		e.Tags = append(e.Tags, r.text())
 	}
 	added := r.number()
 	if !r.ok || added > int64(len(r.b)) {
-		return nil, nil, errEntry
+		return nil, r, errEntry
 	}
 	for range added {
-		e.Added = append(e.Added, string(r.bytes()))
+		e.Added = append(e.Added, r.text())
 	}
 	fields := r.number()
 	if !r.ok || fields > int64(len(r.b)) {
-		return nil, nil, errEntry
+		return nil, r, errEntry
 	}
+	r.share(2 * fields)
 	e.Header = make(http.Header, min(fields, 32))
+	values := make([]string, 0, min(fields, 32))
 	for range fields {
-		name, value := string(r.bytes()), string(r.bytes())
+		name, value := r.text(), r.text()
 		if !r.ok {
-			return nil, nil, errEntry
+			return nil, r, errEntry
 		}
-		e.Header[name] = append(e.Header[name], value)
+		if others, more := e.Header[name]; more {
+			e.Header[name] = append(others, value)
+			continue
+		}
+		values = append(values, value)
+		e.Header[name] = slices.Clip(values[len(values)-1:])
 	}
 	return e, r, nil
 }

@@ -88,8 +88,8 @@ func (s *Store) fillNow(ctx context.Context, f Found, h http.Header, e *Entry) e
 		return errChunk
 	}
 	s.Counts.Evicted.Add(deleted[0])
-	s.memo.change(f.Hash, func(k *known) {
-		*k = known{names: names, tags: memorable(e.Tags), until: time.Now().Add(e.Fresh + e.Beyond())}
+	s.memo.change(f.Hash, func(known) known {
+		return known{names: names, tags: memorable(e.Tags), until: time.Now().Add(e.Fresh + e.Beyond())}
 	})
 	return nil
 }

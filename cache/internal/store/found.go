@@ -55,5 +55,13 @@ func (f *Found) Detach() Lease {
 	return l
 }
 
+// mayHold is the lease that a look-up with this token, "" for none, may have acquired.
+func (f *Found) mayHold(token string) Lease {
+	if token == "" {
+		return Lease{}
+	}
+	return Lease{Key: f.LeaseKey(f.Variant), Token: token, unsure: true}
+}
+
 // Fresh reports whether there is an entry and it is fresh.
 func (f *Found) Fresh() bool { return f.Entry != nil && f.Left() > 0 }

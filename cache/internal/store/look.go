@@ -39,8 +39,8 @@ type lookupRead struct {
 	call  []scriptCall // of look.lua, none if it is not needed
 }
 
-// reads makes a look-up of what the guessed names and variant in f lead to.
-func (s *Store) reads(f *Found, q wanted) lookupRead {
+// lookupOf makes a look-up of what the guessed names and variant in f lead to.
+func (s *Store) lookupOf(f *Found, q wanted) lookupRead {
 	rd := lookupRead{wanted: q, begun: time.Now()}
 	if check := s.doubtful(f); q.probe || check {
 		rd.call = s.looking(f, q, check)
@@ -48,11 +48,11 @@ func (s *Store) reads(f *Found, q wanted) lookupRead {
 	return rd
 }
 
-// queue adds the commands behind those of the script.
-func (rd *lookupRead) queue(ctx context.Context, pipe redis.Pipeliner, f *Found, tags []string) {
-	rd.names = pipe.SMembers(ctx, f.vary())
+// append makes the commands behind those of the script, and appends them to cmds.
+func (rd *lookupRead) append(ctx context.Context, cmds []redis.Cmder, f *Found, tags []string) []redis.Cmder {
+	rd.names = redis.NewStringSliceCmd(ctx, "smembers", f.vary())
 	rd.a = answer{}
-	rd.a.queue(ctx, pipe, f, tags)
+	return rd.a.append(ctx, append(cmds, rd.names), f, tags)
 }
 
 // query reads everything in one round trip: the names of the selecting
@@ -60,8 +60,10 @@ func (rd *lookupRead) queue(ctx context.Context, pipe redis.Pipeliner, f *Found,
 // log, and, when the entry is likely to be missing, the lease to make it. Another
 // one is needed when this process knew other names, and one when it knew other tags.
 func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, error) {
-	rd := s.reads(&f, q)
-	say, err := s.scripted(ctx, s.lookScript, rd.call, func(pipe redis.Pipeliner) { rd.queue(ctx, pipe, &f, k.tags) })
+	rd := s.lookupOf(&f, q)
+	say, err := s.scripted(ctx, s.lookScript, rd.call, func(pipe redis.Pipeliner) {
+		_ = pipe.BatchProcess(ctx, rd.append(ctx, make([]redis.Cmder, 0, 4), &f, k.tags)...)
+	})
 	if err != nil {
 		return f, err
 	}
@@ -108,7 +110,8 @@ func (s *Store) found(ctx context.Context, f Found, rd *lookupRead) (Found, erro
 // reread reads the entry of f's variant with the purges of these tags.
 func (s *Store) reread(ctx context.Context, f *Found, a *answer, tags []string) (*Entry, error) {
 	*a = answer{}
-	if err := s.pipeline(ctx, func(pipe redis.Pipeliner) { a.queue(ctx, pipe, f, tags) }); err != nil {
+	err := s.pipeline(ctx, func(pipe redis.Pipeliner) { _ = pipe.BatchProcess(ctx, a.append(ctx, nil, f, tags)...) })
+	if err != nil {
 		return nil, err
 	}
 	return a.entry(f), nil
@@ -182,12 +185,13 @@ func (f *Found) accept(e *Entry, a *answer) {
 }
 
 func (s *Store) remember(f *Found) {
-	s.memo.change(f.Hash, func(k *known) {
+	s.memo.change(f.Hash, func(k known) known {
 		k.names, k.until = f.Names, time.Time{}
 		if f.Entry != nil {
 			k.size = len(f.Entry.Body)
 			k.tags, k.until = memorable(f.Entry.Tags), time.Now().Add(f.Left()+f.Entry.Beyond())
 		}
+		return k
 	})
 }
 

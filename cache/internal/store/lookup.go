@@ -78,11 +78,9 @@ func (s *Store) findNow(ctx context.Context, guess Found, k known, q wanted) (Fo
 	if !ok {
 		return guess, unavailable.Err
 	}
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.set.ReadTimeout)
-	defer cancel()
-	f, err := s.query(bound, guess, k, q)
+	f, err := s.query(s.reads.Context(ctx), guess, k, q)
 	s.report(ctx, call, err)
-	return s.leased(f, err, Lease{Key: guess.LeaseKey(guess.Variant), Token: q.token, unsure: true}), err
+	return s.leased(f, err, guess.mayHold(q.token)), err
 }
 
 // leased returns what was found, with its lease offered to the requests of this

@@ -54,10 +54,9 @@ func (m *memo) get(hash string) known {
 	return k
 }
 
-func (m *memo) change(hash string, fn func(*known)) {
+func (m *memo) change(hash string, fn func(known) known) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	k, _ := m.known.Get(hash)
-	fn(&k)
-	m.known.Set(hash, k)
+	m.known.Set(hash, fn(k))
 }

@@ -18,7 +18,7 @@ func New(rdb client, set Settings) *Store {
 	s.purge, s.lookScript = redis.NewScriptServerSHA(purgeSource), redis.NewScriptServerSHA(lookSource)
 	s.fillScript, s.endScript = redis.NewScriptServerSHA(fillSource), redis.NewScriptServerSHA(releaseSource)
 	s.caller, s.nodes = bounded.New(rdb).Watch(set.Logger), breaker.NewSet(rdb)
-	s.bases = bucketsOf(set)
+	s.bases, s.reads = bucketsOf(set), bounded.NewTimeout(set.ReadTimeout)
 	s.near = newNear(set.NearBytes, set.NearTTL, set.Rules)
 	s.base, s.cancel = context.WithCancel(context.Background())
 	return s

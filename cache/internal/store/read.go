@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -20,18 +21,23 @@ type answer struct {
 	purged, soft int64
 }
 
-func (a *answer) queue(ctx context.Context, pipe redis.Pipeliner, f *Found, tags []string) {
+// append makes the commands, and appends them to cmds.
+func (a *answer) append(ctx context.Context, cmds []redis.Cmder, f *Found, tags []string) []redis.Cmder {
 	a.tags = tags
-	fields := make([]string, 0, 5+2*len(tags))
-	fields = append(fields, "_inc", "_seq", "_floor", URLField(f.url, false), URLField(f.url, true))
+	words := make([]any, 0, 11+2*len(tags))
+	words = append(words, "hmget", f.Log, "_inc", "_seq", "_floor", URLField(f.url, false), URLField(f.url, true))
 	for _, tag := range tags {
 		hash := cachekey.Digest(tag)
-		fields = append(fields, field("t:", hash, false), field("t:", hash, true))
+		words = append(words, field("t:", hash, false), field("t:", hash, true))
 	}
+	n := len(words)
+	words = append(words, "get", f.EntryKey(f.Variant), "pttl", nil)
+	words[n+3] = words[n+1]
+	a.log = redis.NewSliceCmd(ctx, words[:n:n]...)
+	a.body = redis.NewStringCmd(ctx, words[n:n+2:n+2]...)
+	a.ttl = redis.NewDurationCmd(ctx, time.Millisecond, words[n+2:]...)
 	// The log before the entry: what is stored in between is newer than both.
-	a.log = pipe.HMGet(ctx, f.Log, fields...)
-	a.body = pipe.Get(ctx, f.EntryKey(f.Variant))
-	a.ttl = pipe.PTTL(ctx, f.EntryKey(f.Variant))
+	return append(cmds, a.log, a.body, a.ttl)
 }
 
 // entry is what is stored, if it can be read and is of this target.
@@ -49,6 +55,9 @@ func (a *answer) entry(f *Found) *Entry {
 
 func integer(v any) int64 {
 	s, _ := v.(string)
+	if s == "" { // as most fields of a log: no number, and no error for it
+		return 0
+	}
 	n, _ := strconv.ParseInt(s, 10, 64)
 	return n
 }

@@ -223,7 +223,7 @@ func TestWhatTheMemoForgetsIsReadAgain(t *testing.T) {
 	p := s.Place(target("/"), "")
 	h := header("X: 1")
 	put(t, s, p, h, tagged(entry("x", "Vary: X"), "t"))
-	s.memo.change(p.Hash, func(k *known) { *k = known{} })
+	s.memo.change(p.Hash, func(known) known { return known{} })
 	counter := redistest.Count(rdb)
 	for n, want := range []int{3, 1} {
 		if got := spent(counter, func() { served(t, s, p, h) }); got != want {
@@ -231,7 +231,7 @@ func TestWhatTheMemoForgetsIsReadAgain(t *testing.T) {
 		}
 	}
 	for n := range maxMemo + 10 {
-		s.memo.change(fmt.Sprint(n), func(k *known) { k.names = []string{"X"} })
+		s.memo.change(fmt.Sprint(n), func(known) known { return known{names: []string{"X"}} })
 	}
 	kept := 0
 	for n := range maxMemo + 10 {
@@ -258,7 +258,7 @@ func TestAWrongMemoIsPutRight(t *testing.T) {
 		"nothing at all": {},
 	} {
 		put(t, s, p, h, tagged(entry("x", "Vary: X"), "t"))
-		s.memo.change(p.Hash, func(k *known) { *k = wrong })
+		s.memo.change(p.Hash, func(known) known { return wrong })
 		if got := served(t, s, p, h); got != "x" {
 			t.Errorf("%s: got %q", name, got)
 		}
@@ -266,7 +266,7 @@ func TestAWrongMemoIsPutRight(t *testing.T) {
 		if fmt.Sprint(k.names, k.tags) != "[X] [t]" {
 			t.Errorf("%s: the memo has %v, %v afterwards", name, k.names, k.tags)
 		}
-		s.memo.change(p.Hash, func(k *known) { *k = wrong })
+		s.memo.change(p.Hash, func(known) known { return wrong })
 		purge(t, s, s.Tagged([]string{"t"}, false))
 		if got := served(t, s, p, h); got != "" {
 			t.Errorf("%s: %q is served after the purge of its tag", name, got)

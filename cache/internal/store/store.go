@@ -38,6 +38,7 @@ type Store struct {
 	set        Settings
 	rdb        client
 	caller     *bounded.Caller
+	reads      *bounded.Timeout
 	nodes      *breaker.Set
 	purge      *redis.Script
 	lookScript *redis.Script

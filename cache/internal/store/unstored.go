@@ -16,11 +16,12 @@ const largeFor = 10 * time.Minute
 func (s *Store) MarkHitForMiss(ctx context.Context, f *Found, of Class, d time.Duration) bool {
 	if !f.Reachable() { // for this process
 		seen := 1
-		s.memo.change(f.Hash, func(k *known) {
+		s.memo.change(f.Hash, func(k known) known {
 			if k.unstoredOf == of && time.Now().Before(k.unstoredUntil) {
 				seen += k.unstored
 			}
 			k.unstoredUntil, k.unstoredOf, k.unstored = time.Now().Add(d), of, seen
+			return k
 		})
 		return seen > 1
 	}
