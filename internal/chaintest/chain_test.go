@@ -29,13 +29,27 @@ type chain struct {
 	locks     *lockmw.Locker
 }
 
+// prefetching is with and without what is asked ahead, for a test that must not tell the
+// difference. Without is left to make long.
+func prefetching() []bool {
+	if redistest.IsLong() {
+		return []bool{true, false}
+	}
+	return []bool{true}
+}
+
 func newChain(t testing.TB, rdb redis.UniversalClient, prefix string) chain {
+	t.Helper()
+	return newChainWith(t, rdb, prefix, true)
+}
+
+func newChainWith(t testing.TB, rdb redis.UniversalClient, prefix string, prefetch bool) chain {
 	t.Helper()
 	var c chain
 	var errs [4]error
-	c.limiter, errs[0] = ratelimit.New(rdb, redis_rate.PerHour(1000), ratelimit.WithKeyPrefix(prefix+"r"), ratelimit.WithTimeout(5*time.Second))
-	c.sessions, errs[1] = session.New(rdb, session.WithKeyPrefix(prefix+"s"), session.WithTimeouts(5*time.Second, 5*time.Second))
-	c.responses, errs[2] = cache.New(rdb, cache.WithKeyPrefix(prefix+"c"), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithBuckets(1))
+	c.limiter, errs[0] = ratelimit.New(rdb, redis_rate.PerHour(1000), ratelimit.WithKeyPrefix(prefix+"r"), ratelimit.WithTimeout(5*time.Second), ratelimit.WithPrefetch(prefetch))
+	c.sessions, errs[1] = session.New(rdb, session.WithKeyPrefix(prefix+"s"), session.WithTimeouts(5*time.Second, 5*time.Second), session.WithPrefetch(prefetch))
+	c.responses, errs[2] = cache.New(rdb, cache.WithKeyPrefix(prefix+"c"), cache.WithTimeouts(5*time.Second, 5*time.Second), cache.WithBuckets(1), cache.WithPrefetch(prefetch))
 	c.locks, errs[3] = lockmw.New(rdb, lockmw.WithKeyPrefix(prefix+"l"), lockmw.WithTimeout(4*time.Second), lockmw.WithKey(func(r *http.Request) (string, error) { return r.URL.Path, nil }))
 	for _, err := range errs {
 		if err != nil {

@@ -30,10 +30,17 @@ func orders(n int) [][]int {
 // In whatever order the middlewares stand, no client gets another's cookie, page
 // or numbers from the cache: all of them write to the same header map.
 func TestNoOrderOfTheChainLeaks(t *testing.T) {
+	for _, on := range prefetching() {
+		t.Run(fmt.Sprintf("prefetch %t", on), func(t *testing.T) { testOrders(t, on) })
+	}
+}
+
+func testOrders(t *testing.T, prefetch bool) {
+	t.Helper()
 	rdb := redistest.Standalone(t).Client(t)
 	names := []string{"limiter", "session", "cache", "lock"}
 	for _, order := range orders(4) {
-		c := newChain(t, rdb, redistest.Prefix(t))
+		c := newChainWith(t, rdb, redistest.Prefix(t), prefetch)
 		steps := []func(http.Handler) http.Handler{c.limiter.Handler, c.sessions.Handler, c.responses.Handler, c.locks.Handler}
 		var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")

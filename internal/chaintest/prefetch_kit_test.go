@@ -25,11 +25,9 @@ type trio struct {
 	sessions  *session.Manager
 	responses *cache.Cache
 	rdb       redis.UniversalClient
-	count     *redistest.Counter
 
 	mu     sync.Mutex
 	events []string
-	wasted int // Prefetched hooks with used=false
 }
 
 // trioOptions is how a trio differs from the usual one.
@@ -58,16 +56,14 @@ func newTrio(t testing.TB, rdb redis.UniversalClient, o trioOptions) *trio {
 		Failed: func(_ context.Context, err error) { c.note("limiter: %T", err) },
 	})}
 	so := []session.Option{session.WithKeyPrefix(prefix + "s"), session.WithPrefetch(on), session.WithCookie(session.Cookie{Insecure: true}), session.WithHooks(session.Hooks{
-		Loaded:     func(_ context.Context, found bool) { c.note("session: loaded, found %t", found) },
-		Saved:      func(context.Context) { c.note("session: saved") },
-		Event:      func(_ context.Context, e session.Event) { c.note("session: %s", e.Kind) },
-		Failed:     func(_ context.Context, err error) { c.note("session: %s", err) },
-		Prefetched: func(_ context.Context, used bool) { c.prefetched(used) },
+		Loaded: func(_ context.Context, found bool) { c.note("session: loaded, found %t", found) },
+		Saved:  func(context.Context) { c.note("session: saved") },
+		Event:  func(_ context.Context, e session.Event) { c.note("session: %s", e.Kind) },
+		Failed: func(_ context.Context, err error) { c.note("session: %s", err) },
 	})}
 	co := []cache.Option{cache.WithKeyPrefix(prefix + "c"), cache.WithPrefetch(on), cache.WithEarlyRefresh(0), cache.WithBuckets(1), cache.WithHooks(cache.Hooks{
-		Served:     func(_ context.Context, s cache.Status) { s.TTL = 0; c.note("cache: %s", s) },
-		Failed:     func(_ context.Context, err error) { c.note("cache: %s", err) },
-		Prefetched: func(_ context.Context, used bool) { c.prefetched(used) },
+		Served: func(_ context.Context, s cache.Status) { s.TTL = 0; c.note("cache: %s", s) },
+		Failed: func(_ context.Context, err error) { c.note("cache: %s", err) },
 	})}
 	if !o.defaults { // a busy machine is no outage
 		lo = append(lo, ratelimit.WithTimeout(5*time.Second))
@@ -83,14 +79,6 @@ func newTrio(t testing.TB, rdb redis.UniversalClient, o trioOptions) *trio {
 	return c
 }
 
-func (c *trio) prefetched(used bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !used {
-		c.wasted++
-	}
-}
-
 func (c *trio) note(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,15 +92,6 @@ func (c *trio) noted() []string {
 	all := c.events
 	c.events = nil
 	return all
-}
-
-// inVain returns how many answers were not used since the last call.
-func (c *trio) inVain() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := c.wasted
-	c.wasted = 0
-	return n
 }
 
 // handler is the three around h, directly.

@@ -207,8 +207,9 @@ func FuzzClassOf(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path string) {
 		r := requestOf(t.Context())
 		r.Method, r.URL.Path = method, path
-		if prefetch.ClassOf(r) != prefetch.ClassOf(r) {
-			t.Error("two classes")
+		class := prefetch.ClassOf(r)
+		if again := prefetch.ClassOf(r); class != again {
+			t.Errorf("two classes: %d and %d", class, again)
 		}
 	})
 }
