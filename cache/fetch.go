@@ -38,7 +38,7 @@ func (x *exchange) attempt() *attempt {
 func (a *attempt) run() {
 	defer a.tail.Wait()
 	defer a.cleanUp()
-	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.Write, Swallow: true})
+	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.Write, Swallow: true, Tail: &a.tail})
 	a.wrapper = b
 	a.call(rw)
 	if a.after != nil {
@@ -71,7 +71,7 @@ func (a *attempt) call(rw http.ResponseWriter) {
 			panic(p) //nolint:forbidigo // the handler's own; the next request that waits takes over
 		}
 	}()
-	a.next.ServeHTTP(rw, a.tail.In(a.request()))
+	a.next.ServeHTTP(rw, a.request())
 	a.wrapper.Finish()
 }
 

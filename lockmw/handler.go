@@ -67,7 +67,7 @@ func (l *Locker) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 			release()
 			return
 		}
-		tail.Of(r.Context()).Go(release)
+		tail.Of(w).Go(release)
 	}()
 	outer := w.Header().Clone() // what a refusal goes back to
 	b, rw := respw.Wrap(w, respw.Hooks{Header: func(int) bool {

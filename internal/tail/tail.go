@@ -4,7 +4,6 @@
 package tail
 
 import (
-	"context"
 	"net/http"
 	"sync"
 )
@@ -20,18 +19,22 @@ type Tail struct {
 	fault any // what the first function that panicked has panicked with
 }
 
-type key struct{}
-
-// In returns a request in whose context inner middlewares find the Tail.
-func (t *Tail) In(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), key{}, t))
-}
-
 // Of returns the Tail of the nearest outer middleware that waits for one, nil if there is
-// none.
-func Of(ctx context.Context) *Tail {
-	t, _ := ctx.Value(key{}).(*Tail)
-	return t
+// none. Its writer has a method Tail; it is found through writers that have Unwrap, as
+// [http.ResponseController] finds what it needs.
+func Of(w http.ResponseWriter) *Tail {
+	for {
+		if has, ok := w.(interface{ Tail() *Tail }); ok {
+			if t := has.Tail(); t != nil {
+				return t
+			}
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = u.Unwrap()
+	}
 }
 
 // Go runs fn in a goroutine that [Tail.Wait] waits for, or at once if t is nil or the wait is

@@ -9,19 +9,28 @@ import (
 	"github.com/redishttp/redishttp/internal/tail"
 )
 
+// around is a writer as that of an outer middleware.
+type around struct {
+	http.ResponseWriter
+	tail *tail.Tail
+}
+
+func (a around) Tail() *tail.Tail            { return a.tail }
+func (a around) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
 // What inner handlers leave runs while the outer one goes on, and is done when it returns.
 func TestFunctionsRunBesideTheOuterHandler(t *testing.T) {
 	var all tail.Tail
 	met, done := make(chan struct{}), atomic.Int32{}
-	inner := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for range 3 {
-			tail.Of(r.Context()).Go(func() {
+			tail.Of(w).Go(func() {
 				<-met // the outer one has gone on
 				done.Add(1)
 			})
 		}
 	})
-	inner.ServeHTTP(httptest.NewRecorder(), all.In(httptest.NewRequest("GET", "/", nil)))
+	inner.ServeHTTP(around{httptest.NewRecorder(), &all}, httptest.NewRequest("GET", "/", nil))
 	close(met)
 	all.Wait()
 	if done.Load() != 3 {
@@ -34,7 +43,7 @@ func TestFunctionsRunBesideTheOuterHandler(t *testing.T) {
 func TestFunctionsRunAtOnceWhereNothingWaits(t *testing.T) {
 	var ended tail.Tail
 	ended.Wait()
-	for name, of := range map[string]*tail.Tail{"none": tail.Of(t.Context()), "ended": tail.Of(ended.In(httptest.NewRequest("GET", "/", nil)).Context())} {
+	for name, of := range map[string]*tail.Tail{"none": tail.Of(httptest.NewRecorder()), "ended": tail.Of(around{httptest.NewRecorder(), &ended})} {
 		run := false
 		of.Go(func() { run = true })
 		if !run {
@@ -46,8 +55,8 @@ func TestFunctionsRunAtOnceWhereNothingWaits(t *testing.T) {
 // The nearest outer middleware waits.
 func TestTheNearestWaits(t *testing.T) {
 	var outer, nearest tail.Tail
-	r := nearest.In(outer.In(httptest.NewRequest("GET", "/", nil)))
-	if tail.Of(r.Context()) != &nearest {
+	w := around{around{around{httptest.NewRecorder(), &outer}, &nearest}, nil}
+	if tail.Of(w) != &nearest {
 		t.Error("another one was found")
 	}
 }
