@@ -6,6 +6,7 @@ import (
 
 	"github.com/redishttp/redishttp/cache/internal/store"
 	"github.com/redishttp/redishttp/internal/respw"
+	"github.com/redishttp/redishttp/internal/tail"
 )
 
 // attempt is one call of the handler. Its exchange has a request of its own,
@@ -25,4 +26,5 @@ type attempt struct {
 	wrapper *respw.Writer
 	after   func() // what is to be stored instead of the handler's response
 	filled  bool   // something was stored
+	tail    tail.Tail
 }

@@ -34,13 +34,15 @@ func (x *exchange) attempt() *attempt {
 }
 
 // run calls the handler, or serves a stale response in place of its error, and
-// stores what is to be stored.
+// stores what is to be stored. Locks inside are released beside that.
 func (a *attempt) run() {
+	defer a.tail.Wait()
 	defer a.cleanUp()
-	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.Write, Swallow: true})
+	b, rw := respw.Wrap(a.w, respw.Hooks{Header: a.header, Body: a.rec.Write, Swallow: true, Tail: &a.tail})
 	a.wrapper = b
 	a.call(rw)
 	if a.after != nil {
+		a.tail.Wait() // the handler may be called again, and need the lock
 		a.after()
 		return
 	}

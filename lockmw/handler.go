@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redishttp/redishttp/internal/respw"
+	"github.com/redishttp/redishttp/internal/tail"
 )
 
 // Handler lets one request at a time into next for each key, over all instances.
@@ -52,12 +53,21 @@ func (l *Locker) failsOpen(err error) bool {
 	return l.failureMode == DangerouslyFailOpen && errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrQueueFull) && !errors.Is(err, ErrSetup)
 }
 
-// serve runs next while it holds the lock.
+// serve runs next while it holds the lock. A response cache around it stores the
+// response while the lock is released.
 func (l *Locker) serve(w http.ResponseWriter, r *http.Request, next http.Handler, k *Lock) {
-	defer func() { // on a panic as well
+	release := func() {
 		if err := k.Release(r.Context()); err != nil && !errors.Is(err, ErrLost) {
 			l.reportFailure(r.Context(), err)
 		}
+	}
+	panicked := true
+	defer func() {
+		if panicked {
+			release()
+			return
+		}
+		tail.Of(w).Go(release)
 	}()
 	outer := w.Header().Clone() // what a refusal goes back to
 	b, rw := respw.Wrap(w, respw.Hooks{Header: func(int) bool {
@@ -72,4 +82,5 @@ func (l *Locker) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	}})
 	next.ServeHTTP(rw, r.WithContext(k.Context()))
 	b.Finish()
+	panicked = false
 }

@@ -34,7 +34,9 @@ type Hooks struct {
 	// Acquired is called with the time the caller waited.
 	Acquired func(ctx context.Context, fence uint64, waited time.Duration)
 	// Released is called with the context the lock was acquired under and the
-	// time it was held, also if it was lost before.
+	// time it was held, also if it was lost before. Inside of a response cache of this
+	// module it runs while the response is stored, on another goroutine, before the
+	// cache's handler returns.
 	Released func(ctx context.Context, fence uint64, held time.Duration)
 	// Busy is called when a caller gives up after it waited.
 	Busy func(ctx context.Context, waited time.Duration)

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+
+	"github.com/redishttp/redishttp/internal/tail"
 )
 
 // ErrReplaced is what the handler's writes return after [Hooks.Header]
@@ -40,6 +42,9 @@ type Hooks struct {
 	// not keep p. When set, io.ReaderFrom is served by copying, for bytes that
 	// are sent by sendfile are not seen.
 	Body func(p []byte, err error)
+
+	// Tail is what inner middlewares may leave to be waited for, nil if nothing.
+	Tail *tail.Tail
 }
 
 // Writer is the wrapper's state. Handlers get the value returned by [Wrap]
@@ -100,6 +105,9 @@ func (b *Writer) Header() http.Header { return b.rw.Header() }
 
 // Unwrap serves [http.ResponseController].
 func (b *Writer) Unwrap() http.ResponseWriter { return b.rw }
+
+// Tail is that of the hooks, see [tail.Of].
+func (b *Writer) Tail() *tail.Tail { return b.hooks.Tail }
 
 // WriteHeader runs the hook before a final status and passes informational
 // ones on.
