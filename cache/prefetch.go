@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/cache/internal/store"
@@ -22,7 +23,18 @@ type ahead struct {
 	r     *http.Request
 	look  *store.Ahead
 	class prefetch.Class
+	target
 }
+
+// target is what the place of a response follows from, without the functions of the
+// options.
+type target struct {
+	host, uri string
+	url       url.URL
+	tls       bool
+}
+
+func targetOf(r *http.Request) target { return target{r.Host, r.RequestURI, *r.URL, r.TLS != nil} }
 
 // Prefetch implements [prefetch.Handler]: the look-up is prefetched for a request that
 // needs one, unless requests of its kind do not get here. What is inside is not asked:
@@ -44,7 +56,7 @@ func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
 	if look == nil {
 		return
 	}
-	q := &ahead{c: c, r: r, look: look, class: class}
+	q := &ahead{c: c, r: r, look: look, class: class, target: targetOf(r)}
 	q.Question = prefetch.Question{Owner: h, Asker: q, Caller: look.Caller(), Key: look.Key(), Commands: look.Commands(), Timeout: look.Timeout()}
 	b.Add(&q.Question)
 }
@@ -79,6 +91,17 @@ func (c *Cache) prefetched(ctx context.Context, used bool) {
 	if c.hooks.Prefetched != nil {
 		c.hooks.Prefetched(ctx, used)
 	}
+}
+
+// place returns where the response to the request is stored: where it was looked up
+// before its turn, if nothing that decides it has changed.
+func (x *exchange) place() store.Place {
+	if c := x.c; c.scheme == nil && len(c.proxies) == 0 && c.varyBy == nil {
+		if q, ok := prefetch.Asked(x.r.Context(), x.owner).(*ahead); ok && q.target == targetOf(x.r) {
+			return q.look.Place()
+		}
+	}
+	return x.c.placeOf(x.r)
 }
 
 // answer returns what was prefetched for the exchange. It reports false if nothing was,

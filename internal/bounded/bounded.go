@@ -263,8 +263,8 @@ func (c *Caller) IntsBy(ctx context.Context, send Sender, script *redis.Script, 
 	return nil, fmt.Errorf("evalsha: %w", err)
 }
 
-// ScriptArgs are the words of EVAL and its kin.
-func ScriptArgs(name, script string, keys []string, args []any) []any {
+// ScriptArgs are the words of EVAL and its kin, of which name is one.
+func ScriptArgs(name any, script string, keys []string, args []any) []any {
 	all := make([]any, 0, 3+len(keys)+len(args))
 	all = append(all, name, script, len(keys))
 	for _, key := range keys {
