@@ -36,6 +36,9 @@ type target struct {
 
 func targetOf(r *http.Request) target { return target{r.Host, r.RequestURI, *r.URL, r.TLS != nil} }
 
+// Owner implements [prefetch.Handler].
+func (h *handler) Owner() any { return h.c }
+
 // Prefetch implements [prefetch.Handler]: the look-up is prefetched for a request that
 // needs one, unless requests of its kind do not get here. What is inside is not asked:
 // a hit does not reach it.
@@ -57,7 +60,7 @@ func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
 		return
 	}
 	q := &ahead{c: c, r: r, look: look, class: class, target: targetOf(r)}
-	q.Question = prefetch.Question{Owner: h, Asker: q, Caller: look.Caller(), Key: look.Key(), Commands: look.Commands(), Timeout: look.Timeout()}
+	q.Question = prefetch.Question{Owner: c, Asker: q, Caller: look.Caller(), Key: look.Key(), Commands: look.Commands(), Timeout: look.Timeout()}
 	b.Add(&q.Question)
 }
 
@@ -96,7 +99,7 @@ func (c *Cache) prefetched(ctx context.Context, used bool) {
 // place returns where the response to the request is stored: where it was looked up
 // before its turn, if nothing that decides it has changed.
 func (x *exchange) place() store.Place {
-	if c := x.c; c.scheme == nil && len(c.proxies) == 0 && c.varyBy == nil {
+	if c := x.c; x.owner != nil && c.scheme == nil && len(c.proxies) == 0 && c.varyBy == nil {
 		if q, ok := prefetch.Asked(x.r.Context(), x.owner).(*ahead); ok && q.target == targetOf(x.r) {
 			return q.look.Place()
 		}
@@ -107,6 +110,9 @@ func (x *exchange) place() store.Place {
 // answer returns what was prefetched for the exchange. It reports false if nothing was,
 // or if that does not answer it.
 func (x *exchange) answer(p store.Place) (f store.Found, ok bool, err error) {
+	if x.owner == nil {
+		return f, false, nil
+	}
 	c, ctx := x.c, x.r.Context()
 	taken, outcome := prefetch.Take(ctx, x.owner)
 	if taken == nil {

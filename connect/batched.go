@@ -27,6 +27,7 @@ type batched struct {
 var (
 	_ redis.UniversalClient = (*batched)(nil)
 	_ bounded.Client        = (*batched)(nil)
+	_ bounded.Batcher       = (*batched)(nil)
 )
 
 // Batched returns the connection's client with automatic pipelining under load:
@@ -77,7 +78,7 @@ func (b *batched) flush() {
 func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	n := b.inFlight.Add(1)
 	defer b.inFlight.Add(-1)
-	sent, known := once(cmd)
+	sent, known := bounded.Once(cmd)
 	fits := batchable(cmd)
 	if b.conn.config.Retries == 0 || !fits {
 		sent = cmd
@@ -108,6 +109,19 @@ func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 		cmd.SetErr(err)
 	}
 	return err
+}
+
+// ProcessAll sends the commands of one request as a pipeline, see [bounded.Batcher].
+func (b *batched) ProcessAll(ctx context.Context, cmds ...redis.Cmder) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	sent := make([]redis.Cmder, len(cmds))
+	for i, cmd := range cmds {
+		sent[i], _ = bounded.Once(cmd)
+	}
+	bounded.Exec(ctx, b.UniversalClient.Pipeline(), sent)
+	return nil
 }
 
 // isPaused reports whether calls are sent one by one for now. With an open breaker

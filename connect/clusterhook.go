@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 // reloadInterval is how often a cluster client reloads the topology when nothing
@@ -76,7 +78,8 @@ func (h *clusterHook) guard(cmd redis.Cmder) redis.Cmder {
 	if spread[cmd.Name()] {
 		return cmd
 	}
-	return again(cmd)
+	once, _ := bounded.Once(cmd)
+	return once
 }
 
 // retryHook passes the original command to a node's client, which retries it as
@@ -93,8 +96,8 @@ func (retryHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 // ProcessHook removes the wrapper of clusterHook, which is about redirects.
 func (retryHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if w, ok := cmd.(interface{ itself() redis.Cmder }); ok && ctx.Value(never{}) == nil {
-			cmd = w.itself()
+		if w, ok := cmd.(interface{ Itself() redis.Cmder }); ok && ctx.Value(never{}) == nil {
+			cmd = w.Itself()
 		}
 		return next(ctx, cmd)
 	}

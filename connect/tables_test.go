@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -427,37 +426,6 @@ func TestKindsOfCommands(t *testing.T) {
 		}
 		if got := batchable(cmd); got != c.batches {
 			t.Errorf("%v: batchable %v", c.args, got)
-		}
-	}
-}
-
-// Whatever its type, a command that is sent once says so, and so does its clone.
-func TestOnceOfEveryType(t *testing.T) {
-	ctx := t.Context()
-	known := []redis.Cmder{
-		redis.NewCmd(ctx, "x"), redis.NewStatusCmd(ctx, "x"), redis.NewStringCmd(ctx, "x"), redis.NewIntCmd(ctx, "x"), redis.NewBoolCmd(ctx, "x"), redis.NewFloatCmd(ctx, "x"),
-		redis.NewSliceCmd(ctx, "x"), redis.NewDurationCmd(ctx, time.Second, "x"), redis.NewStringSliceCmd(ctx, "x"), redis.NewIntSliceCmd(ctx, "x"), redis.NewBoolSliceCmd(ctx, "x"),
-		redis.NewMapStringStringCmd(ctx, "x"),
-	}
-	unknown := []redis.Cmder{redis.NewZSliceCmd(ctx, "x"), redis.NewTimeCmd(ctx, "x"), redis.NewXMessageSliceCmd(ctx, "x")}
-	for _, cmd := range slices.Concat(known, unknown) {
-		wrapped, ok := once(cmd)
-		if ok != slices.Contains(known, cmd) || !wrapped.NoRetry() || wrapped.Name() != "x" || cmd.NoRetry() {
-			t.Errorf("%T: got %T, known %v", cmd, wrapped, ok)
-		}
-		if inner, has := wrapped.(interface{ itself() redis.Cmder }); !has || inner.itself() != cmd {
-			t.Errorf("%T: it is lost", cmd)
-		}
-		clone := wrapped.Clone()
-		if !clone.NoRetry() || reflect.TypeOf(clone) != reflect.TypeOf(wrapped) {
-			t.Errorf("%T: its clone is %T", cmd, clone)
-		}
-		if again, ok := once(wrapped); again != wrapped || !ok {
-			t.Errorf("%T: it is wrapped twice", cmd)
-		}
-		failure := errors.New("no")
-		if wrapped.SetErr(failure); !errors.Is(cmd.Err(), failure) {
-			t.Errorf("%T: the caller does not see its error", cmd)
 		}
 	}
 }

@@ -61,9 +61,7 @@ func (c *admitted) Value(key any) any {
 			return c.a.request.batch
 		}
 	case prefetch.RunKey{}:
-		if c.a.run != nil {
-			return c.a.run
-		}
+		return c.a.run.In(c.Context)
 	}
 	return c.Context.Value(key)
 }

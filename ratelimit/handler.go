@@ -68,6 +68,9 @@ func (h *handler) begins(r *http.Request) bool {
 	return h.l.prefetch && h.l.engine == nil && !prefetch.Visited(r.Context(), h)
 }
 
+// Owner implements [prefetch.Handler].
+func (h *handler) Owner() any { return h.l }
+
 // Prefetch implements [prefetch.Handler]. A limiter asks nothing ahead of its turn,
 // because asking is charging.
 func (h *handler) Prefetch(b *prefetch.Batch, _ *http.Request) {

@@ -37,6 +37,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	st := newState(r.Context(), m, nil)
 	st.h, st.r, st.tokens = h, r, m.tokens(st.space[:0], r)
 	if h.begins(r) {
+		prefetch.Learn(r.Context(), h) // the next batch may be that of an outer middleware
 		st.run, st.batch = h.run, h.batch(r)
 		defer st.batch.Close()
 	}

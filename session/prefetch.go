@@ -30,6 +30,9 @@ type ahead struct {
 	class prefetch.Class
 }
 
+// Owner implements [prefetch.Handler].
+func (h *handler) Owner() any { return h.m }
+
 // Prefetch implements [prefetch.Handler]: the session is read if the request has
 // a cookie that can be a token, and if requests of its kind use their sessions.
 func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
@@ -62,7 +65,7 @@ func (h *handler) question(r *http.Request) *ahead {
 	}
 	q := &ahead{m: m, ctx: r.Context(), token: tokens[0], hash: hash, call: call, class: class}
 	q.read.Of(r.Context(), key, !s.fresh.is(hash, time.Now()))
-	q.Question = prefetch.Question{Owner: h, Asker: q, Caller: s.caller, Key: key, Commands: q.read.Commands(), Timeout: m.loadTimeout}
+	q.Question = prefetch.Question{Owner: m, Asker: q, Caller: s.caller, Key: key, Commands: q.read.Commands(), Timeout: m.loadTimeout}
 	return q
 }
 
@@ -117,9 +120,6 @@ func (st *state) prefetched(ctx context.Context, hash string) (*redigoconn.Read,
 	}
 	st.fetched = true
 	m := st.m
-	if st.run != nil { // the next request's may be that of an outer middleware
-		prefetch.Learn(st.r.Context(), st.h)
-	}
 	taken, outcome := prefetch.Take(ctx, st.h)
 	if taken == nil {
 		m.usage.Asked(prefetch.ClassOf(st.r))

@@ -100,9 +100,7 @@ func (c *lazy) Value(key any) any {
 			return c.st.batch
 		}
 	case prefetch.RunKey{}:
-		if c.st.run != nil {
-			return c.st.run
-		}
+		return c.st.run.In(c.Context)
 	}
 	return c.Context.Value(key)
 }

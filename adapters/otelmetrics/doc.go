@@ -23,6 +23,7 @@
 //	redishttp.cron.runs                  counter: job, outcome ok or error
 //	redishttp.cron.duration              histogram, s: job
 //	redishttp.cron.skipped               counter: job, outcome
+//	redishttp.prefetches                 counter: middleware, outcome used or unused
 //	redishttp.failures                   counter: middleware
 //
 // All carry redishttp.name, which is the argument of each method: several limiters in

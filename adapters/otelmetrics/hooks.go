@@ -53,7 +53,8 @@ func (m *Metrics) Session(name string) session.Hooks {
 		Event: func(ctx context.Context, e session.Event) {
 			r.count(ctx, "session.events", 1, attribute.String("kind", e.Kind))
 		},
-		Failed: r.failed("session"),
+		Prefetched: r.prefetched("session"),
+		Failed:     r.failed("session"),
 	}
 }
 
@@ -74,7 +75,8 @@ func (m *Metrics) Cache(name string) cache.Hooks {
 			}
 			r.count(ctx, "cache.requests", 1, attrs...)
 		},
-		Failed: r.failed("cache"),
+		Prefetched: r.prefetched("cache"),
+		Failed:     r.failed("cache"),
 	}
 }
 

@@ -63,6 +63,7 @@ func New(opts ...Option) (*Metrics, error) {
 		"lock.lost":           "Locks that were lost while they were held.",
 		"cron.runs":           "Runs of jobs on this instance.",
 		"cron.skipped":        "Ticks that this instance did not run.",
+		"prefetches":          "Reads in the round trip of an outer middleware, used or not.",
 		"failures":            "Calls to Redis that failed, and other failures.",
 	} {
 		counter, err := meter.Int64Counter("redishttp."+name, metric.WithDescription(what))
@@ -101,6 +102,13 @@ func (r reporter) count(ctx context.Context, counter string, n int, attrs ...att
 
 func (r reporter) time(ctx context.Context, histogram string, d time.Duration, attrs ...attribute.KeyValue) {
 	r.m.histograms[histogram].Record(ctx, d.Seconds(), metric.WithAttributes(append(attrs, r.name)...))
+}
+
+// prefetched returns the hook that counts whether what was prefetched was used.
+func (r reporter) prefetched(middleware string) func(context.Context, bool) {
+	return func(ctx context.Context, used bool) {
+		r.count(ctx, "prefetches", 1, attribute.String("middleware", middleware), outcome(used, "used", "unused"))
+	}
 }
 
 // failed returns the hook that counts the failures of a middleware.

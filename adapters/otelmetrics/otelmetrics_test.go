@@ -131,6 +131,7 @@ func TestWhatIsReported(t *testing.T) {
 		"session.events{kind=created,redishttp.name=site}":                                                            1,
 		"cache.requests{collapsed=false,outcome=hit,redishttp.name=pages,stored=false}":                               2,
 		"cache.requests{collapsed=false,outcome=forward,reason=uri-miss,redishttp.name=pages,status=2xx,stored=true}": 1,
+		"prefetches{middleware=cache,outcome=used,redishttp.name=pages}":                                              3, // not with the first, whose script is not loaded
 		"lock.wait{outcome=acquired,redishttp.name=orders}":                                                           1,
 		"lock.wait{outcome=busy,redishttp.name=others}":                                                               1,
 		"lock.held{redishttp.name=orders}":                                                                            1,

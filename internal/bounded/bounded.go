@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -66,15 +67,15 @@ var ErrAbandoned = errors.New("redis did not answer in time")
 type Caller struct {
 	rdb    Client
 	honors bool
+	idle   sync.Pool // of pipelines that are empty
 	rights *rights.Watch
-	many   func(ctx context.Context, cmds []redis.Cmder) error // nil if the client has no pipelines
 }
 
 var _ redis.Scripter = (*Caller)(nil)
 
 // New returns a Caller for rdb. It does not dial.
 func New(rdb Client) *Caller {
-	return &Caller{rdb: rdb, honors: honorsDeadlines(rdb), many: pipelined(rdb)}
+	return &Caller{rdb: rdb, honors: honorsDeadlines(rdb)}
 }
 
 // Watch has the caller log rights that the user of Redis lacks, and what else
@@ -195,34 +196,6 @@ func await[T redis.Cmder](ctx context.Context, c *Caller, fn func(ctx context.Co
 	}
 }
 
-// onceCmd tells go-redis, on a single node and on a cluster, that a network
-// error must not be answered by sending the command again. Redirects (MOVED,
-// ASK) are still followed: a redirected command was not executed.
-type onceCmd struct{ *redis.Cmd }
-
-func (onceCmd) NoRetry() bool { return true }
-
-func (c onceCmd) Clone() redis.Cmder {
-	clone, ok := c.Cmd.Clone().(*redis.Cmd)
-	if !ok {
-		return c
-	}
-	return onceCmd{clone}
-}
-
-// onceInts is onceCmd for a reply of integers.
-type onceInts struct{ *redis.IntSliceCmd }
-
-func (onceInts) NoRetry() bool { return true }
-
-func (c onceInts) Clone() redis.Cmder {
-	clone, ok := c.IntSliceCmd.Clone().(*redis.IntSliceCmd)
-	if !ok {
-		return c
-	}
-	return onceInts{clone}
-}
-
 // Ints runs a script whose reply is a list of integers, sent once and in one
 // round trip when the server knows the script. All keys are in one slot.
 func (c *Caller) Ints(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
@@ -244,13 +217,13 @@ func (c *Caller) IntsBy(ctx context.Context, send Sender, script *redis.Script, 
 	var err error
 	switch {
 	case send != nil:
-		err = send(ctx, onceInts{cmd})
+		err = send(ctx, onceIntSliceCmd{cmd})
 		c.rights.See(ctx, err)
 	case c.honors: // without a closure: this is the hot path of the limiter
-		err = c.rdb.Process(ctx, onceInts{cmd})
+		err = c.rdb.Process(ctx, onceIntSliceCmd{cmd})
 		c.rights.See(ctx, err)
 	default:
-		err = c.Process(ctx, onceInts{cmd})
+		err = c.Process(ctx, onceIntSliceCmd{cmd})
 	}
 	switch {
 	case err == nil:

@@ -2,6 +2,7 @@ package bounded
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -40,6 +41,35 @@ func NodeOf(ctx context.Context, rdb any, key string) (*redis.Client, error) {
 	}
 	return nil, nil
 }
+
+// Same reports whether two callers have the same client.
+func (c *Caller) Same(other *Caller) bool {
+	if c == other {
+		return true
+	}
+	t := reflect.TypeOf(c.rdb)
+	return t == reflect.TypeOf(other.rdb) && t.Comparable() && c.rdb == other.rdb
+}
+
+// Node returns the client of the node that serves key, as [NodeOf] does, but never
+// asks Redis. It reports false if the node is not known, or if the client cannot send
+// several commands in one round trip.
+func (c *Caller) Node(key string) (*redis.Client, bool) {
+	switch c.rdb.(type) {
+	case Batcher, interface{ Pipeline() redis.Pipeliner }:
+	default:
+		return nil, false
+	}
+	node, err := NodeOf(dead, c.rdb, key)
+	return node, err == nil
+}
+
+// dead is a context with which go-redis sends nothing.
+var dead = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // TellsNodes reports whether it is known which node rdb sends a key to.
 func TellsNodes(rdb any) bool {

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -15,7 +18,7 @@ import (
 // not retried either, and its reply is not that of the first.
 func TestClonesAreSentOnce(t *testing.T) {
 	one, ints := redis.NewCmd(t.Context(), "evalsha", "x", 0), redis.NewIntSliceCmd(t.Context(), "evalsha", "x", 0)
-	for name, cmd := range map[string]redis.Cmder{"Cmd": onceCmd{one}, "IntSliceCmd": onceInts{ints}} {
+	for name, cmd := range map[string]redis.Cmder{"Cmd": onceCmd{one}, "IntSliceCmd": onceIntSliceCmd{ints}} {
 		clone := cmd.Clone()
 		if !cmd.NoRetry() || !clone.NoRetry() {
 			t.Errorf("%s: NoRetry %t, of its clone %t, want true", name, cmd.NoRetry(), clone.NoRetry())
@@ -25,6 +28,37 @@ func TestClonesAreSentOnce(t *testing.T) {
 		}
 		if clone.SetErr(errors.New("of the clone")); cmd.Err() != nil {
 			t.Errorf("%s: the clone writes to the first: %v", name, cmd.Err())
+		}
+	}
+}
+
+// Whatever its type, a command that is sent once says so, and so does its clone.
+func TestOnceOfEveryType(t *testing.T) {
+	ctx := t.Context()
+	known := []redis.Cmder{
+		redis.NewCmd(ctx, "x"), redis.NewStatusCmd(ctx, "x"), redis.NewStringCmd(ctx, "x"), redis.NewIntCmd(ctx, "x"), redis.NewBoolCmd(ctx, "x"), redis.NewFloatCmd(ctx, "x"),
+		redis.NewSliceCmd(ctx, "x"), redis.NewDurationCmd(ctx, time.Second, "x"), redis.NewStringSliceCmd(ctx, "x"), redis.NewIntSliceCmd(ctx, "x"), redis.NewBoolSliceCmd(ctx, "x"),
+		redis.NewMapStringStringCmd(ctx, "x"),
+	}
+	unknown := []redis.Cmder{redis.NewZSliceCmd(ctx, "x"), redis.NewTimeCmd(ctx, "x"), redis.NewXMessageSliceCmd(ctx, "x")}
+	for _, cmd := range slices.Concat(known, unknown) {
+		wrapped, ok := Once(cmd)
+		if ok != slices.Contains(known, cmd) || !wrapped.NoRetry() || wrapped.Name() != "x" || cmd.NoRetry() {
+			t.Errorf("%T: got %T, known %v", cmd, wrapped, ok)
+		}
+		if inner, has := wrapped.(interface{ Itself() redis.Cmder }); !has || inner.Itself() != cmd {
+			t.Errorf("%T: it is lost", cmd)
+		}
+		clone := wrapped.Clone()
+		if !clone.NoRetry() || reflect.TypeOf(clone) != reflect.TypeOf(wrapped) {
+			t.Errorf("%T: its clone is %T", cmd, clone)
+		}
+		if again, ok := Once(wrapped); again != wrapped || !ok {
+			t.Errorf("%T: it is wrapped twice", cmd)
+		}
+		failure := errors.New("no")
+		if wrapped.SetErr(failure); !errors.Is(cmd.Err(), failure) {
+			t.Errorf("%T: the caller does not see its error", cmd)
 		}
 	}
 }

@@ -37,6 +37,10 @@ import (
 // Handler is the handler of a middleware of this module.
 type Handler interface {
 	http.Handler
+	// Owner returns the limiter, session manager or cache of the handler. All its
+	// handlers ask the same for a request, so one may take the answer to another's
+	// question. It is comparable.
+	Owner() any
 	// Prefetch adds what the handler would ask for r to b, and has b visit the
 	// handler directly inside of it. It sends nothing.
 	Prefetch(b *Batch, r *http.Request)
@@ -55,7 +59,7 @@ type Asker interface {
 
 // Question is what one handler would ask Redis.
 type Question struct {
-	Owner    Handler // compared by identity
+	Owner    any // see [Handler]
 	Asker    Asker
 	Caller   *bounded.Caller
 	Key      string // in Redis; all keys of the commands are on its node
@@ -89,9 +93,10 @@ const (
 // close it. A nil Batch has none.
 type Batch struct {
 	run     *Run
+	outer   *Batch // that of another beginner further out, nil for none
 	r       *http.Request
 	sent    time.Time
-	visited []Handler
+	visited []any // owners
 
 	mu        sync.Mutex
 	questions []*Question
@@ -101,15 +106,28 @@ type Batch struct {
 	space [3]*Question
 	first part
 	one   [1]*part
-	some  [4]Handler
+	some  [4]any
 }
 
-// Visit has the handler directly inside of another one add its questions.
+// Visit has the handler directly inside of another one add its questions, unless
+// one of its owner has been asked: two leases for one response would keep the
+// request from making it.
 func (b *Batch) Visit(next Handler) {
-	if next != nil {
-		b.visited = append(b.visited, next)
-		next.Prefetch(b, b.r)
+	if next == nil || b.of(next.Owner()) != nil {
+		return
 	}
+	b.visited = append(b.visited, next.Owner())
+	next.Prefetch(b, b.r)
+}
+
+// of returns the batch in which an owner was asked, b or an outer one, nil for none.
+func (b *Batch) of(owner any) *Batch {
+	for ; b != nil; b = b.outer {
+		if slices.Contains(b.visited, owner) {
+			return b
+		}
+	}
+	return nil
 }
 
 // Add adds a question.
@@ -126,35 +144,37 @@ func (b *Batch) Sent() bool { return b != nil && !b.sent.IsZero() }
 // Key is the context key of a batch.
 type Key struct{}
 
-// Visited reports whether the batch of a request's context has asked h for its
+// Visited reports whether a batch of a request's context has asked h for its
 // questions. Then h makes no batch of its own.
 func Visited(ctx context.Context, h Handler) bool {
 	b, _ := ctx.Value(Key{}).(*Batch)
-	return b != nil && slices.Contains(b.visited, h)
+	return b.of(h.Owner()) != nil
 }
 
-// Take returns the question that owner has in the batch of a request's context,
-// and what became of it: it waits for the reply until the question's timeout has
-// passed or ctx ends. It returns nil if there is no question, or if it was taken
-// before. A handler that no batch has asked is asked from now on.
-func Take(ctx context.Context, owner Handler) (*Question, Outcome) {
+// Take returns the question that h or another handler of its owner has in a batch of
+// a request's context, and what became of it: it waits for the reply until the
+// question's timeout has passed or ctx ends. It returns nil if there is no question, or
+// if it was taken before. A handler that no batch has asked is asked from now on.
+func Take(ctx context.Context, h Handler) (*Question, Outcome) {
 	b, _ := ctx.Value(Key{}).(*Batch)
-	if b == nil || !slices.Contains(b.visited, owner) {
-		Learn(ctx, owner)
+	if b = b.of(h.Owner()); b == nil {
+		Learn(ctx, h)
 		return nil, None
 	}
-	q := b.take(owner)
+	b.run.seen(h.Owner())
+	q := b.take(h.Owner())
 	if q == nil {
 		return nil, None
 	}
-	b.run.count(owner, true)
 	return q, q.wait(ctx, b.sent)
 }
 
-// Asked returns what asked the question that owner has in the batch of a request's
-// context, nil if there is none. It takes nothing.
-func Asked(ctx context.Context, owner Handler) Asker {
-	if b, _ := ctx.Value(Key{}).(*Batch); b != nil {
+// Asked returns what asked the question that h or another handler of its owner has in a
+// batch of a request's context, nil if there is none. It takes nothing.
+func Asked(ctx context.Context, h Handler) Asker {
+	b, _ := ctx.Value(Key{}).(*Batch)
+	owner := h.Owner()
+	if b = b.of(owner); b != nil {
 		for _, q := range b.questions {
 			if q.Owner == owner {
 				return q.Asker
@@ -164,7 +184,7 @@ func Asked(ctx context.Context, owner Handler) Asker {
 	return nil
 }
 
-func (b *Batch) take(owner Handler) *Question {
+func (b *Batch) take(owner any) *Question {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, q := range b.questions {
@@ -227,9 +247,6 @@ func (b *Batch) drop(q *Question) {
 		q.use = dropped
 	}
 	b.mu.Unlock()
-	if q.use == dropped {
-		b.run.count(q.Owner, false)
-	}
 	if ended {
 		q.Asker.Unused(q.outcome())
 	}

@@ -20,15 +20,16 @@ type Run struct {
 // member is a handler that has asked by itself in a request of the run.
 type member struct {
 	h      Handler
-	unused atomic.Int32 // answers in a row
+	misses atomic.Int32 // requests in a row in which it was asked and did not turn up
 }
 
 const (
 	// maxMembers bounds the handlers that one beginner asks for their questions.
 	maxMembers = 8
-	// maxMisses is after how many unused answers in a row a member is forgotten,
-	// such as a handler that was made for one request.
-	maxMisses = 64
+	// maxMisses is after how many misses a member is forgotten. It is more than the
+	// requests that are usually under way: one that is forgotten by mistake is learned
+	// by its next request.
+	maxMisses = 1000
 )
 
 // NewRun returns the run of a beginner that calls next.
@@ -46,20 +47,30 @@ func (n *Run) Batch(r *http.Request) *Batch {
 		return nil
 	}
 	b := &Batch{run: n, r: r}
+	b.outer, _ = r.Context().Value(Key{}).(*Batch)
 	b.questions, b.visited = b.space[:0], b.some[:0]
 	return b
 }
 
 // RunKey is the context key of the run that a request is part of: that of the
-// outermost handler that makes a batch for it.
+// outermost handler that makes a batch for it, see [Run.In].
 type RunKey struct{}
+
+// In returns the value of RunKey in a context whose parent is ctx. n is nil in that
+// of a handler that makes no batch.
+func (n *Run) In(ctx context.Context) any {
+	if outer := ctx.Value(RunKey{}); outer != nil || n == nil {
+		return outer
+	}
+	return n
+}
 
 // Learn notes in the run of a request's context that h has asked by itself, so that it
 // is asked from now on. Take does so for its owner; a beginner that is inside of
 // another one does it with the context that it got.
 func Learn(ctx context.Context, h Handler) {
 	n, _ := ctx.Value(RunKey{}).(*Run)
-	if n == nil || n.member(h) != nil {
+	if n == nil || n.seen(h.Owner()) {
 		return
 	}
 	n.mu.Lock()
@@ -68,38 +79,36 @@ func Learn(ctx context.Context, h Handler) {
 	if now := n.learned.Load(); now != nil {
 		all = *now
 	}
-	if h == n.next || len(all) >= maxMembers || slices.ContainsFunc(all, func(m *member) bool { return m.h == h }) {
+	owner := h.Owner()
+	if n.next != nil && n.next.Owner() == owner || len(all) >= maxMembers ||
+		slices.ContainsFunc(all, func(m *member) bool { return m.h.Owner() == owner }) {
 		return
 	}
 	all = append(slices.Clone(all), &member{h: h})
 	n.learned.Store(&all)
 }
 
-// member returns what is known of a handler that was learned, nil if it was not.
-func (n *Run) member(h any) *member {
+// seen notes that a handler of an owner has turned up. It reports whether the owner
+// was learned.
+func (n *Run) seen(owner any) bool {
 	if all := n.learned.Load(); all != nil {
 		for _, m := range *all {
-			if m.h == h {
-				return m
+			if m.h.Owner() == owner {
+				m.misses.Store(0)
+				return true
 			}
 		}
 	}
-	return nil
+	return false
 }
 
-// count counts whether an answer was used.
-func (n *Run) count(h any, used bool) {
-	m := n.member(h)
-	switch {
-	case m == nil:
-	case used:
-		m.unused.Store(0)
-	case m.unused.Add(1) >= maxMisses:
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		all := slices.DeleteFunc(slices.Clone(*n.learned.Load()), func(other *member) bool { return other == m })
-		n.learned.Store(&all)
-	}
+// forget forgets a member, such as the handler of a cache that was made for one
+// request.
+func (n *Run) forget(m *member) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := slices.DeleteFunc(slices.Clone(*n.learned.Load()), func(other *member) bool { return other == m })
+	n.learned.Store(&all)
 }
 
 // visit has all handlers add their questions.
@@ -107,8 +116,9 @@ func (b *Batch) visit() {
 	b.Visit(b.run.next)
 	if all := b.run.learned.Load(); all != nil {
 		for _, m := range *all {
-			if !slices.Contains(b.visited, m.h) {
-				b.Visit(m.h)
+			b.Visit(m.h)
+			if m.misses.Add(1) >= maxMisses {
+				b.run.forget(m)
 			}
 		}
 	}

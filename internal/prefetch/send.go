@@ -2,6 +2,7 @@ package prefetch
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -49,9 +50,9 @@ func (b *Batch) SendWith(ctx context.Context, own Call) error {
 		b.arrange()
 		b.begin(1)
 	}
-	err := mine.send(ctx)
-	b.end(mine, err)
-	if err != nil {
+	err := errPanicked
+	defer func() { b.end(mine, err) }()
+	if err = mine.send(ctx); err != nil {
 		return err
 	}
 	return own.Command.Err()
@@ -118,13 +119,19 @@ func (b *Batch) begin(n int) {
 			}
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(b.r.Context()), timeout)
 			defer cancel()
-			b.end(p, p.send(ctx))
+			err := errPanicked
+			defer func() { _ = recover() }() // the handler asks by itself, and panics there
+			defer func() { b.end(p, err) }()
+			err = p.send(ctx)
 		}()
 	}
 }
 
+// errPanicked is the outcome of a part whose client panicked.
+var errPanicked = errors.New("the client panicked")
+
 // send sends a part in one round trip.
-func (p *part) send(ctx context.Context) error { return p.caller.All(ctx, p.commands) }
+func (p *part) send(ctx context.Context) error { return p.caller.ProcessAll(ctx, p.commands...) }
 
 // end reports how a part ended.
 func (b *Batch) end(p *part, err error) {

@@ -403,7 +403,7 @@ func TestTheSameTokenAcquiresItsLeaseAgain(t *testing.T) {
 		token string
 		want  int64
 	}{{"a", 1}, {"a", 1}, {"b", 0}, {"", 0}} {
-		call := s.looking(&f, wanted{class: plain, token: tc.token})[0]
+		call := s.looking(&f, wanted{class: plain, token: tc.token}, true)[0]
 		say, err := s.caller.Ints(t.Context(), s.lookScript, call.keys, call.args...)
 		if err != nil || len(say) != 4 || say[0] != tc.want {
 			t.Errorf("token %q: got %v, %v, want %d", tc.token, say, err, tc.want)

@@ -42,8 +42,8 @@ type lookupRead struct {
 // lookupOf makes a look-up of what the guessed names and variant in f lead to.
 func (s *Store) lookupOf(f *Found, q wanted) lookupRead {
 	rd := lookupRead{wanted: q, begun: time.Now()}
-	if q.probe || s.doubtful(f) {
-		rd.call = s.looking(f, q)
+	if check := s.doubtful(f); q.probe || check {
+		rd.call = s.looking(f, q, check)
 	}
 	return rd
 }
@@ -120,21 +120,28 @@ func (s *Store) reread(ctx context.Context, f *Found, a *answer, tags []string) 
 // looking is the script before a look-up: it begins a lost log and acquires the lease. It
 // runs before the entry is read, so that the holder of a lease that has just ended has
 // stored its response by then.
-func (s *Store) looking(f *Found, q wanted) []scriptCall {
+// check has it see whether the log is this master's.
+func (s *Store) looking(f *Found, q wanted, check bool) []scriptCall {
 	f.Lease = q.token
+	look := 0
+	if check {
+		look = 1
+	}
 	return []scriptCall{{
 		[]string{f.Log, f.LeaseKey(f.Variant), f.hitForMissKey(f.Variant, q.class), f.largeKey(f.Variant)},
-		[]any{rand.Text(), s.set.logTTL().Milliseconds(), q.token, s.set.LeaseTTL.Milliseconds()},
+		[]any{rand.Text(), s.set.logTTL().Milliseconds(), q.token, s.set.LeaseTTL.Milliseconds(), look},
 	}}
 }
 
 // checked applies the reply of look.lua.
 func (s *Store) checked(f *Found, begun time.Time, say []int64) {
-	const lease, marks, known, left = 0, 1, 2, 3
+	const lease, marks, known, left, notChecked = 0, 1, 2, 3, 2
 	if len(say) != 4 {
 		return
 	}
-	s.bases[f.bucket].checked.Store(int64(begun.Sub(s.begun)))
+	if say[known] != notChecked {
+		s.bases[f.bucket].checked.Store(int64(begun.Sub(s.begun)))
+	}
 	// A server that refuses a lease, because it is full or cannot save, refuses
 	// responses too. Its entries can still be read.
 	f.HitForMiss, f.Large = say[marks] != 0 || say[lease] < 0, say[marks]&2 != 0
@@ -195,7 +202,7 @@ func (s *Store) remember(f *Found, q *asks) {
 func (s *Store) begin(ctx context.Context, f *Found) (inc string, seq int64, err error) {
 	var now *redis.SliceCmd
 	other := *f // of which no lease is taken
-	_, err = s.scripted(ctx, s.lookScript, s.looking(&other, wanted{}), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.Log, "_inc", "_seq") })
+	_, err = s.scripted(ctx, s.lookScript, s.looking(&other, wanted{}, true), func(p redis.Pipeliner) { now = p.HMGet(ctx, f.Log, "_inc", "_seq") })
 	if err != nil {
 		return "", 0, err
 	}

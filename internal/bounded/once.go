@@ -1,13 +1,13 @@
-package connect
+package bounded
 
 import "github.com/redis/go-redis/v9"
 
-// once wraps cmd so that go-redis does not retry it after a network error. It still
-// follows redirects, because a redirected command was not executed. ok is false
-// for types that are not listed here: wrapping them hides methods that automatic
-// pipelining needs (a hook that reads the error of such a command would wait for
-// itself).
-func once(cmd redis.Cmder) (_ redis.Cmder, ok bool) {
+// Once wraps cmd so that go-redis, on a single node and on a cluster, does not send
+// it again after a network error. It still follows redirects (MOVED, ASK), because a
+// redirected command was not executed. ok is false for types that are not listed
+// here: wrapping them hides methods that go-redis' automatic pipelining needs (a
+// hook that reads the error of such a command would wait for itself).
+func Once(cmd redis.Cmder) (_ redis.Cmder, ok bool) {
 	if cmd.NoRetry() {
 		return cmd, true
 	}
@@ -59,88 +59,88 @@ type (
 )
 
 // NoRetry keeps go-redis from a retry. Each type here has the same three
-// methods: itself returns the command inside, and Clone wraps the clone as
-// well.
+// methods: Itself returns the command inside, and Clone, which go-redis calls for
+// commands that it sends to several nodes, wraps the clone as well.
 func (onceAny) NoRetry() bool { return true }
 
-func (c onceAny) itself() redis.Cmder { return c.Cmder }
+func (c onceAny) Itself() redis.Cmder { return c.Cmder }
 
 func (c onceAny) Clone() redis.Cmder { return onceAny{c.Cmder.Clone()} }
 
 func (onceCmd) NoRetry() bool { return true }
 
-func (c onceCmd) itself() redis.Cmder { return c.Cmd }
+func (c onceCmd) Itself() redis.Cmder { return c.Cmd }
 
 func (c onceCmd) Clone() redis.Cmder { return again(c.Cmd.Clone()) }
 
 func (onceStatusCmd) NoRetry() bool { return true }
 
-func (c onceStatusCmd) itself() redis.Cmder { return c.StatusCmd }
+func (c onceStatusCmd) Itself() redis.Cmder { return c.StatusCmd }
 
 func (c onceStatusCmd) Clone() redis.Cmder { return again(c.StatusCmd.Clone()) }
 
 func (onceStringCmd) NoRetry() bool { return true }
 
-func (c onceStringCmd) itself() redis.Cmder { return c.StringCmd }
+func (c onceStringCmd) Itself() redis.Cmder { return c.StringCmd }
 
 func (c onceStringCmd) Clone() redis.Cmder { return again(c.StringCmd.Clone()) }
 
 func (onceIntCmd) NoRetry() bool { return true }
 
-func (c onceIntCmd) itself() redis.Cmder { return c.IntCmd }
+func (c onceIntCmd) Itself() redis.Cmder { return c.IntCmd }
 
 func (c onceIntCmd) Clone() redis.Cmder { return again(c.IntCmd.Clone()) }
 
 func (onceBoolCmd) NoRetry() bool { return true }
 
-func (c onceBoolCmd) itself() redis.Cmder { return c.BoolCmd }
+func (c onceBoolCmd) Itself() redis.Cmder { return c.BoolCmd }
 
 func (c onceBoolCmd) Clone() redis.Cmder { return again(c.BoolCmd.Clone()) }
 
 func (onceFloatCmd) NoRetry() bool { return true }
 
-func (c onceFloatCmd) itself() redis.Cmder { return c.FloatCmd }
+func (c onceFloatCmd) Itself() redis.Cmder { return c.FloatCmd }
 
 func (c onceFloatCmd) Clone() redis.Cmder { return again(c.FloatCmd.Clone()) }
 
 func (onceSliceCmd) NoRetry() bool { return true }
 
-func (c onceSliceCmd) itself() redis.Cmder { return c.SliceCmd }
+func (c onceSliceCmd) Itself() redis.Cmder { return c.SliceCmd }
 
 func (c onceSliceCmd) Clone() redis.Cmder { return again(c.SliceCmd.Clone()) }
 
 func (onceDurationCmd) NoRetry() bool { return true }
 
-func (c onceDurationCmd) itself() redis.Cmder { return c.DurationCmd }
+func (c onceDurationCmd) Itself() redis.Cmder { return c.DurationCmd }
 
 func (c onceDurationCmd) Clone() redis.Cmder { return again(c.DurationCmd.Clone()) }
 
 func (onceStringSliceCmd) NoRetry() bool { return true }
 
-func (c onceStringSliceCmd) itself() redis.Cmder { return c.StringSliceCmd }
+func (c onceStringSliceCmd) Itself() redis.Cmder { return c.StringSliceCmd }
 
 func (c onceStringSliceCmd) Clone() redis.Cmder { return again(c.StringSliceCmd.Clone()) }
 
 func (onceIntSliceCmd) NoRetry() bool { return true }
 
-func (c onceIntSliceCmd) itself() redis.Cmder { return c.IntSliceCmd }
+func (c onceIntSliceCmd) Itself() redis.Cmder { return c.IntSliceCmd }
 
 func (c onceIntSliceCmd) Clone() redis.Cmder { return again(c.IntSliceCmd.Clone()) }
 
 func (onceBoolSliceCmd) NoRetry() bool { return true }
 
-func (c onceBoolSliceCmd) itself() redis.Cmder { return c.BoolSliceCmd }
+func (c onceBoolSliceCmd) Itself() redis.Cmder { return c.BoolSliceCmd }
 
 func (c onceBoolSliceCmd) Clone() redis.Cmder { return again(c.BoolSliceCmd.Clone()) }
 
 func (onceMapStringStringCmd) NoRetry() bool { return true }
 
-func (c onceMapStringStringCmd) itself() redis.Cmder { return c.MapStringStringCmd }
+func (c onceMapStringStringCmd) Itself() redis.Cmder { return c.MapStringStringCmd }
 
 func (c onceMapStringStringCmd) Clone() redis.Cmder { return again(c.MapStringStringCmd.Clone()) }
 
 // again wraps a clone of a command.
 func again(cmd redis.Cmder) redis.Cmder {
-	c, _ := once(cmd)
+	c, _ := Once(cmd)
 	return c
 }
