@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/internal/bench"
@@ -89,21 +88,18 @@ func BenchmarkChainMiss(b *testing.B) {
 	}
 }
 
-// patience is a deadline that a loaded machine keeps.
-const patience = 10 * time.Second
-
 // benchChain is a chain in which the session is read before the cache is asked.
 func benchChain(tb testing.TB, s *redistest.Server, prefetch bool) (chain, login http.Handler) {
 	rdb, prefix := s.Client(tb), redistest.Prefix(tb)
-	limiter, err := ratelimit.New(rdb, ratelimit.PerSecond(1_000_000), ratelimit.WithKeyPrefix(prefix+"r"), ratelimit.WithPrefetch(prefetch), ratelimit.WithTimeout(patience))
+	limiter, err := ratelimit.New(rdb, ratelimit.PerSecond(1_000_000), ratelimit.WithKeyPrefix(prefix+"r"), ratelimit.WithPrefetch(prefetch), ratelimit.WithTimeout(Patience))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s"), session.WithPrefetch(prefetch), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(patience, patience))
+	sessions, err := session.New(rdb, session.WithKeyPrefix(prefix+"s"), session.WithPrefetch(prefetch), session.WithCookie(session.Cookie{Insecure: true}), session.WithTimeouts(Patience, Patience))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	responses, err := cache.New(rdb, cache.WithKeyPrefix(prefix+"c"), cache.WithPrefetch(prefetch), cache.WithTimeouts(patience, patience))
+	responses, err := cache.New(rdb, cache.WithKeyPrefix(prefix+"c"), cache.WithPrefetch(prefetch), cache.WithTimeouts(Patience, Patience))
 	if err != nil {
 		tb.Fatal(err)
 	}
