@@ -12,21 +12,36 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: ci
-ci: check-tidy lint vuln-if-possible test valkey-if-possible fuzz-briefly conformance-if-possible ## everything that must hold before a change lands
+ci: check-tidy redis ## everything that must hold before a change lands
+	@.ci/side-by-side \
+		"test-library valkey-if-possible conformance-if-possible" \
+		"fuzz-briefly test-modules lint vuln-if-possible"
 
 GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary skipped,output --packages ./...
 
+# Packages at once. Their tests wait more than they compute.
+PACKAGES ?= 3
+
 .PHONY: test
 test: redis ## every test of every module, on real servers
-	@$(call each,$(GOTESTSUM) -- -p=2 -vet=off -race -shuffle=on -count=1 -timeout 20m)
+	@$(call each,$(GOTESTSUM) -- -p=$(PACKAGES) -vet=off -race -shuffle=on -count=1 -timeout 20m)
+
+# The two halves of it, for make ci, which runs others beside them.
+.PHONY: test-library test-modules
+test-library:
+	@$(MAKE) test MODULES=./
+test-modules:
+	@$(MAKE) test PACKAGES=2 MODULES="$(filter-out ./,$(MODULES))"
 
 .PHONY: long
 long: redis ## the tests with those that take long: chaos on all topologies, a hundred thousand fences, pages in Chromium
 	@.ci/install-browser
 	@LONG=1 $(MAKE) test
 
+# The server programs of make matrix and of the benchmarks that compare servers.
+matrix bench: export REDISHTTP_SERVERS ?= redis-server valkey-server
+
 .PHONY: matrix
-matrix: export REDISHTTP_SERVERS ?= redis-server valkey-server
 matrix: redis ## the suites on each server of REDISHTTP_SERVERS="redis-server valkey-server /path…", and a table of results
 	@.ci/matrix
 
@@ -62,9 +77,12 @@ tidy: ## go mod tidy in every module
 
 LINT := go tool -modfile=$(CURDIR)/golangci.mod golangci-lint
 
+# The linter reads what the compiler wrote: with -race that is what the tests have
+# compiled. The program itself is built without.
 .PHONY: lint
 lint: ## golangci-lint with the list of .golangci.yml
-	@$(call each,$(LINT) run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
+	@lint=$$(go tool -modfile=$(CURDIR)/golangci.mod -n golangci-lint); export GOFLAGS="$$(go env GOFLAGS) -race"; \
+	$(call each,nice $$lint run --allow-parallel-runners --config $(CURDIR)/.golangci.yml ./...)
 
 .PHONY: fmt
 fmt: ## gofumpt and goimports
@@ -81,11 +99,15 @@ vuln-if-possible:
 BENCHCOUNT ?= 3
 BENCHTIME ?= 300ms
 .PHONY: bench
-bench: redis ## the benchmarks, and docs/benchmarks.md with their medians
+bench: redis ## the benchmarks, and docs/benchmarks.md with their medians; BENCHCOUNT=1 PEERBENCH_MOMENT=60ms is quick
 	@mkdir -p .tmp
-	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) ./...) | tee .tmp/bench.txt
+	@$(call each,go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) -timeout 1h ./...) | tee .tmp/bench.txt
 	@go run ./internal/benchpage < .tmp/bench.txt > .tmp/benchmarks.md
 	@mv .tmp/benchmarks.md docs/benchmarks.md
+
+.PHONY: bench-compare
+bench-compare: redis ## what commit B changed since A, beside the peers: bench-compare A=main B=. BENCH=Chain/hit ROUNDS=5
+	@.ci/bench-compare $(A) $(B)
 
 FUZZTIME ?= 20s
 .PHONY: fuzz
@@ -94,7 +116,7 @@ fuzz: redis ## each fuzz target of each module for FUZZTIME
 
 .PHONY: fuzz-briefly
 fuzz-briefly:
-	@$(MAKE) fuzz FUZZTIME=1s
+	@nice -n 5 $(MAKE) fuzz FUZZTIME=1s
 
 .PHONY: hooks
 hooks: ## check format, vet and tidiness before each commit

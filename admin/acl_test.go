@@ -112,6 +112,7 @@ func everything(t *testing.T, rdb redis.UniversalClient) []string {
 	rdb.XAdd(ctx, &redis.XAddArgs{Stream: "some:stream", Values: []any{"f", 1}})
 	rdb.Set(ctx, "ratelimit:v1:bucket:"+hash, fmt.Sprintf("1:%d:1:%d", time.Now().UnixMicro(), time.Now().Add(time.Hour).UnixMicro()), time.Hour)
 	rdb.HSet(ctx, "ratelimit:v1:window:"+hash, "1", 1)
+	rdb.HSet(ctx, "ratelimit:v1:"+hash, "a", "g1:1:1:1:0", "b", "w1:1:0:0", "c", "c1:1:0")
 	rdb.ZAdd(ctx, "ratelimit:v1:places:"+hash, redis.Z{Score: 1, Member: "a"})
 	rdb.Set(ctx, "session:v1:x:"+strings.Repeat("A", 43), "\x00\x01", time.Hour)
 	rdb.Set(ctx, "lockmw:v1:default:"+hash, "f|0|0|1000|0", time.Hour)

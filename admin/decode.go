@@ -76,9 +76,11 @@ func (p *Panel) decode(ctx context.Context, conn *connect.Conn, key string) (*de
 
 func (p *Panel) decodeLimit(ctx context.Context, conn *connect.Conn, key string, d *decoded) error {
 	rows, err := p.limits(ctx, conn.Name(), conn.Client(), []string{key})
-	for _, r := range rows {
+	for i, r := range rows { // one for each policy
+		if i == 0 {
+			d.say("Client", r.Client)
+		}
 		d.say("Policy", r.Policy)
-		d.say("Client", r.Client)
 		d.say("Counted by", r.Kind)
 		d.say("Used", strconv.FormatFloat(r.Used, 'f', 1, 64))
 		if r.Blocked {

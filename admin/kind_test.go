@@ -20,6 +20,7 @@ const (
 
 func TestTheNameOfAKeySaysWhoseItIs(t *testing.T) {
 	for key, want := range map[string]owner{
+		"ratelimit:v1:" + someTag:                          {limitKind, "limits", "ratelimit:v1:", "", someHash},
 		"ratelimit:v1:10-per-60s:" + someTag:               {limitKind, "limits", "ratelimit:v1:", "10-per-60s", someHash},
 		"lockmw:v1:orders:" + someTag:                      {lockKind, "locks", "lockmw:v1:", "orders", someHash},
 		"lockmw:v1:orders:" + someTag + ":m":               {lockKind, "locks", "lockmw:v1:", "orders", someHash},

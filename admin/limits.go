@@ -67,7 +67,7 @@ func (p *Panel) limitsPage(w http.ResponseWriter, r *http.Request) {
 		if a.Blocked != b.Blocked {
 			return map[bool]int{true: -1, false: 1}[a.Blocked]
 		}
-		return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Policy, b.Policy))
 	})
 	v.Rows = len(v.Limits)
 	p.show(w, r, page{View: "limits", Title: "Rate limits", Here: "limits", Conn: conn.Name(), Body: v})
@@ -111,16 +111,14 @@ func (p *Panel) limits(ctx context.Context, conn string, rdb redis.UniversalClie
 	}
 	var rows []limitRow
 	for _, key := range keys {
-		st, ok := all[key]
-		if !ok {
-			continue
-		}
 		o, _ := p.ownerOf(key)
-		rows = append(rows, limitRow{
-			Key: key, Link: link("key", "conn", conn, "key", key), Policy: o.Name, Client: o.Hash, Kind: st.Kind, Used: st.Used,
-			Blocked: !st.Blocked.IsZero(), Until: st.Blocked, Free: st.Expires,
-			Confirm: link("confirm", "action", "unblock", "conn", conn, "key", key),
-		})
+		for _, st := range all[key] { // one for each policy that the key counts
+			rows = append(rows, limitRow{
+				Key: key, Link: link("key", "conn", conn, "key", key), Policy: cmp.Or(st.Policy, o.Name), Client: o.Hash, Kind: st.Kind, Used: st.Used,
+				Blocked: !st.Blocked.IsZero(), Until: st.Blocked, Free: st.Expires,
+				Confirm: link("confirm", "action", "unblock", "conn", conn, "key", key),
+			})
+		}
 	}
 	return rows, nil
 }

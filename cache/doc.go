@@ -110,7 +110,8 @@
 // # When Redis fails
 //
 // A lookup times out after 50 ms ([WithTimeouts]); after five failures in a row
-// one request a second tries Redis. Without it every request reaches the
+// one request a second tries Redis. Lookups that time out in one pause of Redis count
+// as one failure. Without it every request reaches the
 // handler, but of concurrent requests for the same response still one at a
 // time, and the client sees no error. A purge that fails returns its error;
 // that of an unsafe request goes to the hook and is retried until it is

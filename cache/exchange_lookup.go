@@ -10,12 +10,14 @@ import (
 func (x *exchange) lookup(lease bool) (decision, error) {
 	c, r := x.c, x.r
 	if reason, detail := c.unstored(r, x.d); reason != "" {
+		x.forgo() // its lease would be held while the handler runs
 		return x.forward(reason, detail), nil
 	}
 	p := x.place()
 	if f, ok := c.store.Near(p, r.Header); ok {
 		if f = c.visible(r, f); c.decide(x.d, r, &f) == serve {
 			x.f = f
+			x.forgo()
 			return x.hit(serve), nil
 		}
 	}

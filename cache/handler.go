@@ -51,7 +51,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case x.collapsible():
 		x.collapse()
 	default:
-		x.f.Lease = "" // it belongs to the requests that collapse
+		c.store.ReleaseUnused(&x.f) // it belongs to the requests that collapse
+		x.f.Lease = ""
 		x.fetch()
 	}
 }

@@ -107,22 +107,35 @@ func (x *exchange) place() store.Place {
 	return x.c.placeOf(x.r)
 }
 
+// forgo drops what was prefetched for the exchange, which needs no look-up.
+func (x *exchange) forgo() {
+	if x.owner != nil {
+		prefetch.Forgo(x.r.Context(), x.owner)
+	}
+}
+
 // answer returns what was prefetched for the exchange. It reports false if nothing was,
 // or if that does not answer it.
 func (x *exchange) answer(p store.Place) (f store.Found, ok bool, err error) {
+	c, ctx := x.c, x.r.Context()
 	if x.owner == nil {
 		return f, false, nil
 	}
-	c, ctx := x.c, x.r.Context()
 	taken, outcome := prefetch.Take(ctx, x.owner)
 	if taken == nil {
+		c.usage.Asked(prefetch.ClassOf(x.r))
 		return f, false, nil
 	}
 	q, _ := taken.Asker.(*ahead)
 	switch outcome {
 	case prefetch.Answered:
-		if f, ok, err = c.store.Answer(ctx, q.look, p, x.r.Header); !ok {
+		f, ok, err = c.store.Answer(ctx, q.look, p, x.r.Header)
+		switch {
+		case ok:
+		case q.look.Asks(p, x.r.Header):
 			c.usage.Drop(q.class)
+		default:
+			c.usage.Change(q.class)
 		}
 	case prefetch.Late:
 		q.look.Drop(false)

@@ -3,7 +3,6 @@ package connect
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -12,16 +11,15 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-// batched is the client of [Conn.Batched]. All use of go-redis' automatic
-// pipelining, which it calls experimental, is in this file.
+// batched is the client of [Conn.Batched].
 type batched struct {
 	redis.UniversalClient // the connection's own; Close does nothing
 	conn                  *Conn
 	above                 int64
 	inFlight              atomic.Int64
 	queued                atomic.Int64
-	queue                 *redis.AutoPipeliner // nil when batching is off
-	circuit               *circuit             // nil on a cluster, and for a client of the user's
+	lanes                 *lanes   // nil when batching is off
+	circuit               *circuit // nil on a cluster, and for a client of the user's
 }
 
 var (
@@ -30,21 +28,25 @@ var (
 	_ bounded.Batcher       = (*batched)(nil)
 )
 
-// Batched returns the connection's client with automatic pipelining under load:
-// calls go to Redis one by one while at most [Config.BatchAbove] are in flight,
-// so a single caller pays nothing; further ones are sent together. Use it for a
-// limiter or a cache with many concurrent requests. Each call ends when its own
-// context does. A call that was abandoned may still be executed, but no command
-// is ever sent twice.
+// Batched returns the connection's client with batching under load: calls go to
+// Redis one by one while at most [Config.BatchAbove] are in flight, so a single
+// caller pays nothing; further ones are sent together, those for each node of a
+// cluster by themselves. Use it for a limiter, sessions or a cache with many
+// concurrent requests. Each call ends when its own context does. A call that was
+// abandoned may still be executed, but no command is ever sent twice, whatever
+// [WithRetries] says.
 //
 // It can replace [Conn.Client] everywhere; every call returns the same client.
 // Scripts, Get, Set, Del of one key, Incr, HGetAll, Publish, Do and Process are
-// batched. All other methods go to the client directly, among them pipelines
-// and Subscribe. Its Close does nothing: [Conn.Close] closes the connection.
+// batched, for commands of one key whose arguments are strings, bytes, numbers and
+// times. All other methods and commands go to the client directly, among them
+// pipelines, transactions, commands that block, and Subscribe. The middlewares of
+// this module send the commands of a request as a group, which joins a batch as a
+// whole. Its Close does nothing: [Conn.Close] closes the connection.
 //
-// A node that hangs delays the batch that has its commands, for up to the read
-// timeout. Therefore nothing is batched on a cluster for one second after a
-// batched call ran out of time or a node did not answer.
+// Up to two batches for a node are under way, so calls of different callers are not
+// executed in the order of their beginning; those of one caller are, because each
+// waits for its reply. A node that hangs delays the calls for its keys alone.
 func (c *Conn) Batched() redis.UniversalClient {
 	c.batching.Do(func() { c.makeBatched(true) })
 	return c.batched.Load()
@@ -54,21 +56,17 @@ func (c *Conn) Batched() redis.UniversalClient {
 // makes it that way, so that a later call of Batched finds it closed.
 func (c *Conn) makeBatched(queue bool) {
 	b := &batched{UniversalClient: c.client, conn: c, above: int64(c.config.BatchAbove), circuit: c.circuitOf("")}
+	if queue && b.above >= 0 {
+		b.lanes = &lanes{conn: c, busy: map[*redis.Client]*lane{}}
+	}
 	c.batched.Store(b)
-	if !queue || b.above < 0 {
-		return
-	}
-	var err error
-	if b.queue, err = c.client.AsyncAutoPipeline(); err != nil {
-		b.queue = nil
-		c.logger.Warn("commands are not batched", slog.String("conn", c.name), slog.String("cause", err.Error()))
-	}
 }
 
-// flush sends the queued calls, waits for their replies, and rejects later ones.
-func (b *batched) flush() {
-	if b.queue != nil {
-		_ = b.queue.Close()
+// flush sends the queued calls, waits for their replies until ctx ends, and rejects
+// later ones.
+func (b *batched) flush(ctx context.Context) {
+	if b.lanes != nil {
+		b.lanes.close(ctx)
 	}
 }
 
@@ -78,66 +76,113 @@ func (b *batched) flush() {
 func (b *batched) Process(ctx context.Context, cmd redis.Cmder) error {
 	n := b.inFlight.Add(1)
 	defer b.inFlight.Add(-1)
-	sent, known := bounded.Once(cmd)
-	fits := batchable(cmd)
-	if b.conn.config.Retries == 0 || !fits {
-		sent = cmd
+	bytes, fits := 0, false
+	if b.isBusy(n) && batchable(cmd) {
+		bytes, fits = weight(cmd)
 	}
-	if n <= b.above/2 || n <= b.above && b.queued.Load() == 0 || b.queue == nil || !known || !fits || b.isPaused() {
-		return b.UniversalClient.Process(ctx, sent)
+	if !fits {
+		return b.UniversalClient.Process(ctx, b.single(cmd))
+	}
+	node := b.nodeOf(ctx, cmd)
+	if b.isPaused(node) {
+		return b.UniversalClient.Process(ctx, b.single(cmd))
 	}
 	if err := ctx.Err(); err != nil {
 		err = b.conn.explain(err)
 		cmd.SetErr(err)
 		return err
 	}
-	b.conn.batchedCount.Add(1)
-	b.queued.Add(1)
-	defer b.queued.Add(-1)
-	err := b.queue.Submit(ctx, sent).WaitContext(ctx)
-	switch {
-	case err == nil, err == redis.Nil: //nolint:errorlint // the usual replies, and only they are identical
+	once, _ := bounded.Once(cmd)
+	t, ok := b.lanes.join(ctx, node, bytes, once)
+	if !ok {
+		err := b.conn.errClosed()
+		cmd.SetErr(err)
 		return err
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
-		shared := b.conn.config.Mode == Cluster
-		if shared && errors.Is(err, context.DeadlineExceeded) {
-			b.conn.pauseBatching()
-		}
-		return &abandoned{context.Cause(ctx), shared}
-	case errors.Is(err, redis.ErrClosed), passing(err):
+	}
+	b.count(1)
+	defer b.queued.Add(-1)
+	select {
+	case <-t.batch.done:
+		return b.outcome(cmd)
+	case <-ctx.Done():
+		b.lanes.leave(t)
+		return b.abandon(ctx, node)
+	}
+}
+
+// isBusy reports whether the nth call in flight is to be batched.
+func (b *batched) isBusy(n int64) bool {
+	return n > b.above/2 && (n > b.above || b.queued.Load() > 0) && b.lanes != nil
+}
+
+// isPaused reports whether calls for a node are sent one by one for now. With an open
+// breaker they fail at once that way, without waiting for a batch.
+func (b *batched) isPaused(node *redis.Client) bool {
+	if b.circuit != nil {
+		return b.circuit.Open()
+	}
+	return b.isShared(node) && b.conn.isBatchingPaused()
+}
+
+// isShared reports whether the batches of a lane have calls for several nodes: those
+// without a key, and all while the cluster's nodes are not known.
+func (b *batched) isShared(node *redis.Client) bool {
+	return node == nil && b.conn.config.Mode == Cluster
+}
+
+// single is cmd as it is sent by itself: once, unless go-redis sends it to several
+// nodes, where it must find the command's own type.
+func (b *batched) single(cmd redis.Cmder) redis.Cmder {
+	if b.conn.config.Retries == 0 || spread[cmd.Name()] && !batchable(cmd) {
+		return cmd
+	}
+	once, _ := bounded.Once(cmd)
+	return once
+}
+
+// nodeOf is the client of the node that cmd will go to. It is nil if there is but one
+// server, and where the cluster is not known. The cluster's client routes each command
+// of a batch, so a node that was the right one a moment ago does no harm.
+func (b *batched) nodeOf(ctx context.Context, cmd redis.Cmder) *redis.Client {
+	if b.conn.config.Mode != Cluster {
+		return nil
+	}
+	key := firstKey(cmd)
+	if key == "" {
+		return nil
+	}
+	node, _ := bounded.NodeOf(ctx, b.UniversalClient, key)
+	return node
+}
+
+// count counts commands that are queued.
+func (b *batched) count(n int) {
+	b.conn.batchedCount.Add(int64(n))
+	b.queued.Add(int64(n))
+}
+
+// abandon is the error of a call whose context ended in a batch of a node. One late
+// batch would count as many failures, so on a cluster it is left to the connection's
+// breakers, for which a batch is one call. A client of the user's has none.
+func (b *batched) abandon(ctx context.Context, node *redis.Client) error {
+	if b.isShared(node) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		b.conn.pauseBatching()
+	}
+	shared := b.isShared(node) || b.conn.config.Mode == Cluster && !b.conn.foreign
+	return &abandoned{context.Cause(ctx), shared}
+}
+
+// outcome is the error of a command that was in a batch.
+func (b *batched) outcome(cmd redis.Cmder) error {
+	err := cmd.Err()
+	if err == nil || err == redis.Nil { //nolint:errorlint // the usual replies, and only they are identical
+		return err
+	}
+	if errors.Is(err, redis.ErrClosed) || passing(err) {
 		err = b.conn.explain(err)
 		cmd.SetErr(err)
 	}
 	return err
-}
-
-// ProcessAll sends the commands of one request as a pipeline, see [bounded.Batcher].
-func (b *batched) ProcessAll(ctx context.Context, cmds ...redis.Cmder) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	sent := make([]redis.Cmder, len(cmds))
-	for i, cmd := range cmds {
-		sent[i], _ = bounded.Once(cmd)
-	}
-	bounded.Exec(ctx, b.UniversalClient.Pipeline(), sent)
-	return nil
-}
-
-// isPaused reports whether calls are sent one by one for now. With an open breaker
-// they fail at once that way, without waiting for a batch.
-func (b *batched) isPaused() bool {
-	if b.circuit != nil {
-		return b.circuit.Open()
-	}
-	return b.conn.isBatchingPaused()
-}
-
-// batchable reports whether cmd has one reply from one node. go-redis itself keeps
-// commands that block, or that change a connection, out of its batches.
-func batchable(cmd redis.Cmder) bool {
-	name := cmd.Name()
-	return !spread[name] || name == "del" && len(cmd.Args()) == 2
 }
 
 // process is Process for the commands made here. After a call that was abandoned it

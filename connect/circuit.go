@@ -41,9 +41,8 @@ func (c *circuit) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if !ok {
 			return c.refusal()
 		}
-		start := time.Now()
 		err := next(ctx, cmd)
-		c.report(ctx, ticket, err, start)
+		c.report(ctx, ticket, err)
 		return err
 	}
 }
@@ -58,7 +57,6 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		if !ok {
 			return failAll(cmds, c.conn.explain(c.refusal()))
 		}
-		start := time.Now()
 		err := next(ctx, cmds)
 		// Reading the error of a command in an automatic batch is expensive, so
 		// only the last one is read: when a pipeline to one node breaks, all
@@ -78,7 +76,7 @@ func (c *circuit) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		case err != nil && err != redis.Nil && bounded.Unmarked(cmds): //nolint:errorlint // the usual answer is identical
 			_ = failAll(cmds, err)
 		}
-		c.report(ctx, ticket, worst, start)
+		c.report(ctx, ticket, worst)
 		return err
 	}
 }
@@ -99,8 +97,8 @@ func (c *circuit) allow(ctx context.Context) (breaker.Ticket, bool) {
 
 // report tells the breaker how a call ended, and the log when that opened or closed
 // it.
-func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start time.Time) {
-	o := outcome(err, start)
+func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error) {
+	o := outcome(err, t.Took())
 	if o == breaker.Failed {
 		c.conn.pauseBatching()
 	}
@@ -116,11 +114,11 @@ func (c *circuit) report(ctx context.Context, t breaker.Ticket, err error, start
 }
 
 // outcome is [breaker.Of] with one more failure: sentinels that know no master.
-func outcome(err error, start time.Time) breaker.Outcome {
+func outcome(err error, took time.Duration) breaker.Outcome {
 	if errors.Is(err, errNoMaster) {
 		return breaker.Failed
 	}
-	return breaker.Of(err, time.Since(start))
+	return breaker.Of(err, took)
 }
 
 // newCircuit makes the breaker of a node. When there are many, it drops those that

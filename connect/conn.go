@@ -174,7 +174,7 @@ func (c *Conn) Close(ctx context.Context) error {
 func (c *Conn) close(ctx context.Context) {
 	defer close(c.closed)
 	c.batching.Do(func() { c.makeBatched(false) })
-	c.batched.Load().flush()
+	c.batched.Load().flush(ctx)
 	c.gate.shut()
 	select {
 	case <-c.gate.drained:

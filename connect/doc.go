@@ -36,7 +36,10 @@
 // [ErrUnavailable] and names the cause that go-redis hides. After five such
 // failures in a row a circuit breaker opens, and calls fail at once. After 1 s
 // ± 20 % it lets one call through; when that succeeds, the breaker closes. On a
-// cluster each node has a breaker of its own.
+// cluster each node has a breaker of its own. Calls that overlap and fail together
+// count as one failure, so that a short pause of Redis opens nothing; under load a
+// server that hangs is cut off after two deadlines, or one and 200 ms if that is
+// longer.
 //
 // Only a missing reply opens a breaker. Replies of Redis do not, nor does a
 // caller that gives up or whose deadline is below 20 ms. Replies that say Redis

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"reflect"
 	"strings"
 	"sync"
@@ -416,6 +417,11 @@ func TestKindsOfCommands(t *testing.T) {
 		{[]any{"mget", "a"}, false, true, false},
 		{[]any{"evalsha", "x", 1, "k"}, false, false, true},
 		{[]any{"ping"}, false, true, false},
+		{[]any{"blpop", "k", 0}, false, false, false},
+		{[]any{"xread", "block", 0, "streams", "k", "$"}, false, false, false},
+		{[]any{"multi"}, false, true, false},
+		{[]any{"subscribe", "c"}, false, false, false},
+		{[]any{"unlink", "a", "b"}, false, true, false},
 	} {
 		cmd := redis.NewCmd(ctx, c.args...)
 		if got := handshake(cmd); got != c.handshake {
@@ -426,6 +432,40 @@ func TestKindsOfCommands(t *testing.T) {
 		}
 		if got := batchable(cmd); got != c.batches {
 			t.Errorf("%v: batchable %v", c.args, got)
+		}
+	}
+}
+
+// A command whose reply goes to a buffer of the caller's is never left behind in a
+// batch.
+func TestRepliesToTheCallersBufferAreNotBatched(t *testing.T) {
+	if batchable(redis.NewRawWriteToCmd(t.Context(), io.Discard, "get", "k")) {
+		t.Error("it is batched")
+	}
+}
+
+func TestFirstKey(t *testing.T) {
+	for want, args := range map[string][]any{
+		"k": {"get", "k"}, "a": {"evalsha", "x", 2, "a", "b"}, "": {"publish", "c", "m"}, "h": {"HSET", "h", "f", "v"}, "f": {"fcall", "name", 1, "f"},
+	} {
+		if got := firstKey(redis.NewCmd(t.Context(), args...)); got != want {
+			t.Errorf("%v: got %q, want %q", args, got, want)
+		}
+	}
+	for _, args := range [][]any{{"eval", "return 1", 0}, {"get", 1}, {"get"}} {
+		if got := firstKey(redis.NewCmd(t.Context(), args...)); got != "" {
+			t.Errorf("%v: got %q, want none", args, got)
+		}
+	}
+}
+
+func TestWeight(t *testing.T) {
+	if got, ok := weight(redis.NewCmd(t.Context(), "set", "key", []byte("12345"), "px", time.Minute, 1, nil)); got < 13 || got > 100 || !ok {
+		t.Errorf("got %d, %v", got, ok)
+	}
+	for _, arg := range []any{struct{}{}, new(string), net.IP{1}, url.URL{}} {
+		if _, ok := weight(redis.NewCmd(t.Context(), "set", "key", arg)); ok {
+			t.Errorf("%T: it is sent with those of others", arg)
 		}
 	}
 }

@@ -126,7 +126,7 @@ func (c *Conn) errClosed() error { return &closedError{c.name} }
 // belongs to the batch.
 type abandoned struct {
 	cause  error
-	shared bool // with calls to other nodes
+	shared bool // with other calls, so that it is not a failure of its own
 }
 
 func (e *abandoned) Error() string { return "connect: " + e.cause.Error() }
@@ -139,7 +139,7 @@ func (e *abandoned) Is(target error) bool {
 
 // Unwrap returns the cause, and what the breakers of the limiter and the locks need
 // to know: that the call may have been executed, and that it shared its batch with
-// calls to other nodes, so its delay is not necessarily its own node's.
+// others, whose delay is for the connection's breakers to judge.
 func (e *abandoned) Unwrap() []error {
 	if e.shared {
 		return []error{bounded.ErrAbandoned, breaker.ErrShared, e.cause}

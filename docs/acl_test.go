@@ -40,6 +40,12 @@ func useLimits(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 	l, err := ratelimit.New(conn.Client(), redis_rate.PerMinute(10), ratelimit.WithTimeout(5*time.Second),
 		ratelimit.WithLimits(ratelimit.Window(100, time.Minute), ratelimit.Concurrency(5)))
 	redistest.NoErrors(t, err)
+	var alone []*ratelimit.Limiter // of one policy, which has a key of its own
+	for _, limit := range []ratelimit.Limit{ratelimit.Window(100, time.Minute), ratelimit.Concurrency(5)} {
+		a, err := ratelimit.New(conn.Client(), limit, ratelimit.WithTimeout(5*time.Second))
+		redistest.NoErrors(t, err)
+		alone = append(alone, a)
+	}
 	single, err := ratelimit.New(conn.Client(), redis_rate.PerMinute(10), ratelimit.WithTimeout(5*time.Second))
 	redistest.NoErrors(t, err)
 	for i := range 20 {
@@ -50,6 +56,15 @@ func useLimits(t *testing.T, conn *connect.Conn, _ redis.UniversalClient) {
 		redistest.NoErrors(t, err)
 		second()
 		leave()
+		for _, a := range alone {
+			_, leave, err := a.Enter(t.Context(), key, 1)
+			redistest.NoErrors(t, err)
+			_, second, err := a.Enter(t.Context(), key, 1)
+			redistest.NoErrors(t, err)
+			second()
+			leave()
+			redistest.NoErrors(t, a.Block(t.Context(), key, time.Minute), a.Reset(t.Context(), key))
+		}
 		_, err = single.Allow(t.Context(), key)
 		redistest.NoErrors(t, err, single.Block(t.Context(), key, time.Minute), single.Reset(t.Context(), key), l.Reset(t.Context(), key))
 	}

@@ -46,13 +46,24 @@ func TestKeysAreTheDocumentedOnes(t *testing.T) {
 		}
 		types[regexp.MustCompile("^"+form+"$")] = strings.Replace(m[2], "sorted set", "zset", 1)
 	}
-	if len(types) != 26 {
+	if len(types) != 27 {
 		t.Fatalf("the document lists %d keys", len(types))
 	}
 
 	server := redistest.NewServer(t)
 	rdb := server.Client(t)
 	limiter, e1 := ratelimit.New(rdb, redis_rate.PerMinute(10), ratelimit.WithLimits(ratelimit.Window(100, time.Minute), ratelimit.Concurrency(5)))
+	for _, limit := range []ratelimit.Limit{ratelimit.PerMinute(10), ratelimit.Window(100, time.Minute), ratelimit.Concurrency(5)} { // each in a key of its own
+		alone, err := ratelimit.New(rdb, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, leave, err := alone.Enter(t.Context(), "203.0.113.7", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+	}
 	sessions, e2 := session.New(rdb)
 	responses, e3 := cache.New(rdb, cache.WithTimeouts(5*time.Second, 5*time.Second))
 	locks, e4 := lockmw.New(rdb, lockmw.WithKey(func(r *http.Request) (string, error) { return "}{" + r.URL.Path, nil }))

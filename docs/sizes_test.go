@@ -36,6 +36,9 @@ var sized = map[string]sizedThing{
 	"client of a window": {1000, func(t *testing.T, rdb redis.UniversalClient) func(int) {
 		return limited(t, rdb, ratelimit.Window(100, time.Hour))
 	}},
+	"client of a bucket and a window": {1000, func(t *testing.T, rdb redis.UniversalClient) func(int) {
+		return limited(t, rdb, ratelimit.PerMinute(100), ratelimit.Window(1000, 24*time.Hour))
+	}},
 	"request under `ratelimit.Concurrency`": {1000, func(t *testing.T, rdb redis.UniversalClient) func(int) {
 		return limited(t, rdb, ratelimit.Concurrency(20))
 	}},
@@ -75,8 +78,8 @@ var sized = map[string]sizedThing{
 	}},
 }
 
-func limited(t *testing.T, rdb redis.UniversalClient, limit ratelimit.Limit) func(int) {
-	l, err := ratelimit.New(rdb, redis_rate.Limit{}, ratelimit.WithLimits(limit), ratelimit.WithTimeout(5*time.Second))
+func limited(t *testing.T, rdb redis.UniversalClient, limits ...ratelimit.Limit) func(int) {
+	l, err := ratelimit.New(rdb, redis_rate.Limit{}, ratelimit.WithLimits(limits...), ratelimit.WithTimeout(5*time.Second))
 	redistest.NoErrors(t, err)
 	return func(i int) {
 		_, leave, err := l.Enter(t.Context(), fmt.Sprint(i), 1)

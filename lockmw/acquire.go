@@ -154,7 +154,7 @@ func (a *acquisition) run(parent context.Context) (*Lock, error) {
 func (a *acquisition) takeOver(parent context.Context, g grant) (*Lock, error) {
 	k, err := a.l.newLock(parent, a.key, a.keys, g)
 	if err != nil { // the Locker was closed; no one else releases the lock
-		a.l.abandon(a.keys, g.owner)
+		a.l.abandonGrant(a.keys, g)
 		return nil, err
 	}
 	if err := parent.Err(); err != nil {

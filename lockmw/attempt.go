@@ -125,18 +125,18 @@ func (a *acquisition) conclude(parent context.Context, r reply, err error, sent 
 // accept makes a Lock of a grant, unless the caller has left or too little of
 // the lease remains after a slow call.
 func (a *acquisition) accept(parent context.Context, r reply, sent time.Time) (*Lock, error) {
-	l := a.l
+	l, g := a.l, grant{owner: a.owner, fence: r.fence, since: sent, written: r.written, twice: r.twice}
 	if err := parent.Err(); err != nil {
-		l.abandon(a.keys, a.owner)
+		l.abandonGrant(a.keys, g)
 		return nil, &lockerr.BusyError{RetryAfter: l.ttl, Cause: err}
 	}
 	if time.Since(sent) > l.ttl/2 {
-		l.abandon(a.keys, a.owner)
+		l.abandonGrant(a.keys, g)
 		return nil, failed("acquire", errors.New("the reply took half of the lease"))
 	}
-	k, err := l.newLock(parent, a.key, a.keys, grant{owner: a.owner, fence: r.fence, since: sent, twice: r.twice})
+	k, err := l.newLock(parent, a.key, a.keys, g)
 	if err != nil {
-		l.abandon(a.keys, a.owner)
+		l.abandonGrant(a.keys, g)
 	}
 	return k, err
 }

@@ -12,6 +12,9 @@ import (
 // the same.
 const fencesPerGrant = 16
 
+// retention is how long a lock outlives its lease, as in grammar.lua.
+const retention = 10 * time.Minute
+
 // Kinds of a lock's string, see grammar.lua.
 const (
 	kindHeld     = "h"
@@ -43,6 +46,23 @@ func parseLock(s string) (lockValue, bool) {
 		v.fence = first + fencesPerGrant - 1
 	}
 	return v, true
+}
+
+// heldValue is the string of a lock without waiters, as the scripts write it when they
+// grant or renew it.
+func heldValue(h holding, lease time.Duration) string {
+	b := make([]byte, 0, 128)
+	b = append(b, kindHeld...)
+	b = append(b, h.owner...)
+	for _, n := range []int64{h.written.at + lease.Milliseconds(), lease.Milliseconds(), int64(h.fence)} {
+		b = strconv.AppendInt(append(b, '|'), n, 10)
+	}
+	return string(append(b, "|0"...))
+}
+
+// freeValue is the string of a lock that is free and has no waiters.
+func freeValue(fence uint64) string {
+	return kindFree + "|0|0|" + strconv.FormatUint(fence, 10) + "|0"
 }
 
 // stateValue is the state of a lock that several owners may hold.

@@ -66,7 +66,7 @@ func TestAScriptHasTheFunctionsItCalls(t *testing.T) {
 	}
 	rdb := redistest.Standalone(t).Client(t)
 	for name, source := range map[string]string{
-		"acquire": acquireSource, "queue": queueSource, "renew": renewSource, "release": releaseSource, "force": forceSource, "inspect": inspectSource, "vote": voteSource,
+		"acquire": acquireSource, "queue": queueSource, "renew": renewSource, "free": freeSource, "release": releaseSource, "force": forceSource, "inspect": inspectSource, "vote": voteSource,
 		"fence": fenceSource, "share": shareSource, "share_renew": shareRenewSource, "share_release": shareReleaseSource, "share_force": shareForceSource,
 	} {
 		if _, err := redis.NewScript(withGrammar(source)).Load(t.Context(), rdb).Result(); err != nil {

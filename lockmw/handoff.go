@@ -39,11 +39,11 @@ func (l *Locker) awaitHandoff(ctx context.Context, key string, w *waiter) grant 
 // of the lease is left.
 func (l *Locker) handOff(k *Lock) bool {
 	k.mu.Lock()
-	since, left := k.since, k.valid()
+	since, written, left := k.since, k.written, k.valid()
 	k.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := grant{owner: k.grant.owner, fence: k.grant.fence + 1, since: since, handoffs: k.grant.handoffs + 1, twice: k.grant.twice}
+	next := grant{owner: k.grant.owner, fence: k.grant.fence + 1, since: since, written: written, handoffs: k.grant.handoffs + 1, twice: k.grant.twice}
 	return !l.closed && l.local[k.key] == k && next.handoffs < fencesPerGrant && left >= l.ttl/2 && l.waiters.handOff(k.key, next)
 }
 

@@ -25,6 +25,7 @@ type Lock struct {
 
 	mu       sync.Mutex
 	since    time.Time   // when the call that granted or last renewed it was sent
+	written  written     // by that call
 	renewal  *time.Timer // the next one
 	expiry   *time.Timer // the end of the lease, from the first renewal on
 	lost     *lockerr.LostError
@@ -37,13 +38,14 @@ type grant struct {
 	owner    string
 	fence    uint64
 	since    time.Time // when the lease was last set
+	written  written   // then
 	handoffs int       // how many holders of this process came before, in a row
 	twice    bool      // see reply.twice
 }
 
 // newLock returns the Lock of a grant. It fails if the Locker was closed.
 func (l *Locker) newLock(ctx context.Context, key string, keys []string, g grant) (*Lock, error) {
-	k := &Lock{l: l, key: key, keys: keys, grant: g, parent: ctx, since: g.since, started: time.Now()}
+	k := &Lock{l: l, key: key, keys: keys, grant: g, parent: ctx, since: g.since, written: g.written, started: time.Now()}
 	inner, cancel := context.WithCancelCause(context.WithValue(ctx, lockKey{}, k))
 	k.ctx, k.cancel = lockContext{inner, k}, cancel
 	l.mu.Lock()

@@ -20,14 +20,14 @@ type node struct {
 
 // nodeScripts are the scripts of a node. Redis computes their hashes, with the first
 // call: that works where FIPS forbids SHA-1 in Go.
-type nodeScripts struct{ acquire, queue, renew, release, force, inspect *redis.Script }
+type nodeScripts struct{ acquire, queue, renew, free, release, force, inspect *redis.Script }
 
 // newNode returns the node of a client. It warns at once of a client that ignores
 // deadlines: each call costs a goroutine then.
 func newNode(l *Locker, rdb Client) *node {
 	return &node{l: l, caller: bounded.New(rdb).Watch(l.logger), scripts: nodeScripts{
 		acquire: newScript(acquireSource), queue: newScript(queueSource), renew: newScript(renewSource),
-		release: newScript(releaseSource), force: newScript(forceSource), inspect: newScript(inspectSource),
+		free: newScript(freeSource), release: newScript(releaseSource), force: newScript(forceSource), inspect: newScript(inspectSource),
 	}}
 }
 
@@ -48,17 +48,14 @@ func (n *node) acquire(ctx context.Context, keys []string, owner string, q query
 	case q.enqueue:
 		mode = 1
 	}
-	return n.query(ctx, n.scripts.queue, keys, owner, n.l.lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.clockTolerance().Milliseconds())
+	r, err := n.query(ctx, n.scripts.queue, keys, owner, n.l.lease, mode, n.l.maxWaiters, n.clock.expect(time.Now(), n.l.ttl), n.l.clockTolerance().Milliseconds())
+	r.written.waiters = r.written.waiters || q.queued // a lock that was waited for will be again
+	return r, err
 }
 
 // renew runs renew.lua.
-func (n *node) renew(ctx context.Context, keys []string, owner string) (outcome, error) {
-	return n.change(ctx, n.scripts.renew, keys[:1], owner, n.l.lease)
-}
-
-// release runs release.lua.
-func (n *node) release(ctx context.Context, keys []string, owner string, leave bool) (outcome, error) {
-	return n.releaseBy(ctx, n.scripts.release, keys, owner, leave)
+func (n *node) renew(ctx context.Context, keys []string, owner string) (renewal, error) {
+	return decodeRenewal(n.call(n.scripts.renew, keys[:1], owner, n.l.lease).repeatable(ctx))
 }
 
 // force runs force.lua, once: an operator sees whether it worked.
@@ -71,7 +68,7 @@ func (n *node) close() {}
 
 // query runs a script whose reply is that of acquire.lua, and may run twice.
 func (n *node) query(ctx context.Context, script *redis.Script, keys []string, args ...any) (reply, error) {
-	c := call{n: n, script: script, keys: keys, args: args}
+	c := n.call(script, keys, args...)
 	sent := time.Now()
 	v, err := c.repeatable(ctx)
 	if err != nil {
@@ -88,30 +85,14 @@ func (n *node) query(ctx context.Context, script *redis.Script, keys []string, a
 
 // change runs a script whose reply is an outcome, and which may run twice.
 func (n *node) change(ctx context.Context, script *redis.Script, keys []string, args ...any) (outcome, error) {
-	c := call{n: n, script: script, keys: keys, args: args}
-	return decodeOutcome(c.repeatable(ctx))
-}
-
-// releaseBy runs a script that releases a lock or a permit. If the call was sent
-// twice and the second one finds nothing to release, the first one did it.
-func (n *node) releaseBy(ctx context.Context, script *redis.Script, keys []string, owner string, leave bool) (outcome, error) {
-	c := call{n: n, script: script, keys: keys, args: []any{owner}}
-	if leave {
-		c.args = append(c.args, 1)
-	}
-	o, err := decodeOutcome(c.repeatable(ctx))
-	if err == nil && c.twice { // the first call may have done it
-		o = succeeded
-	}
-	return o, err
+	return decodeOutcome(n.call(script, keys, args...).repeatable(ctx))
 }
 
 // forceBy runs a script that takes a lock or a permit from its holder.
 func (n *node) forceBy(ctx context.Context, script *redis.Script, keys []string, owner string) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.l.timeout)
 	defer cancel()
-	c := call{n: n, script: script, keys: keys, args: []any{owner}}
-	return decodeOutcome(c.once(ctx))
+	return decodeOutcome(n.call(script, keys, owner).once(ctx))
 }
 
 // decodeOutcome reads a reply of one number.
@@ -123,4 +104,14 @@ func decodeOutcome(v []int64, err error) (outcome, error) {
 		return 0, err
 	}
 	return outcome(v[0]), nil
+}
+
+// decodeRenewal reads the reply of renew.lua.
+func decodeRenewal(v []int64, err error) (renewal, error) {
+	var w written
+	if err == nil && len(v) == 3 {
+		v, w = v[:1], written{at: v[1], waiters: v[2] != 0}
+	}
+	o, err := decodeOutcome(v, err)
+	return renewal{o, w}, err
 }

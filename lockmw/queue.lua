@@ -3,7 +3,7 @@
 -- KEYS[2] the queue, a sorted set of waiters by arrival (us)   KEYS[3] when each waiter polled last, a hash (ms)
 -- ARGV    1 owner  2 lease ms  3 if busy: 0 do not queue, 1 queue, 2 is queued already  4 longest queue  5 the server's time (ms) as the
 --         caller expects it after watching the clock for a lease, 0 if it has not  6 tolerance of that, ms
--- Reply   {1, fence, 0, now ms} granted | {0, 0, ms until it may be free, now} busy | {-1, 0, ms, now} busy and the queue is full
+-- Reply   {1, fence, queue flag, now ms} granted | {0, 0, ms until it may be free, now} busy | {-1, 0, ms, now} busy and the queue is full
 -- Two calls by one owner grant once, with one fence.
 -- A lock that was not released, because its holder died or the woken waiter did not come, is reserved for the first waiter in the queue
 -- that polled recently, whichever caller notices it.
@@ -19,7 +19,7 @@ if value then
   if held then
     if owner == me and left > 0 then -- the reply was lost: the lease counts from now
       hold(me, now, lease, fence, queue)
-      return {1, tonumber(fence), 0, now}
+      return {1, tonumber(fence), tonumber(queue), now}
     end
     local even = math.abs(now - ARGV[5]) <= tonumber(ARGV[6])
     if left > tonumber(length) or left <= 0 and kind == 'h' and owner ~= me and not even then -- the clock may have been set
@@ -64,4 +64,4 @@ if mode == '2' then
   redis.call('HDEL', KEYS[3], me)
 end
 hold(me, now, lease, string.format('%.0f', us), queue)
-return {1, us, 0, now}
+return {1, us, tonumber(queue), now}

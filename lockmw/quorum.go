@@ -147,18 +147,18 @@ func (q *quorum) agree(ctx context.Context, keys []string, owner string, fence u
 // renew extends the lease on all nodes. A node that has lost the lock votes
 // again, which is safe while a majority holds it. It counts from the next renewal
 // on, because it does not know the fence that was agreed on.
-func (q *quorum) renew(ctx context.Context, keys []string, owner string) (outcome, error) {
+func (q *quorum) renew(ctx context.Context, keys []string, owner string) (renewal, error) {
 	round := q.startRound(owner)
 	votes := callAll(q, func(i int) (outcome, error) {
 		defer q.endRound(owner, round, i)
 		n := q.nodes[i]
-		o, err := n.renew(ctx, keys, owner)
-		if err == nil && o == stateGone {
+		r, err := n.renew(ctx, keys, owner)
+		if err == nil && r.outcome == stateGone {
 			if r, err := q.voteOf(ctx, n, keys, owner); err == nil && r.granted {
 				return revoted, nil
 			}
 		}
-		return o, err
+		return r.outcome, err
 	})
 	held, lost, errs := 0, 0, []error{}
 	for range q.nodes {
@@ -172,35 +172,35 @@ func (q *quorum) renew(ctx context.Context, keys []string, owner string) (outcom
 		}
 		switch {
 		case held >= q.majority():
-			return succeeded, nil
+			return renewal{outcome: succeeded}, nil
 		case q.blocks(lost):
-			return otherOwner, nil
+			return renewal{outcome: otherOwner}, nil
 		case q.blocks(lost + len(errs)):
-			return 0, errors.Join(errs...)
+			return renewal{}, errors.Join(errs...)
 		}
 	}
-	return 0, errors.Join(errs...)
+	return renewal{}, errors.Join(errs...)
 }
 
 // release releases the lock on all nodes, and waits for a majority. A caller
 // that gives up in the background has time for two calls of each node, Release
 // has [WithTimeout].
-func (q *quorum) release(ctx context.Context, keys []string, owner string, leave bool) (outcome, error) {
-	if !leave {
+func (q *quorum) release(ctx context.Context, keys []string, h holding) (outcome, error) {
+	if !h.abandoned {
 		timed, cancel := context.WithTimeout(ctx, q.l.timeout)
 		defer cancel()
 		ctx = timed
 	}
-	rounds := q.roundsOf(owner)
+	rounds := q.roundsOf(h.owner)
 	done := callAll(q, func(i int) (outcome, error) {
 		n := q.nodes[i]
 		for _, round := range rounds { // a vote on its way would come after its release
 			<-round.done[i]
 		}
 		own := context.WithoutCancel(ctx) // it continues when it is no longer waited for
-		o, err := n.release(own, keys, owner, leave)
+		o, err := n.release(own, keys, h)
 		if err != nil && !isMistake(err) { // once more: the vote keeps others from a majority
-			o, err = n.release(own, keys, owner, leave)
+			o, err = n.release(own, keys, h)
 		}
 		return o, err
 	})
@@ -224,7 +224,7 @@ func (q *quorum) release(ctx context.Context, keys []string, owner string, leave
 			return 0, errors.Join(errs...)
 		}
 	}
-	if leave || released+len(errs) >= q.majority() { // nodes that did not reply may have had it
+	if h.abandoned || released+len(errs) >= q.majority() { // nodes that did not reply may have had it
 		return succeeded, nil
 	}
 	return otherOwner, nil

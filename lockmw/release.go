@@ -66,27 +66,37 @@ func (k *Lock) release(ctx context.Context, lost *lockerr.LostError) error {
 	if lost == nil && k.l.handOff(k) {
 		return nil
 	}
-	err := k.l.releaseInRedis(ctx, k)
+	err := k.l.releaseInRedis(ctx, k, k.holding(lost != nil))
 	if lost != nil {
 		return lost
 	}
 	return err
 }
 
+// holding returns what is known of the lock. A waiter of this process that waits in
+// Redis is queued there by now, and others may be if the lock was lost.
+func (k *Lock) holding(lost bool) holding {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	h := holding{owner: k.grant.owner, fence: k.grant.fence - uint64(k.grant.handoffs), written: k.written}
+	h.written.waiters = h.written.waiters || lost || k.l.waiters.firstInRedis(k.key)
+	return h
+}
+
 // releaseInRedis releases the lock for the waiters of all processes. What was not
 // answered is repeated in the background, also if the client panics.
-func (l *Locker) releaseInRedis(ctx context.Context, k *Lock) error {
+func (l *Locker) releaseInRedis(ctx context.Context, k *Lock, h holding) error {
 	defer l.forget(k)
 	answered := false
 	defer func() {
 		switch { // also when the client panics
 		case !answered:
-			l.abandon(k.keys, k.grant.owner)
+			l.abandonGrant(k.keys, k.grant)
 		case k.grant.twice:
 			l.abandonTwice(k.keys, k.grant.owner)
 		}
 	}()
-	outcome, err := l.store.release(ctx, k.keys, k.grant.owner, false)
+	outcome, err := l.store.release(ctx, k.keys, h)
 	answered = err == nil
 	switch {
 	case err != nil:
@@ -116,16 +126,27 @@ func (l *Locker) forget(k *Lock) {
 // abandon gives up in the background what owner may have: a place in the queue,
 // or the lock after a reply that was lost. It is tried for the length of a lease,
 // then the lease has ended by itself.
-func (l *Locker) abandon(keys []string, owner string) { l.abandonInBackground(keys, owner, false) }
+func (l *Locker) abandon(keys []string, owner string) {
+	l.abandonInBackground(keys, holding{owner: owner, leave: true}, false)
+}
 
 // abandonTwice is abandon after a call without a reply: that call may reach
 // Redis later than the release, which is therefore sent once more.
-func (l *Locker) abandonTwice(keys []string, owner string) { l.abandonInBackground(keys, owner, true) }
+func (l *Locker) abandonTwice(keys []string, owner string) {
+	l.abandonInBackground(keys, holding{owner: owner, leave: true}, true)
+}
+
+// abandonGrant is abandon of a lock that was granted. Its owner is in no queue, unless a
+// call that was sent twice is still on its way.
+func (l *Locker) abandonGrant(keys []string, g grant) {
+	l.abandonInBackground(keys, holding{owner: g.owner, leave: g.twice}, g.twice)
+}
 
 // abandonInBackground abandons in the caller's goroutine if Close no longer waits
 // for others.
-func (l *Locker) abandonInBackground(keys []string, owner string, twice bool) {
-	abandon := func() { l.abandonNow(keys, owner, twice) }
+func (l *Locker) abandonInBackground(keys []string, h holding, twice bool) {
+	h.abandoned = true
+	abandon := func() { l.abandonNow(keys, h, twice) }
 	if !l.inBackground(abandon) {
 		abandon()
 	}
@@ -137,9 +158,9 @@ const maxAbandonPause = 250 * time.Millisecond
 // abandonNow sends the release until Redis replies, for the length of a lease. When
 // the Locker is closed it is sent once more, if Redis seems to answer, so that Close
 // does not wait for a server that is down.
-func (l *Locker) abandonNow(keys []string, owner string, twice bool) {
+func (l *Locker) abandonNow(keys []string, h holding, twice bool) {
 	release := func() error {
-		_, err := l.store.release(context.Background(), keys, owner, true)
+		_, err := l.store.release(context.Background(), keys, h)
 		return err
 	}
 	until := time.Now().Add(l.ttl)

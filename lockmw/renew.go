@@ -28,14 +28,15 @@ func (k *Lock) renew() {
 		return
 	}
 	l, sent := k.l, time.Now()
-	outcome, err := l.store.renew(context.WithoutCancel(k.ctx), k.keys, k.grant.owner)
-	k.reportRenewal(left+lease.Margin(l.ttl), outcome, err)
+	r, err := l.store.renew(context.WithoutCancel(k.ctx), k.keys, k.grant.owner)
+	k.note(r.written)
+	k.reportRenewal(left+lease.Margin(l.ttl), r.outcome, err)
 	switch {
 	case err != nil:
 		k.scheduleRenewal(l.ttl / 12)
-	case outcome == succeeded:
+	case r.outcome == succeeded:
 		k.renewed(sent)
-	case outcome == otherOwner:
+	case r.outcome == otherOwner:
 		k.lose(lockerr.ErrTaken)
 	default:
 		k.lose(lockerr.ErrStateLost)
@@ -54,6 +55,13 @@ func (k *Lock) renewed(sent time.Time) {
 	if late > ttl/12 && k.l.hooks.RenewedLate != nil {
 		k.l.hooks.RenewedLate(k.ctx, late)
 	}
+}
+
+// note takes what the reply to a renewal says of the lock, nothing if there is none.
+func (k *Lock) note(w written) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.written = w
 }
 
 // reportRenewal tells the hook.

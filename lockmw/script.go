@@ -16,6 +16,8 @@ var (
 	queueSource string
 	//go:embed renew.lua
 	renewSource string
+	//go:embed free.lua
+	freeSource string
 	//go:embed release.lua
 	releaseSource string
 	//go:embed force.lua

@@ -42,17 +42,21 @@ func (s *shared) acquire(ctx context.Context, keys []string, owner string, q que
 	return s.query(ctx, s.scripts.acquire, sharedKeys(keys), owner, l.lease, kind, permits, mode, l.maxWaiters, s.clock.expect(time.Now(), l.ttl), l.clockTolerance().Milliseconds())
 }
 
-// renew runs share_renew.lua.
-func (s *shared) renew(ctx context.Context, keys []string, owner string) (outcome, error) {
-	return s.change(ctx, s.scripts.renew, sharedKeys(keys), owner, s.l.lease)
+// renew runs share_renew.lua, without the queue: it may have no key yet, and a cluster
+// refuses a call with keys on both sides of a slot that is moving.
+func (s *shared) renew(ctx context.Context, keys []string, owner string) (renewal, error) {
+	all := sharedKeys(keys)
+	return decodeRenewal(s.call(s.scripts.renew, []string{all[0], all[3]}, owner, s.l.lease).repeatable(ctx))
 }
 
 // release runs share_release.lua.
-func (s *shared) release(ctx context.Context, keys []string, owner string, leave bool) (outcome, error) {
-	return s.releaseBy(ctx, s.scripts.release, sharedKeys(keys), owner, leave)
+func (s *shared) release(ctx context.Context, keys []string, h holding) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.l.timeout)
+	defer cancel()
+	return s.call(s.scripts.release, sharedKeys(keys), h.args()...).release(ctx, false)
 }
 
 // force runs share_force.lua.
 func (s *shared) force(ctx context.Context, keys []string, owner string) (outcome, error) {
-	return s.forceBy(ctx, s.scripts.force, sharedKeys(keys), owner)
+	return s.forceBy(ctx, s.scripts.force, sharedKeys(keys)[:1], owner)
 }

@@ -13,9 +13,9 @@ type store interface {
 	// acquire takes the lock for owner, or a place in its queue.
 	acquire(ctx context.Context, keys []string, owner string, q query) (reply, error)
 	// renew extends the lease.
-	renew(ctx context.Context, keys []string, owner string) (outcome, error)
-	// release releases the lock, and if leave is set a place in the queue.
-	release(ctx context.Context, keys []string, owner string, leave bool) (outcome, error)
+	renew(ctx context.Context, keys []string, owner string) (renewal, error)
+	// release releases the lock.
+	release(ctx context.Context, keys []string, h holding) (outcome, error)
 	// close waits for calls that still run.
 	close()
 }
@@ -43,9 +43,35 @@ const (
 	// stateGone means that Redis has nothing of the lock: it was flushed, or a
 	// failover lost it.
 	stateGone outcome = -1
+	// undecided means that there may be waiters: release.lua has to decide.
+	undecided outcome = 2
 	// revoted is of a node of a quorum that lost the lock and voted again.
-	revoted outcome = 2
+	revoted outcome = 3
+	// unsupported means that the server lacks SET … IFEQ: a script has to do it.
+	unsupported outcome = 4
 )
+
+// written is what a reply says of the string of a lock that the script wrote. The
+// zero one says nothing.
+type written struct {
+	at      int64 // ms, by the server's clock; the lease begins then
+	waiters bool  // there may be some
+}
+
+// renewal is the reply of renew.lua and its kin.
+type renewal struct {
+	outcome
+	written
+}
+
+// holding is what a release knows of the lock.
+type holding struct {
+	owner     string
+	fence     uint64 // the first one of the grant
+	written   written
+	abandoned bool // in the background, where no caller waits for the reply
+	leave     bool // its place in the queue, too
+}
 
 // reply is that of acquire.lua, queue.lua, share.lua and vote.lua.
 type reply struct {
@@ -58,6 +84,7 @@ type reply struct {
 	now       int64         // the server's time, in ms
 	split     bool          // some masters voted, but no majority: try again as another owner
 	twice     bool          // it was sent twice: the first call may still be on its way, so the release is sent twice, too
+	written   written
 }
 
 func decodeReply(v []int64) (reply, error) {
@@ -70,7 +97,7 @@ func decodeReply(v []int64) (reply, error) {
 		return reply{}, errors.New("reply is out of range")
 	}
 	if r.granted {
-		r.fence = uint64(fence)
+		r.fence, r.left, r.written = uint64(fence), 0, written{at: now, waiters: left != 0}
 	}
 	return r, nil
 }

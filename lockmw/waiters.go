@@ -73,6 +73,14 @@ func (q *waiterQueues) handOff(key string, g grant) bool {
 	return true
 }
 
+// firstInRedis reports whether the first waiter for key waits in Redis.
+func (q *waiterQueues) firstInRedis(key string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	queue := q.byKey[key]
+	return len(queue) > 0 && queue[0].inRedis
+}
+
 // withdraw makes w wait in Redis from now on. It returns what w was handed
 // before.
 func (q *waiterQueues) withdraw(w *waiter) (g grant) {

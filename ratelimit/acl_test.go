@@ -27,7 +27,8 @@ func TestAMissingRightIsAnError(t *testing.T) {
 		rights string
 	}{
 		"bucket":  {[]ratelimit.Limit{named("g", redis_rate.PerHour(2))}, "time get set"},
-		"buckets": {[]ratelimit.Limit{named("g", redis_rate.PerHour(2)), named("h", redis_rate.PerHour(3))}, "time get set"},
+		"buckets": {[]ratelimit.Limit{named("g", redis_rate.PerHour(2)), named("h", redis_rate.PerHour(3))}, "time hmget pttl pexpire hset"},
+		"all":     {[]ratelimit.Limit{named("g", redis_rate.PerHour(2)), ratelimit.Window(3, time.Hour), ratelimit.Concurrency(3)}, "time hmget pttl hset"},
 		"window":  {[]ratelimit.Limit{ratelimit.Window(2, time.Hour)}, "time hgetall hincrby pexpire"},
 		"places":  {[]ratelimit.Limit{ratelimit.Concurrency(2)}, "time type zremrangebyscore zcard zadd pexpire zscore zrangebyscore"},
 	} {

@@ -1,4 +1,4 @@
--- bucket_write.lua: write one bucket. Included in cell.lua and decide.lua.
+-- bucket_write.lua: write a bucket that has a key of its own. Included in cell.lua and decide.lua.
 -- In   key, debt, till (0 for no block), now, stamp (now as text), token (as text), D (drain)
 if debt == 0 and till == 0 then
   redis.call('DEL', key)

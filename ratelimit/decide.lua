@@ -1,4 +1,5 @@
--- decide.lua: decide all policies of one request, all or nothing, in integers.
+-- decide.lua: decide all policies of one request, all or nothing, in integers, for a limiter of one policy. That of
+-- several has together.lua; it may still be asked about several that are passed with the call.
 -- KEYS    one per policy, in one slot
 -- ARGV[1] "" for the server's clock, or a test clock in microseconds
 -- ARGV[2] "charge" decides and charges; "force" charges after the fact,
@@ -39,6 +40,7 @@ for i = 1, n do
     local token, D, C = ARGV[k + 1], b, c * a
     local v = redis.pcall('GET', KEYS[i])
     if failed(v) then return v end
+    -- include bucket_parse.lua
     -- include bucket_read.lua
     s.until_, s.anchor = till, anchor
     s.token, s.D, s.C, s.debt, s.need = token, D, C, debt, cost * a
@@ -68,7 +70,8 @@ for i = 1, n do
         end
       end
       table.sort(slots, function(x, y) return x[1] < y[1] end)
-      if moved > 0 then -- the clock stepped back: what was counted since is as if it were counted now
+      local stepped = moved > 0
+      if stepped then -- the clock stepped back: what was counted since is as if it were counted now
         redis.call('HINCRBY', KEYS[i], int(cur), int(moved))
         redis.call('HDEL', KEYS[i], unpack(ahead))
         local last = slots[#slots]
@@ -79,23 +82,19 @@ for i = 1, n do
         s.old = s.old or {}
         s.old[#s.old + 1] = 'from'
       elseif s.from and s.until_ > s.from and now < s.from then -- the clock stepped back: no lock-out
-        s.until_ = now + s.until_ - s.from
+        s.until_, s.from, stepped = now + s.until_ - s.from, now, true
         redis.call('HSET', KEYS[i], 'until', int(s.until_), 'from', int(now))
+      end
+      if stepped and s.old then
+        redis.call('HDEL', KEYS[i], unpack(s.old))
+        s.old = nil
       end
     else
       s.foreign = true
     end
     s.N, s.w, s.c, s.cur, s.sum, s.slots, s.need = a, b, c, cur, sum, slots, cost
     if mode == 'charge' and cost > 0 and sum + cost > a then
-      s.retry = -1
-      local free = a - sum
-      for _, slot in ipairs(slots) do
-        free = free + slot[2]
-        if cost <= a and free >= cost then
-          s.retry = (slot[1] + c + 1) * b - now
-          break
-        end
-      end
+      -- include window_wait.lua
     end
   else
     if redis.call('TYPE', KEYS[i]).ok ~= 'zset' then redis.call('DEL', KEYS[i]) end
@@ -162,23 +161,13 @@ for i = 1, n do
         local removed = math.min(back, s.slots[f][2])
         s.slots[f][2] = s.slots[f][2] - removed
         back = back - removed
-        redis.call('HINCRBY', key, int(s.slots[f][1]), int(-removed))
+        if removed > 0 then redis.call('HINCRBY', key, int(s.slots[f][1]), int(-removed)) end -- of 0 the text would be "-0"
       end
       s.sum = math.max(0, s.sum + s.need)
       if s.until_ > 0 then redis.call('HSET', key, 'until', int(s.until_), 'from', int(s.from or now)) end
       if fresh then redis.call('PEXPIRE', key, ttl) end
     end
-    remaining, reset, nxt = math.max(0, s.N - s.sum), 0, 0
-    for _, slot in ipairs(s.slots) do
-      if slot[2] > 0 then
-        local gone = (slot[1] + s.c + 1) * s.w - now
-        if nxt == 0 then nxt = gone end
-        reset = gone
-      end
-    end
-    if s.until_ > now then
-      remaining, nxt, reset = 0, math.max(nxt, s.until_ - now), math.max(reset, s.until_ - now)
-    end
+    -- include window_state.lua
   else
     local entering, blocking = write and mode == 'charge' and s.id ~= '', mode == 'block' and not keeper
     if entering or blocking then

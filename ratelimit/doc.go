@@ -64,7 +64,8 @@
 // # When Redis fails
 //
 // Each call times out after 100 ms ([WithTimeout]); after five failures in a row
-// Redis is called once a second. Until it is back, [WithFailureMode] decides:
+// Redis is called once a second. Calls that time out in one pause of Redis count as
+// one failure. Until it is back, [WithFailureMode] decides:
 // [FailLocal] (the default) counts in this process, up to the whole limit or
 // [WithLocalLimits] of it, [FailOpen] admits every request, [FailClosed] returns
 // 503. An outage itself never returns 429 and is never shown to the client. After a
@@ -78,7 +79,10 @@
 //
 // ratelimit:v1:<name>:{<hash>} is a string "debt:timestamp:token" with the TTL
 // at which the bucket is full again; a hash of counts for a [Window], a sorted
-// set of leases for [Concurrency]. All keys of a client are in one slot.
+// set of leases for [Concurrency]. A limiter with several limits, or with
+// [WithLimitsFunc], counts a client in one hash, ratelimit:v1:{<hash>}, so that a
+// call has one key while slots of a cluster move. Limiters with the same prefix share
+// the count of a limit of one name if they use the same kind of key.
 //
 // # Limitations
 //

@@ -14,7 +14,7 @@ import (
 // units, and a microsecond pays back drain of them. The generic cell rate
 // algorithm is then: a debt that drains with time, and a request that is admitted
 // if its own units still fit below the capacity. All of that arithmetic in Go is
-// in this file, and in Lua in bucket_read.lua and bucket_write.lua.
+// in this file, and in Lua in bucket_read.lua, bucket_admit.lua and bucket_write.lua.
 type units struct {
 	token, drain, burst int64
 }

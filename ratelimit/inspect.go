@@ -18,7 +18,7 @@ import (
 // Key is what the name of a Redis key says: which policy it counts, and which
 // client.
 type Key struct {
-	Policy string // the name of the limit
+	Policy string // the name of the limit, "" for a key that counts several: see [Standing]
 	Client string // 32 hexadecimal digits: a hash of what the [KeyFunc] returned
 }
 
@@ -27,7 +27,7 @@ type Key struct {
 const RedisKeyPrefix = "ratelimit:v1:"
 
 // keyForm matches what keysOf returns with the default prefix.
-var keyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `([A-Za-z0-9._:*/-]{1,64}):\{([0-9a-f]{32})\}$`)
+var keyForm = regexp.MustCompile(`^` + RedisKeyPrefix + `(?:([A-Za-z0-9._:*/-]{1,64}):)?\{([0-9a-f]{32})\}$`)
 
 // ParseKey parses the name of a Redis key with the default prefix "ratelimit". It
 // reports false for a key that no limiter writes. Use it in operators' tools, on
@@ -61,6 +61,9 @@ func (l *Limiter) Siblings(redisKey string) []string {
 
 // Standing is what Redis stores about one client and one policy.
 type Standing struct {
+	// Policy is the name of the limit, of a key that counts several. Else it is "", and
+	// [ParseKey] finds it in the key's name.
+	Policy string
 	// Kind is "bucket", "window", "places" of a [Concurrency] policy, or "unknown"
 	// for a value that no limiter writes.
 	Kind string
@@ -73,9 +76,10 @@ type Standing struct {
 	Expires time.Time
 }
 
-// Values beyond these sizes are written by no limiter, and are not read.
+// Values beyond these sizes are not read. A limiter writes them only for a client that
+// holds thousands of places.
 const (
-	maxFields = 256
+	maxFields = 4096
 	maxBytes  = 1 << 20
 )
 
@@ -85,15 +89,15 @@ type standing struct {
 	bucket             *redis.StringCmd
 	fields, held, size *redis.IntCmd
 	ttl                *redis.DurationCmd
-	slots              *redis.MapStringStringCmd
+	hash               *redis.MapStringStringCmd
 	places             *redis.ZSliceCmd
 }
 
 // Inspect reads what limiters count under Redis keys, in two round trips. The
-// result is by key, and has no entry for a key that does not exist. The error matches
-// [ErrUnavailable] if Redis cannot be read. Use it in operators' tools: it knows
-// neither rates nor limits, which are not in Redis.
-func Inspect(ctx context.Context, rdb redis.UniversalClient, redisKeys ...string) (map[string]Standing, error) {
+// result is by key, with a standing for each policy, by name, and has no entry for a key
+// that does not exist. The error matches [ErrUnavailable] if Redis cannot be read. Use
+// it in operators' tools: it knows neither rates nor limits, which are not in Redis.
+func Inspect(ctx context.Context, rdb redis.UniversalClient, redisKeys ...string) (map[string][]Standing, error) {
 	if len(redisKeys) == 0 {
 		return nil, nil
 	}
@@ -113,7 +117,7 @@ func Inspect(ctx context.Context, rdb redis.UniversalClient, redisKeys ...string
 	for i, key := range redisKeys {
 		r := &read[i]
 		if n := r.fields; n.Err() == nil && n.Val() > 0 && n.Val() < maxFields && r.size.Val() <= maxBytes {
-			r.slots = pipe.HGetAll(ctx, key)
+			r.hash = pipe.HGetAll(ctx, key)
 		}
 		if n := r.held; n.Err() == nil && n.Val() > 0 && n.Val() < maxFields {
 			r.places = pipe.ZRangeByScoreWithScores(ctx, key, &redis.ZRangeBy{Min: after, Max: "+inf"})
@@ -124,7 +128,7 @@ func Inspect(ctx context.Context, rdb redis.UniversalClient, redisKeys ...string
 			return nil, fmt.Errorf("ratelimit: inspect: %w", unavailable.Wrap(err))
 		}
 	}
-	all := make(map[string]Standing, len(redisKeys))
+	all := make(map[string][]Standing, len(redisKeys))
 	for i, key := range redisKeys {
 		if ttl := read[i].ttl.Val(); ttl != -2 { // gone
 			all[key] = read[i].decode(now)
@@ -134,30 +138,38 @@ func Inspect(ctx context.Context, rdb redis.UniversalClient, redisKeys ...string
 }
 
 // decode returns what the replies say. A block adds one member to a set of places.
-func (s *standing) decode(now time.Time) Standing {
-	st, until := Standing{Kind: "unknown"}, ""
+func (s *standing) decode(now time.Time) []Standing {
+	st := Standing{Kind: "unknown"}
 	if s.ttl.Err() == nil && s.ttl.Val() >= 0 {
 		st.Expires = now.Add(s.ttl.Val())
 	}
+	until := ""
 	switch {
 	case s.bucket.Err() == nil:
 		st.Kind = "bucket"
 		st.Used, until = decodeBucket(s.bucket.Val(), now, s.ttl.Val())
-	case s.fields.Err() == nil:
-		st.Kind = "window"
-		if s.slots != nil {
-			st.Used, until = decodeWindow(s.slots.Val())
+	case s.hash != nil:
+		if all := decodeFields(s.hash.Val(), now, st.Expires); len(all) > 0 {
+			return all
 		}
+		st.Kind = "window"
+		st.Used, until = decodeWindow(s.hash.Val())
 	case s.held.Err() == nil:
 		st.Kind, st.Used = "places", float64(s.held.Val())
 		if s.places != nil && blockOf(s.places.Val(), &until) {
 			st.Used--
 		}
 	}
-	if us, err := strconv.ParseInt(until, 10, 64); err == nil && us > now.UnixMicro() {
-		st.Blocked = time.UnixMicro(us)
+	st.Blocked = blockedUntil(until, now)
+	return []Standing{st}
+}
+
+// blockedUntil converts the end of a block, which is none if it is over.
+func blockedUntil(micros string, now time.Time) time.Time {
+	if us, err := strconv.ParseInt(micros, 10, 64); err == nil && us > now.UnixMicro() {
+		return time.UnixMicro(us)
 	}
-	return st
+	return time.Time{}
 }
 
 // bucketForm matches debt:timestamp:token[:until], see bucket_write.lua.

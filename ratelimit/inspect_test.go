@@ -7,29 +7,32 @@ import (
 	"time"
 
 	"github.com/go-redis/redis_rate/v10"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/redishttp/redishttp/internal/redistest"
 	"github.com/redishttp/redishttp/ratelimit"
 )
 
 func TestParseKey(t *testing.T) {
-	l, err := ratelimit.New(redistest.Standalone(t).Client(t), ratelimit.PerMinute(5), ratelimit.WithLimits(ratelimit.Window(7, time.Hour)))
-	if err != nil {
-		t.Fatal(err)
-	}
 	hash := "2bd806c97f0e00af1a1fc3328fa763a9" // the first half of SHA-256 of alice
-	var policies []string
-	for _, key := range l.Keys("alice") {
-		got, ok := ratelimit.ParseKey(key)
-		if !ok || got.Client != hash {
-			t.Errorf("%s: got %+v, %t, want client %s", key, got, ok, hash)
+	for policy, limits := range map[string][]ratelimit.Limit{
+		"5-per-60s": {ratelimit.PerMinute(5)}, "7-in-3600s": {ratelimit.Window(7, time.Hour)}, "3-at-once": {ratelimit.Concurrency(3)},
+		"": {ratelimit.PerMinute(5), ratelimit.Window(7, time.Hour)},
+	} {
+		l, err := ratelimit.New(redistest.Standalone(t).Client(t), ratelimit.Limit{}, ratelimit.WithLimits(limits...))
+		if err != nil {
+			t.Fatal(err)
 		}
-		policies = append(policies, got.Policy)
+		keys := l.Keys("alice")
+		if len(keys) != 1 {
+			t.Fatalf("%q: got keys %q, want one", policy, keys)
+		}
+		got, ok := ratelimit.ParseKey(keys[0])
+		if want := (ratelimit.Key{Policy: policy, Client: hash}); !ok || got != want {
+			t.Errorf("%s: got %+v, %t, want %+v", keys[0], got, ok, want)
+		}
 	}
-	if want := []string{"5-per-60s", "7-in-3600s"}; !slices.Equal(policies, want) {
-		t.Errorf("got policies %q, want %q", policies, want)
-	}
-	for _, key := range []string{"", "ratelimit:v1:api", "ratelimit:v1:api:{xyz}", "ratelimit:v1:a b:{" + hash + "}", "other:v1:api:{" + hash + "}", "ratelimit:v1:api:{" + hash + "}:x"} {
+	for _, key := range []string{"", "ratelimit:v1:api", "ratelimit:v1:api:{xyz}", "ratelimit:v1:a b:{" + hash + "}", "other:v1:api:{" + hash + "}", "ratelimit:v1:api:{" + hash + "}:x", "ratelimit:v1::{" + hash + "}"} {
 		if got, ok := ratelimit.ParseKey(key); ok {
 			t.Errorf("%q: got %+v, want none", key, got)
 		}
@@ -45,6 +48,13 @@ func TestSiblings(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", key, got, want)
 		}
 	}
+	if len(want) != 1 {
+		t.Errorf("%d keys count several policies, want one: %q", len(want), want)
+	}
+	single := limiter(t, rdb, redis_rate.PerMinute(5))
+	if got, want := single.Siblings(single.Keys("alice")[0]), single.Keys("alice"); !slices.Equal(got, want) {
+		t.Errorf("one policy: got %q, want %q", got, want)
+	}
 	other := limiter(t, rdb, redis_rate.PerMinute(6))
 	for _, key := range append(other.Keys("alice"), "", "{", "x{y}") {
 		if got := l.Siblings(key); got != nil {
@@ -54,47 +64,62 @@ func TestSiblings(t *testing.T) {
 }
 
 func TestInspect(t *testing.T) {
+	type want struct {
+		policy, kind string
+		used         float64
+		blocked      bool
+	}
+	check := func(t *testing.T, rdb redis.UniversalClient, key string, wants ...want) {
+		t.Helper()
+		all, err := ratelimit.Inspect(t.Context(), rdb, key)
+		if err != nil || len(all[key]) != len(wants) {
+			t.Fatalf("got %+v, %v, want %+v", all, err, wants)
+		}
+		for i, want := range wants {
+			got := all[key][i]
+			if got.Policy != want.policy || got.Kind != want.kind || got.Used < want.used-0.1 || got.Used > want.used || !got.Expires.After(time.Now()) {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if left := time.Until(got.Blocked); want.blocked != (left > 0 && left <= time.Minute) || !want.blocked && !got.Blocked.IsZero() {
+				t.Errorf("%s is blocked for %v, want a minute: %v", want.kind, left, want.blocked)
+			}
+		}
+	}
 	redistest.Each(t, func(t *testing.T, g *redistest.Target) {
 		rdb := g.Client(t)
-		l := limiter(t, rdb, redis_rate.PerHour(100), ratelimit.WithLimits(ratelimit.Window(70, time.Hour), ratelimit.Concurrency(5)))
-		d, leave, err := l.Enter(t.Context(), "alice", 10)
-		if err != nil || !d.Allowed {
-			t.Fatal(d, err)
+		bucket, window, places := ratelimit.PerHour(100), ratelimit.Window(70, time.Hour), ratelimit.Concurrency(5)
+		for _, tc := range []struct {
+			limits         []ratelimit.Limit
+			before, behind []want
+		}{
+			{[]ratelimit.Limit{bucket}, []want{{"", "bucket", 10, false}}, []want{{"", "bucket", 10, true}}},
+			{[]ratelimit.Limit{window}, []want{{"", "window", 10, false}}, []want{{"", "window", 10, true}}},
+			{[]ratelimit.Limit{places}, []want{{"", "places", 1, false}}, []want{{"", "places", 1, true}}},
+			{ // ordered by name; another policy keeps the block of the places
+				[]ratelimit.Limit{bucket, window, places},
+				[]want{{"100-per-3600s", "bucket", 10, false}, {"5-at-once", "places", 1, false}, {"70-in-3600s", "window", 10, false}},
+				[]want{{"100-per-3600s", "bucket", 10, true}, {"5-at-once", "places", 1, false}, {"70-in-3600s", "window", 10, true}},
+			},
+		} {
+			l := limiter(t, rdb, redis_rate.Limit{}, ratelimit.WithLimits(tc.limits...), ratelimit.WithTimeout(patience))
+			d, leave, err := l.Enter(t.Context(), "alice", 10)
+			if err != nil || !d.Allowed {
+				t.Fatal(d, err)
+			}
+			key := l.Keys("alice")[0]
+			check(t, rdb, key, tc.before...)
+			if err := l.Block(t.Context(), "alice", time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			check(t, rdb, key, tc.behind...)
+			leave()
 		}
-		defer leave()
-		keys := l.Keys("alice")
 		foreign := redistest.Prefix(t) + "foreign"
 		rdb.RPush(t.Context(), foreign, "x")
 		rdb.PExpire(t.Context(), foreign, time.Minute)
-		all, err := ratelimit.Inspect(t.Context(), rdb, append(slices.Clone(keys), "none", foreign)...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, want := range []struct {
-			kind string
-			used float64
-		}{{"bucket", 10}, {"window", 10}, {"places", 1}} {
-			got := all[keys[i]]
-			if got.Kind != want.kind || got.Used < want.used-0.1 || got.Used > want.used || !got.Blocked.IsZero() || !got.Expires.After(time.Now()) {
-				t.Errorf("%s: got %+v, want %+v", keys[i], got, want)
-			}
-		}
-		if _, ok := all["none"]; ok || all[foreign].Kind != "unknown" || len(all) != 4 {
-			t.Errorf("got %+v", all)
-		}
-		if err := l.Block(t.Context(), "alice", time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		if all, err = ratelimit.Inspect(t.Context(), rdb, keys...); err != nil {
-			t.Fatal(err)
-		}
-		for _, key := range keys[:2] {
-			if left := time.Until(all[key].Blocked); left <= 0 || left > time.Minute {
-				t.Errorf("%s is blocked for %v, want a minute", key, left)
-			}
-		}
-		if got := all[keys[2]]; got.Used != 1 || !got.Blocked.IsZero() { // another policy keeps the block
-			t.Errorf("places: got %+v", got)
+		check(t, rdb, foreign, want{"", "unknown", 0, false})
+		if all, err := ratelimit.Inspect(t.Context(), rdb, "none"); err != nil || len(all) != 0 {
+			t.Errorf("no key: got %+v, %v", all, err)
 		}
 	})
 }
@@ -116,7 +141,10 @@ func TestInspectBlockedPlaces(t *testing.T) {
 	}
 	key := l.Keys("alice")[0]
 	all, err := ratelimit.Inspect(t.Context(), rdb, key)
-	if got := all[key]; err != nil || got.Kind != "places" || got.Used != 1 || got.Blocked.IsZero() {
+	if err != nil || len(all[key]) != 1 {
+		t.Fatalf("got %+v, %v", all, err)
+	}
+	if got := all[key][0]; got.Kind != "places" || got.Used != 1 || got.Blocked.IsZero() {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

@@ -98,6 +98,8 @@ func newLimiter(rdb Client, limit Limit, opts []Option) (*Limiter, error) {
 		}
 	}
 	l.static, l.bound = static, bounded.NewTimeout(l.timeout)
+	l.sets.together = l.limitsFunc != nil || len(static.all) > 1
+	l.static.together = l.sets.together
 	l.usual = l.responding.usual() && l.hooks.Decided == nil
 	l.local = newTable(l.localKeys)
 	if l.delay != nil {

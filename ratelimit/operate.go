@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/redishttp/redishttp/internal/unavailable"
 )
 
@@ -66,11 +64,7 @@ func (l *Limiter) Reset(ctx context.Context, key string, limits ...Limit) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
-	args := []any{"del"}
-	for _, name := range l.keysOf(set, key) {
-		args = append(args, name)
-	}
-	err = l.scripts.caller.Process(ctx, redis.NewIntCmd(ctx, args...))
+	err = l.scripts.forget(ctx, set, l.keysOf(set, key))
 	l.forgetRefusals(key)
 	if err != nil {
 		return fmt.Errorf("ratelimit: reset: %w", unavailable.Wrap(err))
@@ -78,8 +72,9 @@ func (l *Limiter) Reset(ctx context.Context, key string, limits ...Limit) error 
 	return nil
 }
 
-// Keys returns the Redis keys that count a key, one for each policy. limits take the
-// place of the limiter's own. It returns nil with [WithEngine], whose keys are its
+// Keys returns the Redis keys that count a key: one of a limiter with several limits
+// or with [WithLimitsFunc], else one for each of limits, which take the place of the
+// limiter's own. It returns nil with [WithEngine], whose keys are its
 // own, and for limits that are mistakes. Use it in operators' tools and in tests.
 func (l *Limiter) Keys(key string, limits ...Limit) []string {
 	set, err := l.setOf(limits)

@@ -41,7 +41,9 @@ func WithLocalLimits(share float64, keys int) Option {
 
 // WithLimits adds limits that every request must be within: all are charged or
 // none, in the same round trip. The default is none. It may be given several times.
-// Use it for a short and a long period, such as 10 a second and 5,000 a day.
+// A limiter with several limits counts them apart from limiters with one limit, even
+// if the names are the same. Use it for a short and a long period, such as 10 a second
+// and 5,000 a day.
 func WithLimits(limits ...Limit) Option {
 	return optionFunc(func(c *config) { c.limits = append(c.limits, limits...) })
 }

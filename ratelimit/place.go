@@ -35,17 +35,17 @@ func (l *Limiter) hold(ctx context.Context, q request, source string) (leave fun
 		return func() {}
 	}
 	ctx = context.WithoutCancel(ctx)
-	key := l.keysOf(q.set, q.key)[q.set.concurrent]
+	at := l.placeOf(q)
 	r := &renewing{}
 	r.timer = time.AfterFunc(lease/3, func() {
 		bound, cancel := context.WithTimeout(ctx, l.timeout)
-		_ = l.scripts.renewPlace(bound, key, q.place) // the next renewal is the retry
+		_ = l.scripts.renewPlace(bound, at) // the next renewal is the retry
 		cancel()
 		r.again()
 	})
 	return func() {
 		r.stop()
-		(&lostPlace{limiter: l, ctx: ctx, key: key, id: q.place, known: true}).release()
+		(&lostPlace{limiter: l, ctx: ctx, at: at, known: true}).release()
 	}
 }
 

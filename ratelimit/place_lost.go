@@ -19,7 +19,7 @@ import (
 type lostPlace struct {
 	limiter *Limiter
 	ctx     context.Context
-	key, id string
+	at      place
 	known   bool // the place was entered, so one that is not there has been released
 	wait    time.Duration
 	end     time.Time
@@ -48,8 +48,7 @@ func (l *Limiter) releaseLost(ctx context.Context, q request, err error) {
 	if _, ok := errors.AsType[redis.Error](err); ok {
 		return
 	}
-	key := l.keysOf(q.set, q.key)[q.set.concurrent]
-	(&lostPlace{limiter: l, ctx: context.WithoutCancel(ctx), key: key, id: q.place}).later()
+	(&lostPlace{limiter: l, ctx: context.WithoutCancel(ctx), at: l.placeOf(q)}).later()
 }
 
 // release tries once, and continues in the background if Redis does not answer.
@@ -63,14 +62,13 @@ func (s *lostPlace) release() {
 func (s *lostPlace) try() bool {
 	ctx, cancel := context.WithTimeout(s.ctx, s.limiter.timeout)
 	defer cancel()
-	cmd := redis.NewIntCmd(ctx, "zrem", s.key, s.id)
-	err := s.limiter.scripts.caller.Process(ctx, cmd)
+	there, err := s.limiter.scripts.releasePlace(ctx, s.at)
 	switch {
 	case errors.Is(err, redis.ErrClosed):
 		return true
 	case err != nil:
 		return false
-	case s.known || cmd.Val() > 0:
+	case s.known || there:
 		return true
 	}
 	// Not there yet: the call that enters it may still arrive, for as long as a

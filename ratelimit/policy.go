@@ -63,6 +63,7 @@ type policies struct {
 	id         string // tells sets apart in this process
 	concurrent int    // index of the concurrency policy, -1 without one
 	counts     bool   // there is a bucket or a window
+	together   bool   // they are fields of one key of the client, not each a key
 }
 
 // single returns the policy of a set that is one bucket and nothing else, the
@@ -111,8 +112,9 @@ const maxSets = 1024
 
 // sets keeps the limits that [WithLimitsFunc] has returned, compiled.
 type sets struct {
-	mu    sync.RWMutex
-	known map[string]*policies
+	together bool // as of each of them
+	mu       sync.RWMutex
+	known    map[string]*policies
 }
 
 // all returns the sets that were used so far.
@@ -140,7 +142,7 @@ func (s *sets) of(limits []Limit, part float64) (*policies, error) {
 	if err != nil {
 		return nil, err
 	}
-	set.id = id
+	set.id, set.together = id, s.together
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.known) >= maxSets {

@@ -71,14 +71,18 @@ func (l *Limiter) costOf(r *http.Request) (cost int64, err error) {
 	return int64(n), nil
 }
 
-// keysOf returns the Redis keys of a client, one for each policy. The client's own
-// key is hashed, because it may have any length, braces and bytes. The hash tag is
-// the client, so that its policies share a slot.
+// keysOf returns the Redis keys of a client: one if the limiter has several policies,
+// so that no call has keys on both sides of a slot that moves, else one for each
+// policy. The client's own key is hashed, because it may have any length, braces and
+// bytes. The hash tag is the client, so that its policies share a slot.
 func (l *Limiter) keysOf(set *policies, key string) []string {
 	sum := sha256.Sum256([]byte(key))
 	var tag [34]byte
 	tag[0], tag[33] = '{', '}'
 	hex.Encode(tag[1:33], sum[:16])
+	if set.together {
+		return []string{l.prefix + ":v1:" + string(tag[:])}
+	}
 	keys := make([]string, len(set.all))
 	for i := range set.all {
 		keys[i] = l.prefix + ":v1:" + set.all[i].Name + ":" + string(tag[:])

@@ -2,10 +2,10 @@ package ratelimit
 
 import (
 	"context"
-	_ "embed" // for the scripts
+	"embed"
 	"fmt"
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,22 +22,38 @@ var (
 	cellSource string
 	//go:embed renew.lua
 	renewSource string
-	//go:embed bucket_read.lua
-	bucketRead string
-	//go:embed bucket_write.lua
-	bucketWrite string
+	//go:embed together.lua
+	togetherSource string
+	//go:embed cell_field.lua
+	cellFieldSource string
+	//go:embed renew_field.lua
+	renewFieldSource string
+	//go:embed leave_field.lua
+	leaveFieldSource string
+	//go:embed reset_fields.lua
+	resetFieldsSource string
+	//go:embed clock.lua bucket_*.lua window_*.lua fields_write.lua
+	parts embed.FS
 )
 
-// included replaces the include lines of a script with the files that they name.
-func included(source string) string {
-	return strings.NewReplacer("-- include bucket_read.lua\n", bucketRead, "-- include bucket_write.lua\n", bucketWrite).Replace(source)
+// includeForm matches the line of a script that names a file to include.
+var includeForm = regexp.MustCompile(`(?m)^ *-- include (\w+\.lua)\n`)
+
+// script returns a script that runs by hash, with the files that it includes.
+func script(source string) *redis.Script {
+	return redis.NewScriptServerSHA(includeForm.ReplaceAllStringFunc(source, func(line string) string {
+		part, _ := parts.ReadFile(includeForm.FindStringSubmatch(line)[1])
+		return string(part)
+	}))
 }
 
 // scripts run the limiter's scripts: each is one round trip.
 type scripts struct {
-	caller              *bounded.Caller
-	clock               func() time.Time // nil for the server's
-	decide, cell, renew *redis.Script
+	caller *bounded.Caller
+	clock  func() time.Time // nil for the server's
+
+	decide, cell, renew                                *redis.Script // a key for each policy
+	together, cellField, renewField, leaveField, reset *redis.Script // a key for the client
 }
 
 // newScripts returns the scripts of a client. They run by hash; the first run on a
@@ -45,18 +61,22 @@ type scripts struct {
 func newScripts(caller *bounded.Caller, clock func() time.Time) *scripts {
 	return &scripts{
 		caller: caller, clock: clock,
-		decide: redis.NewScriptServerSHA(included(decideSource)),
-		cell:   redis.NewScriptServerSHA(included(cellSource)),
-		renew:  redis.NewScriptServerSHA(renewSource),
+		decide: script(decideSource), cell: script(cellSource), renew: script(renewSource),
+		together: script(togetherSource), cellField: script(cellFieldSource), renewField: script(renewFieldSource),
+		leaveField: script(leaveFieldSource), reset: script(resetFieldsSource),
 	}
 }
 
-// run decides a request, with cell.lua if that is enough, else with decide.lua.
+// run decides a request, with cell.lua if that is enough, else with decide.lua or
+// together.lua.
 func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
 	if p := q.set.single(); p != nil && q.mode == charge {
 		return s.runCell(ctx, q, p)
 	}
-	args := make([]any, 2, 2+5*len(q.set.all))
+	run, args := s.decide, make([]any, 2, 2+6*len(q.set.all))
+	if q.set.together {
+		run = s.together
+	}
 	args[0], args[1] = s.now(), string(q.mode)
 	for i := range q.set.all {
 		p := &q.set.all[i]
@@ -66,8 +86,11 @@ func (s *scripts) run(ctx context.Context, q request) (Decision, error) {
 		} else {
 			args = append(args, strconv.FormatInt(q.costOf(p), 10))
 		}
+		if q.set.together {
+			args = append(args, p.Name)
+		}
 	}
-	reply, err := s.caller.IntsBy(ctx, s.sender(q), s.decide, q.redisKeys, args...)
+	reply, err := s.caller.IntsBy(ctx, s.sender(q), run, q.redisKeys, args...)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -80,11 +103,14 @@ func (s *scripts) runCell(ctx context.Context, q request, p *policy) (Decision, 
 	if q.cost != 1 {
 		need = strconv.FormatInt(q.costOf(p)*p.units.token, 10)
 	}
-	args := []any{s.now(), p.cell[0], p.cell[1], p.cell[2], need, nil}[:5]
+	run, args := s.cell, []any{s.now(), p.cell[0], p.cell[1], p.cell[2], need, nil, nil}[:5]
+	if q.set.together {
+		run, args = s.cellField, append(args, p.Name)
+	}
 	if q.count > 1 {
 		args = append(args, q.count)
 	}
-	reply, err := s.caller.IntsBy(ctx, s.sender(q), s.cell, q.redisKeys, args...)
+	reply, err := s.caller.IntsBy(ctx, s.sender(q), run, q.redisKeys, args...)
 	if err == nil && len(reply) != 4 {
 		err = fmt.Errorf("reply of %d numbers, want 4", len(reply))
 	}
@@ -105,12 +131,6 @@ func (s *scripts) sender(q request) bounded.Sender {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		return q.batch.SendWith(ctx, prefetch.Call{Caller: s.caller, Key: q.redisKeys[0], Command: cmd})
 	}
-}
-
-// renewPlace renews the lease of a place of a concurrency policy.
-func (s *scripts) renewPlace(ctx context.Context, key, place string) error {
-	_, err := s.caller.Ints(ctx, s.renew, []string{key}, s.now(), lease.Microseconds(), place)
-	return err
 }
 
 // now returns the test clock in microseconds, "" for the server's clock.

@@ -33,7 +33,17 @@ type boxed struct{ V any } // gives gob an interface to name the type in
 // Encode encodes a session: magic, the deadline in seconds and nanoseconds, the
 // number of values, then each key and its value, sorted by key.
 func (compactCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
-	b := make([]byte, 0, 64+32*len(values))
+	size := 64
+	for key, value := range values {
+		size += len(key) + 32
+		switch v := value.(type) {
+		case string:
+			size += len(v)
+		case []byte:
+			size += len(v)
+		}
+	}
+	b := make([]byte, 0, size)
 	b = append(b, magic...)
 	b = binary.AppendVarint(b, deadline.Unix())
 	b = binary.AppendVarint(b, int64(deadline.Nanosecond()))
@@ -187,6 +197,26 @@ func (r *reader) value() (any, error) {
 	return nil, errEncoding
 }
 
+// skip passes over one tagged value and returns its tag, 0 if it has none.
+func (r *reader) skip() byte {
+	tag := r.take(1)
+	if r.failed {
+		return 0
+	}
+	switch tag[0] {
+	case 's', 'b', 't', 'g':
+		r.text()
+	case 'i', '3', '6':
+		r.varint()
+	case 'd':
+		r.take(8)
+	case 'y', 'n':
+	default:
+		r.failed = true
+	}
+	return tag[0]
+}
+
 // changeable reports whether a session may hold values that can be changed in
 // place. It is cheap for what the default codec wrote, and true for anything else.
 func changeable(b []byte) bool {
@@ -198,15 +228,7 @@ func changeable(b []byte) bool {
 	r.varint()
 	for count := r.uvarint(); count > 0 && !r.failed; count-- {
 		r.text()
-		switch tag := r.take(1); {
-		case r.failed:
-		case tag[0] == 's' || tag[0] == 't':
-			r.text()
-		case tag[0] == 'i' || tag[0] == '3' || tag[0] == '6':
-			r.varint()
-		case tag[0] == 'd':
-			r.take(8)
-		case tag[0] != 'y' && tag[0] != 'n':
+		if tag := r.skip(); tag == 'b' || tag == 'g' {
 			return true
 		}
 	}

@@ -74,6 +74,8 @@ func FuzzCodec(f *testing.F) {
 	b, _ := session.Codec{}.Encode(time.Unix(1, 2), map[string]any{"a": "b", "n": 1, "t": time.Unix(3, 4), "f": 1.5, "b": []byte("x"), "g": uint8(1)})
 	f.Add(b)
 	f.Add([]byte("\x00\x01"))
+	b, _ = session.Codec{}.Encode(time.Unix(1, 2), map[string]any{session.UserKey: "u", session.RememberKey: true})
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if !bytes.HasPrefix(b, []byte("\x00\x01")) {
 			return // gob's own matter
@@ -82,6 +84,7 @@ func FuzzCodec(f *testing.F) {
 		if err != nil {
 			return
 		}
+		checkGlance(t, session.Codec{}, b, at, values)
 		again, err := session.Codec{}.Encode(at, values)
 		if err != nil {
 			return // a time that cannot be written, as with an odd zone
@@ -90,4 +93,52 @@ func FuzzCodec(f *testing.F) {
 			t.Fatalf("%x became %x: %v", b, again, err)
 		}
 	})
+}
+
+// checkGlance compares a glance with what decoding has found.
+func checkGlance(t *testing.T, c scs.Codec, b []byte, at time.Time, values map[string]any) {
+	t.Helper()
+	user, _ := values[session.UserKey].(string)
+	remember, _ := values[session.RememberKey].(bool)
+	deadline, remembered, name, err := session.Glance(c, b)
+	if err != nil || !deadline.Equal(at) || remembered != remember || name != user {
+		t.Errorf("%x: got %v, %t, %q, %v; want %v, %t, %q", b, deadline, remembered, name, err, at, remember, user)
+	}
+}
+
+// A glance sees the same as decoding, with each codec, and fails where that fails.
+func TestGlance(t *testing.T) {
+	at := time.Date(2026, 11, 28, 1, 2, 3, 4, time.UTC)
+	for _, c := range []scs.Codec{session.Codec{}, scs.GobCodec{}} {
+		for _, values := range []map[string]any{
+			{},
+			{session.UserKey: "alice", session.RememberKey: true},
+			{session.UserKey: "", session.RememberKey: false, "a": "b", "n": 1, "t": at, "f": 1.5, "b": []byte("x"), "g": uint8(1), "l": int64(9), "i": int32(-9), "y": true},
+			{session.UserKey: 7, session.RememberKey: "yes"},
+			{"__usex": "near", "__uses": "near"},
+		} {
+			b, err := c.Encode(at, values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkGlance(t, c, b, at, values)
+			for n := range len(b) {
+				if _, _, _, err := session.Glance(c, b[:n]); err == nil {
+					t.Errorf("%T: %d of %d bytes are accepted", c, n, len(b))
+				}
+			}
+		}
+	}
+}
+
+// A save of a large session does not decode it several times.
+func TestAGlanceAllocatesNothing(t *testing.T) {
+	b, err := session.Codec{}.Encode(time.Now(), map[string]any{"blob": string(make([]byte, 4000)), session.RememberKey: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := scs.Codec(session.Codec{})
+	if n := testing.AllocsPerRun(100, func() { _, _, _, _ = session.Glance(c, b) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }

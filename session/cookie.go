@@ -86,12 +86,12 @@ func (st *state) staleCookie(ctx context.Context) bool {
 		return false
 	}
 	m := st.m
-	until, was, err := m.codec.decode(base.bytes)
+	was, err := m.codec.glance(base.bytes)
 	if err != nil {
 		return false
 	}
-	before, now := m.persist || was[rememberKey] == true, m.persist || m.GetBool(ctx, rememberKey)
-	return before != now || now && !until.Equal(m.Deadline(ctx))
+	before, now := m.persist || was.remembered, m.persist || m.GetBool(ctx, rememberKey)
+	return before != now || now && !was.deadline.Equal(m.Deadline(ctx))
 }
 
 // removeCookie has the same path and domain, or the browser keeps the cookie.

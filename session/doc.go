@@ -70,8 +70,8 @@
 // [Manager.Require] responds before the handler runs, [FailAnonymous] serves
 // readers without a session. No cookie is removed, so no user is logged out.
 // After five failures in a row one request a second tries Redis; the others
-// fail at once. A failover may lose the last writes; a lost key is a user
-// logged out.
+// fail at once. Requests that time out in one pause of Redis count as one
+// failure. A failover may lose the last writes; a lost key is a user logged out.
 //
 // # Concurrency
 //

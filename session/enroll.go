@@ -52,6 +52,6 @@ func (st *state) indexed(hash, user string, deadline time.Time) bool {
 	if base == nil {
 		return false
 	}
-	until, was, err := st.m.codec.decode(base.bytes)
-	return err == nil && was[userKey] == user && until.Equal(deadline)
+	was, err := st.m.codec.glance(base.bytes)
+	return err == nil && was.user == user && was.deadline.Equal(deadline)
 }

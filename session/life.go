@@ -28,12 +28,11 @@ func (m *Manager) life(deadline time.Time, remembered bool) time.Duration {
 
 // lifeOf is the life of an encoded session.
 func (m *Manager) lifeOf(b []byte) time.Duration {
-	deadline, values, err := m.codec.decode(b)
+	g, err := m.codec.glance(b)
 	if err != nil {
 		return m.idle
 	}
-	remembered, _ := values[rememberKey].(bool)
-	return m.life(deadline, remembered)
+	return m.life(g.deadline, g.remembered)
 }
 
 // step is how much of the idle time may be over before it is renewed.

@@ -73,12 +73,11 @@ func (st *state) inRedis() (hash, user string) {
 	if base == nil {
 		return "", ""
 	}
-	_, was, err := st.m.codec.decode(base.bytes)
+	was, err := st.m.codec.glance(base.bytes)
 	if err != nil {
 		return base.hash, ""
 	}
-	user, _ = was[userKey].(string)
-	return base.hash, user
+	return base.hash, was.user
 }
 
 // hasEnded reports whether this request has ended the session itself: revoked it,

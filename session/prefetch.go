@@ -75,6 +75,11 @@ func (q *ahead) Report(err error) { q.m.store.settle(q.ctx, q.call, err) }
 // Unused implements [prefetch.Asker].
 func (q *ahead) Unused(prefetch.Outcome) {
 	q.m.usage.Drop(q.class)
+	q.inVain()
+}
+
+// inVain calls the hook.
+func (q *ahead) inVain() {
 	if q.m.hooks.Prefetched != nil {
 		q.m.hooks.Prefetched(q.ctx, false)
 	}
@@ -127,7 +132,8 @@ func (st *state) prefetched(ctx context.Context, hash string) (*redigoconn.Read,
 	}
 	q, _ := taken.Asker.(*ahead)
 	if q.hash != hash {
-		q.Unused(outcome)
+		m.usage.Change(q.class)
+		q.inVain()
 		return nil, nil
 	}
 	m.usage.Take(q.class)

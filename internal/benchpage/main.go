@@ -1,5 +1,6 @@
 // Command benchpage reads the output of go test -bench from its input and
 // writes docs/benchmarks.md: medians over the runs, and the machine they are from.
+// With -compare BEFORE AFTER it writes what is different in the second of two files.
 package main
 
 import (
@@ -16,6 +17,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == "-compare" {
+		check(compareFiles(os.Stdout, os.Args[2], os.Args[3]))
+		return
+	}
 	out, _ := exec.Command(cmp.Or(os.Getenv("REDISHTTP_REDIS_SERVER"), "redis-server"), "--version").Output()
 	server := "Redis unknown"
 	if name, rest, ok := strings.Cut(string(out), " server v="); ok {
@@ -23,10 +28,28 @@ func main() {
 		server = name + " " + version
 	}
 	machine := fmt.Sprintf("%d cores, %s, %s on the same machine", runtime.NumCPU(), runtime.Version(), server)
-	if err := page(os.Stdout, os.Stdin, machine); err != nil {
+	check(page(os.Stdout, os.Stdin, machine))
+}
+
+func check(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "benchpage:", err)
 		os.Exit(1)
 	}
+}
+
+func compareFiles(w io.Writer, before, after string) error {
+	a, err := os.Open(before)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := os.Open(after)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return compare(w, a, b)
 }
 
 // result is one benchmark: its values by unit, of all runs.
@@ -53,8 +76,13 @@ func parse(r io.Reader) (all []*suite, cpu, system string, err error) {
 			}
 		}
 		if pkg, ok := strings.CutPrefix(line, "pkg: "); ok {
-			s = &suite{pkg: strings.TrimPrefix(pkg, "github.com/redishttp/redishttp/")}
-			all = append(all, s)
+			pkg = strings.TrimPrefix(pkg, "github.com/redishttp/redishttp/")
+			i := slices.IndexFunc(all, func(s *suite) bool { return s.pkg == pkg })
+			if i < 0 { // else it is one more run
+				i = len(all)
+				all = append(all, &suite{pkg: pkg})
+			}
+			s = all[i]
 		}
 		if strings.HasPrefix(line, "--- FAIL") || strings.HasPrefix(line, "FAIL") {
 			return nil, "", "", fmt.Errorf("a benchmark failed: %s", line)
@@ -103,12 +131,23 @@ benchmark's comment says what it does.
 		if len(s.results) == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "\n## %s\n\n| benchmark | |\n|---|---|\n", s.pkg)
-		for _, r := range s.results {
-			fmt.Fprintf(w, "| `%s` | %s |\n", r.name, strings.Join(r.figures(), ", "))
-		}
+		fmt.Fprintf(w, "\n## %s\n", s.pkg)
+		s.list(w)
+		s.tables(w)
 	}
 	return nil
+}
+
+// list writes the benchmarks that are not in a table of their own.
+func (s *suite) list(w io.Writer) {
+	header := "\n| benchmark | |\n|---|---|\n"
+	for _, r := range s.results {
+		if r.compares() {
+			continue
+		}
+		fmt.Fprintf(w, "%s| `%s` | %s |\n", header, r.name, strings.Join(r.figures(), ", "))
+		header = ""
+	}
 }
 
 // figures are the medians with their units, ratios and counts first.
@@ -131,13 +170,7 @@ func (r *result) figures() []string {
 	})
 	all := make([]string, 0, len(units))
 	for _, unit := range units {
-		values := slices.Sorted(slices.Values(r.values[unit]))
-		v := values[len(values)/2]
-		text := strconv.FormatFloat(v, 'g', 3, 64)
-		if v >= 1000 {
-			text = strconv.FormatFloat(v, 'f', 0, 64)
-		}
-		all = append(all, text+" "+unit)
+		all = append(all, short(medianOf(r.values[unit]))+" "+unit)
 	}
 	return all
 }

@@ -18,6 +18,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -65,10 +66,11 @@ var ErrAbandoned = errors.New("redis did not answer in time")
 // Caller sends commands to one client. It implements [redis.Scripter], so
 // [redis.Script.Run] takes it. It is safe for concurrent use.
 type Caller struct {
-	rdb    Client
-	honors bool
-	idle   sync.Pool // of pipelines that are empty
-	rights *rights.Watch
+	rdb         Client
+	honors      bool
+	idle        sync.Pool // of pipelines that are empty
+	rights      *rights.Watch
+	withoutIFEQ atomic.Int64 // until when SET … IFEQ is not tried, ns since 1970; 0: it is
 }
 
 var _ redis.Scripter = (*Caller)(nil)
@@ -217,13 +219,13 @@ func (c *Caller) IntsBy(ctx context.Context, send Sender, script *redis.Script, 
 	var err error
 	switch {
 	case send != nil:
-		err = send(ctx, onceIntSliceCmd{cmd})
+		err = send(ctx, onceInts{cmd})
 		c.rights.See(ctx, err)
 	case c.honors: // without a closure: this is the hot path of the limiter
-		err = c.rdb.Process(ctx, onceIntSliceCmd{cmd})
+		err = c.rdb.Process(ctx, onceInts{cmd})
 		c.rights.See(ctx, err)
 	default:
-		err = c.Process(ctx, onceIntSliceCmd{cmd})
+		err = c.Process(ctx, onceInts{cmd})
 	}
 	switch {
 	case err == nil:
@@ -258,16 +260,6 @@ func (c *Caller) once(ctx context.Context, name, script string, keys []string, a
 	if len(keys) > 0 {
 		cmd.SetFirstKeyPos(3) // else a cluster client routes by the script's name
 	}
-	return c.sendOnce(ctx, name, cmd)
-}
-
-// Send sends a command whose key follows its name, once. A reply that is nil is
-// [redis.Nil].
-func (c *Caller) Send(ctx context.Context, name, key string, args ...any) *redis.Cmd {
-	return c.sendOnce(ctx, name, redis.NewCmd(ctx, append([]any{name, key}, args...)...))
-}
-
-func (c *Caller) sendOnce(ctx context.Context, name string, cmd *redis.Cmd) *redis.Cmd {
 	err := c.Do(ctx, func(ctx context.Context) error {
 		return WhileMoving(ctx, func() error { return c.rdb.Process(ctx, onceCmd{cmd}) })
 	})

@@ -82,7 +82,7 @@ func TestAGroupIsSentOnceAndEndsWithItsContext(t *testing.T) {
 			} else if err != nil || lost[0].Err() == nil || lost[1].Err() == nil {
 				t.Errorf("got %v, commands %v", err, lost)
 			}
-			<-ctx.Done() // the socket's deadline may be a moment earlier
+			<-ctx.Done() // the socket's deadline comes first
 			if err := c.ProcessAll(ctx, group()...); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, bounded.ErrAbandoned) {
 				t.Errorf("with a dead context: got %v", err)
 			}

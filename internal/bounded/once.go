@@ -31,7 +31,7 @@ func Once(cmd redis.Cmder) (_ redis.Cmder, ok bool) {
 	case *redis.StringSliceCmd:
 		return onceStringSliceCmd{c}, true
 	case *redis.IntSliceCmd:
-		return onceIntSliceCmd{c}, true
+		return onceInts{c}, true
 	case *redis.BoolSliceCmd:
 		return onceBoolSliceCmd{c}, true
 	case *redis.MapStringStringCmd:
@@ -53,7 +53,7 @@ type (
 	onceSliceCmd           struct{ *redis.SliceCmd }
 	onceDurationCmd        struct{ *redis.DurationCmd }
 	onceStringSliceCmd     struct{ *redis.StringSliceCmd }
-	onceIntSliceCmd        struct{ *redis.IntSliceCmd }
+	onceInts               struct{ *redis.IntSliceCmd }
 	onceBoolSliceCmd       struct{ *redis.BoolSliceCmd }
 	onceMapStringStringCmd struct{ *redis.MapStringStringCmd }
 )
@@ -121,11 +121,11 @@ func (c onceStringSliceCmd) Itself() redis.Cmder { return c.StringSliceCmd }
 
 func (c onceStringSliceCmd) Clone() redis.Cmder { return again(c.StringSliceCmd.Clone()) }
 
-func (onceIntSliceCmd) NoRetry() bool { return true }
+func (onceInts) NoRetry() bool { return true }
 
-func (c onceIntSliceCmd) Itself() redis.Cmder { return c.IntSliceCmd }
+func (c onceInts) Itself() redis.Cmder { return c.IntSliceCmd }
 
-func (c onceIntSliceCmd) Clone() redis.Cmder { return again(c.IntSliceCmd.Clone()) }
+func (c onceInts) Clone() redis.Cmder { return again(c.IntSliceCmd.Clone()) }
 
 func (onceBoolSliceCmd) NoRetry() bool { return true }
 

@@ -18,7 +18,7 @@ import (
 // not retried either, and its reply is not that of the first.
 func TestClonesAreSentOnce(t *testing.T) {
 	one, ints := redis.NewCmd(t.Context(), "evalsha", "x", 0), redis.NewIntSliceCmd(t.Context(), "evalsha", "x", 0)
-	for name, cmd := range map[string]redis.Cmder{"Cmd": onceCmd{one}, "IntSliceCmd": onceIntSliceCmd{ints}} {
+	for name, cmd := range map[string]redis.Cmder{"Cmd": onceCmd{one}, "IntSliceCmd": onceInts{ints}} {
 		clone := cmd.Clone()
 		if !cmd.NoRetry() || !clone.NoRetry() {
 			t.Errorf("%s: NoRetry %t, of its clone %t, want true", name, cmd.NoRetry(), clone.NoRetry())

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -18,8 +19,9 @@ const (
 )
 
 // ErrShared is part of the error of a call whose time ran out in a batch with
-// calls for other nodes: it says nothing about its own.
-var ErrShared = errors.New("the batch was shared with other nodes")
+// others, which is one failure and not as many as it has calls. The connection,
+// which sent the batch, judges it.
+var ErrShared = errors.New("the batch was shared with other calls")
 
 // ErrOpen is part of the error of a call that an open breaker refused. Nothing
 // was sent and no time was lost.
@@ -45,21 +47,30 @@ const (
 	Closed
 )
 
-// Ticket allows one call. Its zero value is a call while the breaker is
-// closed.
-type Ticket struct{ probe bool }
+// Ticket allows one call.
+type Ticket struct {
+	probe bool
+	start int64 // since epoch
+}
 
-// Breaker opens after five failures in a row (of a whole [Set] after more); then it lets one call through
-// each second, give or take a fifth, until one gets a reply. The zero value is
-// closed, and it is safe for concurrent use. While it is closed and all is
-// well, a call costs two atomic loads.
+// Took is how long ago the call was allowed.
+func (t Ticket) Took() time.Duration { return time.Duration(now() - t.start) }
+
+// Breaker opens after five failures in a row (of a whole [Set] after more), of
+// which those of calls that ran at the same time count as one, see [row]; then it
+// lets one call through each second, give or take a fifth, until one gets a reply.
+// The zero value is closed, and it is safe for concurrent use. While it is closed
+// and all is well, a call costs two atomic loads.
 type Breaker struct {
-	failures atomic.Int32
-	until    atomic.Int64 // since epoch; 0 is closed
-	cause    atomic.Pointer[error]
-	opened   atomic.Int64
-	refused  atomic.Int64
-	limit    int32 // of failures in a row, 0 for failuresToOpen
+	until   atomic.Int64 // since epoch; 0 is closed
+	failing atomic.Bool  // whether failures has any, which it has while open
+	cause   atomic.Pointer[error]
+	opened  atomic.Int64
+	refused atomic.Int64
+	limit   int32 // of failures in a row, 0 for failuresToOpen
+
+	mu       sync.Mutex // of failures, and of what opens and closes
+	failures row
 }
 
 // epoch makes instants of the monotonic clock numbers.
@@ -71,28 +82,29 @@ func next() int64 { return now() + int64(pause-jitter) + rand.Int64N(int64(2*jit
 
 // Allow reports whether a call may be made. If so, its outcome must be
 // reported with the ticket.
-func (b *Breaker) Allow() (Ticket, bool) {
+func (b *Breaker) Allow() (Ticket, bool) { return b.allow(now()) }
+
+func (b *Breaker) allow(at int64) (Ticket, bool) {
+	t := Ticket{start: at}
 	until := b.until.Load()
 	if until == 0 {
-		return Ticket{}, true
+		return t, true
 	}
 	// The call that moves the time is the probe. One that never reports is followed
 	// by another after the pause.
-	if now() < until || !b.until.CompareAndSwap(until, next()) {
+	if at < until || !b.until.CompareAndSwap(until, next()) {
 		b.refused.Add(1)
-		return Ticket{}, false
+		return t, false
 	}
-	return Ticket{probe: true}, true
+	t.probe = true
+	return t, true
 }
 
 // Report records how a call ended; err is the cause of a failure.
 func (b *Breaker) Report(t Ticket, o Outcome, err error) Change {
 	switch o {
 	case Answered:
-		if b.failures.Load() != 0 {
-			b.failures.Store(0)
-		}
-		if b.until.Load() != 0 && b.until.Swap(0) != 0 {
+		if b.failing.Load() && b.forget() {
 			return Closed
 		}
 	case Failed:
@@ -112,11 +124,17 @@ func (b *Breaker) fail(t Ticket, err error) Change {
 	if limit == 0 {
 		limit = failuresToOpen
 	}
-	if b.failures.Add(1) >= limit && b.until.CompareAndSwap(0, next()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := now()
+	b.failing.Store(true)
+	b.failures.add(t.start, at)
+	switch open := b.until.Load() != 0; {
+	case !open && b.failures.isOutage(limit, at):
+		b.until.Store(next())
 		b.opened.Add(1)
 		return Opened
-	}
-	if t.probe && b.until.Load() != 0 {
+	case open && t.probe:
 		b.until.Store(next())
 	}
 	return None
@@ -130,10 +148,13 @@ func (b *Breaker) HalfOpen() {
 	}
 }
 
-// forget closes the breaker without an answer and reports whether it was open,
+// forget closes the breaker and reports whether it was open: after an answer, or
 // for a caller that knows that its node serves nothing any more.
 func (b *Breaker) forget() bool {
-	b.failures.Store(0)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failing.Store(false)
+	b.failures = row{}
 	return b.until.Swap(0) != 0
 }
 

@@ -78,19 +78,20 @@ func (s *Set) Allow(key string) (Call, bool) {
 	c := Call{key: key, start: now()}
 	n, ok := s.nodeOf(key)
 	if !ok {
-		c.ticket, ok = s.whole.Allow()
+		c.ticket, ok = s.whole.allow(c.start)
 		return c, ok
 	}
 	c.node = s.member(n)
 	if s.parted() {
-		if c.overall, ok = s.whole.Allow(); !ok {
+		if c.overall, ok = s.whole.allow(c.start); !ok {
 			return c, false
 		}
 		if c.overall.probe { // for all, whatever is known of this part
+			c.ticket.start = c.start
 			return c, true
 		}
 	}
-	c.ticket, ok = c.node.Allow()
+	c.ticket, ok = c.node.allow(c.start)
 	return c, ok
 }
 

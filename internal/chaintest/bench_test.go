@@ -3,6 +3,7 @@ package chaintest
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -33,12 +34,17 @@ func BenchmarkChainHit(b *testing.B) {
 
 // TestAHitAllocatesLittle bounds the allocations of a hit through limiter, session and
 // cache, go-redis' among them: 74 of a prefetched one and 105 apart, and a few for what
-// is checked ten times a second.
+// is checked ten times a second. The least of several measurements counts, because those
+// of other goroutines are in each.
 func TestAHitAllocatesLittle(t *testing.T) {
 	s := redistest.NewServer(t)
-	for on, most := range map[bool]float64{true: 78, false: 109} {
-		if got := testing.AllocsPerRun(500, hits(t, s, on)); got > most+raceAllocations {
-			t.Errorf("prefetch %v: %v allocations, want at most %v", on, got, most)
+	for on, most := range map[bool]float64{true: 76, false: 107} {
+		hit, least := hits(t, s, on), math.Inf(1)
+		for range 5 {
+			least = min(least, testing.AllocsPerRun(100, hit))
+		}
+		if least > most+raceAllocations {
+			t.Errorf("prefetch %v: %v allocations, want at most %v", on, least, most)
 		}
 	}
 }

@@ -157,6 +157,7 @@ func TestSentinelsAndClustersThatHang(t *testing.T) {
 func TestRedisFailsOver(t *testing.T) {
 	for _, s := range Subjects() {
 		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel() // each has its servers
 			servers := redistest.NewSentinel(t)
 			rdb := servers.Target().Client(t)
 			a := newApp(t, s, rdb, "t")

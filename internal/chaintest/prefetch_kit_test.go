@@ -166,3 +166,60 @@ func (c *trio) login(t testing.TB, name string) string {
 func get(target string) *http.Request { return httptest.NewRequest(http.MethodGet, target, nil) }
 
 func ignored() *httptest.ResponseRecorder { return httptest.NewRecorder() }
+
+// meeting is a hook in which calls wait until n of them are under way.
+type meeting struct {
+	passing
+	came chan struct{}
+	all  chan struct{}
+}
+
+func newMeeting(n int) *meeting {
+	m := &meeting{came: make(chan struct{}, 100), all: make(chan struct{})}
+	go func() {
+		for range n {
+			<-m.came
+		}
+		close(m.all)
+	}()
+	return m
+}
+
+// complete reports whether all have been under way at the same time.
+func (m *meeting) complete() bool {
+	select {
+	case <-m.all:
+		return true
+	default:
+		return false
+	}
+}
+
+func (m *meeting) wait(ctx context.Context) error {
+	m.came <- struct{}{}
+	select {
+	case <-m.all:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (m *meeting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if err := m.wait(ctx); err != nil {
+			cmd.SetErr(err)
+			return err
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (m *meeting) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if err := m.wait(ctx); err != nil {
+			return err
+		}
+		return next(ctx, cmds)
+	}
+}

@@ -1,17 +1,11 @@
 package peerbench
 
 import (
-	"bufio"
-	"context"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
-
-	"github.com/redishttp/redishttp/internal/redistest"
 )
 
 const (
@@ -29,37 +23,70 @@ func (s scenario) counts(b *testing.B) {
 		}
 		counted = true
 		for i, c := range s.contenders() {
-			trips, sent, executed := c.onTheWire(b)
+			u := c.onTheWire(b, s.topology(b))
 			if i > 0 {
-				b.ReportMetric(trips, c.name+"-trips")
-				b.ReportMetric(sent, c.name+"-sent")
-				b.ReportMetric(executed, c.name+"-executed")
+				b.ReportMetric(u.trips, c.name+"-trips")
+				b.ReportMetric(u.waited, c.name+"-waited")
+				b.ReportMetric(u.sent, c.name+"-sent")
+				b.ReportMetric(u.executed, c.name+"-executed")
 			}
-			b.ReportMetric(c.allocations(b), c.name+"-allocs")
+			b.ReportMetric(c.allocations(b, s.topology(b)), c.name+"-allocs")
 		}
 	}
 	b.ReportMetric(0, "ns/op")
 }
 
-// onTheWire counts round trips and commands for a call, and those executed.
-func (c contender) onTheWire(tb testing.TB) (trips, sent, executed float64) {
-	e := newEnv(tb, redistest.NewServer(tb), c.name)
+// usage is what a call costs Redis.
+type usage struct {
+	trips    float64 // round trips, also those after the response
+	waited   float64 // of these, begun before the last byte of the response
+	sent     float64 // commands
+	executed float64 // commands, also those inside scripts
+}
+
+// onTheWire counts calls of a single caller.
+func (c contender) onTheWire(tb testing.TB, t topology) usage {
+	e := newEnv(tb, t, c.name)
 	e.wire.counted = true
 	call := c.start(e)(0)
 	repeat(tb, c.name, warm, call)
-	before := settle(tb, e.probe)
+	before := e.settle()
 	e.wire.reset()
-	repeat(tb, c.name, count, call)
-	after := settle(tb, e.probe)
-	return float64(e.wire.trips.Load()) / count, float64(e.wire.commands.Load()) / count, float64(after-before) / count
+	waited, begun, seen := int64(0), int64(0), false
+	last := func() {
+		waited += e.wire.trips.Load() - begun
+		seen = true
+	}
+	lastByte.Store(&last)
+	defer lastByte.Store(nil)
+	repeat(tb, c.name, count, func() error {
+		begun, seen = e.wire.trips.Load(), false
+		err := call()
+		if !seen { // it has no response
+			last()
+		}
+		e.quiet() // what is done after one call is not counted for the next
+		return err
+	})
+	after := e.settle()
+	per := func(n int64) float64 { return float64(n) / count }
+	return usage{per(e.wire.trips.Load()), per(waited), per(e.wire.commands.Load()), per(int64(after - before))}
+}
+
+// quiet waits until nothing has been sent for a moment.
+func (e *env) quiet() {
+	for last := int64(-1); e.wire.commands.Load() != last; {
+		last = e.wire.commands.Load()
+		<-time.After(5 * time.Millisecond)
+	}
 }
 
 // allocations are those of a call.
-func (c contender) allocations(tb testing.TB) float64 {
-	e := newEnv(tb, redistest.NewServer(tb), c.name)
+func (c contender) allocations(tb testing.TB, t topology) float64 {
+	e := newEnv(tb, t, c.name)
 	call := c.start(e)(0)
 	repeat(tb, c.name, warm, call)
-	settle(tb, e.probe)
+	e.settle()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	repeat(tb, c.name, 4*count, call)
@@ -76,16 +103,13 @@ func repeat(tb testing.TB, name string, n int, call func() error) {
 	}
 }
 
-// settle waits until the server executes nothing any more, and returns how many
+// settle waits until Redis executes nothing any more, and returns how many
 // commands it has executed, also those inside scripts.
-func settle(tb testing.TB, rdb *redis.Client) int {
-	tb.Helper()
+func (e *env) settle() int {
+	e.tb.Helper()
 	last, same := -1, 0
 	for range 500 {
-		n, err := executed(tb.Context(), rdb)
-		if err != nil {
-			tb.Fatal(err)
-		}
+		n := e.executed()
 		if same++; n != last {
 			last, same = n, 0
 		}
@@ -94,26 +118,19 @@ func settle(tb testing.TB, rdb *redis.Client) int {
 		}
 		<-time.After(10 * time.Millisecond)
 	}
-	tb.Fatal("the server is never idle")
+	e.tb.Fatal("Redis is never idle")
 	return 0
 }
 
-func executed(ctx context.Context, rdb *redis.Client) (n int, err error) {
-	info, err := rdb.Info(ctx, "commandstats").Result()
-	if err != nil {
-		return 0, err
-	}
-	lines := bufio.NewScanner(strings.NewReader(info))
-	for lines.Scan() {
-		name, rest, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "cmdstat_"), ":calls=")
-		if !ok || isHandshake(name) {
-			continue
+func (e *env) executed() (n int) {
+	e.info("commandstats", func(name, value string) {
+		if isHandshake(strings.TrimPrefix(name, "cmdstat_")) {
+			return
 		}
 		var calls int
-		if _, err := fmt.Sscanf(rest, "%d,", &calls); err != nil {
-			return 0, err
+		if _, err := fmt.Sscanf(value, "calls=%d,", &calls); err == nil {
+			n += calls
 		}
-		n += calls
-	}
-	return n, lines.Err()
+	})
+	return n
 }

@@ -6,12 +6,14 @@
 // bare GET of go-redis. In a round each works for a moment in turn; reported are
 // medians over the rounds of the ratio to the base within a round, at 1, 64 and
 // 256 goroutines, on loopback and with a millisecond added to each round trip.
-// Names beginning with bare- are floors: what a hand-written command costs.
+// Names beginning with bare- are floors: what a hand-written command costs. The CPU that
+// this process and Redis use for a call is reported as well: it hardly depends on what
+// else the machine does.
 //
 // The sub-benchmark counts has, for a single caller and each contender, the round trips
-// and commands on the wire, the commands that the server executed (also inside
-// scripts), and the allocations, all for one call. A call checks its response, so
-// that no row measures errors.
+// and commands on the wire, the round trips begun before the last byte of the response,
+// the commands that the server executed (also inside scripts), and the allocations,
+// all for one call. A call checks its response, so that no row measures errors.
 //
 //	go test -run '^$' -bench Chain -benchtime 5x
 //

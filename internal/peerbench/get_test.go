@@ -26,6 +26,22 @@ func get(size int) contender {
 	}}
 }
 
+// spreadGet is one bare GET of one of many keys, on all nodes.
+func spreadGet(size int) contender {
+	return contender{"GET", func(e *env) begin {
+		rdb, body := e.universal(), random(size)
+		for i := range pages {
+			e.set(rdb, hotPaths[i], body)
+		}
+		return func(i int) func() error {
+			return func() error {
+				i++
+				return same(rdb.Get(context.Background(), hotPaths[i%pages]), body)
+			}
+		}
+	}}
+}
+
 // autoGet is GET over go-redis' own batching.
 func autoGet(size int) contender {
 	return contender{"bare-AutoPipeline-GET", func(e *env) begin {

@@ -30,7 +30,7 @@ func limiters() []scenario {
 		name: "allowed", base: get(32), goroutines: []int{1, 64, 256}, delays: []time.Duration{0, time.Millisecond},
 		all: []contender{
 			ourLimiter(client), ourLimiter(batched),
-			{"rueidislimiter", func(e *env) begin { return limited(rueidisLimiter(e.rueidis())) }},
+			{"rueidis-window", func(e *env) begin { return limited(windowByHand(e.rueidis())) }},
 			{"redis_rate-AutoPipeline", func(e *env) begin { return limited(redisRate(redis_rate.NewLimiter(e.autoPipeline()))) }},
 			{"redis_rate", func(e *env) begin { return limited(redisRate(redis_rate.NewLimiter(e.goredis()))) }},
 			{"ulule", func(e *env) begin {
@@ -94,39 +94,18 @@ func redisRate(l *redis_rate.Limiter) func(http.Handler) http.Handler {
 	})
 }
 
-// rueidisLimiterScript is what rueidislimiter v1.0.76 runs (Apache License 2.0, Copyright 2024
-// Rueian). That is a module of its own, which not every proxy of modules serves.
-var rueidisLimiterScript = rueidis.NewLuaScript(`
-local rate_limit_key = KEYS[1]
-local increment_amount = tonumber(ARGV[1])
-local next_expires_at = tonumber(ARGV[2])
-local current_time = tonumber(ARGV[3])
-local expires_at_key = KEYS[2]
-local expires_at = tonumber(redis.call("get", expires_at_key))
-if not expires_at or expires_at < current_time then
-  redis.call("set", rate_limit_key, 0, "pxat", next_expires_at + 1000)
-  redis.call("set", expires_at_key, next_expires_at, "pxat", next_expires_at + 1000)
-  expires_at = next_expires_at
-end
-local current = redis.call("incrby", rate_limit_key, increment_amount)
-return { current, expires_at }
-`)
+// countInWindow counts requests in a window that begins with the first of them.
+var countInWindow = rueidis.NewLuaScript(`
+local n = redis.call('INCRBY', KEYS[1], ARGV[1])
+if n == tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return n`)
 
-// rueidisLimiter is what rueidislimiter's Allow does.
-func rueidisLimiter(c rueidis.Client) func(http.Handler) http.Handler {
+// windowByHand is a fixed window by hand over rueidis, which batches by itself. Its own
+// limiter, a module apart, counts so too.
+func windowByHand(c rueidis.Client) func(http.Handler) http.Handler {
 	return byHand(func(ctx context.Context, key string) (int64, bool, error) {
-		key = "rueidislimiter:{" + key + "}"
-		now := time.Now()
-		args := []string{"1", strconv.FormatInt(now.Add(time.Minute).UnixMilli(), 10), strconv.FormatInt(now.UnixMilli(), 10)}
-		reply, err := rueidisLimiterScript.Exec(ctx, c, []string{key, key + ":ex"}, args).ToArray()
-		if err != nil {
-			return 0, false, err
-		}
-		if len(reply) != 2 {
-			return 0, false, errValue
-		}
-		current, err := reply[0].ToInt64()
-		return max(perMinute-current, 0), current <= perMinute, err
+		n, err := countInWindow.Exec(ctx, c, []string{"window:" + key}, []string{"1", "60000"}).AsInt64()
+		return max(perMinute-n, 0), n <= perMinute, err
 	})
 }
 

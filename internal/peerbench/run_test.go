@@ -2,21 +2,17 @@ package peerbench
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"math"
 	"math/bits"
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/redishttp/redishttp/internal/redistest"
 )
 
 // A contender does the work of a scenario in its way.
@@ -37,6 +33,7 @@ type scenario struct {
 	all        []contender
 	goroutines []int
 	delays     []time.Duration
+	cluster    bool
 	tails      bool // report the slowest hundredth
 	uncounted  bool // a single caller has nothing to count
 }
@@ -50,6 +47,13 @@ const allowed = 1.0 / 1000
 
 func (s scenario) contenders() []contender { return append([]contender{s.base}, s.all...) }
 
+func (s scenario) topology(tb testing.TB) topology {
+	if s.cluster {
+		return cluster(tb)
+	}
+	return standalone(tb)
+}
+
 // run is the benchmark of a scenario: its rounds, then its counts.
 func (s scenario) run(b *testing.B) {
 	b.Run(s.name, func(b *testing.B) {
@@ -59,11 +63,11 @@ func (s scenario) run(b *testing.B) {
 				name = "rtt=" + delay.String()
 			}
 			b.Run(name, func(b *testing.B) {
-				server := redistest.NewServer(b)
+				redis := s.topology(b)
 				all := s.contenders()
 				field := make([]running, len(all))
 				for i, c := range all {
-					e := newEnv(b, server, c.name)
+					e := newEnv(b, redis, c.name)
 					e.wire.delay = delay
 					field[i] = running{name: c.name, env: e, begin: c.start(e)}
 				}
@@ -140,23 +144,20 @@ func (r running) work(b *testing.B, w *worked) {
 	}
 }
 
-// cpu is what this process and the server have used. Other than the time of a call
+// cpu is what this process and Redis have used. Other than the time of a call
 // it hardly depends on what else the machine does.
 func (e *env) cpu() time.Duration {
 	var self syscall.Rusage
 	e.check(syscall.Getrusage(syscall.RUSAGE_SELF, &self))
-	info, err := e.probe.Info(context.Background(), "cpu").Result()
-	e.check(err)
-	var seconds float64
-	for line := range strings.Lines(info) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+	all := time.Duration(self.Utime.Nano() + self.Stime.Nano())
+	e.info("cpu", func(name, value string) {
 		if name == "used_cpu_user" || name == "used_cpu_sys" {
-			used, err := strconv.ParseFloat(value, 64)
+			seconds, err := strconv.ParseFloat(value, 64)
 			e.check(err)
-			seconds += used
+			all += time.Duration(seconds * float64(time.Second))
 		}
-	}
-	return time.Duration(self.Utime.Nano()+self.Stime.Nano()) + time.Duration(seconds*float64(time.Second))
+	})
+	return all
 }
 
 // ready makes the calls of n goroutines.

@@ -119,7 +119,7 @@ func (p *requests) feed(b []byte) (n int) {
 func isHandshake(name string) bool {
 	name, _, _ = strings.Cut(strings.ToLower(name), "|")
 	switch name {
-	case "hello", "auth", "select", "client", "info", "config", "command", "subscribe", "ping":
+	case "hello", "auth", "select", "client", "info", "config", "command", "cluster", "readonly", "subscribe", "ping":
 		return true
 	}
 	return false

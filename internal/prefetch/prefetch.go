@@ -27,6 +27,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -68,6 +69,7 @@ type Question struct {
 
 	part *part
 	use  use
+	late atomic.Bool // its handler has waited for its timeout
 }
 
 // Outcome is what became of a question.
@@ -166,6 +168,9 @@ func Take(ctx context.Context, h Handler) (*Question, Outcome) {
 	if q == nil {
 		return nil, None
 	}
+	if time.Since(b.sent) > q.Timeout+maxAge {
+		return q, None
+	}
 	return q, q.wait(ctx, b.sent)
 }
 
@@ -182,6 +187,26 @@ func Asked(ctx context.Context, h Handler) Asker {
 		}
 	}
 	return nil
+}
+
+// maxAge is for how long an answer counts beyond the question's timeout: a handler may
+// get its turn when a middleware in between has read an upload, or use its session when
+// a WebSocket is to be closed. Then it asks for what is so by now.
+const maxAge = time.Second
+
+// Forgo drops the question that h or another handler of its owner has in a batch of a
+// request's context, at its turn: it needs no answer.
+func Forgo(ctx context.Context, h Handler) {
+	b, _ := ctx.Value(Key{}).(*Batch)
+	if b = b.of(h.Owner()); b == nil {
+		return
+	}
+	b.run.seen(h.Owner())
+	for _, q := range b.questions {
+		if q.Owner == h.Owner() {
+			b.drop(q)
+		}
+	}
 }
 
 func (b *Batch) take(owner any) *Question {
@@ -208,6 +233,7 @@ func (q *Question) wait(ctx context.Context, sent time.Time) Outcome {
 			select {
 			case <-q.part.done: // it came while this goroutine was not running
 			default:
+				q.late.Store(true)
 				return Late
 			}
 		case <-ctx.Done():

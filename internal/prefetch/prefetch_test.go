@@ -240,9 +240,8 @@ func TestAPanicInTheClient(t *testing.T) {
 	t.Run("of another part", func(t *testing.T) {
 		own := bounded.New(target.Client(t))
 		q, _, asked := get(bounded.New(pipeline()), prefix+"a")
-		second := *q
-		second.Asker, second.Commands = &asker{}, []redis.Cmder{redis.NewStringCmd(t.Context(), "get", prefix+"b")}
-		h := &handler{ask: asks(q), next: &handler{ask: asks(&second)}}
+		second, _, _ := get(q.Caller, prefix+"b")
+		h := &handler{ask: asks(q), next: &handler{ask: asks(second)}}
 		batch, ctx := begin(prefetch.NewRun(h))
 		if cmd, err := send(batch, own, prefix+"own"); err != nil || cmd.Val() != 1 {
 			t.Fatalf("the beginner's own: %v, %v", cmd, err)

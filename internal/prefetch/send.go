@@ -163,6 +163,8 @@ func (b *Batch) end(p *part, err error) {
 // the sake of another question says nothing.
 func (q *Question) verdict() error {
 	switch {
+	case q.late.Load():
+		return context.DeadlineExceeded
 	case !q.part.lost && answered(q.Commands):
 		return firstError(q.Commands)
 	case q.part.took >= q.Timeout:

@@ -14,12 +14,18 @@ type Usage struct {
 	// Used and Unused count the answers that were taken, and those that were not.
 	Used, Unused atomic.Int64
 
-	streak [256]atomic.Int32 // unused answers in a row, by class
+	streak  [256]atomic.Int32 // unused answers in a row, by class
+	changed [256]atomic.Int32 // requests left without, after one that was changed
 }
 
 // maxUnused is how many answers in a row a class of requests may leave unused
 // before nothing is prefetched for it, until one of its requests asks by itself.
 const maxUnused = 4
+
+// afterChange is for how many requests that ask by themselves nothing is prefetched for
+// their class, after a middleware in between had changed what is asked: it is likely to
+// do so each time.
+const afterChange = 64
 
 // Class is a kind of requests: those of a method, a first segment of the path and
 // a file name extension.
@@ -46,7 +52,9 @@ func ClassOf(r *http.Request) Class {
 }
 
 // Wanted reports whether requests of a class are likely to use an answer.
-func (u *Usage) Wanted(c Class) bool { return u.streak[c].Load() < maxUnused }
+func (u *Usage) Wanted(c Class) bool {
+	return u.streak[c].Load() < maxUnused && u.changed[c].Load() <= 0
+}
 
 // Take counts an answer that was used.
 func (u *Usage) Take(c Class) {
@@ -59,10 +67,20 @@ func (u *Usage) Asked(c Class) {
 	if u.streak[c].Load() != 0 {
 		u.streak[c].Store(0)
 	}
+	if u.changed[c].Load() > 0 {
+		u.changed[c].Add(-1)
+	}
 }
 
 // Drop counts an answer that was not used.
 func (u *Usage) Drop(c Class) {
 	u.Unused.Add(1)
 	u.streak[c].Add(1)
+}
+
+// Change counts an answer that was not used because the request asks something else
+// by now.
+func (u *Usage) Change(c Class) {
+	u.Unused.Add(1)
+	u.changed[c].Store(afterChange)
 }

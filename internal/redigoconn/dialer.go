@@ -40,7 +40,6 @@ type Dialer struct {
 	// a server turns out to be older than 6.2, which does not know SET … PXAT.
 	keep        atomic.Bool
 	guardScript *goredis.Script
-	withoutIFEQ atomic.Int64 // until when the script is used, see set; ns since 1970
 }
 
 // NewDialer returns a Dialer of connections over rdb. Nothing is dialled.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	goredis "github.com/redis/go-redis/v9"
+	"github.com/redishttp/redishttp/internal/bounded"
 )
 
 //go:embed guarded.lua
@@ -52,10 +52,6 @@ func (c *Conn) expiry(at any) (word string, n any) {
 // Deleted returns how many keys the last DEL removed.
 func (c *Conn) Deleted() int64 { return c.deleted }
 
-// ifeqPause is for how long a server is taken to lack SET … IFEQ after it has
-// rejected it.
-const ifeqPause = 10 * time.Minute
-
 // guarded runs a transaction on the condition that the guard sets, in one round
 // trip.
 func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
@@ -88,21 +84,13 @@ func (c *Conn) guarded(ctx context.Context, tx []command) (any, error) {
 	return nil, wrapped("EXEC", err)
 }
 
-// setIfEqual writes by SET … IFEQ (Valkey 8.1 and later), which spares the server the
-// script and Lua both values. It reports false where the server has answered that it
-// did not: the script then finds out why. Redis before 8.4 rejects the command with a
-// syntax error, which costs a round trip in ten minutes.
+// setIfEqual writes by SET … IFEQ, which spares the server the script and Lua both
+// values. It reports false where the server did not write: the script then finds out
+// why.
 func (c *Conn) setIfEqual(ctx context.Context, set command) (done bool, err error) {
-	now := time.Now()
-	if now.UnixNano() < c.withoutIFEQ.Load() {
-		return false, nil
-	}
-	err = c.caller.Send(ctx, "set", text(set.args[0]), set.args[1], set.args[2], set.args[3], "IFEQ", c.guard).Err()
-	if goredis.HasErrorPrefix(err, "syntax error") {
-		c.withoutIFEQ.Store(now.Add(ifeqPause).UnixNano())
-	}
-	if err != nil && !fromServer(err) {
+	done, err = c.caller.SetIfEqual(ctx, bounded.Swap{Key: text(set.args[0]), Old: c.guard, New: set.args[1], Expiry: text(set.args[2]), At: set.args[3]})
+	if err != nil && !errors.Is(err, bounded.ErrNoIFEQ) && !fromServer(err) {
 		return false, err
 	}
-	return err == nil, nil
+	return done, nil
 }

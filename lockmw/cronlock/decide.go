@@ -50,7 +50,11 @@ func (j *Job) ask(ctx context.Context, q question, within time.Duration) (answer
 	if !q.tick.IsZero() {
 		at = q.tick.UnixMilli()
 	}
-	v, err := j.r.caller.Run(ctx, j.r.begin, []string{j.key, j.key + ":w"}, q.owner, ms(j.ttl), ms(j.retention), at, ms(j.minGap), ms(j.maxAhead), ms(j.maxLate), flag(j.takeover), j.host, flag(q.watched)).Slice()
+	keys := []string{j.key}
+	if j.takeover {
+		keys = append(keys, j.key+":w") // the fewer keys, the less a cluster refuses while their slot moves
+	}
+	v, err := j.r.caller.Run(ctx, j.r.begin, keys, q.owner, ms(j.ttl), ms(j.retention), at, ms(j.minGap), ms(j.maxAhead), ms(j.maxLate), flag(j.takeover), j.host, flag(q.watched)).Slice()
 	if err != nil {
 		return answer{}, err
 	}

@@ -51,7 +51,7 @@ func (s *saboteur) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 
 func (s *saboteur) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if name := cmd.Name(); name != "hmget" && name != "evalsha" && name != "eval" {
+		if name := cmd.Name(); name != "hmget" && name != "evalsha" && name != "eval" && name != "set" { // SET … IFEQ releases the lock
 			return next(ctx, cmd)
 		}
 		s.mu.Lock()

@@ -132,9 +132,12 @@ func (s *Store) Answer(ctx context.Context, a *Ahead, p Place, h http.Header) (f
 
 // fits reports whether the look-up is the one that the request would make now.
 func (a *Ahead) fits(p Place, h http.Header) bool {
-	s := a.s
-	return a.guess.Place == p && a.rd.class == ClassOf(h) && a.guess.Variant == s.set.Rules.Variant(a.guess.Names, h) &&
-		a.gen == s.gen.Load() && !s.pending.has(p.Log)
+	return a.Asks(p, h) && a.gen == a.s.gen.Load() && !a.s.pending.has(p.Log)
+}
+
+// Asks reports whether the look-up is for this place and a request with the fields h.
+func (a *Ahead) Asks(p Place, h http.Header) bool {
+	return a.guess.Place == p && a.rd.class == ClassOf(h) && a.guess.Variant == a.s.set.Rules.Variant(a.guess.Names, h)
 }
 
 // readable reports whether Redis refused no command.
