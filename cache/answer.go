@@ -29,40 +29,30 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *store.Found, s
 		}
 		h[name] = slices.Clip(values) // shared with other requests: an append copies
 	}
-	h["Age"] = []string{strconv.FormatInt(int64(f.Age()/time.Second), 10)}
-	c.write(h, s)
+	one := make(lines, 0, 4)
+	h["Age"] = one.of(strconv.FormatInt(int64(f.Age()/time.Second), 10))
+	if member := c.member(s); len(h["Cache-Status"]) > 0 {
+		h["Cache-Status"] = append(h["Cache-Status"], member)
+	} else {
+		h["Cache-Status"] = one.of(member)
+	}
 	inline, err := e.Inline()
 	if err != nil {
 		c.failed(r.Context(), store.Wrap("read", err))
 		panic(http.ErrAbortHandler) //nolint:forbidigo // the header is out: only an abort tells the client
 	}
-	b := c.store.Open(r.Context(), f, inline)
-	defer func() {
-		if b.Err() != nil { // the client must not take a part for the whole
-			c.failed(r.Context(), store.Wrap("read", b.Err()))
-			panic(http.ErrAbortHandler) //nolint:forbidigo // as above
-		}
-	}()
 	if e.Status == http.StatusOK {
 		if _, typed := h["Content-Type"]; !typed {
 			h["Content-Type"] = nil // as it was: none, not a guess
 		}
 		if rules.Conditional(r) {
-			modified := time.Time{}
-			if lm := h.Get("Last-Modified"); lm != "" {
-				modified, _ = http.ParseTime(lm)
-			} else if rules.NotModifiedSinceDate(r, h) {
-				w.WriteHeader(http.StatusNotModified)
-				return
-			}
-			// Conditional and range requests (RFC 9110, sections 13 and 14).
-			http.ServeContent(w, rules.Servable(r, e.Header, e.Size), "", modified, b)
+			c.read(r, f, inline, func(b *store.Body) { serveContent(w, r, e, b) })
 			return
 		}
-		h["Accept-Ranges"] = []string{"bytes"}
+		h["Accept-Ranges"] = one.of("bytes")
 	}
 	if e.Size > 0 || e.Status == http.StatusOK {
-		h["Content-Length"] = []string{strconv.FormatInt(e.Size, 10)}
+		h["Content-Length"] = one.of(strconv.FormatInt(e.Size, 10))
 	}
 	w.WriteHeader(e.Status)
 	switch {
@@ -70,8 +60,41 @@ func (c *Cache) answer(w http.ResponseWriter, r *http.Request, f *store.Found, s
 	case e.ID == "":
 		_, _ = w.Write(inline)
 	default:
-		_, _ = io.Copy(w, b)
+		c.read(r, f, inline, func(b *store.Body) { _, _ = io.Copy(w, b) })
 	}
+}
+
+// lines are the values of fields with one line each, in one piece.
+type lines []string
+
+func (l *lines) of(line string) []string {
+	*l = append(*l, line)
+	return slices.Clip((*l)[len(*l)-1:])
+}
+
+// read has fn read the body.
+func (c *Cache) read(r *http.Request, f *store.Found, inline []byte, fn func(*store.Body)) {
+	b := c.store.Open(r.Context(), f, inline)
+	defer func() {
+		if b.Err() != nil { // the client must not take a part for the whole
+			c.failed(r.Context(), store.Wrap("read", b.Err()))
+			panic(http.ErrAbortHandler) //nolint:forbidigo // as above
+		}
+	}()
+	fn(b)
+}
+
+// serveContent responds to a conditional or range request (RFC 9110, sections 13 and
+// 14).
+func serveContent(w http.ResponseWriter, r *http.Request, e *store.Entry, b *store.Body) {
+	h, modified := w.Header(), time.Time{}
+	if lm := h.Get("Last-Modified"); lm != "" {
+		modified, _ = http.ParseTime(lm)
+	} else if rules.NotModifiedSinceDate(r, h) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	http.ServeContent(w, rules.Servable(r, e.Header, e.Size), "", modified, b)
 }
 
 // restore removes what a handler did to the header, for another response.

@@ -13,7 +13,7 @@ func (x *exchange) lookup(lease bool) (decision, error) {
 		x.forgo() // its lease would be held while the handler runs
 		return x.forward(reason, detail), nil
 	}
-	p := c.placeOf(r)
+	p := x.place()
 	if f, ok := c.store.Near(p, r.Header); ok {
 		if f = c.visible(r, f); c.decide(x.d, r, &f) == serve {
 			x.f = f

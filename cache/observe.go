@@ -24,7 +24,13 @@ func (c *Cache) failed(ctx context.Context, err error) {
 // write appends the member of this cache: the one nearest to the user is last
 // (section 2).
 func (c *Cache) write(h http.Header, s Status) {
-	h["Cache-Status"] = append(h["Cache-Status"], c.identifier+s.String())
+	h["Cache-Status"] = append(h["Cache-Status"], c.member(s))
+}
+
+// member is that of this cache.
+func (c *Cache) member(s Status) string {
+	var space [128]byte
+	return string(s.append(append(space[:0], c.identifier...)))
 }
 
 // Stats returns the counters, for metrics. It does not ask Redis.

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/redishttp/redishttp/cache/internal/rules"
 	"github.com/redishttp/redishttp/cache/internal/store"
@@ -22,7 +23,18 @@ type ahead struct {
 	r     *http.Request
 	look  *store.Ahead
 	class prefetch.Class
+	target
 }
+
+// target is what the place of a response follows from, without the functions of the
+// options.
+type target struct {
+	host, uri string
+	url       url.URL
+	tls       bool
+}
+
+func targetOf(r *http.Request) target { return target{r.Host, r.RequestURI, *r.URL, r.TLS != nil} }
 
 // Owner implements [prefetch.Handler].
 func (h *handler) Owner() any { return h.c }
@@ -47,7 +59,7 @@ func (h *handler) Prefetch(b *prefetch.Batch, r *http.Request) {
 	if look == nil {
 		return
 	}
-	q := &ahead{c: c, r: r, look: look, class: class}
+	q := &ahead{c: c, r: r, look: look, class: class, target: targetOf(r)}
 	q.Question = prefetch.Question{Owner: c, Asker: q, Caller: look.Caller(), Key: look.Key(), Commands: look.Commands(), Timeout: look.Timeout()}
 	b.Add(&q.Question)
 }
@@ -82,6 +94,17 @@ func (c *Cache) prefetched(ctx context.Context, used bool) {
 	if c.hooks.Prefetched != nil {
 		c.hooks.Prefetched(ctx, used)
 	}
+}
+
+// place returns where the response to the request is stored: where it was looked up
+// before its turn, if nothing that decides it has changed.
+func (x *exchange) place() store.Place {
+	if c := x.c; x.owner != nil && c.scheme == nil && len(c.proxies) == 0 && c.varyBy == nil {
+		if q, ok := prefetch.Asked(x.r.Context(), x.owner).(*ahead); ok && q.target == targetOf(x.r) {
+			return q.look.Place()
+		}
+	}
+	return x.c.placeOf(x.r)
 }
 
 // forgo drops what was prefetched for the exchange, which needs no look-up.

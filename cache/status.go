@@ -2,7 +2,6 @@ package cache
 
 import (
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -31,29 +30,29 @@ type Status struct {
 
 // String returns the parameters as in the field, each with "; " before it.
 func (s Status) String() string {
-	var b strings.Builder
-	add := func(parts ...string) {
-		for _, part := range parts {
-			b.WriteString(part)
-		}
-	}
+	var space [128]byte
+	return string(s.append(space[:0]))
+}
+
+// append appends String to b.
+func (s Status) append(b []byte) []byte {
 	if s.Hit {
-		add("; hit; ttl=", strconv.FormatInt(int64(s.TTL/time.Second), 10))
+		b = strconv.AppendInt(append(b, "; hit; ttl="...), int64(s.TTL/time.Second), 10)
 	}
 	if s.Forward != "" {
-		add("; fwd=", s.Forward)
+		b = append(append(b, "; fwd="...), s.Forward...)
 	}
 	if s.ForwardStatus != 0 {
-		add("; fwd-status=", strconv.Itoa(s.ForwardStatus))
+		b = strconv.AppendInt(append(b, "; fwd-status="...), int64(s.ForwardStatus), 10)
 	}
 	if s.Stored {
-		add("; stored")
+		b = append(b, "; stored"...)
 	}
 	if s.Collapsed {
-		add("; collapsed")
+		b = append(b, "; collapsed"...)
 	}
 	if s.Detail != "" {
-		add("; detail=", s.Detail)
+		b = append(append(b, "; detail="...), s.Detail...)
 	}
-	return b.String()
+	return b
 }

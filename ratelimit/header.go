@@ -39,8 +39,10 @@ func (l *Limiter) setHeaders(h http.Header, d Decision, key string) {
 // is the partition parameter of each.
 func (l *Limiter) addFields(h http.Header, d Decision, pk string) {
 	if d.more == nil {
-		add(h, policyField, d.set.all[0].header.field+pk)
-		add(h, limitField, d.set.all[0].header.item(d.Remaining, d.NextAfter, d.RetryAfter)+pk)
+		p := &d.set.all[0].header
+		both := []string{p.field + pk, p.item(d.Remaining, d.NextAfter, d.RetryAfter) + pk}
+		add(h, policyField, both[:1:1])
+		add(h, limitField, both[1:])
 		return
 	}
 	var fields, items []byte
@@ -52,12 +54,17 @@ func (l *Limiter) addFields(h http.Header, d Decision, pk string) {
 		fields = append(append(fields, p.field...), pk...)
 		items = append(append(items, p.item(s.Remaining, s.NextAfter, s.RetryAfter)...), pk...)
 	}
-	add(h, policyField, string(fields))
-	add(h, limitField, string(items))
+	add(h, policyField, []string{string(fields)})
+	add(h, limitField, []string{string(items)})
 }
 
-// add appends a field's value without canonicalizing its name, which it is already.
-func add(h http.Header, name, value string) { h[name] = append(h[name], value) }
+// add appends a field's line without canonicalizing its name, which it is already.
+func add(h http.Header, name string, line []string) {
+	if outer := h[name]; len(outer) > 0 {
+		line = append(outer, line...)
+	}
+	h[name] = line
+}
 
 // partition returns the parameter pk. The hash is keyed, because an unkeyed hash of
 // an address can be undone by trying all addresses.

@@ -56,8 +56,8 @@ func (l *Limiter) repeatRefusal(w http.ResponseWriter, r *http.Request, q reques
 	}
 	p, h := &q.set.all[0], w.Header()
 	same := responseTo(q.refusal, p, d)
-	add(h, policyField, p.header.field)
-	add(h, limitField, same.item)
+	add(h, policyField, []string{p.header.field})
+	add(h, limitField, []string{same.item})
 	h["Retry-After"] = []string{same.retry}
 	problem.WriteBody(w, r, http.StatusTooManyRequests, same.body)
 	return true

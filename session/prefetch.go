@@ -110,7 +110,7 @@ func (h *handler) batch(r *http.Request) *prefetch.Batch {
 // readHash is the hash of a token that is read.
 func (st *state) readHash(ctx context.Context, token string) string {
 	if st.h != nil {
-		if q, ok := prefetch.Asked(ctx, st.m).(*ahead); ok && q.token == token {
+		if q, ok := prefetch.Asked(ctx, st.h).(*ahead); ok && q.token == token {
 			return q.hash
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"reflect"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -67,6 +68,7 @@ var ErrAbandoned = errors.New("redis did not answer in time")
 type Caller struct {
 	rdb         Client
 	honors      bool
+	idle        sync.Pool // of pipelines that are empty
 	rights      *rights.Watch
 	withoutIFEQ atomic.Int64 // until when SET … IFEQ is not tried, ns since 1970; 0: it is
 }
@@ -236,8 +238,8 @@ func (c *Caller) IntsBy(ctx context.Context, send Sender, script *redis.Script, 
 	return nil, fmt.Errorf("evalsha: %w", err)
 }
 
-// ScriptArgs are the words of EVAL and its kin.
-func ScriptArgs(name, script string, keys []string, args []any) []any {
+// ScriptArgs are the words of EVAL and its kin, of which name is one.
+func ScriptArgs(name any, script string, keys []string, args []any) []any {
 	all := make([]any, 0, 3+len(keys)+len(args))
 	all = append(all, name, script, len(keys))
 	for _, key := range keys {

@@ -34,7 +34,12 @@ type Batcher interface {
 // Commands that block, and transactions, are not for it.
 func (c *Caller) ProcessAll(ctx context.Context, cmds ...redis.Cmder) error {
 	sent := c.allOnce(cmds)
-	err := c.Do(ctx, func(ctx context.Context) error { return sendAll(ctx, c.rdb, sent) })
+	var err error
+	if c.honors && ctx.Err() == nil { // without a closure: this is the hot path of a chain
+		err = c.sendAll(ctx, sent)
+	} else {
+		err = c.Do(ctx, func(ctx context.Context) error { return c.sendAll(ctx, sent) })
+	}
 	if err != nil || c.rights == nil {
 		return err
 	}
@@ -57,19 +62,26 @@ func (c *Caller) allOnce(cmds []redis.Cmder) []redis.Cmder {
 	return sent
 }
 
-// sendAll sends cmds in the best way that rdb has. An error of one that go-redis
-// leaves out of the command is set here.
-func sendAll(ctx context.Context, rdb Client, cmds []redis.Cmder) error {
-	batcher, batches := rdb.(Batcher)
-	piper, pipes := rdb.(interface{ Pipeline() redis.Pipeliner })
+// sendAll sends cmds in the best way that the client has. An error of one that
+// go-redis leaves out of the command is set here.
+func (c *Caller) sendAll(ctx context.Context, cmds []redis.Cmder) error {
+	batcher, batches := c.rdb.(Batcher)
+	piper, pipes := c.rdb.(interface{ Pipeline() redis.Pipeliner })
 	switch {
 	case batches:
 		return batcher.ProcessAll(ctx, cmds...)
 	case pipes && len(cmds) > 1:
-		Exec(ctx, piper.Pipeline(), cmds)
+		pipe, again := c.idle.Get().(redis.Pipeliner)
+		if !again {
+			pipe = piper.Pipeline()
+		}
+		Exec(ctx, pipe, cmds)
+		if _, known := pipe.(*redis.Pipeline); known { // it is empty now; another kind may not be
+			c.idle.Put(pipe)
+		}
 	default:
 		for _, cmd := range cmds {
-			if err := rdb.Process(ctx, cmd); cmd.Err() == nil {
+			if err := c.rdb.Process(ctx, cmd); cmd.Err() == nil {
 				cmd.SetErr(err)
 			}
 		}

@@ -135,6 +135,7 @@ func (r *rounds) add(w *worked) {
 
 // work is a turn of a contender. Nearly all of its calls must succeed.
 func (r running) work(b *testing.B, w *worked) {
+	runtime.GC() // what the one before has left
 	hidden, before := r.env.failed.Load(), r.env.cpu()
 	work(r.calls, w)
 	w.cpu += r.env.cpu() - before
@@ -181,7 +182,6 @@ type worked struct {
 
 // work has each call repeated by a goroutine of its own for a turn.
 func work(calls []func() error, all *worked) {
-	runtime.GC() // what the one before has left
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	start := time.Now()

@@ -174,10 +174,12 @@ func Take(ctx context.Context, h Handler) (*Question, Outcome) {
 	return q, q.wait(ctx, b.sent)
 }
 
-// Asked returns what asked the question that owner has in the batch of a request's
-// context, nil if there is none. It takes nothing.
-func Asked(ctx context.Context, owner any) Asker {
-	if b, _ := ctx.Value(Key{}).(*Batch); b != nil {
+// Asked returns what asked the question that h or another handler of its owner has in a
+// batch of a request's context, nil if there is none. It takes nothing.
+func Asked(ctx context.Context, h Handler) Asker {
+	b, _ := ctx.Value(Key{}).(*Batch)
+	owner := h.Owner()
+	if b = b.of(owner); b != nil {
 		for _, q := range b.questions {
 			if q.Owner == owner {
 				return q.Asker

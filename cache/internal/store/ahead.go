@@ -63,9 +63,12 @@ func (s *Store) Ahead(ctx context.Context, p Place, h http.Header, lease bool) *
 		a.say.SetFirstKeyPos(3)
 		a.cmds = append(a.cmds, a.say)
 	}
-	a.cmds = a.rd.append(ctx, a.cmds, &a.guess, k.tags)
+	a.cmds = a.rd.append(ctx, a.cmds, k.asksFor(&a.guess))
 	return a
 }
+
+// Place returns where the look-up was for.
+func (a *Ahead) Place() Place { return a.guess.Place }
 
 // Commands returns the commands of the look-up; all are of the node of [Ahead.Key].
 func (a *Ahead) Commands() []redis.Cmder { return a.cmds }

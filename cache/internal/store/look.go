@@ -49,10 +49,10 @@ func (s *Store) lookupOf(f *Found, q wanted) lookupRead {
 }
 
 // append makes the commands behind those of the script, and appends them to cmds.
-func (rd *lookupRead) append(ctx context.Context, cmds []redis.Cmder, f *Found, tags []string) []redis.Cmder {
-	rd.names = redis.NewStringSliceCmd(ctx, "smembers", f.vary())
+func (rd *lookupRead) append(ctx context.Context, cmds []redis.Cmder, q *asks) []redis.Cmder {
+	rd.names = q.names(ctx)
 	rd.a = answer{}
-	return rd.a.append(ctx, append(cmds, rd.names), f, tags)
+	return rd.a.append(ctx, append(cmds, rd.names), q)
 }
 
 // query reads everything in one round trip: the names of the selecting
@@ -62,7 +62,7 @@ func (rd *lookupRead) append(ctx context.Context, cmds []redis.Cmder, f *Found, 
 func (s *Store) query(ctx context.Context, f Found, k known, q wanted) (Found, error) {
 	rd := s.lookupOf(&f, q)
 	say, err := s.scripted(ctx, s.lookScript, rd.call, func(pipe redis.Pipeliner) {
-		_ = pipe.BatchProcess(ctx, rd.append(ctx, make([]redis.Cmder, 0, 4), &f, k.tags)...)
+		_ = pipe.BatchProcess(ctx, rd.append(ctx, make([]redis.Cmder, 0, 4), k.asksFor(&f))...)
 	})
 	if err != nil {
 		return f, err
@@ -83,7 +83,7 @@ func (s *Store) found(ctx context.Context, f Found, rd *lookupRead) (Found, erro
 		s.Release(f.Detach())
 		f.HitForMiss, f.Large = false, false // they are of the other variant
 		f.Names, f.Variant = stored, s.set.Rules.Variant(stored, rd.h)
-		tags := a.tags
+		tags := a.asks.tags
 		if e != nil { // variants of one target mostly have the same
 			tags = e.Tags
 		}
@@ -91,11 +91,11 @@ func (s *Store) found(ctx context.Context, f Found, rd *lookupRead) (Found, erro
 			return f, err
 		}
 	}
-	if e != nil && !covers(a.tags, e.Tags) { // tags whose purges are not known yet
+	if e != nil && !covers(a.asks.tags, e.Tags) { // tags whose purges are not known yet
 		if e, err = s.reread(ctx, &f, a, e.Tags); err != nil {
 			return f, err
 		}
-		if e != nil && !covers(a.tags, e.Tags) {
+		if e != nil && !covers(a.asks.tags, e.Tags) {
 			e = nil // changed in between: a miss
 		}
 	}
@@ -103,14 +103,14 @@ func (s *Store) found(ctx context.Context, f Found, rd *lookupRead) (Found, erro
 		return f, err
 	}
 	f.accept(e, a)
-	s.remember(&f)
+	s.remember(&f, a.asks)
 	return f, nil
 }
 
 // reread reads the entry of f's variant with the purges of these tags.
 func (s *Store) reread(ctx context.Context, f *Found, a *answer, tags []string) (*Entry, error) {
 	*a = answer{}
-	err := s.pipeline(ctx, func(pipe redis.Pipeliner) { _ = pipe.BatchProcess(ctx, a.append(ctx, nil, f, tags)...) })
+	err := s.pipeline(ctx, func(pipe redis.Pipeliner) { _ = pipe.BatchProcess(ctx, a.append(ctx, nil, asksOf(f, tags))...) })
 	if err != nil {
 		return nil, err
 	}
@@ -184,12 +184,15 @@ func (f *Found) accept(e *Entry, a *answer) {
 	f.Entry, f.Elapsed, f.Soft = e, e.Keep-a.ttl.Val(), e.Seq < a.soft
 }
 
-func (s *Store) remember(f *Found) {
+func (s *Store) remember(f *Found, q *asks) {
 	s.memo.change(f.Hash, func(k known) known {
 		k.names, k.until = f.Names, time.Time{}
 		if f.Entry != nil {
 			k.size = len(f.Entry.Body)
 			k.tags, k.until = memorable(f.Entry.Tags), time.Now().Add(f.Left()+f.Entry.Beyond())
+		}
+		if k.asks = nil; q.variant == f.Variant && slices.Equal(q.tags, k.tags) {
+			k.asks = q
 		}
 		return k
 	})
@@ -221,7 +224,7 @@ func covers(asked, tags []string) bool {
 
 func (a *answer) numbers(ctx context.Context, s *Store, f *Found) (err error) {
 	log := a.log.Val()
-	if len(log) != 5+2*len(a.tags) {
+	if len(log) != 5+2*len(a.asks.tags) {
 		return fmt.Errorf("log of %d fields", len(log))
 	}
 	f.Inc, _ = log[0].(string)

@@ -20,6 +20,7 @@ func newMemo() memo { return memo{known: boundedmap.New[string, known](maxMemo)}
 type known struct {
 	names []string  // selecting fields, and languages
 	tags  []string  // of the last entry
+	asks  *asks     // of the last look-up, nil if they are not for these tags
 	size  int       // of that entry's body, as it is in Redis
 	until time.Time // until then that entry is served without the handler, so no lease is needed
 	// Hit-for-miss while Redis is away: until when nothing is stored for requests
@@ -27,6 +28,14 @@ type known struct {
 	unstoredUntil time.Time
 	unstoredOf    Class
 	unstored      int
+}
+
+// asksFor returns what a look-up asks that guesses f.
+func (k *known) asksFor(f *Found) *asks {
+	if k.asks != nil && k.asks.variant == f.Variant {
+		return k.asks
+	}
+	return asksOf(f, k.tags)
 }
 
 const maxMemo = 10_000

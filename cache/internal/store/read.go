@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,24 +16,42 @@ type answer struct {
 	body  *redis.StringCmd
 	ttl   *redis.DurationCmd
 	log   *redis.SliceCmd
-	tags  []string
+	asks  *asks
 	floor int64
 	// purged and soft are the latest purges that concern the URL or the tags.
 	purged, soft int64
 }
 
-// append makes the commands, and appends them to cmds.
-func (a *answer) append(ctx context.Context, cmds []redis.Cmder, f *Found, tags []string) []redis.Cmder {
-	a.tags = tags
-	words := make([]any, 0, 11+2*len(tags))
-	words = append(words, "hmget", f.Log, "_inc", "_seq", "_floor", URLField(f.url, false), URLField(f.url, true))
+// asks are the words of the commands of a look-up. Look-ups of one variant copy them,
+// because a hook of the client may change those of a command.
+type asks struct {
+	variant string
+	tags    []string // whose purges are read
+	words   []any
+}
+
+// asksOf returns the words for f's variant.
+func asksOf(f *Found, tags []string) *asks {
+	words := make([]any, 0, 13+2*len(tags))
+	words = append(words, "smembers", f.vary(), "hmget", f.Log, "_inc", "_seq", "_floor", URLField(f.url, false), URLField(f.url, true))
 	for _, tag := range tags {
 		hash := cachekey.Digest(tag)
 		words = append(words, field("t:", hash, false), field("t:", hash, true))
 	}
-	n := len(words)
-	words = append(words, "get", f.EntryKey(f.Variant), "pttl", nil)
-	words[n+3] = words[n+1]
+	var entry any = f.EntryKey(f.Variant)
+	return &asks{f.Variant, tags, append(words, "get", entry, "pttl", entry)}
+}
+
+// names is the command that reads the names of the selecting fields.
+func (q *asks) names(ctx context.Context) *redis.StringSliceCmd {
+	return redis.NewStringSliceCmd(ctx, slices.Clone(q.words[:2])...)
+}
+
+// append makes the commands, and appends them to cmds.
+func (a *answer) append(ctx context.Context, cmds []redis.Cmder, q *asks) []redis.Cmder {
+	words := slices.Clone(q.words[2:])
+	n := len(words) - 4
+	a.asks = q
 	a.log = redis.NewSliceCmd(ctx, words[:n:n]...)
 	a.body = redis.NewStringCmd(ctx, words[n:n+2:n+2]...)
 	a.ttl = redis.NewDurationCmd(ctx, time.Millisecond, words[n+2:]...)
