@@ -117,7 +117,7 @@ func (s *Store) Answer(ctx context.Context, a *Ahead, p Place, h http.Header) (f
 		say, err := a.say.Int64Slice()
 		if err != nil {
 			a.Drop(true)
-			return Found{}, false, nil
+			return Found{}, false, nil //nolint:nilerr // the caller asks again
 		}
 		s.checked(&f, a.rd.begun, say)
 	}
