@@ -108,6 +108,7 @@ func checkGlance(t *testing.T, c scs.Codec, b []byte, at time.Time, values map[s
 
 // A glance sees the same as decoding, with each codec, and fails where that fails.
 func TestGlance(t *testing.T) {
+	gob.Register(time.Time{})
 	at := time.Date(2026, 11, 28, 1, 2, 3, 4, time.UTC)
 	for _, c := range []scs.Codec{session.Codec{}, scs.GobCodec{}} {
 		for _, values := range []map[string]any{

@@ -128,7 +128,7 @@ func (b *Breaker) fail(t Ticket, err error) Change {
 	defer b.mu.Unlock()
 	at := now()
 	b.failing.Store(true)
-	b.failures.add(t.start, at)
+	b.failures.add(t.start, at, isRefused(err))
 	switch open := b.until.Load() != 0; {
 	case !open && b.failures.isOutage(limit, at):
 		b.until.Store(next())

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
+	"os"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,5 +118,34 @@ func TestOutagesBeginAndEndOnce(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Calls that ran at the same time are one failure, but for connections that are refused:
+// that is no pause, and each says so.
+func TestRefusedConnectionsCountEach(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	for name, tt := range map[string]struct {
+		err  error
+		open bool
+	}{
+		"refused":           {refused, true},
+		"refused, in words": {fmt.Errorf("connection pool: failed to dial after 1 attempts: %w", refused), true},
+		"reset":             {&net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}, false},
+		"closed":            {io.EOF, false},
+		"dial timed out":    {&net.OpError{Op: "dial", Net: "tcp", Err: os.ErrDeadlineExceeded}, false},
+	} {
+		var b breaker.Breaker
+		var tickets []breaker.Ticket
+		for range 5 {
+			ticket, _ := b.Allow()
+			tickets = append(tickets, ticket)
+		}
+		for _, ticket := range tickets {
+			b.Report(ticket, breaker.Failed, tt.err)
+		}
+		if b.Open() != tt.open {
+			t.Errorf("%s: open %v, want %v", name, b.Open(), tt.open)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +21,7 @@ import (
 // not read yet.
 type fakeCluster struct {
 	masters map[string]*redis.Client
-	reloads int
+	reloads atomic.Int32
 }
 
 func (c *fakeCluster) MasterForKey(_ context.Context, key string) (*redis.Client, error) {
@@ -30,7 +31,7 @@ func (c *fakeCluster) MasterForKey(_ context.Context, key string) (*redis.Client
 	return c.masters[key], nil
 }
 
-func (c *fakeCluster) ReloadState(context.Context) { c.reloads++ }
+func (c *fakeCluster) ReloadState(context.Context) { c.reloads.Add(1) }
 
 type fakeRing map[string]*redis.Client
 
@@ -152,13 +153,13 @@ func TestSetFollowsAFailover(t *testing.T) {
 		s := breaker.NewSet(c)
 		call(s, "b", nil)
 		fail(t, s, "a", 5)
-		if c.reloads != 1 {
-			t.Errorf("the topology was asked for %d times, want once", c.reloads)
+		if c.reloads.Load() != 1 {
+			t.Errorf("the topology was asked for %d times, want once", c.reloads.Load())
 		}
 		time.Sleep(1201 * time.Millisecond)
 		fail(t, s, "a", 1)
-		if c.reloads != 2 {
-			t.Errorf("after a probe that failed the topology was asked for %d times, want twice", c.reloads)
+		if c.reloads.Load() != 2 {
+			t.Errorf("after a probe that failed the topology was asked for %d times, want twice", c.reloads.Load())
 		}
 		c.masters = map[string]*redis.Client{"a": replica, "b": b}
 		e, ok := call(s, "a", nil)

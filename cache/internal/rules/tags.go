@@ -38,7 +38,7 @@ func tagsOf(h http.Header) (tags []string, ok bool) {
 // one counts as absent (RFC 9875, section 2).
 func Groups(lines []string) []string {
 	var out []string
-	p := &fieldParser{rest: strings.TrimSpace(strings.Join(lines, ","))}
+	p := &fieldParser{rest: strings.Trim(strings.Join(lines, ","), " \t")}
 	for p.rest != "" {
 		value, _, ok := p.item()
 		if !ok || !strings.HasPrefix(value, `"`) {
