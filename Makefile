@@ -14,8 +14,8 @@ help: ## list the targets
 .PHONY: ci
 ci: check-tidy redis ## everything that must hold before a change lands
 	@.ci/side-by-side \
-		"test-library valkey-if-possible conformance-if-possible" \
-		"fuzz-briefly test-modules lint vuln-if-possible"
+		"test-library valkey-if-possible conformance-if-possible lint vuln-if-possible" \
+		"fuzz-briefly test-modules"
 
 GOTESTSUM := $(TOOL) gotestsum --format pkgname-and-test-fails --hide-summary skipped,output --packages ./...
 
