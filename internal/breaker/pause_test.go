@@ -16,7 +16,7 @@ import (
 )
 
 // paused is a server that answers in 5 ms, but nothing from its creation on for
-// as long as the pause takes: who still waits then is answered at its end.
+// as long as the pause takes: calls that still wait then get their reply at its end.
 type paused struct{ end time.Time }
 
 func pauseFor(d time.Duration) paused { return paused{time.Now().Add(d)} }

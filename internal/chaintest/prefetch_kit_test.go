@@ -119,7 +119,7 @@ func ask(h http.Handler, method, target, cookie string) *httptest.ResponseRecord
 	return w
 }
 
-// foreign is a middleware of somebody else.
+// foreign is a middleware of another module.
 func foreign(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, r) })
 }

@@ -127,7 +127,7 @@ func (c chain) stacked() contender {
 	}}
 }
 
-// guard lets nobody in who is not logged in.
+// guard rejects requests without a login.
 func guard(sessions *scs.SessionManager, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if sessions.GetString(r.Context(), "user") == "" {

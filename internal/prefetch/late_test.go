@@ -77,7 +77,7 @@ func TestALateQuestionDelaysNoOther(t *testing.T) {
 	}
 }
 
-// What nobody has taken by the end of the request is told when its reply comes.
+// What is not taken by the end of the request is reported when its reply comes.
 func TestAReplyAfterTheRequest(t *testing.T) {
 	server := redistest.NewServer(t)
 	slow, proxy := hung(t, server)

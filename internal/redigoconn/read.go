@@ -10,7 +10,7 @@ import (
 	"github.com/redishttp/redishttp/internal/bounded"
 )
 
-// Read is a GET, and the key's time to live, that somebody else sends. It must not
+// Read is a GET, and the key's time to live, that another caller sends. It must not
 // be copied.
 type Read struct {
 	get   *goredis.StringCmd

@@ -8,7 +8,7 @@ import (
 	"github.com/redishttp/redishttp/internal/redistest"
 )
 
-// between is a middleware of somebody else, as routers have many.
+// between is a middleware of another module, as routers have many.
 func between(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Between", "yes")
