@@ -18,14 +18,7 @@
 -- A key of another type is an empty one and is replaced. Any other error ends the script: with a right
 -- that the ACL does not give, nothing would ever be counted.
 -- Every number stays below 2^53 and is therefore exact in a Lua double.
-local now
-if ARGV[1] == '' then
-  local t = redis.call('TIME')
-  now = t[1] * 1000000 + t[2]
-else
-  now = tonumber(ARGV[1])
-end
-local stamp = string.format('%.0f', now)
+-- include clock.lua
 local mode, n, out, state, denied = ARGV[2], #KEYS, {}, {}, 0
 local block, keeper = 0, false -- until when, and whether another policy than of concurrency keeps it
 
@@ -110,20 +103,10 @@ for i = 1, n do
     end
     if mode == 'charge' and s.id ~= '' and s.sum >= a then s.retry = 1000000 end
   end
-  keeper = keeper or kind ~= 'c'
-  if s.until_ > now then
-    block = math.max(block, s.until_)
-    if mode == 'charge' and kind ~= 'c' and cost > 0 and s.retry >= 0 then s.retry = math.max(s.retry, s.until_ - now) end
-  else
-    s.until_ = 0
-  end
-  if s.retry ~= 0 and denied == 0 then denied = i end
+  -- include block_hold.lua
   state[i] = s
 end
-for i = 1, n do -- a place is refused by any block, also to a request that costs nothing
-  local s = state[i]
-  if block > now and denied == 0 and s.kind == 'c' and mode == 'charge' and s.id ~= '' then s.retry, denied = block - now, i end
-end
+-- include block_places.lua
 
 for i = 1, n do
   local s, key = state[i], KEYS[i]

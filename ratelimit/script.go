@@ -32,7 +32,7 @@ var (
 	leaveFieldSource string
 	//go:embed reset_fields.lua
 	resetFieldsSource string
-	//go:embed clock.lua bucket_*.lua window_*.lua fields_write.lua
+	//go:embed block_*.lua clock.lua bucket_*.lua window_*.lua fields_write.lua
 	parts embed.FS
 )
 

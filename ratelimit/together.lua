@@ -112,20 +112,10 @@ for i = 1, n do
     s.N, s.lease, s.id, s.sum, s.first = a, b, ARGV[k + 4], held, first
     if mode == 'charge' and s.id ~= '' and held >= a then s.retry = 1000000 end
   end
-  keeper = keeper or kind ~= 'c'
-  if s.until_ > now then
-    block = math.max(block, s.until_)
-    if mode == 'charge' and kind ~= 'c' and cost > 0 and s.retry >= 0 then s.retry = math.max(s.retry, s.until_ - now) end
-  else
-    s.until_ = 0
-  end
-  if s.retry ~= 0 and denied == 0 then denied = i end
+  -- include block_hold.lua
   state[i] = s
 end
-for i = 1, n do -- a place is refused by any block, also to a request that costs nothing
-  local s = state[i]
-  if block > now and denied == 0 and s.kind == 'c' and mode == 'charge' and s.id ~= '' then s.retry, denied = block - now, i end
-end
+-- include block_places.lua
 
 for i = 1, n do
   local s, name = state[i], state[i].name

@@ -64,7 +64,9 @@ func (c *Caller) Node(key string) (*redis.Client, bool) {
 	return node, err == nil
 }
 
-// dead is a context with which go-redis sends nothing.
+// Dead returns a context with which go-redis sends nothing.
+func Dead() context.Context { return dead }
+
 var dead = func() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -1,7 +1,6 @@
 package breaker
 
 import (
-	"context"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -30,13 +29,6 @@ func (s *Set) setClient(rdb any) {
 	default:
 		s.whole.limit = failuresOfAll
 	}
-}
-
-// dead is a context with which go-redis sends nothing.
-func dead() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }
 
 // nodeOf finds what serves key without asking Redis; false means that it is

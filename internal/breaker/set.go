@@ -48,7 +48,7 @@ const maxNodes = 2 * parts
 
 // NewSet returns the breakers for rdb, a go-redis client or what wraps one.
 func NewSet(rdb any) *Set {
-	s := &Set{dead: dead()}
+	s := &Set{dead: bounded.Dead()}
 	s.setClient(rdb)
 	return s
 }

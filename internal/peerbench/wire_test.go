@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redishttp/redishttp/internal/bench"
 )
 
 // wire is the network between a contender and Redis: as it is, with a delay, or
@@ -26,7 +28,7 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	case err != nil:
 		return nil, err
 	case w.delay > 0:
-		return slow(conn, w.delay), nil
+		return bench.Slow(conn, w.delay), nil
 	case w.counted:
 		return &countedConn{Conn: conn, wire: w}, nil
 	}
@@ -123,58 +125,4 @@ func isHandshake(name string) bool {
 		return true
 	}
 	return false
-}
-
-// slowConn delays what is read by a constant time, as a network does: bytes in
-// flight do not wait for each other.
-type slowConn struct {
-	net.Conn
-	delay time.Duration
-	in    chan chunk
-	rest  []byte
-}
-
-type chunk struct {
-	data []byte
-	err  error
-	due  time.Time
-}
-
-func slow(conn net.Conn, delay time.Duration) net.Conn {
-	c := &slowConn{Conn: conn, delay: delay, in: make(chan chunk, 1024)}
-	go func() {
-		defer close(c.in)
-		for {
-			buf := make([]byte, 16<<10)
-			n, err := conn.Read(buf)
-			c.in <- chunk{buf[:n], err, time.Now().Add(delay)}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	return c
-}
-
-func (c *slowConn) SetReadDeadline(time.Time) error { return nil }
-
-func (c *slowConn) SetDeadline(time.Time) error { return nil }
-
-func (c *slowConn) Read(b []byte) (int, error) {
-	if len(c.rest) == 0 {
-		next, ok := <-c.in
-		if !ok {
-			return 0, net.ErrClosed
-		}
-		if wait := time.Until(next.due); wait > 0 {
-			<-time.After(wait)
-		}
-		if next.err != nil {
-			return 0, next.err
-		}
-		c.rest = next.data
-	}
-	n := copy(b, c.rest)
-	c.rest = c.rest[n:]
-	return n, nil
 }
