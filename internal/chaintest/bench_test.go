@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/redishttp/redishttp/cache"
 	"github.com/redishttp/redishttp/internal/bench"
@@ -35,12 +36,12 @@ func BenchmarkChainHit(b *testing.B) {
 // TestAHitAllocatesLittle bounds the allocations of a hit through limiter, session and
 // cache, go-redis' among them: 74 of a prefetched one and 105 apart, and a few for what
 // is checked ten times a second. The least of several measurements counts, because those
-// of other goroutines are in each.
+// of other goroutines, such as what the tests before have left to end, are in each.
 func TestAHitAllocatesLittle(t *testing.T) {
 	s := redistest.NewServer(t)
 	for on, most := range map[bool]float64{true: 76, false: 107} {
 		hit, least := hits(t, s, on), math.Inf(1)
-		for range 5 {
+		for until := time.Now().Add(Patience); least > most+raceAllocations && time.Now().Before(until); {
 			least = min(least, testing.AllocsPerRun(100, hit))
 		}
 		if least > most+raceAllocations {
